@@ -1,0 +1,239 @@
+"""Activity: how often everything happened, as integers, per step and per brick. No price is known here.
+
+No loop walks over synapses: spikes are counted per column (segment of channels, site), and one sparse product turns them
+into packets, another into weight rows. A core-by-core, synapse-by-synapse twin in the tests holds these counts to the unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from neurosim.errors import TraceError
+from neurosim.kernels.histogram import count_columns, count_windows
+from neurosim.mapping.demand import fed_by_image
+from neurosim.mapping.mapping import Mapping
+from neurosim.mapping.routes import Fanout
+from neurosim.network import INPUT, Conv, Layer, pooled
+from neurosim.synapses import pool_sites
+from neurosim.trace import SpikeTrace, unpacked
+
+# Bytes of the largest array of column counts of one slice of images.
+SLICE_BYTES = 2**26
+
+
+@dataclass(frozen=True, eq=False)
+class Activity:
+    """Counts per (image, step) and brick, int64 [N * T, bricks]; *links*: flits, int64 [N * T, layers, links], by the layer
+    that sends them.
+
+    spikes: firings. packets: sent. hops_x, hops_y: flits x links crossed, booked to the sender. events: packets received.
+    input_events: those that came from outside. rows: weight rows fetched for events; singles: single weights fetched for
+    identity shortcuts. synaptic_events: (spike, synapse) pairs. active, idle: visited neurons that were, were not touched.
+    analog_rows, macs: rows and multiply-accumulates of image-fed layers; current_adds: stored currents re-added;
+    current_writes: currents stored. clears: potentials set to zero before an image; readouts: output potentials read after
+    it. leaks: leak multiplies. clips: potentials clipped to the state width. input_words: words of the input memory.
+    """
+
+    spikes: np.ndarray
+    packets: np.ndarray
+    hops_x: np.ndarray
+    hops_y: np.ndarray
+    events: np.ndarray
+    input_events: np.ndarray
+    rows: np.ndarray
+    singles: np.ndarray
+    synaptic_events: np.ndarray
+    active: np.ndarray
+    idle: np.ndarray
+    analog_rows: np.ndarray
+    macs: np.ndarray
+    current_adds: np.ndarray
+    current_writes: np.ndarray
+    clears: np.ndarray
+    readouts: np.ndarray
+    leaks: np.ndarray
+    clips: np.ndarray
+    input_words: np.ndarray
+    links: np.ndarray
+
+    @property
+    def counts(self) -> dict[str, np.ndarray]:
+        """All counts but those of the links, by name."""
+        return {name: getattr(self, name) for name in COUNTS}
+
+
+COUNTS = tuple(f.name for f in fields(Activity) if f.name != "links")
+
+
+def slice_images(mapping: Mapping) -> int:
+    """Images whose activity fits comfortably in memory at once."""
+    widest = max((f.segments * f.sites for f in mapping.fanouts.values()), default=1)
+    per_step = 8 * max(widest, len(COUNTS) * len(mapping.bricks), len(mapping.network.layers) * mapping.grid.links)
+    return max(1, SLICE_BYTES // (per_step * mapping.network.timesteps))
+
+
+def activity(trace: SpikeTrace, mapping: Mapping, first: int = 0, last: int | None = None) -> Activity:
+    """The counts of images *first* to *last* of *trace* on the cores of *mapping*.
+
+    Raises TraceError if the trace was recorded for another network or a state width that changes the answer.
+    """
+    return _Counter(trace, mapping, first, len(trace) if last is None else last).count()
+
+
+def check_trace(trace: SpikeTrace, mapping: Mapping) -> None:
+    """Raise TraceError unless the trace is what the mapped network does on the mapped chip."""
+    problems = []
+    if trace.network.sha256 != mapping.network.sha256:
+        problems.append(f"it belongs to another network ({trace.network.name!r}, not {mapping.network.name!r})")
+    bits = mapping.chip.core.state_bits
+    if trace.network.integer and bits != trace.state_bits:
+        low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+        clipped = [n for n, layer in trace.layers.items() if len(layer.clipped.neuron)]
+        beyond = [n for n, layer in trace.layers.items() if layer.peak[0] < low or layer.peak[1] > high]
+        for name in sorted({*clipped, *beyond}):
+            peak = trace.layers[name].peak
+            problems.append(
+                f"layer {name!r} has potentials from {peak[0]:.0f} to {peak[1]:.0f} and was recorded with {trace.state_bits} "
+                f"state bits; chip {mapping.chip.name!r} has {bits}, which changes the spikes: record the trace with {bits}"
+            )
+    if problems:
+        raise TraceError("spike trace", problems)
+
+
+class _Counter:
+    """Counts one slice of a trace."""
+
+    def __init__(self, trace: SpikeTrace, mapping: Mapping, first: int, last: int):
+        self.trace, self.mapping, self.first, self.last = trace, mapping, first, last
+        self.network, self.chip = mapping.network, mapping.chip
+        self.steps = trace.timesteps
+        self.rows = (last - first) * self.steps
+        self.bricks = len(mapping.bricks)
+        self.channels = np.array([b.channels for b in mapping.bricks])
+        self.neurons = np.array([b.neurons for b in mapping.bricks])
+        self.found = {name: np.zeros((self.rows, self.bricks), np.int64) for name in COUNTS}
+        self.links = np.zeros((self.rows, len(self.network.layers), mapping.grid.links), np.int64)
+
+    def count(self) -> Activity:
+        for source in self.mapping.fanouts.values():
+            self._spikes(source)
+        self.found["synaptic_events"] = self.found["rows"] * self.channels + self.found["singles"]
+        for index, layer in enumerate(self.network.layers):
+            mine = np.flatnonzero(self.mapping.layer_of == index)
+            if fed_by_image(self.network, layer):
+                self._image(layer, mine)
+            if layer.spiking:
+                self._updates(layer, mine)
+            self._first_and_last(layer, mine)
+            self._clips(layer, mine)
+        return Activity(**self.found, links=self.links)
+
+    def _bits(self, bits: np.ndarray) -> np.ndarray:
+        """[rows, bytes] of this slice."""
+        return bits[self.first : self.last].reshape(self.rows, -1)
+
+    def _spikes(self, source: Fanout) -> None:
+        """Spikes, packets, flits, arrivals and weight rows caused by one population."""
+        bits = self._bits(self.trace.bits_of(source.source))
+        spikes = np.zeros((self.rows, source.segments * source.sites), np.int64)
+        count_columns(bits, source.segment, source.sites, spikes)
+        by_group = source.groups @ spikes.T
+        arrived = (source.arrivals @ by_group).T
+        self.found["events"] += arrived
+        if source.source == INPUT:
+            self.found["input_events"] += arrived
+        else:
+            self.found["spikes"] += (source.owner @ spikes.T).T
+            self._sent(source, by_group)
+        for projection in source.projections:
+            columns = self._windows(source, projection.consumer, bits) if projection.or_pooled else spikes
+            key = "singles" if projection.identity else "rows"
+            self.found[key] += (projection.visits @ columns.T).T
+
+    def _sent(self, source: Fanout, by_group: np.ndarray) -> None:
+        flits = self.chip.mesh.flits_per_packet
+        each = {"packets": source.packets, "hops_x": source.hops_x * flits, "hops_y": source.hops_y * flits}
+        for key, amount in each.items():
+            sent = np.zeros((self.bricks, self.rows), np.int64)
+            np.add.at(sent, source.sender, by_group * amount[:, None])
+            self.found[key] += sent.T
+        index = [layer.name for layer in self.network.layers].index(source.source)
+        self.links[:, index] = flits * (source.links @ by_group).T
+
+    def _windows(self, source: Fanout, consumer: str, bits: np.ndarray) -> np.ndarray:
+        _, h, w = pooled(source.shape, self.network.layer(consumer).pool)
+        out = np.zeros((self.rows, source.segments * h * w), np.int64)
+        count_windows(bits, source.segment, pool_sites(source.shape, "max2").astype(np.int32), h * w, out)
+        return out
+
+    def _image(self, layer: Layer, mine: np.ndarray) -> None:
+        """A dense engine multiplies every weight with every pixel, padding zeros included, as the papers count MACs."""
+        once = self.chip.policy.analog == "once"
+        when = self._step(0) if once else np.ones(self.rows, bool)
+        fan_in = layer.weight[0].size * list(layer.inputs or ()).count(INPUT)
+        sites = np.array([self.mapping.bricks[i].sites for i in mine])
+        self._add("analog_rows", when, mine, sites * fan_in)
+        self._add("macs", when, mine, self.neurons[mine] * fan_in)
+        self._add("input_words", when, mine, np.array([self._patch_words(layer, i) for i in mine]))
+        if once:
+            self._add("current_writes", when, mine, self.neurons[mine])
+            self._add("current_adds", np.ones(self.rows, bool), mine, self.neurons[mine])
+
+    def _patch_words(self, layer: Layer, index: int) -> int:
+        """Words of the input memory that hold the pixels a brick needs, fetched as one block."""
+        brick = self.mapping.bricks[index]
+        channels, height, width = self.network.input.shape
+        size = 2 if layer.pool else 1
+        if isinstance(layer, Conv):
+            k, s, p = layer.weight.shape[2], layer.stride, layer.padding
+            spans = [(brick.y0, brick.y1, height // size), (brick.x0, brick.x1, width // size)]
+            area = [min((b - 1) * s - p + k, n) - max(a * s - p, 0) for a, b, n in spans]
+        else:
+            area = [height // size, width // size]
+        pixel_bits = 8 if self.network.integer else 32
+        return self.chip.home("input").words(channels * area[0] * area[1] * size * size * pixel_bits)
+
+    def _updates(self, layer: Layer, mine: np.ndarray) -> None:
+        """Neurons visited for leak and compare, under the chip's policy."""
+        recorded = self.trace.layers[layer.name]
+        sites = layer.shape[1] * layer.shape[2]
+        reached = unpacked(self._bits(recorded.reached), sites).reshape(self.rows, *layer.shape[1:])
+        lone = self._listed(recorded.lone.start, recorded.lone.neuron, layer, mine)
+        for place, index in enumerate(mine):
+            b = self.mapping.bricks[index]
+            touched = reached[:, b.y0 : b.y1, b.x0 : b.x1].sum((1, 2)) * b.channels + lone[:, place]
+            self.found["active"][:, index] = touched
+            if self.chip.policy.update == "all":
+                self.found["idle"][:, index] = b.neurons - touched
+        if layer.leak is not None:
+            self.found["leaks"][:, mine] = (self.found["active"] + self.found["idle"])[:, mine]
+
+    def _first_and_last(self, layer: Layer, mine: np.ndarray) -> None:
+        self._add("clears", self._step(0), mine, self.neurons[mine])
+        if not layer.spiking:
+            self._add("readouts", self._step(self.steps - 1), mine, self.neurons[mine])
+
+    def _clips(self, layer: Layer, mine: np.ndarray) -> None:
+        recorded = self.trace.layers[layer.name].clipped
+        self.found["clips"][:, mine] = self._listed(recorded.start, recorded.neuron, layer, mine)
+
+    def _listed(self, start: np.ndarray, neuron: np.ndarray, layer: Layer, mine: np.ndarray) -> np.ndarray:
+        """int64 [rows, bricks of the layer]: how many listed neurons live in each brick."""
+        first, last = self.first * self.steps, self.last * self.steps
+        listed = neuron[start[first] : start[last]]
+        row = np.repeat(np.arange(self.rows), np.diff(start[first : last + 1]))
+        home = np.empty(layer.shape, np.int64)
+        for place, index in enumerate(mine):
+            b = self.mapping.bricks[index]
+            home[b.c0 : b.c1, b.y0 : b.y1, b.x0 : b.x1] = place
+        flat = row * len(mine) + home.ravel()[listed]
+        return np.bincount(flat, minlength=self.rows * len(mine)).reshape(self.rows, len(mine))
+
+    def _step(self, step: int) -> np.ndarray:
+        """bool [rows]: True at this step of every image."""
+        return np.arange(self.rows) % self.steps == step
+
+    def _add(self, name: str, when: np.ndarray, mine: np.ndarray, amount: np.ndarray) -> None:
+        self.found[name][np.ix_(when, mine)] += amount

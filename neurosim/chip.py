@@ -1,0 +1,267 @@
+"""The chip: cores, memories, mesh and prices, as data with a source for every number."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from neurosim.errors import ChipError
+
+Kind = Literal["weights", "state", "axons", "routes", "queue", "input"]
+KINDS: tuple[Kind, ...] = ("weights", "state", "axons", "routes", "queue", "input")
+
+
+def _whole(value: Any) -> Any:
+    """TOML and command lines may say 5e8 for an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Count = Annotated[int, BeforeValidator(_whole), Field(gt=0)]
+Cycles = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Part(BaseModel):
+    """Frozen; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Clock(Part):
+    """hz: cycles per second."""
+
+    hz: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    source: str
+
+
+class Mesh(Part):
+    """A width x height mesh of routers, each with *cores_per_tile* cores; XY routing.
+
+    A flit takes *router_cycles* per router and *link_cycles* per link; a link carries one flit per *link_cycles*.
+    *delivery*: one packet per destination core (unicast), or one per spike along a tree (multicast).
+    """
+
+    width: Count
+    height: Count
+    cores_per_tile: Count = 1
+    flit_bits: Count
+    packet_bits: Count
+    router_cycles: Cycles
+    link_cycles: Count
+    delivery: Literal["unicast", "multicast"] = "unicast"
+    source: str
+
+    @property
+    def cores(self) -> int:
+        return self.width * self.height * self.cores_per_tile
+
+    @property
+    def flits_per_packet(self) -> int:
+        return -(-self.packet_bits // self.flit_bits)
+
+
+class Core(Part):
+    """Limits and widths of a core; a limit that is not given does not bind.
+
+    lanes: accumulates (or MACs) started at once. update_lanes: neurons compared at once. axons: distinct inputs it can tell
+    apart. routes: (neuron, destination) pairs it can hold.
+    """
+
+    lanes: Count
+    update_lanes: Count
+    state_bits: Annotated[int, BeforeValidator(_whole), Field(ge=2, le=32)] = 32
+    axon_bits: Count
+    route_bits: Count
+    max_neurons: Count | None = None
+    max_axons: Count | None = None
+    max_routes: Count | None = None
+    source: str
+
+
+class Policy(Part):
+    """What the modelled hardware does.
+
+    update: neurons visited per step, those *touched* by an event (or still above threshold), or *all*. analog: the current
+    of an image-fed layer is computed *once* per image, stored and re-added every step, or anew *per_step*.
+    """
+
+    update: Literal["touched", "all"]
+    analog: Literal["once", "per_step"]
+
+
+class Access(Part):
+    """pj: energy of one word."""
+
+    pj: Price
+
+
+class Memory(Part):
+    """A memory: what it holds, its size and word, the price of a word. *per*: one in every core, or one on the chip."""
+
+    name: Annotated[str, Field(min_length=1)]
+    holds: Annotated[tuple[Kind, ...], Field(min_length=1)]
+    per: Literal["core", "chip"] = "core"
+    bits: Count
+    word_bits: Count
+    read: Access
+    write: Access
+    leakage_mw: Price = 0.0
+    source: str
+
+    def words(self, item_bits: int) -> int:
+        """Words of one visit to an item."""
+        return -(-item_bits // self.word_bits)
+
+
+class Operation(Part):
+    """pj: energy of one. cycles: time of one (per lane, where there are lanes)."""
+
+    pj: Price
+    cycles: Cycles
+    source: str
+
+
+class Operations(Part):
+    """Everything that is priced besides memory words.
+
+    accumulate: addition of a weight to a potential. mac: multiply-accumulate of an image-fed layer. current_add: addition of
+    a stored image current. leak_multiply, compare, reset: parts of a neuron's update. update_active / update_idle: visit of
+    a neuron that was / was not touched in the step. spike: a firing. packet: injection of a packet. event: its reception and
+    look-up. hop_x / hop_y: a flit crossing a router and a horizontal / vertical link. barrier: closing of a layer's turn.
+    """
+
+    accumulate: Operation
+    mac: Operation
+    current_add: Operation
+    leak_multiply: Operation
+    compare: Operation
+    reset: Operation
+    update_active: Operation
+    update_idle: Operation
+    spike: Operation
+    packet: Operation
+    event: Operation
+    hop_x: Operation
+    hop_y: Operation
+    barrier: Operation
+
+
+class Static(Part):
+    """Power drawn whatever happens, besides the leakage of memories: per used core, and for the whole chip."""
+
+    core_mw: Price
+    chip_mw: Price
+    source: str
+
+
+class Chip(Part):
+    """A described chip. Energy is in pJ, time in cycles, sizes in bits, power in mW."""
+
+    name: Annotated[str, Field(min_length=1)]
+    title: str
+    node: str
+    notes: str = ""
+    clock: Clock
+    mesh: Mesh
+    core: Core
+    policy: Policy
+    memory: tuple[Memory, ...]
+    operation: Operations
+    static: Static
+    not_counted: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _every_kind_has_one_home(self) -> Chip:
+        problems = []
+        for kind in KINDS:
+            homes = [m.name for m in self.memory if kind in m.holds]
+            if len(homes) != 1:
+                problems.append(f"{kind!r} is held by {' and '.join(homes) or 'no memory'}; exactly one must hold it")
+        names = [m.name for m in self.memory]
+        problems += [f"memory name {n!r} is used {names.count(n)} times" for n in sorted(set(names)) if names.count(n) > 1]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], where: str) -> Chip:
+        """A chip from nested values; raises ChipError with every problem and its path."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise ChipError(where, [_problem(e, values) for e in error.errors()]) from None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+    @property
+    def sha256(self) -> str:
+        """Hash of everything that can change a result (titles, notes and sources cannot)."""
+        return hashlib.sha256(json.dumps(_bare(self.values), sort_keys=True).encode()).hexdigest()
+
+    def home(self, kind: Kind) -> Memory:
+        """The memory that holds *kind*."""
+        return next(m for m in self.memory if kind in m.holds)
+
+    def replace(self, path: str, value: Any) -> Chip:
+        """The same chip with one setting changed: ``chip.replace("core.lanes", 4)``; memories go by their name."""
+        values = self.values
+        set_path(values, path, value, f"chip {self.name!r}")
+        return Chip.parse(values, f"chip {self.name!r} with {path} = {value}")
+
+
+def set_path(values: dict[str, Any], path: str, value: Any, where: str) -> None:
+    """Set ``a.b.c`` in nested *values*; an element of a list goes by its name."""
+    *parents, last = path.split(".")
+    place: Any = values
+    for key in parents:
+        inside = _inside(place, key)
+        if not isinstance(inside, dict | list):
+            raise ChipError(where, [f"there is no {path!r}; known here: {', '.join(_keys(place))}"])
+        place = inside
+    if not isinstance(place, dict):
+        raise ChipError(where, [f"there is no {path!r}; known here: {', '.join(_keys(place))}"])
+    place[last] = value
+
+
+def _inside(place: Any, key: str) -> Any:
+    if isinstance(place, list):
+        return next((x for x in place if x.get("name") == key), None)
+    return place.get(key) if isinstance(place, dict) else None
+
+
+def _keys(place: Any) -> list[str]:
+    return [x["name"] for x in place] if isinstance(place, list) else sorted(place)
+
+
+def _bare(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {k: _bare(v) for k, v in values.items() if k not in ("source", "title", "notes", "not_counted")}
+    return [_bare(v) for v in values] if isinstance(values, list) else values
+
+
+def _problem(error: Any, values: dict[str, Any]) -> str:
+    path = _path(error["loc"], values)
+    if error["type"] == "missing":
+        return f"{path}: is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{path}: unknown key"
+    if error["type"] == "value_error":
+        return f"{path or 'memory'}: {error['msg'].removeprefix('Value error, ')}"
+    return f"{path}: is {error['input']!r}; {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _path(location: tuple[Any, ...], values: Any) -> str:
+    names = []
+    for key in location:
+        if isinstance(key, int) and isinstance(values, list) and key < len(values):
+            values = values[key]
+            names.append(str(values.get("name", key)) if isinstance(values, dict) else str(key))
+            continue
+        values = values.get(key) if isinstance(values, dict) else None
+        names.append(str(key))
+    return ".".join(names)

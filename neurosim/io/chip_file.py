@@ -1,0 +1,106 @@
+"""Chip files (TOML) and the presets that ship."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from neurosim.chip import Chip, set_path
+from neurosim.errors import ChipError, FileError
+
+PRESETS = resources.files("neurosim") / "presets"
+DEFAULT = "mesh45"
+
+
+def preset_names() -> list[str]:
+    """Names of the chips that ship, the default first."""
+    names = sorted(p.name.removesuffix(".toml") for p in PRESETS.iterdir() if p.name.endswith(".toml"))
+    return sorted(names, key=lambda n: (n != DEFAULT, n))
+
+
+def preset_toml(name: str) -> str:
+    """The text of a preset."""
+    if name not in preset_names():
+        raise ChipError(f"chip {name!r}", [f"no such preset; there are: {', '.join(preset_names())}"])
+    return (PRESETS / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def load_chip(name_or_path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Chip:
+    """A preset by name or a chip from a TOML file, with *changes* like ``core.lanes=4`` applied.
+
+    Raises ChipError or FileError with every problem.
+    """
+    where = str(name_or_path)
+    values = _values(where, ())
+    problems = []
+    for change in changes:
+        path, equals, text = change.partition("=")
+        if not equals:
+            problems.append(f"--set {change}: needs the form key.path=value")
+            continue
+        try:
+            set_path(values, path.strip(), _literal(text.strip()), f"--set {change}")
+        except ChipError as error:
+            problems += [f"--set {change}: {p}" for p in error.problems]
+    try:
+        chip = Chip.parse(values, f"chip {where!r}")
+    except ChipError as error:
+        raise ChipError(error.subject, [*problems, *error.problems]) from None
+    if problems:
+        raise ChipError(f"chip {where!r}", problems)
+    return chip
+
+
+def _values(where: str, chain: tuple[str, ...]) -> dict[str, Any]:
+    """The nested values of a chip, those of its *base* filled in."""
+    if where in chain:
+        raise ChipError(f"chip {chain[0]!r}", ["its bases form a circle: " + " -> ".join([*chain, where])])
+    if where in preset_names():
+        values = tomllib.loads(preset_toml(where))
+    else:
+        values = _read(Path(where))
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    beside = Path(where).parent / str(base)
+    return _merged(_values(str(base) if str(base) in preset_names() else str(beside), (*chain, where)), values)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.suffix and not path.exists():
+        raise ChipError(f"chip {str(path)!r}", [f"no such preset; there are: {', '.join(preset_names())}; or give a TOML file"])
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileError(str(path), ["does not exist"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(str(path), [f"cannot be read: {error}"]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise FileError(str(path), [f"is not valid TOML: {error}"]) from error
+
+
+def _merged(base: Any, own: Any) -> Any:
+    """*own* over *base*: tables key by key, lists of named tables by name."""
+    if isinstance(base, dict) and isinstance(own, dict):
+        return base | {k: _merged(base[k], v) if k in base else v for k, v in own.items()}
+    if _named(base) and _named(own):
+        changed = {x["name"]: x for x in own}
+        kept = [_merged(x, changed.pop(x["name"], {})) for x in base]
+        return kept + list(changed.values())
+    return own
+
+
+def _named(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(x, dict) and "name" in x for x in value)
+
+
+def _literal(text: str) -> Any:
+    """A value as TOML would read it; anything else is a string."""
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text

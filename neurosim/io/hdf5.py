@@ -1,0 +1,214 @@
+"""Reading and writing HDF5 with care."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from neurosim.errors import FileError
+from neurosim.version import __version__
+
+VERSION = "1.0"
+# gzip reaches at most about 1030:1, so a dataset that declares more than this per stored byte was not written by anyone.
+MAX_RATIO = 1100
+FREE_BYTES = 2**20
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str], kind: str) -> Iterator[h5py.File]:
+    """A new HDF5 file that appears under *path* only when it is whole."""
+    with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+        file.attrs["format"] = f"neurosim-{kind}"
+        file.attrs["format_version"] = VERSION
+        file.attrs["producer"] = f"neurosim {__version__}"
+        file.attrs["created"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        yield file
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary file beside *path* that takes its place on success and vanishes on failure."""
+    target = Path(path)
+    temporary = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        # mkstemp makes files private; a result should have the permissions of any other new file.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        if target.is_dir():
+            raise IsADirectoryError(f"{target} is a folder")
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        raise FileError(str(target), [f"cannot be written: {error.strerror or error}"]) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def put(group: h5py.Group, name: str, data: Any, units: str, description: str) -> None:
+    """Write a dataset with what it means; large ones compressed, identical bytes for identical data."""
+    array = np.asarray(data)
+    options = {} if array.size < 64 else {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+    dataset = group.create_dataset(name, data=array, track_times=False, **options)
+    dataset.attrs["units"] = units
+    dataset.attrs["description"] = description
+
+
+@contextlib.contextmanager
+def reading(path: str | os.PathLike[str], *kinds: str) -> Iterator[tuple[h5py.File, Node]]:
+    """An open file of one of our *kinds*, and the reader of its root; problems noted on the way are raised at the end."""
+    problems: list[str] = []
+    try:
+        with h5py.File(path, "r") as file:
+            found = _text(file.attrs.get("format", "nothing"))
+            version = _text(file.attrs.get("format_version", ""))
+            expected = " or ".join(f"'neurosim-{k}'" for k in kinds)
+            if found not in [f"neurosim-{k}" for k in kinds]:
+                raise FileError(str(path), [f"attribute 'format' is {found!r}; expected {expected}"])
+            _check_version(path, version)
+            yield file, Node(file, problems)
+    except FileNotFoundError:
+        raise FileError(str(path), ["does not exist"]) from None
+    except OSError as error:
+        reason = "it is a folder" if Path(path).is_dir() else _reason(error)
+        raise FileError(str(path), [f"cannot be read as HDF5: {reason}"]) from error
+    if problems:
+        raise FileError(str(path), problems)
+
+
+def _reason(error: OSError) -> str:
+    text = error.strerror or str(error)
+    if "truncated file" in text:
+        return "the file is truncated"
+    if "signature not found" in text:
+        return "it is not an HDF5 file"
+    return text
+
+
+def _check_version(path: str | os.PathLike[str], version: str) -> None:
+    major = version.split(".")[0]
+    ours = VERSION.split(".")[0]
+    if not major.isdigit():
+        raise FileError(str(path), [f"attribute 'format_version' is {version!r}; expected {VERSION!r}"])
+    if int(major) > int(ours):
+        raise FileError(str(path), [f"format version {version} is newer than {VERSION}, the one known here; update neurosim"])
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+class Node:
+    """A group of an open file; everything missing or wrong is noted in the shared list of problems."""
+
+    def __init__(self, group: h5py.Group, problems: list[str]):
+        self.group = group
+        self.problems = problems
+
+    def say(self, message: str) -> None:
+        self.problems.append(f"{self.group.name.rstrip('/')}: {message}" if self.group.name != "/" else message)
+
+    def __contains__(self, name: str) -> bool:
+        return isinstance(self.group.get(name, getlink=True), h5py.HardLink)
+
+    def child(self, name: str) -> Node | None:
+        """The group *name*, or None with a note."""
+        if name not in self or not isinstance(self.group[name], h5py.Group):
+            self.say(f"group {name!r} is missing")
+            return None
+        return Node(self.group[name], self.problems)
+
+    def children(self) -> dict[str, Node]:
+        """All groups below, in the order they were written."""
+        found = [n for n in self.group if n in self and isinstance(self.group[n], h5py.Group)]
+        return {n: Node(self.group[n], self.problems) for n in found}
+
+    def array(self, name: str, kinds: str, ndim: int, optional: bool = False) -> np.ndarray | None:
+        """Dataset *name* whose dtype kind is one of *kinds*; None with a note (without one if *optional* and absent)."""
+        if name not in self:
+            if not optional:
+                self.say(f"dataset {name!r} is missing")
+            return None
+        dataset = self.group[name]
+        if not isinstance(dataset, h5py.Dataset):
+            self.say(f"{name!r} is a group; it must be a dataset")
+        elif dataset.dtype.kind not in kinds or dataset.ndim != ndim:
+            self.say(f"dataset {name!r} is {dataset.dtype} {list(dataset.shape)}; needed: {_kinds(kinds)}, {ndim} dimensions")
+        elif dataset.external or dataset.is_virtual:
+            self.say(f"dataset {name!r} keeps its data in another file, which is not allowed")
+        elif dataset.nbytes > FREE_BYTES + MAX_RATIO * dataset.id.get_storage_size():
+            self.say(f"dataset {name!r} declares {dataset.nbytes} bytes but stores {dataset.id.get_storage_size()}")
+        else:
+            try:
+                return np.asarray(dataset[()])
+            except (OSError, RuntimeError, ValueError) as error:
+                self.say(f"dataset {name!r} cannot be read: {error}")
+        return None
+
+    def number(self, name: str, default: Any = None, optional: bool = False) -> Any:
+        """Scalar dataset or attribute *name* as an int or float."""
+        if name in self:
+            value = self.array(name, "iuf", 0)
+            return default if value is None else value.item()
+        value = self.group.attrs.get(name)
+        if value is None:
+            if not optional:
+                self.say(f"{name!r} is missing")
+            return default
+        if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "iuf":
+            self.say(f"attribute {name!r} is {value!r}; it must be a number")
+            return default
+        return np.asarray(value).item()
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Attribute *name* as text."""
+        value = self.group.attrs.get(name, default)
+        if value is None:
+            self.say(f"attribute {name!r} is missing")
+            return ""
+        return _text(value)
+
+    def numbers(self, name: str) -> tuple[Any, ...] | None:
+        """Attribute *name* as a tuple of numbers, None if absent."""
+        value = self.group.attrs.get(name)
+        if value is None:
+            return None
+        array = np.asarray(value)
+        if array.ndim != 1 or array.dtype.kind not in "iuf":
+            self.say(f"attribute {name!r} is {value!r}; it must be a list of numbers")
+            return None
+        return tuple(array.tolist())
+
+    def json(self, name: str, default: Any) -> Any:
+        """Attribute *name*, written as JSON."""
+        if name not in self.group.attrs:
+            return default
+        try:
+            return json.loads(self.text(name))
+        except ValueError as error:
+            self.say(f"attribute {name!r} is not JSON: {error}")
+            return default
+
+
+def _kinds(kinds: str) -> str:
+    words = {"i": "integers", "u": "unsigned integers", "f": "floats", "b": "booleans"}
+    return " or ".join(words[k] for k in kinds if k in words)
+
+
+def command() -> str:
+    """The command line of this process, without the folder of the program."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])

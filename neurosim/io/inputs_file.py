@@ -1,0 +1,102 @@
+"""The inputs file, and numpy arrays as inputs."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from neurosim.errors import FileError, InputsError
+from neurosim.inputs import Inputs
+from neurosim.io.hdf5 import Node, put, reading, writing
+
+MAX_ELEMENTS = 2**33
+
+
+def save_inputs(inputs: Inputs, path: str | os.PathLike[str]) -> None:
+    """Write images as they are, spikes as events (x, y, t, p) with t the time step and p the channel."""
+    with writing(path, "inputs") as file:
+        file.attrs["name"] = inputs.name
+        if inputs.images is not None:
+            put(file, "images", inputs.images, "pixel", "images [N,C,H,W]")
+        if inputs.spikes is not None:
+            n, t, p, y, x = np.nonzero(inputs.spikes)
+            file.attrs["shape"] = inputs.spikes.shape[1:]
+            file.attrs["shape_axes"] = "T, C, H, W"
+            events = np.empty(len(n), [("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "<i2")])
+            for key, values in zip("xytp", (x, y, t, p), strict=True):
+                events[key] = values
+            offsets = np.concatenate([[0], np.cumsum(np.bincount(n, minlength=len(inputs)))])
+            put(file, "events", events, "pixel, pixel, time step, channel", "spikes of all samples, sample after sample")
+            put(file, "offsets", offsets, "event", "events of sample n are offsets[n]:offsets[n+1]")
+        if inputs.labels is not None:
+            put(file, "labels", inputs.labels, "class", "labels [N]")
+
+
+def load_inputs(path: str | os.PathLike[str]) -> Inputs:
+    """Inputs from an inputs file (HDF5), from ``.npz`` (images or spikes, and labels), or from ``.npy`` (images or spikes)."""
+    suffix = Path(path).suffix.lower()
+    try:
+        if suffix in (".npz", ".npy"):
+            return _from_numpy(Path(path), suffix)
+        return _from_hdf5(path)
+    except InputsError as error:
+        raise FileError(str(path), error.problems) from error
+
+
+def _from_hdf5(path: str | os.PathLike[str]) -> Inputs:
+    with reading(path, "inputs") as (_, root):
+        labels = root.array("labels", "iu", 1, optional=True)
+        name = root.text("name", Path(path).stem)
+        spikes = _spikes(root) if "events" in root else None
+        images = root.array("images", "iuf", 4) if "events" not in root else None
+    return Inputs(images, labels, spikes, name)
+
+
+def _spikes(root: Node) -> np.ndarray | None:
+    events, offsets, shape = root.array("events", "V", 1), root.array("offsets", "iu", 1), root.numbers("shape")
+    if events is None or offsets is None:
+        return None
+    if shape is None or len(shape) != 4 or min(shape) < 1:
+        root.say(f"attribute 'shape' is {shape}; it must be (T, C, H, W)")
+        return None
+    if not {"x", "y", "t", "p"} <= set(events.dtype.names or ()):
+        root.say(f"events have the fields {events.dtype.names}; needed: x, y, t, p")
+        return None
+    if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != len(events) or np.any(np.diff(offsets.astype(np.int64)) < 0):
+        root.say(f"offsets must rise from 0 to the number of events, {len(events)}")
+        return None
+    samples = len(offsets) - 1
+    if samples * np.prod(shape, dtype=float) > MAX_ELEMENTS:
+        root.say(f"{samples} samples of {list(shape)} are too many to hold; at most {MAX_ELEMENTS} elements")
+        return None
+    for field, size in zip("tpyx", shape, strict=True):
+        outside = (events[field] < 0) | (events[field] >= size)
+        if outside.any():
+            first = int(outside.argmax())
+            root.say(f"event {first} has {field} = {events[field][first]}; it must lie in 0..{size - 1}")
+            return None
+    spikes = np.zeros((samples, *shape), bool)
+    sample = np.repeat(np.arange(samples), np.diff(offsets.astype(np.int64)))
+    spikes[(sample, *(events[f].astype(np.int64) for f in "tpyx"))] = True
+    return spikes
+
+
+def _from_numpy(path: Path, suffix: str) -> Inputs:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        arrays = {k: loaded[k] for k in loaded.files} if suffix == ".npz" else {"": loaded}
+    except FileNotFoundError:
+        raise FileError(str(path), ["does not exist"]) from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise FileError(str(path), [f"cannot be read: {error}"]) from error
+    if suffix == ".npy":
+        data, labels = arrays[""], None
+    else:
+        known = [k for k in ("images", "spikes") if k in arrays]
+        if len(known) != 1:
+            raise FileError(str(path), [f"needs one of the arrays 'images' and 'spikes'; it has {', '.join(arrays) or 'none'}"])
+        data, labels = arrays[known[0]], arrays.get("labels")
+    return Inputs.from_spikes(data, labels, path.stem) if data.ndim == 5 else Inputs(data, labels, name=path.stem)

@@ -1,0 +1,264 @@
+"""The network file: everything needed to run a network, and to prove that it runs right."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from typing import Any
+
+import h5py
+import numpy as np
+
+from neurosim.errors import FileError, NetworkError
+from neurosim.io.hdf5 import Node, put, reading, writing
+from neurosim.network import LAYER_KINDS, Conv, Golden, Layer, Network, Recording, Shortcut
+from neurosim.trace import packed, unpacked
+
+DYNAMICS = "leak, integrate, compare, reset"
+DECODE = "argmax of the output potentials after the last step, the lowest index on ties"
+ABOUT_TEXT = ("dataset", "accuracy_reference")
+
+
+def save_network(network: Network, path: str | os.PathLike[str]) -> None:
+    """Write *network* with its golden samples and float twin."""
+    with writing(path, "network") as file:
+        write_network(file, network)
+
+
+def load_network(path: str | os.PathLike[str]) -> Network:
+    """Read and check a network file; raises FileError with every problem."""
+    with reading(path, "network") as (_, root):
+        network = read_network(root)
+    assert network is not None
+    return network
+
+
+def write_network(root: h5py.Group, network: Network) -> None:
+    root.attrs["name"] = network.name
+    root.attrs["timesteps"] = network.timesteps
+    root.attrs["dynamics"] = DYNAMICS
+    root.attrs["reset"] = network.reset
+    root.attrs["compare"] = network.compare
+    root.attrs["decode"] = DECODE
+    root.attrs["arithmetic"] = "integer" if network.integer else "float32"
+    for key in ABOUT_TEXT:
+        if key in network.about:
+            root.attrs[key] = network.about[key]
+    root.attrs["provenance"] = json.dumps({k: v for k, v in network.about.items() if k not in ABOUT_TEXT}, sort_keys=True)
+    _write_input(root.create_group("input"), network)
+    layers = root.create_group("layers", track_order=True)
+    twin = network if not network.integer else network.float_twin
+    for index, layer in enumerate(network.layers):
+        group = layers.create_group(layer.name, track_order=True)
+        _write_layer(group, layer, layer if network.integer else None, twin.layers[index] if twin else None)
+    if network.golden is not None:
+        _write_golden(root.create_group("golden", track_order=True), network.golden)
+
+
+def _write_input(group: h5py.Group, network: Network) -> None:
+    spec = network.input
+    group.attrs["encoding"] = spec.encoding
+    group.attrs["shape"] = spec.shape
+    group.attrs["shape_axes"] = "C, H, W"
+    for key in ("mean", "std", "scale"):
+        value = getattr(spec, key)
+        if value is not None:
+            group.attrs[key] = value
+    group.attrs["meaning"] = (
+        "integer network: pixel, or rint((pixel / 255 - mean) / std * scale) where mean and std are given; "
+        "float network: pixel / 255, or (pixel / 255 - mean) / std"
+    )
+
+
+def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Layer | None) -> None:
+    group.attrs["kind"] = layer.kind
+    if isinstance(layer, Conv):
+        group.attrs["stride"] = layer.stride
+        group.attrs["padding"] = layer.padding
+    group.attrs["pool"] = layer.pool or "none"
+    group.attrs["inputs"] = list(layer.inputs or ())
+    group.attrs["shape"] = layer.shape
+    group.attrs["weight_bits"] = layer.weight_bits
+    if layer.weight_scale is not None:
+        group.attrs["weight_scale"] = layer.weight_scale
+    _write_synapses(group, exact, twin, layer.weight_axes)
+    for source, suffix in ((exact, ""), (twin, "_float")):
+        if source is None or not layer.spiking:
+            continue
+        put(group, f"threshold{suffix}", source.threshold, "potential", "fires when the potential compares to it")
+        if source.leak is not None:
+            meaning = "[k, m]: u = (k * u) >> m per step, floor" if source is exact else "u = leak * u per step"
+            put(group, f"leak{suffix}", source.leak, "1", meaning)
+    if layer.shortcuts:
+        group.create_group("shortcuts", track_order=True)
+    for index, shortcut in enumerate(layer.shortcuts):
+        child = group["shortcuts"].create_group(str(index))
+        child.attrs["source"] = shortcut.source
+        child.attrs["stride"] = shortcut.stride
+        child.attrs["padding"] = shortcut.padding
+        pair = [None if x is None else x.shortcuts[index] for x in (exact, twin)]
+        _write_synapses(child, pair[0], pair[1], "[Cout,Cin,k,k]")
+
+
+def _write_synapses(group: h5py.Group, exact: Layer | Shortcut | None, twin: Layer | Shortcut | None, axes: str) -> None:
+    for source, suffix in ((exact, ""), (twin, "_float")):
+        if source is None:
+            continue
+        if source.weight is not None:
+            put(group, f"weight{suffix}", source.weight, "potential", f"synaptic weights {axes}")
+        elif isinstance(source, Shortcut):
+            put(group, f"scale{suffix}", source.scale, "potential", "weight of channel c to channel c, same pixel")
+
+
+def _write_golden(group: h5py.Group, golden: Golden) -> None:
+    put(group, "inputs", golden.images, "pixel", "images [N,C,H,W] or spikes [N,T,C,H,W] of the samples")
+    if golden.labels is not None:
+        put(group, "labels", golden.labels, "class", "labels [N]")
+    for name, recordings in (("samples", golden.samples), ("probes", golden.probes)):
+        parent = group.create_group(name, track_order=True)
+        for layer, recording in recordings.items():
+            child = parent.create_group(layer)
+            if recording.spikes is not None:
+                child.attrs["neurons"] = recording.spikes.shape[2]
+                put(child, "spikes", packed(recording.spikes), "spike", "[N,T,ceil(neurons/8)], lowest bit first, order C,H,W")
+            if recording.potentials is not None:
+                put(child, "potentials", recording.potentials, "potential", "[N,T,neurons] after the reset of each step")
+    for layer, sources in golden.stimuli.items():
+        parent = group["probes"][layer].create_group("stimulus")
+        for source, data in sources.items():
+            child = parent.create_group(source)
+            is_image = data.dtype != bool
+            child.attrs["neurons"] = data.shape[-1]
+            meaning = "image [1,C,H,W]" if is_image else "spikes [1,T,ceil(neurons/8)], lowest bit first"
+            put(child, "data", data if is_image else packed(data), "pixel" if is_image else "spike", meaning)
+
+
+def read_network(root: Node) -> Network | None:
+    """The network in an open file; None if problems were noted."""
+    before = len(root.problems)
+    name, timesteps = root.text("name", "network"), root.number("timesteps", 0)
+    integer = root.text("arithmetic", "integer") == "integer"
+    spec, layers = root.child("input"), root.child("layers")
+    if spec is None or layers is None:
+        return None
+    head: dict[str, Any] = {
+        "timesteps": timesteps,
+        "input_shape": spec.numbers("shape") or (),
+        "encoding": spec.text("encoding"),
+        "mean": spec.numbers("mean"),
+        "std": spec.numbers("std"),
+        "input_scale": spec.number("scale", optional=True),
+        "reset": root.text("reset"),
+        "compare": root.text("compare"),
+    }
+    about = {k: _plain(root.group.attrs[k]) for k in ABOUT_TEXT if k in root.group.attrs}
+    about |= root.json("provenance", {})
+    groups = layers.children()
+    main = [_read_layer(n, g, "" if integer else "_float") for n, g in groups.items()]
+    has_twin = integer and any("weight_float" in g for g in groups.values())
+    twin = [_read_layer(n, g, "_float") for n, g in groups.items()] if has_twin else []
+    if len(root.problems) > before:
+        return None
+    try:
+        network = Network.build(name, layers=[x for x in main if x], about=about, **head)
+        if has_twin:
+            network = network.with_float_twin(Network.build(name, layers=[x for x in twin if x], about=about, **head))
+    except NetworkError as error:
+        root.problems.extend(error.problems)
+        return None
+    golden = root.child("golden") if "golden" in root else None
+    return network if golden is None else network.with_golden(_read_golden(golden, network))
+
+
+def _plain(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else getattr(value, "item", lambda: value)()
+
+
+def _read_layer(name: str, group: Node, suffix: str) -> Layer | None:
+    kind = group.text("kind")
+    if kind not in LAYER_KINDS:
+        group.say(f"attribute 'kind' is {kind!r}; it must be one of {', '.join(LAYER_KINDS)}")
+        return None
+    kinds = "f" if suffix else "iu"
+    weight = group.array(f"weight{suffix}", kinds, 4 if kind == "conv" else 2)
+    inputs = group.group.attrs.get("inputs")
+    options: dict[str, Any] = {}
+    if kind == "conv":
+        options = {"stride": group.number("stride", 1), "padding": group.number("padding", 0)}
+    if kind != "output":
+        options["threshold"] = group.number(f"threshold{suffix}")
+        options["leak"] = _read_leak(group, suffix)
+    pool = group.text("pool", "none")
+    shortcuts = []
+    if "shortcuts" in group:
+        found = group.child("shortcuts")
+        shortcuts = [_read_shortcut(c, suffix) for c in found.children().values()] if found else []
+    if weight is None:
+        return None
+    return LAYER_KINDS[kind](
+        name, weight, pool=None if pool == "none" else pool, shortcuts=shortcuts,  # type: ignore[arg-type]
+        inputs=None if inputs is None else [_plain(x) for x in np.atleast_1d(inputs)],
+        weight_bits=None if suffix else group.number("weight_bits", optional=True),
+        weight_scale=group.number("weight_scale", optional=True), **options,
+    )  # fmt: skip
+
+
+def _read_leak(group: Node, suffix: str) -> Any:
+    if f"leak{suffix}" not in group:
+        return None
+    if suffix:
+        return group.number("leak_float")
+    pair = group.array("leak", "iu", 1)
+    return None if pair is None else tuple(pair.tolist())
+
+
+def _read_shortcut(group: Node, suffix: str) -> Shortcut:
+    weight = group.array(f"weight{suffix}", "f" if suffix else "iu", 4, optional=True)
+    scale = group.number(f"scale{suffix}") if weight is None else None
+    return Shortcut(group.text("source"), weight, scale, group.number("stride", 1), group.number("padding", 0))
+
+
+def _read_golden(group: Node, network: Network) -> Golden | None:
+    ndim = 4 if network.input.encoding == "direct" else 5
+    images, labels = group.array("inputs", "iub", ndim), group.array("labels", "iu", 1, optional=True)
+    samples, probes = group.child("samples"), group.child("probes")
+    if images is None or samples is None or probes is None:
+        return None
+    golden = Golden(images, labels, _read_recordings(samples, network, len(images)), {}, _read_recordings(probes, network, 1))
+    for name, child in probes.children().items():
+        stimulus = child.child("stimulus")
+        if stimulus is not None:
+            found = {source: _read_stimulus(node, network) for source, node in stimulus.children().items()}
+            golden.stimuli[name] = {source: data for source, data in found.items() if data is not None}
+    return replace(golden)
+
+
+def _read_recordings(parent: Node, network: Network, count: int) -> dict[str, Recording]:
+    recordings = {}
+    known = {layer.name: layer for layer in network.layers}
+    for name, group in parent.children().items():
+        if name not in known:
+            group.say("no layer of that name")
+            continue
+        layer = known[name]
+        bits = group.array("spikes", "u", 3) if layer.spiking else None
+        potentials = group.array("potentials", "if", 3, optional=True)
+        for array, last in ((bits, -(-layer.neurons // 8)), (potentials, layer.neurons)):
+            if array is not None and array.shape != (count, network.timesteps, last):
+                group.say(f"recorded shape {list(array.shape)}; needed [{count}, {network.timesteps}, {last}]")
+                return recordings
+        spikes = None if bits is None else unpacked(bits, layer.neurons)
+        recordings[name] = Recording(spikes, potentials)
+    return recordings
+
+
+def _read_stimulus(group: Node, network: Network) -> np.ndarray | None:
+    data = group.array("data", "iu", 4, optional=True) if group.group["data"].ndim == 4 else None
+    if data is not None:
+        return data
+    bits = group.array("data", "u", 3)
+    return None if bits is None else unpacked(bits, int(group.number("neurons", 0)))
+
+
+__all__ = ["FileError", "load_network", "read_network", "save_network", "write_network"]

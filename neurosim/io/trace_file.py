@@ -1,0 +1,99 @@
+"""The spike-trace file: a recorded simulation and the network it belongs to."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from neurosim.io.hdf5 import Node, command, put, reading, writing
+from neurosim.io.network_file import read_network, write_network
+from neurosim.network import Layer, Network
+from neurosim.trace import LayerTrace, Ragged, SpikeTrace
+
+
+def save_trace(trace: SpikeTrace, path: str | os.PathLike[str]) -> None:
+    """Write *trace* with its network (without golden samples)."""
+    with writing(path, "trace") as file:
+        file.attrs["command"] = command()
+        write_trace(file, trace)
+
+
+def write_trace(root, trace: SpikeTrace) -> None:  # noqa: ANN001
+    root.attrs["state_bits"] = trace.state_bits
+    root.attrs["inputs"] = trace.inputs_name
+    write_network(root.create_group("network", track_order=True), trace.network.with_golden(None))
+    put(root, "outputs", trace.outputs, "potential", "output potentials after the last step [N,classes]")
+    if trace.labels is not None:
+        put(root, "labels", trace.labels, "class", "labels [N]")
+    if trace.input_bits is not None:
+        put(root, "input_spikes", trace.input_bits, "spike", "[N,T,ceil(neurons/8)], lowest bit first, order C,H,W")
+    layers = root.create_group("layers", track_order=True)
+    for name, layer in trace.layers.items():
+        group = layers.create_group(name, track_order=True)
+        put(group, "spikes", layer.bits, "spike", "[N,T,ceil(neurons/8)], lowest bit first, order C,H,W")
+        put(group, "reached", layer.reached, "site", "[N,T,ceil(sites/8)], sites where a weight row arrived")
+        for key, lists in (("lone", layer.lone), ("clipped", layer.clipped)):
+            put(group, f"{key}_start", lists.start, "neuron", "list of image n and step t: start[n*T+t]:start[n*T+t+1]")
+            put(group, key, lists.neuron, "neuron", "neurons, flattened as C,H,W")
+        put(group, "peak", layer.peak, "potential", "lowest and highest potential before clipping")
+
+
+def load_trace(path: str | os.PathLike[str]) -> SpikeTrace:
+    """Read and check a trace file; raises FileError with every problem."""
+    with reading(path, "trace") as (_, root):
+        trace = read_trace(root)
+    assert trace is not None
+    return trace
+
+
+def read_trace(root: Node) -> SpikeTrace | None:
+    before = len(root.problems)
+    node, layers = root.child("network"), root.child("layers")
+    network = read_network(node) if node else None
+    outputs, labels = root.array("outputs", "if", 2), root.array("labels", "iu", 1, optional=True)
+    input_bits = root.array("input_spikes", "u", 3, optional=True)
+    if network is None or layers is None or outputs is None:
+        return None
+    found = {layer.name: _read_layer(layers.child(layer.name), layer, network, len(outputs)) for layer in network.layers}
+    if len(root.problems) > before:
+        return None
+    traces = {name: layer for name, layer in found.items() if layer is not None}
+    return SpikeTrace(
+        network, traces, outputs, labels, int(root.number("state_bits", 32)), root.text("inputs", "inputs"), input_bits
+    )
+
+
+def _read_layer(group: Node | None, layer: Layer, network: Network, images: int) -> LayerTrace | None:
+    if group is None:
+        return None
+    sites = layer.shape[1] * layer.shape[2]
+    bits = _sized(group, "spikes", (images, network.timesteps, -(-layer.neurons // 8) if layer.spiking else 0))
+    reached = _sized(group, "reached", (images, network.timesteps, -(-sites // 8)))
+    lists = [_read_lists(group, key, images * network.timesteps, layer.neurons) for key in ("lone", "clipped")]
+    peak = group.array("peak", "if", 1)
+    if bits is None or reached is None or peak is None or lists[0] is None or lists[1] is None:
+        return None
+    low, high = peak.tolist()
+    return LayerTrace(bits, reached, lists[0], lists[1], (low, high))
+
+
+def _sized(group: Node, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    array = group.array(name, "u", len(shape))
+    if array is not None and array.shape != shape:
+        group.say(f"dataset {name!r} has shape {list(array.shape)}; needed {list(shape)}")
+        return None
+    return array
+
+
+def _read_lists(group: Node, key: str, rows: int, neurons: int) -> Ragged | None:
+    start, neuron = group.array(f"{key}_start", "iu", 1), group.array(key, "iu", 1)
+    if start is None or neuron is None:
+        return None
+    if len(start) != rows + 1 or start[0] != 0 or start[-1] != len(neuron) or np.any(np.diff(start.astype(np.int64)) < 0):
+        group.say(f"dataset {key + '_start'!r} must rise in {rows + 1} steps from 0 to {len(neuron)}")
+        return None
+    if len(neuron) and not 0 <= neuron.min() <= neuron.max() < neurons:
+        group.say(f"dataset {key!r} names neurons outside 0..{neurons - 1}")
+        return None
+    return Ragged(start.astype(np.int64), neuron.astype(np.int32))

@@ -1,0 +1,332 @@
+"""Event-driven leaky integrate-and-fire populations.
+
+The potentials of a layer lie as [site, channel]: a site is a pixel of the output map, or the whole layer when it is dense.
+An event (channel, site) of a source adds weight rows to *runs* of neighbouring potentials; everything about kernel size,
+stride, padding and pooling is in the table of runs, so the loops below know none of it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba.extending import overload
+
+from neurosim.kernels import jit
+
+
+class Events(NamedTuple):
+    """Spikes of one population by image and step; within a step the events of one site follow each other."""
+
+    start: np.ndarray  # int64 [images * steps + 1]
+    channel: np.ndarray  # int32
+    site: np.ndarray  # int32
+
+
+class Synapses(NamedTuple):
+    """The synapses from one source: an event of source site s adds *length* weights for each run in first[s]:first[s+1]."""
+
+    first: np.ndarray  # int32 [source sites + 1]
+    target: np.ndarray  # int32 [runs], index of the first potential
+    offset: np.ndarray  # int64 [runs], index of the first weight, for channel 0
+    length: np.ndarray  # int32 [runs]
+    weight: np.ndarray  # [weights], int8/16/32 or float32
+    channel_step: int  # what one source channel adds to offset
+    identity: bool  # channel c reaches channel c alone, with the weight *unit*
+    unit: float
+    pooled: np.ndarray  # int32 [source sites], window of the site under max pooling; empty without
+    windows: int  # windows of one channel under max pooling
+    first_latch: int  # where the latches of this source begin in the state
+
+
+class IntegerLeak(NamedTuple):
+    """u = (k * u) >> m, floor also for negative u."""
+
+    k: int
+    m: int
+
+
+class FloatLeak(NamedTuple):
+    """u = factor * u."""
+
+    factor: float
+
+
+class Lif(NamedTuple):
+    """Constants of a population."""
+
+    leaks: bool
+    leak: IntegerLeak | FloatLeak
+    threshold: float  # subtracted by a soft reset
+    fire_above: float  # a neuron fires when its potential is greater
+    fires: bool
+    resets_to_zero: bool
+    rest: float  # the zero of a reset to zero, in the type of the potential
+    lowest: float  # what the state width can hold
+    highest: float
+    channels: int
+
+
+class State(NamedTuple):
+    """Mutable state of one population for one image at a time; reused from image to image."""
+
+    potential: np.ndarray  # int32, int64 or float32 [sites * channels]
+    updated: np.ndarray  # int32 [sites], step up to which the leak has been applied
+    reached: np.ndarray  # int32 [sites], last step in which a weight row arrived
+    listed: np.ndarray  # int32 [sites], last step in which the site was put on the visit list
+    visits: np.ndarray  # int32 [sites], the visit list of this step
+    lone: np.ndarray  # int32 [neurons], last step in which the neuron was noted as a lone visit
+    candidates: np.ndarray  # int32 [neurons], possible lone visits of this step
+    held: np.ndarray  # int32 [neurons], neurons still above threshold after their reset
+    latched: np.ndarray  # int32 [windows * channels of the sources], max pooling: last step with a spike in it
+
+
+class Tape(NamedTuple):
+    """What is written down while running. Arrays that are not wanted have length 0."""
+
+    start: np.ndarray  # int64 [images * steps + 1], into channel and site
+    channel: np.ndarray  # int32, spikes
+    site: np.ndarray  # int32
+    reached: np.ndarray  # bool [images * steps, sites]
+    lone_start: np.ndarray  # int64 [images * steps + 1]
+    lone: np.ndarray  # int32, neurons visited without a weight row
+    clipped_start: np.ndarray  # int64 [images * steps + 1]
+    clipped: np.ndarray  # int32, neurons whose potential was clipped to the state width
+    peak: np.ndarray  # int64 or float64 [2], lowest and highest potential seen
+    potentials: np.ndarray  # [images * steps, neurons], after the reset of each step
+    final: np.ndarray  # [images, neurons], potentials after the last step
+
+
+def decayed(u, leak):
+    """One step of leak."""
+    if isinstance(leak, IntegerLeak):
+        return (u * leak.k) >> leak.m
+    return u * leak.factor
+
+
+@overload(decayed)
+def _decayed(u, leak):
+    if leak.instance_class is IntegerLeak:
+        return lambda u, leak: (u * leak.k) >> leak.m
+    return lambda u, leak: u * leak.factor
+
+
+@jit
+def list_reached(state, synapses, channels, site, step, n_visits):
+    """Put every site that a weight row reaches on the visit list; return the length of the list."""
+    previous = -1
+    for e in range(len(site)):
+        # The events of a site follow each other, so the work is done once per site and not once per event.
+        if site[e] == previous:
+            continue
+        previous = site[e]
+        for r in range(synapses.first[previous], synapses.first[previous + 1]):
+            reached = synapses.target[r] // channels
+            for _ in range(synapses.length[r] // channels):
+                state.reached[reached] = step
+                if state.listed[reached] != step:
+                    state.listed[reached] = step
+                    state.visits[n_visits] = reached
+                    n_visits += 1
+                reached += 1
+    return n_visits
+
+
+@jit
+def list_lone(state, neurons, channels, step, n_visits, n_candidates):
+    """Put the sites of single *neurons* on the visit list, and the neurons on the list of candidates."""
+    for neuron in neurons:
+        if state.listed[neuron // channels] != step:
+            state.listed[neuron // channels] = step
+            state.visits[n_visits] = neuron // channels
+            n_visits += 1
+        if state.lone[neuron] != step:
+            state.lone[neuron] = step
+            state.candidates[n_candidates] = neuron
+            n_candidates += 1
+    return n_visits, n_candidates
+
+
+@jit
+def identity_targets(synapses, channel, site, out):
+    """Write the neuron that each event reaches over an identity shortcut; return the filled part of *out*."""
+    for e in range(len(channel)):
+        out[e] = synapses.target[synapses.first[site[e]]] + channel[e]
+    return out[: len(channel)]
+
+
+@jit
+def decay(lif, state, sites, step):
+    """Apply the leak of the steps a site was idle, one by one: the same bits as if it had been visited each step."""
+    for site in sites:
+        missed = step - state.updated[site]
+        state.updated[site] = step
+        if not lif.leaks:
+            continue
+        for i in range(site * lif.channels, (site + 1) * lif.channels):
+            u = state.potential[i]
+            for _ in range(missed):
+                u = decayed(u, lif.leak)
+            state.potential[i] = u
+
+
+@jit
+def add_rows(state, synapses, channel, site, step):
+    """Add the weights of one step's events to the potentials."""
+    for e in range(len(channel)):
+        c = channel[e]
+        s = site[e]
+        if len(synapses.pooled) > 0:
+            latch = synapses.first_latch + c * synapses.windows + synapses.pooled[s]
+            if synapses.pooled[s] < 0 or state.latched[latch] == step:
+                continue
+            state.latched[latch] = step
+        shift = c * synapses.channel_step
+        for r in range(synapses.first[s], synapses.first[s + 1]):
+            # Unsigned: with indices that may be negative the loop does not vectorise.
+            target = np.uint64(synapses.target[r])
+            offset = np.uint64(synapses.offset[r] + shift)
+            for k in range(np.uint64(synapses.length[r])):
+                state.potential[target + k] += synapses.weight[offset + k]
+
+
+@jit
+def fire(lif, state, tape, sites, n_spikes, n_clipped):
+    """Clip, compare and reset at the visited sites; return how many spikes, held neurons and clips are noted."""
+    low = tape.peak[0]
+    high = tape.peak[1]
+    n_held = 0
+    for site in sites:
+        first = site * lif.channels
+        for c in range(lif.channels):
+            u = state.potential[first + c]
+            low = min(low, u)
+            high = max(high, u)
+            if u > lif.highest or u < lif.lowest:
+                state.potential[first + c] = lif.highest if u > lif.highest else lif.lowest
+                u = state.potential[first + c]
+                tape.clipped[n_clipped] = first + c
+                n_clipped += 1
+            if lif.fires and u > lif.fire_above:
+                tape.channel[n_spikes] = c
+                tape.site[n_spikes] = site
+                n_spikes += 1
+                state.potential[first + c] = lif.rest if lif.resets_to_zero else u - lif.threshold
+                # A soft reset can leave the potential above threshold: it fires again, also without input.
+                if state.potential[first + c] > lif.fire_above:
+                    state.held[n_held] = first + c
+                    n_held += 1
+    tape.peak[0] = low
+    tape.peak[1] = high
+    return n_spikes, n_held, n_clipped
+
+
+@jit
+def write_lone(lif, state, tape, step, n_candidates, n_lone):
+    """Write down the neurons visited at sites that no weight row reached; return how many there are by now."""
+    for i in range(n_candidates):
+        neuron = state.candidates[i]
+        if state.reached[neuron // lif.channels] != step:
+            tape.lone[n_lone] = neuron
+            n_lone += 1
+    return n_lone
+
+
+@jit
+def write_potentials(lif, state, out, step):
+    """Copy all potentials, those of idle sites brought up to date."""
+    decay(lif, state, range(len(state.updated)), step)
+    for i in range(len(out)):
+        out[i] = state.potential[i]
+
+
+@jit
+def list_visits(lif, state, sources, driven, step, n_held):
+    """Fill the visit list of this step; return its length and the number of candidates for lone visits."""
+    n_visits = 0
+    n_candidates = 0
+    if driven:
+        for site in range(len(state.updated)):
+            state.reached[site] = step
+            state.listed[site] = step
+            state.visits[site] = site
+        n_visits = len(state.updated)
+    n_visits, n_candidates = list_lone(state, state.held[:n_held], lif.channels, step, n_visits, n_candidates)
+    for synapses, events in sources:
+        channel = events.channel[events.start[step] : events.start[step + 1]]
+        site = events.site[events.start[step] : events.start[step + 1]]
+        if synapses.identity:
+            neurons = identity_targets(synapses, channel, site, state.held)
+            n_visits, n_candidates = list_lone(state, neurons, lif.channels, step, n_visits, n_candidates)
+        else:
+            n_visits = list_reached(state, synapses, lif.channels, site, step, n_visits)
+    return n_visits, n_candidates
+
+
+@jit
+def integrate(lif, state, sources, current, step):
+    """Add the constant *current* and the weights of all events of this step."""
+    for i in range(len(current)):
+        state.potential[i] += current[i]
+    for synapses, events in sources:
+        channel = events.channel[events.start[step] : events.start[step + 1]]
+        site = events.site[events.start[step] : events.start[step + 1]]
+        if synapses.identity:
+            for neuron in identity_targets(synapses, channel, site, state.held):
+                state.potential[neuron] += synapses.unit
+        else:
+            add_rows(state, synapses, channel, site, step)
+
+
+@jit
+def run_layer(lif, state, sources, currents, images, steps, tape):
+    """Run a population through all steps of all images.
+
+    sources: tuple of (Synapses, Events); currents: [images, neurons], constant over the steps, or [images, 0].
+    Mutates *state* and writes *tape*.
+    """
+    n_spikes = 0
+    n_lone = 0
+    n_clipped = 0
+    for image in range(images):
+        state.potential[:] = 0
+        state.updated[:] = image * steps - 1
+        n_held = 0
+        for step in range(image * steps, (image + 1) * steps):
+            n_visits, n_candidates = list_visits(lif, state, sources, currents.shape[1] > 0, step, n_held)
+            visits = state.visits[:n_visits]
+            decay(lif, state, visits, step)
+            integrate(lif, state, sources, currents[image], step)
+            n_spikes, n_held, n_clipped = fire(lif, state, tape, visits, n_spikes, n_clipped)
+            n_lone = write_lone(lif, state, tape, step, n_candidates, n_lone)
+            tape.start[step + 1] = n_spikes
+            tape.lone_start[step + 1] = n_lone
+            tape.clipped_start[step + 1] = n_clipped
+            for site in range(len(state.reached)):
+                tape.reached[step, site] = state.reached[site] == step
+            if len(tape.potentials) > 0:
+                write_potentials(lif, state, tape.potentials[step], step)
+        write_potentials(lif, state, tape.final[image], (image + 1) * steps - 1)
+
+
+@jit
+def add_pixels(current, pixels, synapses):
+    """Add the image *pixels* [channels, sites], each times its weights, to *current* [neurons]."""
+    for c in range(pixels.shape[0]):
+        shift = c * synapses.channel_step
+        for s in range(pixels.shape[1]):
+            x = pixels[c, s]
+            if x == 0:
+                continue
+            for r in range(synapses.first[s], synapses.first[s + 1]):
+                target = synapses.target[r]
+                offset = synapses.offset[r] + shift
+                for k in range(synapses.length[r]):
+                    current[target + k] += x * synapses.weight[offset + k]
+
+
+@jit
+def pack(start, channel, site, sites, bits):
+    """Set bit ``channel * sites + site`` of bits[row] (least significant first) for each event of each row."""
+    for row in range(len(start) - 1):
+        for e in range(start[row], start[row + 1]):
+            neuron = channel[e] * sites + site[e]
+            bits[row, neuron >> 3] |= 1 << (neuron & 7)

@@ -1,0 +1,86 @@
+"""A brick: the part of a layer that lives in one core, channels x rows x columns."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from neurosim.network import Conv, Layer, Network, Shortcut, pooled
+from neurosim.synapses import taps
+
+
+class Brick(NamedTuple):
+    """Neurons (c, y, x) of layer number *layer* with c0 <= c < c1, y0 <= y < y1, x0 <= x < x1."""
+
+    layer: int
+    c0: int
+    c1: int
+    y0: int
+    y1: int
+    x0: int
+    x1: int
+
+    @property
+    def channels(self) -> int:
+        return self.c1 - self.c0
+
+    @property
+    def sites(self) -> int:
+        return (self.y1 - self.y0) * (self.x1 - self.x0)
+
+    @property
+    def neurons(self) -> int:
+        return self.channels * self.sites
+
+    def __str__(self) -> str:
+        return f"channels {self.c0}:{self.c1}, rows {self.y0}:{self.y1}, columns {self.x0}:{self.x1}"
+
+
+class Reach(NamedTuple):
+    """For each source coordinate along one axis, how many coordinates of a brick it reaches."""
+
+    y: np.ndarray  # int64 [H of the pooled source]
+    x: np.ndarray  # int64 [W of the pooled source]
+
+    @property
+    def positions(self) -> int:
+        """Source positions that reach the brick at all."""
+        return int(np.count_nonzero(self.y) * np.count_nonzero(self.x))
+
+    @property
+    def sites(self) -> np.ndarray:
+        """int64 [H * W]: sites of the brick that each source position reaches, each with one weight row."""
+        return np.outer(self.y, self.x).ravel()
+
+
+def reach(network: Network, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Reach:
+    """How the (pooled) map of *source* reaches *brick* over the main synapses or over a shortcut with weights."""
+    if shortcut is None and not isinstance(layer, Conv):
+        _, h, w = layer.in_shape
+        return Reach(np.ones(h, np.int64), np.ones(w, np.int64))
+    if shortcut is None:
+        assert isinstance(layer, Conv)
+        (_, h, w), conv = layer.in_shape, (layer.weight.shape[2], layer.stride, layer.padding)
+    else:
+        assert shortcut.weight is not None
+        _, h, w = network.shape_of(source)
+        conv = (shortcut.weight.shape[2], shortcut.stride, shortcut.padding)
+    _, out_h, out_w = layer.shape
+    return Reach(_reached(h, out_h, conv, brick.y0, brick.y1), _reached(w, out_w, conv, brick.x0, brick.x1))
+
+
+def _reached(size: int, out_size: int, conv: tuple[int, int, int], first: int, last: int) -> np.ndarray:
+    across = taps(size, out_size, *conv)
+    return np.maximum(np.minimum(across.high, last - 1) - np.maximum(across.low, first) + 1, 0)
+
+
+def projections(network: Network, layer: Layer) -> list[tuple[str, Shortcut | None]]:
+    """(source, None for the main synapses or the shortcut), in the order of `Layer.sources`."""
+    main: list[tuple[str, Shortcut | None]] = [(name, None) for name in layer.inputs or ()]
+    return main + [(s.source, s) for s in layer.shortcuts]
+
+
+def source_shape(network: Network, layer: Layer, source: str, shortcut: Shortcut | None) -> tuple[int, int, int]:
+    """Shape of the map that the synapses read: pooled for the main ones."""
+    return pooled(network.shape_of(source), layer.pool if shortcut is None else None)

@@ -1,0 +1,140 @@
+"""What a brick asks of its core, and what the core can give."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+from neurosim.chip import Chip
+from neurosim.errors import NeurosimError
+from neurosim.mapping.brick import Brick, projections, reach, source_shape
+from neurosim.network import INPUT, Layer, Network
+
+
+class Use(NamedTuple):
+    """Demand of one resource of a core and its limit (None: does not bind)."""
+
+    resource: str
+    demand: int
+    limit: int | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Something that does not fit: where, demand, limit, gap, unit, and what to change."""
+
+    layer: str
+    core: int | None
+    brick: str
+    resource: str
+    demand: int
+    limit: int
+    unit: str
+    remedy: str
+
+    @property
+    def gap(self) -> int:
+        return self.demand - self.limit
+
+    def __str__(self) -> str:
+        place = f"layer {self.layer!r}" if self.layer else "chip"
+        place += f", core {self.core}" if self.core is not None else ""
+        place += f" ({self.brick})" if self.brick else ""
+        return f"{place}: {self.resource} needs {self.demand:,} {self.unit}, limit {self.limit:,}, {self.gap:,} too many; {self.remedy}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"gap": self.gap}
+
+
+class MappingError(NeurosimError):
+    """The network does not fit the chip; *violations* has every reason."""
+
+    exit_code = 1
+
+    def __init__(self, network: str, chip: str, violations: list[Violation]):
+        self.violations = tuple(violations)
+        count = f"{len(violations)} violation" + ("s" if len(violations) > 1 else "")
+        lines = "\n".join(f"  - {v}" for v in violations)
+        super().__init__(f"network {network!r} does not fit chip {chip!r}: {count}\n{lines}")
+
+
+REMEDY = {
+    "neurons": "raise core.max_neurons",
+    "axons": "raise core.max_axons, or give the layer a smaller fan-in",
+    "routes": "raise core.max_routes, use multicast, or give its consumers larger cores",
+    "weights": "use fewer weight bits, or a larger memory for weights",
+    "state": "use a smaller core.state_bits, or a larger memory for state",
+}
+
+
+def weight_bits(network: Network, layer: Layer, channels: int) -> int:
+    """Bits of the weights that *channels* output channels need; shared kernels are stored once per core."""
+    bits = layer.weight_bits or 8
+    count = channels * layer.weight[0].size
+    for shortcut in layer.shortcuts:
+        count += 1 if shortcut.weight is None else channels * shortcut.weight[0].size
+    return count * bits
+
+
+def state_items(network: Network, layer: Layer, chip: Chip) -> int:
+    """Numbers kept per neuron: its potential, and the image current where that is computed once."""
+    return 2 if fed_by_image(network, layer) and chip.policy.analog == "once" else 1
+
+
+def fed_by_image(network: Network, layer: Layer) -> bool:
+    return network.input.encoding == "direct" and INPUT in (layer.inputs or ())
+
+
+def axons(network: Network, layer: Layer, brick: Brick) -> int:
+    """Inputs the brick tells apart. The four neurons of a pooling window share one: their weights are the same."""
+    total = 0
+    for source, shortcut in projections(network, layer):
+        if source == INPUT and network.input.encoding == "direct":
+            continue
+        if shortcut is not None and shortcut.weight is None:
+            total += brick.neurons
+        else:
+            channels = source_shape(network, layer, source, shortcut)[0]
+            total += channels * reach(network, layer, source, shortcut, brick).positions
+    return total
+
+
+def uses(network: Network, chip: Chip, brick: Brick, routes: int) -> list[Use]:
+    """Demand and limit of every resource of a core that holds *brick* with *routes* route entries."""
+    layer = network.layers[brick.layer]
+    core = chip.core
+    n_axons = axons(network, layer, brick)
+    bits = {
+        "weights": weight_bits(network, layer, brick.channels),
+        "state": brick.neurons * core.state_bits * state_items(network, layer, chip),
+        "axons": n_axons * core.axon_bits,
+        "routes": routes * core.route_bits,
+    }
+    found = [
+        Use("neurons", brick.neurons, core.max_neurons, "neurons"),
+        Use("axons", n_axons, core.max_axons, "axons"),
+        Use("routes", routes, core.max_routes, "routes"),
+    ]
+    for memory in chip.memory:
+        held = [k for k in memory.holds if k in bits]
+        if memory.per == "core" and held:
+            found.append(Use(f"{memory.name} ({', '.join(held)})", sum(bits[k] for k in held), memory.bits, "bits"))
+    return found
+
+
+def violations(network: Network, brick: Brick, core: int | None, found: list[Use]) -> list[Violation]:
+    """The uses that exceed their limit."""
+    layer = network.layers[brick.layer]
+    return [
+        Violation(layer.name, core, str(brick), u.resource, u.demand, u.limit, u.unit, _remedy(u.resource))
+        for u in found
+        if u.limit is not None and u.demand > u.limit
+    ]
+
+
+@cache
+def _remedy(resource: str) -> str:
+    fitting = [text for key, text in REMEDY.items() if key in resource]
+    return "; ".join(fitting)

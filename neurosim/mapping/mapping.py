@@ -1,0 +1,124 @@
+"""The mapping: bricks, their cores, and what follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from neurosim.chip import Chip
+from neurosim.errors import NeurosimError
+from neurosim.mapping.brick import Brick
+from neurosim.mapping.demand import MappingError, Use, Violation, uses, violations
+from neurosim.mapping.partition import partition
+from neurosim.mapping.placement import PLACERS
+from neurosim.mapping.routes import Fanout, fanout
+from neurosim.network import INPUT, Network
+from neurosim.noc.geometry import Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Mapping:
+    """Where the neurons of *network* live on *chip*: brick i in core cores[i]."""
+
+    network: Network
+    chip: Chip
+    bricks: tuple[Brick, ...]
+    cores: np.ndarray
+    placer: str
+
+    @property
+    def grid(self) -> Grid:
+        return Grid(self.chip.mesh.width, self.chip.mesh.height, self.chip.mesh.cores_per_tile)
+
+    @property
+    def layer_of(self) -> np.ndarray:
+        """int64 [bricks]: number of the layer."""
+        return np.array([b.layer for b in self.bricks])
+
+    @cached_property
+    def fanouts(self) -> dict[str, Fanout]:
+        """What the spikes of each spiking layer cause, and those of the input if it is made of spikes."""
+        sources = [INPUT] if self.network.input.encoding == "spikes" else []
+        sources += [layer.name for layer in self.network.layers if layer.spiking]
+        return {s: fanout(self.network, self.chip, list(self.bricks), self.cores, s) for s in sources}
+
+    @cached_property
+    def uses(self) -> tuple[list[Use], ...]:
+        """Per brick: demand and limit of every resource of its core."""
+        routes = self._routes()
+        return tuple(uses(self.network, self.chip, b, int(r)) for b, r in zip(self.bricks, routes, strict=True))
+
+    def _routes(self) -> np.ndarray:
+        """int64 [bricks]: route entries, one per (neuron, destination core), or one per neuron that sends a tree."""
+        total = np.zeros(len(self.bricks), np.int64)
+        for source in self.fanouts.values():
+            if source.source == INPUT:
+                continue
+            neurons = np.repeat(np.bincount(source.segment), source.sites)
+            np.add.at(total, source.sender, (source.groups @ neurons) * source.packets)
+        return total
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `neurosim map` reports, for JSON."""
+        names = [layer.name for layer in self.network.layers]
+        return {
+            "network": self.network.name,
+            "chip": self.chip.name,
+            "placer": self.placer,
+            "cores_used": len(self.bricks),
+            "cores": self.chip.mesh.cores,
+            "feasible": True,
+            "layers": [
+                {"name": n, "neurons": layer.neurons, "cores": int((self.layer_of == i).sum())}
+                for i, (n, layer) in enumerate(zip(names, self.network.layers, strict=True))
+            ],
+            "bricks": [
+                {
+                    "core": int(core), "layer": names[b.layer], "channels": [b.c0, b.c1], "rows": [b.y0, b.y1],
+                    "columns": [b.x0, b.x1], "uses": [u._asdict() for u in used],
+                }
+                for b, core, used in zip(self.bricks, self.cores, self.uses, strict=True)
+            ],
+        }  # fmt: skip
+
+    def save(self, path: str) -> None:
+        """Write the mapping file (HDF5, see README)."""
+        from neurosim.io.mapping_file import save_mapping
+
+        save_mapping(self, path)
+
+
+def map_network(network: Network, chip: Chip, placer: str = "row-major") -> Mapping:
+    """Cut the layers into bricks and place them; raises MappingError with every violation of a limit."""
+    if placer not in PLACERS:
+        raise NeurosimError(f"placer {placer!r} does not exist; there are: {', '.join(PLACERS)}")
+    bricks, problems = partition(network, chip)
+    problems += _chip_violations(network, chip, len(bricks))
+    if problems:
+        raise MappingError(network.name, chip.name, problems)
+    mapping = Mapping(network, chip, tuple(bricks), PLACERS[placer](network, chip, bricks), placer)
+    problems = check(mapping)
+    if problems:
+        raise MappingError(network.name, chip.name, problems)
+    return mapping
+
+
+def check(mapping: Mapping) -> list[Violation]:
+    """Every limit of every core that the mapping exceeds."""
+    triples = zip(mapping.bricks, mapping.cores, mapping.uses, strict=True)
+    return [v for brick, core, used in triples for v in violations(mapping.network, brick, int(core), used)]
+
+
+def _chip_violations(network: Network, chip: Chip, bricks: int) -> list[Violation]:
+    found = []
+    if bricks > chip.mesh.cores:
+        remedy = "enlarge mesh.width or mesh.height, or give cores more memory or neurons"
+        found.append(Violation("", None, "", "cores", bricks, chip.mesh.cores, "cores", remedy))
+    memory = chip.home("input")
+    bits = int(np.prod(network.input.shape)) * 8
+    if network.input.encoding == "direct" and bits > memory.bits:
+        found.append(Violation("", None, "", memory.name, bits, memory.bits, "bits", "enlarge the memory that holds the input"))
+    return found

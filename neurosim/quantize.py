@@ -1,0 +1,78 @@
+"""From a float network to an integer one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from neurosim.errors import NetworkError
+from neurosim.network import INPUT, Layer, Network, Shortcut
+
+LEAK_BITS = 8
+PIXEL_MAX = 255
+
+
+def quantize(network: Network, bits: int = 8, leak_bits: int = LEAK_BITS) -> Network:
+    """The integer network of a float one; the float one stays attached as `float_twin`.
+
+    Per layer one weight scale q puts the largest absolute weight on 2^(bits-1) - 1; weights become ``rint(q * w)``,
+    the threshold ``rint(q * v * input scale)``, the leak k / 2^leak_bits. Shortcuts share the scale of the layer they
+    feed, since both add to one potential. Pixels without normalisation enter as integers 0..255, normalised ones on a grid
+    that puts the largest value on 127.
+    """
+    if network.integer:
+        raise NetworkError(f"network {network.name!r}", ["it is an integer network already"])
+    if not 2 <= bits <= 16 or not 1 <= leak_bits <= 15:
+        raise NetworkError(
+            f"network {network.name!r}", [f"{bits} weight bits (2 to 16) and {leak_bits} leak bits (1 to 15)"]
+        )
+    spec = network.input
+    scale = _input_scale(network)
+    layers = [_quantized(layer, bits, leak_bits, scale) for layer in network.layers]
+    integer = Network.build(
+        network.name, timesteps=network.timesteps, input_shape=spec.shape, encoding=spec.encoding, mean=spec.mean,
+        std=spec.std, input_scale=None if spec.mean is None else scale, reset=network.reset, compare=network.compare,
+        layers=layers, about=network.about,
+    )  # fmt: skip
+    return integer.with_float_twin(network)
+
+
+def _input_scale(network: Network) -> float:
+    """Integer input per float input of the first layer."""
+    spec = network.input
+    if spec.encoding == "spikes":
+        return 1.0
+    if spec.mean is None or spec.std is None:
+        return float(PIXEL_MAX)
+    mean, std = np.array(spec.mean), np.array(spec.std)
+    return 127 / float((np.maximum(mean, 1 - mean) / std).max())
+
+
+def _quantized(layer: Layer, bits: int, leak_bits: int, input_scale: float) -> Layer:
+    weights = [layer.weight, *(s.weight for s in layer.shortcuts if s.weight is not None)]
+    units = [np.float32(s.scale) for s in layer.shortcuts if s.weight is None]
+    largest = max(float(np.abs(w).max()) for w in (*weights, *units))
+    if largest == 0:
+        raise NetworkError(f"layer {layer.name!r}", ["all its weights are zero; there is nothing to scale"])
+    q = (2 ** (bits - 1) - 1) / largest
+
+    def whole(x: np.ndarray | float | None) -> np.ndarray:
+        return np.rint(np.asarray(x, np.float64) * q).astype(np.int64)
+
+    def shortcut(s: Shortcut) -> Shortcut:
+        return (
+            replace(s, weight=None, scale=int(whole(s.scale)))
+            if s.weight is None
+            else replace(s, weight=whole(s.weight))
+        )
+
+    threshold = None
+    if layer.threshold is not None:
+        from_input = input_scale if INPUT in (layer.inputs or ()) else 1.0
+        threshold = max(1, int(np.rint(q * layer.threshold * from_input)))
+    leak = None if layer.leak is None else (int(np.rint(layer.leak * 2**leak_bits)), leak_bits)  # type: ignore[operator]
+    return replace(
+        layer, weight=whole(layer.weight), threshold=threshold, leak=leak, weight_bits=bits, weight_scale=q,
+        shortcuts=[shortcut(s) for s in layer.shortcuts],
+    )  # fmt: skip

@@ -1,0 +1,160 @@
+"""The synapses of a layer in the form the kernels run: rows of weights and tables of runs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from neurosim.kernels.layer import Synapses
+from neurosim.network import POOL, Conv, Layer, Network, Shape, Shortcut, pooled
+
+
+class Tap(NamedTuple):
+    """Where along one axis a source coordinate lands: output coordinates low..high, and the kernel element at *low*.
+
+    Kernel elements are stored so that those a source reaches follow each other (by phase of the stride, descending), so
+    neighbouring outputs take neighbouring weights.
+    """
+
+    low: np.ndarray  # int64 [n]
+    high: np.ndarray  # int64 [n], below *low* where nothing is reached
+    element: np.ndarray  # int64 [n], position in *order* of the kernel element that meets output *low*
+    order: np.ndarray  # int64 [k], kernel elements as stored
+
+
+def taps(size: int, out_size: int, kernel: int, stride: int, padding: int) -> Tap:
+    """The taps of all source coordinates 0..size-1."""
+    phases = [np.arange(r, kernel, stride)[::-1] for r in range(min(stride, kernel))]
+    starts = np.cumsum([0, *(len(p) for p in phases)])
+    at = np.arange(size) + padding
+    phase = at % stride
+    reached = phase < kernel
+    phase = np.minimum(phase, len(phases) - 1)
+    largest = np.array([p[0] for p in phases])[phase]
+    first = (at - largest) // stride
+    low = np.maximum(first, 0)
+    high = np.where(reached, np.minimum((at - phase) // stride, out_size - 1), low - 1)
+    return Tap(low, high, starts[phase] + low - first, np.concatenate(phases))
+
+
+def pool_sites(shape: Shape, pool: str | None) -> np.ndarray:
+    """int64 [H*W]: the pooled site of each site of a map, -1 for a dropped odd row or column."""
+    _, h, w = shape
+    if pool is None:
+        return np.arange(h * w)
+    _, ph, pw = pooled(shape, pool)
+    y, x = np.divmod(np.arange(h * w), w)
+    y, x = y // POOL, x // POOL
+    return np.where((y < ph) & (x < pw), y * pw + x, -1)
+
+
+class Runs(NamedTuple):
+    """Runs of all sites of a (pooled) source map; see `neurosim.kernels.layer.Synapses`."""
+
+    first: np.ndarray
+    target: np.ndarray
+    offset: np.ndarray
+    length: np.ndarray
+
+    def of_sites(self, sites: np.ndarray) -> Runs:
+        """The runs of *sites* one after another; a site of -1 has none."""
+        counts = np.where(sites < 0, 0, np.diff(self.first)[np.maximum(sites, 0)])
+        first = np.concatenate([[0], np.cumsum(counts)])
+        picked = np.repeat(self.first[np.maximum(sites, 0)] - first[:-1], counts) + np.arange(first[-1])
+        return Runs(first, self.target[picked], self.offset[picked], self.length[picked])
+
+
+def conv_runs(shape: Shape, out: Shape, kernel: int, stride: int, padding: int) -> tuple[Runs, np.ndarray]:
+    """The runs of a convolution, and the order in which kernel columns are stored."""
+    _, h, w = shape
+    channels, out_h, out_w = out
+    across = taps(w, out_w, kernel, stride, padding)
+    down = np.arange(h)[:, None] + padding - np.arange(kernel)
+    rows = np.where((down % stride == 0) & (down >= 0), down // stride, out_h)
+    y, x, ky = np.nonzero((rows < out_h)[:, None, :] & (across.low <= across.high)[None, :, None])
+    first = np.concatenate([[0], np.cumsum(np.bincount(y * w + x, minlength=h * w))])
+    target = (rows[y, ky] * out_w + across.low[x]) * channels
+    offset = (ky * kernel + across.element[x]) * channels
+    return Runs(first, target, offset, (across.high - across.low + 1)[x] * channels), across.order
+
+
+def dense_runs(shape: Shape, neurons: int) -> Runs:
+    """The runs of a full connection: every source site reaches all neurons in one run."""
+    sites = shape[1] * shape[2]
+    zeros = np.zeros(sites, np.int64)
+    return Runs(np.arange(sites + 1), zeros, np.arange(sites) * neurons, zeros + neurons)
+
+
+def _synapses(runs: Runs, rows: np.ndarray, channel_step: int, windows: np.ndarray, n_windows: int, latch: int) -> Synapses:
+    narrow = [np.ascontiguousarray(a, np.int32) for a in (runs.first, runs.target)]
+    return Synapses(
+        *narrow, np.ascontiguousarray(runs.offset, np.int64), np.ascontiguousarray(runs.length, np.int32), rows,
+        channel_step, False, rows.dtype.type(0).item(), np.ascontiguousarray(windows, np.int32), n_windows, latch,
+    )  # fmt: skip
+
+
+def conv_rows(weight: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Weights [Cout, Cin, k, k] as rows [Cin, k, k (stored order), Cout], flat."""
+    return np.ascontiguousarray(weight.transpose(1, 2, 3, 0)[:, :, order, :]).ravel()
+
+
+def dense_rows(weight: np.ndarray, shape: Shape) -> np.ndarray:
+    """Weights [out, C*H*W] as rows [C, H*W, out], flat."""
+    return np.ascontiguousarray(weight.T).ravel()
+
+
+def main_synapses(layer: Layer, source: Shape, latch: int = 0) -> Synapses:
+    """The synapses from one of the layer's main inputs of shape *source* (before pooling)."""
+    if isinstance(layer, Conv):
+        runs, order = conv_runs(layer.in_shape, layer.shape, layer.weight.shape[2], layer.stride, layer.padding)
+        rows = conv_rows(layer.weight, order)
+    else:
+        runs = dense_runs(layer.in_shape, layer.neurons)
+        rows = dense_rows(layer.weight, layer.in_shape)
+    sites = pool_sites(source, layer.pool)
+    n_windows = layer.in_shape[1] * layer.in_shape[2]
+    windows = sites if layer.pool == "max2" else np.empty(0)
+    return _synapses(runs.of_sites(sites), rows, rows.size // layer.in_shape[0], windows, n_windows, latch)
+
+
+def shortcut_synapses(shortcut: Shortcut, layer: Layer, source: Shape) -> Synapses:
+    """The synapses of a residual add from *source*."""
+    dtype = layer.weight.dtype
+    if shortcut.weight is not None:
+        runs, order = conv_runs(source, layer.shape, shortcut.weight.shape[2], shortcut.stride, shortcut.padding)
+        rows = conv_rows(shortcut.weight, order)
+        return _synapses(runs, rows, rows.size // source[0], np.empty(0), 0, 0)
+    channels = layer.shape[0]
+    sites = np.arange(source[1] * source[2])
+    runs = Runs(np.append(sites, len(sites)), sites * channels, sites * 0, sites * 0 + 1)
+    unit = np.float32(shortcut.scale) if dtype.kind == "f" else int(shortcut.scale or 0)
+    return _synapses(runs, np.empty(0, dtype), 0, np.empty(0), 0, 0)._replace(identity=True, unit=unit)
+
+
+def layer_synapses(network: Network, layer: Layer) -> tuple[Synapses, ...]:
+    """The synapses of all sources of *layer*, main inputs first, in the order of `Layer.sources`."""
+    found: list[Synapses] = []
+    latch = 0
+    for name in layer.inputs or ():
+        source = network.shape_of(name)
+        found.append(main_synapses(layer, source, latch))
+        latch += source[0] * found[-1].windows
+    found += [shortcut_synapses(s, layer, network.shape_of(s.source)) for s in layer.shortcuts]
+    widest = max((s.weight.dtype for s in found), key=lambda d: d.itemsize)
+    return tuple(s._replace(weight=s.weight.astype(widest, copy=False)) for s in found)
+
+
+def fan_in(network: Network, layer: Layer) -> int:
+    """Most synapses onto one neuron of the layer."""
+    main = layer.weight[0].size * len(layer.inputs or ()) * (POOL * POOL if layer.pool else 1)
+    return main + sum(1 if s.weight is None else s.weight[0].size for s in layer.shortcuts)
+
+
+def largest_current(network: Network, layer: Layer, largest_input: float) -> float:
+    """Bound of the absolute current into any neuron of *layer* in one step."""
+    total = np.abs(layer.weight.astype(np.float64)).reshape(layer.shape[0], -1).sum(1).max()
+    total *= len(layer.inputs or ()) * (POOL * POOL if layer.pool == "sum2" else 1) * largest_input
+    for s in layer.shortcuts:
+        total += abs(s.scale or 0) if s.weight is None else np.abs(s.weight.astype(np.float64)).sum((1, 2, 3)).max()
+    return float(total)

@@ -1,0 +1,144 @@
+"""The spike trace: which neuron fired at which step, for every image. No chip is involved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from neurosim.errors import NetworkError
+from neurosim.network import INPUT, Network
+
+
+class Ragged(NamedTuple):
+    """Lists of neurons by image and step: those of image n and step t are neuron[start[n*T+t]:start[n*T+t+1]]."""
+
+    start: np.ndarray  # int64 [N*T + 1]
+    neuron: np.ndarray  # int32, flattened as C, H, W
+
+    @property
+    def counts(self) -> np.ndarray:
+        """int64 [N*T]."""
+        return np.diff(self.start)
+
+    @classmethod
+    def empty(cls, rows: int) -> Ragged:
+        return cls(np.zeros(rows + 1, np.int64), np.empty(0, np.int32))
+
+    @classmethod
+    def joined(cls, parts: list[Ragged]) -> Ragged:
+        start = np.concatenate([[0], np.cumsum(np.concatenate([p.counts for p in parts]))])
+        return cls(start.astype(np.int64), np.concatenate([p.neuron for p in parts]))
+
+
+@dataclass(frozen=True, eq=False)
+class LayerTrace:
+    """What one population did.
+
+    bits: uint8 [N, T, ceil(neurons / 8)], spikes, least significant bit first, neurons flattened as C, H, W (empty for the
+    output layer). reached: uint8 [N, T, ceil(sites / 8)], sites where a weight row arrived. lone: neurons that have to be
+    visited although no weight row arrived at their site: still above threshold after a reset, or reached by an identity
+    shortcut. clipped: neurons whose potential exceeded the state width. peak: lowest and highest potential before clipping.
+    potentials: [N, T, neurons] after the reset of each step, or None.
+    """
+
+    bits: np.ndarray
+    reached: np.ndarray
+    lone: Ragged
+    clipped: Ragged
+    peak: tuple[float, float]
+    potentials: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeTrace:
+    """A simulated network: spikes, visits and output potentials. *outputs*: [N, classes], potentials after the last step."""
+
+    network: Network
+    layers: dict[str, LayerTrace]
+    outputs: np.ndarray
+    labels: np.ndarray | None
+    state_bits: int
+    inputs_name: str = "inputs"
+    input_bits: np.ndarray | None = None  # uint8 [N, T, ceil(neurons / 8)], for a network that takes spikes
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
+    @property
+    def timesteps(self) -> int:
+        return self.network.timesteps
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """int64 [N]: index of the largest output potential, the lowest index on ties."""
+        return self.outputs.argmax(1)
+
+    @property
+    def accuracy(self) -> float | None:
+        return None if self.labels is None else float((self.predictions == self.labels).mean())
+
+    def bits_of(self, source: str) -> np.ndarray:
+        """Packed spikes of a layer or of the input."""
+        bits = self.input_bits if source == INPUT else self.layers[source].bits
+        assert bits is not None
+        return bits
+
+    def spikes(self, name: str) -> np.ndarray:
+        """bool [N, T, C, H, W], or [N, T, neurons] for a dense layer."""
+        if name != INPUT and not self.network.layer(name).spiking:
+            raise NetworkError(f"layer {name!r}", ["the output layer never fires; see outputs"])
+        shape = self.network.shape_of(name)
+        dense = name != INPUT and self.network.layer(name).kind == "dense"
+        flat = unpacked(self.bits_of(name), int(np.prod(shape)))
+        return flat if dense else flat.reshape(*flat.shape[:2], *shape)
+
+    def potentials(self, name: str) -> np.ndarray:
+        """[N, T, neurons] after the reset of each step, if they were recorded."""
+        self.network.layer(name)
+        found = self.layers[name].potentials
+        if found is None:
+            raise NetworkError(f"layer {name!r}", ["potentials were not recorded; simulate(..., record_potentials=True)"])
+        return found
+
+    def spike_counts(self) -> dict[str, int]:
+        """Spikes of every spiking layer, summed over images and steps."""
+        return {layer.name: popcount(self.layers[layer.name].bits) for layer in self.network.layers if layer.spiking}
+
+    @property
+    def spikes_per_neuron(self) -> float:
+        """Mean spikes of a spiking neuron over all steps of an image."""
+        neurons = sum(layer.neurons for layer in self.network.layers if layer.spiking)
+        return sum(self.spike_counts().values()) / (neurons * len(self)) if neurons else 0.0
+
+    def save(self, path: str) -> None:
+        """Write the trace file (HDF5, see README)."""
+        from neurosim.io.trace_file import save_trace
+
+        save_trace(self, path)
+
+
+def unpacked(bits: np.ndarray, count: int) -> np.ndarray:
+    """bool [..., count] from packed bits."""
+    return np.unpackbits(bits, axis=-1, count=count, bitorder="little").astype(bool)
+
+
+def packed(flags: np.ndarray) -> np.ndarray:
+    """uint8 [..., ceil(n / 8)] from booleans."""
+    return np.packbits(flags, axis=-1, bitorder="little")
+
+
+def popcount(bits: np.ndarray) -> int:
+    """Number of set bits."""
+    return int(np.bitwise_count(bits).sum(dtype=np.int64))
+
+
+def mismatches(one: SpikeTrace, other: SpikeTrace) -> dict[str, float]:
+    """Share of (neuron, step) pairs of every spiking layer in which two traces of the same inputs differ."""
+    return {
+        layer.name: popcount(one.layers[layer.name].bits ^ other.layers[layer.name].bits)
+        / (layer.neurons * len(one) * one.timesteps)
+        for layer in one.network.layers
+        if layer.spiking
+    }
