@@ -1,12 +1,24 @@
 """neurosim: event-driven simulator of neuromorphic hardware."""
 
+from neurosim.chip import Chip
+from neurosim.errors import NeurosimError
 from neurosim.inputs import Inputs
+from neurosim.io.chip_file import load_chip
+from neurosim.io.inputs_file import load_inputs
+from neurosim.io.network_file import load_network
+from neurosim.io.trace_file import load_trace
+from neurosim.mapping.demand import MappingError
+from neurosim.mapping.mapping import Mapping, estimate, map_network
 from neurosim.network import Conv, Dense, Network, Output, Shortcut
+from neurosim.pipeline import evaluate, run
 from neurosim.quantize import quantize
+from neurosim.result import Result
 from neurosim.simulate import simulate
-from neurosim.trace import SpikeTrace
+from neurosim.trace import SpikeTrace, mismatches
 from neurosim.version import __version__
 
 __all__ = [
-    "Conv", "Dense", "Inputs", "Network", "Output", "Shortcut", "SpikeTrace", "__version__", "quantize", "simulate",
+    "Chip", "Conv", "Dense", "Inputs", "Mapping", "MappingError", "Network", "NeurosimError", "Output", "Result",
+    "Shortcut", "SpikeTrace", "__version__", "estimate", "evaluate", "load_chip", "load_inputs", "load_network", "load_trace",
+    "map_network", "mismatches", "quantize", "run", "simulate",
 ]  # fmt: skip

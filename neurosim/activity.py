@@ -25,8 +25,8 @@ SLICE_BYTES = 2**26
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """Counts per (image, step) and brick, int64 [N * T, bricks]; *links*: flits, int64 [N * T, layers, links], by the layer
-    that sends them.
+    """Counts per (image, step) and brick, int64 [N * T, bricks]. *links*: flits per link, int64 [N * T, layers, links], and
+    *longest*: links of the longest route taken, int64 [N * T, layers], by the layer that sends.
 
     spikes: firings. packets: sent. hops_x, hops_y: flits x links crossed, booked to the sender. events: packets received.
     input_events: those that came from outside. rows: weight rows fetched for events; singles: single weights fetched for
@@ -57,14 +57,15 @@ class Activity:
     clips: np.ndarray
     input_words: np.ndarray
     links: np.ndarray
+    longest: np.ndarray
 
     @property
     def counts(self) -> dict[str, np.ndarray]:
-        """All counts but those of the links, by name."""
+        """The counts per brick, by name."""
         return {name: getattr(self, name) for name in COUNTS}
 
 
-COUNTS = tuple(f.name for f in fields(Activity) if f.name != "links")
+COUNTS = tuple(f.name for f in fields(Activity) if f.name not in ("links", "longest"))
 
 
 def slice_images(mapping: Mapping) -> int:
@@ -115,6 +116,7 @@ class _Counter:
         self.neurons = np.array([b.neurons for b in mapping.bricks])
         self.found = {name: np.zeros((self.rows, self.bricks), np.int64) for name in COUNTS}
         self.links = np.zeros((self.rows, len(self.network.layers), mapping.grid.links), np.int64)
+        self.longest = np.zeros((self.rows, len(self.network.layers)), np.int64)
 
     def count(self) -> Activity:
         for source in self.mapping.fanouts.values():
@@ -128,7 +130,7 @@ class _Counter:
                 self._updates(layer, mine)
             self._first_and_last(layer, mine)
             self._clips(layer, mine)
-        return Activity(**self.found, links=self.links)
+        return Activity(**self.found, links=self.links, longest=self.longest)
 
     def _bits(self, bits: np.ndarray) -> np.ndarray:
         """[rows, bytes] of this slice."""
@@ -161,6 +163,7 @@ class _Counter:
             self.found[key] += sent.T
         index = [layer.name for layer in self.network.layers].index(source.source)
         self.links[:, index] = flits * (source.links @ by_group).T
+        self.longest[:, index] = ((by_group > 0) * source.longest[:, None]).max(0, initial=0)
 
     def _windows(self, source: Fanout, consumer: str, bits: np.ndarray) -> np.ndarray:
         _, h, w = pooled(source.shape, self.network.layer(consumer).pool)

@@ -116,37 +116,43 @@ class Memory(Part):
         return -(-item_bits // self.word_bits)
 
 
-class Operation(Part):
-    """pj: energy of one. cycles: time of one (per lane, where there are lanes)."""
+class Priced(Part):
+    """pj: energy of one."""
 
     pj: Price
-    cycles: Cycles
     source: str
+
+
+class Timed(Priced):
+    """cycles: time of one; with lanes, of one per lane."""
+
+    cycles: Cycles
 
 
 class Operations(Part):
     """Everything that is priced besides memory words.
 
-    accumulate: addition of a weight to a potential. mac: multiply-accumulate of an image-fed layer. current_add: addition of
-    a stored image current. leak_multiply, compare, reset: parts of a neuron's update. update_active / update_idle: visit of
-    a neuron that was / was not touched in the step. spike: a firing. packet: injection of a packet. event: its reception and
-    look-up. hop_x / hop_y: a flit crossing a router and a horizontal / vertical link. barrier: closing of a layer's turn.
+    accumulate: addition of a weight to a potential. mac: multiply-accumulate of an image-fed layer. update_active,
+    update_idle: visit of a neuron that was, was not touched in the step. current_add (of a stored image current),
+    leak_multiply, compare, reset: parts of a visit, their time included in it. spike: a firing. packet: injection of a packet.
+    event: its reception and look-up. hop_x, hop_y: a flit crossing a router and a horizontal, vertical link (their time is in
+    the mesh). barrier: closing of a layer's turn.
     """
 
-    accumulate: Operation
-    mac: Operation
-    current_add: Operation
-    leak_multiply: Operation
-    compare: Operation
-    reset: Operation
-    update_active: Operation
-    update_idle: Operation
-    spike: Operation
-    packet: Operation
-    event: Operation
-    hop_x: Operation
-    hop_y: Operation
-    barrier: Operation
+    accumulate: Timed
+    mac: Timed
+    update_active: Timed
+    update_idle: Timed
+    current_add: Priced
+    leak_multiply: Priced
+    compare: Priced
+    reset: Priced
+    spike: Priced
+    packet: Timed
+    event: Timed
+    hop_x: Priced
+    hop_y: Priced
+    barrier: Timed
 
 
 class Static(Part):

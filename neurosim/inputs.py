@@ -45,8 +45,8 @@ class Inputs:
 
     def __getitem__(self, key: slice) -> Inputs:
         """The same inputs, fewer samples: ``inputs[:100]``."""
-        pick = [None if a is None else a[key] for a in (self.images, self.labels, self.spikes)]
-        return Inputs(*pick, name=self.name)
+        images, labels, spikes = (None if a is None else a[key] for a in (self.images, self.labels, self.spikes))
+        return Inputs(images, labels, spikes, self.name)
 
     @property
     def _data(self) -> np.ndarray:

@@ -288,8 +288,8 @@ def _checked_input(
         problems.append("std of the input must be positive")
     if scale is not None and not (np.isfinite(scale) and scale > 0):
         problems.append(f"input scale is {scale!r}; it must be positive")
-    as_floats = [None if v is None else tuple(float(x) for x in v) for v in (mean, std)]
-    return InputSpec(dims, encoding, *as_floats, None if scale is None else float(scale))  # type: ignore[arg-type]
+    means, stds = (None if v is None else tuple(float(x) for x in v) for v in (mean, std))
+    return InputSpec(dims, encoding, means, stds, None if scale is None else float(scale))  # type: ignore[arg-type]
 
 
 def _wired(layers: Sequence[Layer], problems: list[str]) -> list[Layer]:
@@ -390,7 +390,7 @@ class _Checker:
         return np.ascontiguousarray(array, dtype), bits
 
     def _threshold(self, value: Any, floating: bool) -> float | None:
-        if value is None or not np.isscalar(value) or isinstance(value, str) or not np.isfinite(value) or value <= 0:
+        if not isinstance(value, int | float | np.number) or not np.isfinite(value) or value <= 0:
             self._say(f"threshold is {value!r}; it must be one positive number")
             return 1
         if floating:
@@ -402,7 +402,7 @@ class _Checker:
     def _leak(self, leak: Any, floating: bool) -> Leak:
         if leak is None:
             return None
-        if isinstance(leak, Sequence) and len(leak) == 2:
+        if isinstance(leak, tuple | list) and len(leak) == 2:
             k, m = leak
             if not all(isinstance(x, int | np.integer) for x in leak) or not 0 <= m <= 15 or not 0 <= k <= 2**m:
                 self._say(f"leak is {tuple(leak)}; (k, m) means k/2^m and needs integers, 0 <= m <= 15, 0 <= k <= 2^m")
@@ -410,7 +410,7 @@ class _Checker:
             if k == 2**m:
                 return None
             return float(np.float32(k / 2**m)) if floating else (int(k), int(m))
-        if not np.isscalar(leak) or isinstance(leak, str) or not 0 <= leak <= 1:  # type: ignore[operator]
+        if not isinstance(leak, int | float | np.number) or not 0 <= float(leak) <= 1:
             self._say(f"leak is {leak!r}; it must lie in [0, 1]")
             return None
         if leak == 1:
@@ -418,7 +418,7 @@ class _Checker:
         if not floating:
             self._say(f"leak is {leak!r}; an integer network needs (k, m), meaning k/2^m")
             return None
-        return float(np.float32(leak))  # type: ignore[arg-type]
+        return float(np.float32(leak))
 
     def _shortcut(self, shortcut: Shortcut, floating: bool) -> Shortcut:
         if shortcut.weight is not None:

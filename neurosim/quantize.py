@@ -46,7 +46,7 @@ def _input_scale(network: Network) -> float:
     if spec.mean is None or spec.std is None:
         return float(PIXEL_MAX)
     mean, std = np.array(spec.mean), np.array(spec.std)
-    return 127 / float((np.maximum(mean, 1 - mean) / std).max())
+    return 127 / float(np.max(np.maximum(mean, 1 - mean) / std))
 
 
 def _quantized(layer: Layer, bits: int, leak_bits: int, input_scale: float) -> Layer:
@@ -58,7 +58,8 @@ def _quantized(layer: Layer, bits: int, leak_bits: int, input_scale: float) -> L
     q = (2 ** (bits - 1) - 1) / largest
 
     def whole(x: np.ndarray | float | None) -> np.ndarray:
-        return np.rint(np.asarray(x, np.float64) * q).astype(np.int64)
+        scaled: np.ndarray = np.asarray(x, np.float64) * q
+        return np.rint(scaled).astype(np.int64)
 
     def shortcut(s: Shortcut) -> Shortcut:
         return (
@@ -71,7 +72,7 @@ def _quantized(layer: Layer, bits: int, leak_bits: int, input_scale: float) -> L
     if layer.threshold is not None:
         from_input = input_scale if INPUT in (layer.inputs or ()) else 1.0
         threshold = max(1, int(np.rint(q * layer.threshold * from_input)))
-    leak = None if layer.leak is None else (int(np.rint(layer.leak * 2**leak_bits)), leak_bits)  # type: ignore[operator]
+    leak = (round(layer.leak * 2**leak_bits), leak_bits) if isinstance(layer.leak, float) else None
     return replace(
         layer, weight=whole(layer.weight), threshold=threshold, leak=leak, weight_bits=bits, weight_scale=q,
         shortcuts=[shortcut(s) for s in layer.shortcuts],

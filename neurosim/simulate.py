@@ -6,6 +6,7 @@ cache, and only one population's potentials are alive. The spikes are those of t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -101,12 +102,12 @@ class _Batch:
             flat = self.inputs.spikes.reshape(*self.inputs.spikes.shape[:2], -1)
             input_bits = packed(flat)
             self.events[INPUT] = events_of(flat, self.network.input.shape[1] * self.network.input.shape[2])
-        layers = {layer.name: self._layer(layer) for layer in self.network.layers}
+        layers = {layer.name: self.run_layer(layer) for layer in self.network.layers}
         return SpikeTrace(
             self.network, layers, self.outputs, self.inputs.labels, self.state_bits, self.inputs.name, input_bits
         )
 
-    def _layer(self, layer: Layer) -> LayerTrace:
+    def run_layer(self, layer: Layer) -> LayerTrace:
         images, steps = len(self.inputs), self.network.timesteps
         dtype = self._state_dtype(layer)
         sources = tuple(zip(self.synapses[layer.name], (self.events[name] for name in layer.sources), strict=True))
@@ -164,21 +165,22 @@ class _Batch:
 
 def population(network: Network, layer: Layer, state_bits: int) -> Lif:
     """The constants of a layer as the kernels take them."""
-    integer = network.integer
     threshold = layer.threshold or 0
-    if not integer:
-        one = np.float32
-        fire_above = one(threshold) if network.compare == ">" else np.nextafter(one(threshold), one(-np.inf))
-        leak = FloatLeak(one(1 if layer.leak is None else layer.leak))
-        lowest, highest = one(-np.inf), one(np.inf)
-    else:
-        one = int  # type: ignore[assignment]
-        fire_above = threshold if network.compare == ">" else threshold - 1
-        leak = IntegerLeak(*(layer.leak or (1, 0)))  # type: ignore[assignment, misc]
-        lowest, highest = -(2 ** (state_bits - 1)), 2 ** (state_bits - 1) - 1  # type: ignore[assignment]
+    resets_to_zero = network.reset == "zero"
+    if network.integer:
+        most = 2 ** (state_bits - 1)
+        fires_above = int(threshold) - (network.compare == ">=")
+        leak = IntegerLeak(*layer.leak) if isinstance(layer.leak, tuple) else IntegerLeak(1, 0)
+        return Lif(
+            layer.leak is not None, leak, int(threshold), fires_above, layer.spiking, resets_to_zero, 0, -most, most - 1,
+            layer.shape[0],
+        )  # fmt: skip
+    one, infinity = np.float32, np.float32(np.inf)
+    just_below = np.nextafter(one(threshold), -infinity)
     return Lif(
-        layer.leak is not None, leak, one(threshold), fire_above, layer.spiking, network.reset == "zero", one(0),
-        lowest, highest, layer.shape[0],
+        layer.leak is not None, FloatLeak(one(layer.leak if isinstance(layer.leak, float) else 1)), one(threshold),
+        one(threshold) if network.compare == ">" else just_below, layer.spiking, resets_to_zero, one(0), -infinity, infinity,
+        layer.shape[0],
     )  # fmt: skip
 
 
@@ -224,16 +226,34 @@ def _joined(parts: list[SpikeTrace], inputs: Inputs) -> SpikeTrace:
 
     def joined(name: str) -> LayerTrace:
         layers = [p.layers[name] for p in parts]
-        potentials = None if layers[0].potentials is None else np.concatenate([x.potentials for x in layers])  # type: ignore[misc]
+        potentials = None if layers[0].potentials is None else np.concatenate([x.potentials for x in layers])
         return LayerTrace(
             np.concatenate([x.bits for x in layers]), np.concatenate([x.reached for x in layers]),
             Ragged.joined([x.lone for x in layers]), Ragged.joined([x.clipped for x in layers]),
             (min(x.peak[0] for x in layers), max(x.peak[1] for x in layers)), potentials,
         )  # fmt: skip
 
-    input_bits = None if first.input_bits is None else np.concatenate([p.input_bits for p in parts])  # type: ignore[misc]
+    input_bits = None if first.input_bits is None else np.concatenate([p.input_bits for p in parts])
     return SpikeTrace(
         first.network, {name: joined(name) for name in first.layers}, np.concatenate([p.outputs for p in parts]),
         inputs.labels, first.state_bits, inputs.name, input_bits,
     )  # fmt: skip
 
+
+
+def drive(network: Network, layer: Layer, stimuli: dict[str, np.ndarray]) -> LayerTrace:
+    """Run one layer alone, its sources replaced by *stimuli*: {source: bool [1, T, neurons], or an image [1, C, H, W]}."""
+    shape = network.input.shape
+    image = stimuli.get(INPUT) if network.input.encoding == "direct" else None
+    if network.input.encoding == "spikes":
+        inputs = Inputs.from_spikes(np.zeros((1, network.timesteps, *shape)))
+    else:
+        inputs = Inputs(np.zeros((1, *shape), np.uint8) if image is None else image)
+    largest = 1.0 if image is None else float(np.abs(pixels(network, image)).max())
+    batch = _Batch(network, {layer.name: layer_synapses(network, layer)}, inputs, STATE_BITS, True, largest)
+    for source in set(layer.sources):
+        shape = network.shape_of(source)
+        silent = image is not None and source == INPUT
+        spikes = np.zeros((1, network.timesteps, math.prod(shape)), bool) if silent else stimuli[source]
+        batch.events[source] = events_of(spikes, shape[1] * shape[2])
+    return batch.run_layer(layer)

@@ -87,9 +87,9 @@ def dense_runs(shape: Shape, neurons: int) -> Runs:
 
 
 def _synapses(runs: Runs, rows: np.ndarray, channel_step: int, windows: np.ndarray, n_windows: int, latch: int) -> Synapses:
-    narrow = [np.ascontiguousarray(a, np.int32) for a in (runs.first, runs.target)]
     return Synapses(
-        *narrow, np.ascontiguousarray(runs.offset, np.int64), np.ascontiguousarray(runs.length, np.int32), rows,
+        np.ascontiguousarray(runs.first, np.int32), np.ascontiguousarray(runs.target, np.int32),
+        np.ascontiguousarray(runs.offset, np.int64), np.ascontiguousarray(runs.length, np.int32), rows,
         channel_step, False, rows.dtype.type(0).item(), np.ascontiguousarray(windows, np.int32), n_windows, latch,
     )  # fmt: skip
 

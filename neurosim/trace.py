@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurosim.errors import NetworkError
+from neurosim.errors import NetworkError, TraceError
 from neurosim.network import INPUT, Network
 
 
@@ -22,9 +22,9 @@ class Ragged(NamedTuple):
         """int64 [N*T]."""
         return np.diff(self.start)
 
-    @classmethod
-    def empty(cls, rows: int) -> Ragged:
-        return cls(np.zeros(rows + 1, np.int64), np.empty(0, np.int32))
+    def head(self, rows: int) -> Ragged:
+        """The lists of the first *rows*."""
+        return Ragged(self.start[: rows + 1], self.neuron[: self.start[rows]])
 
     @classmethod
     def joined(cls, parts: list[Ragged]) -> Ragged:
@@ -49,6 +49,13 @@ class LayerTrace:
     clipped: Ragged
     peak: tuple[float, float]
     potentials: np.ndarray | None = None
+
+    def head(self, images: int) -> LayerTrace:
+        """The part of the first *images* samples; the peaks stay those of all."""
+        rows = images * self.bits.shape[1]
+        potentials = None if self.potentials is None else self.potentials[:images]
+        lone, clipped = self.lone.head(rows), self.clipped.head(rows)
+        return LayerTrace(self.bits[:images], self.reached[:images], lone, clipped, self.peak, potentials)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +85,15 @@ class SpikeTrace:
     @property
     def accuracy(self) -> float | None:
         return None if self.labels is None else float((self.predictions == self.labels).mean())
+
+    def head(self, images: int) -> SpikeTrace:
+        """The trace of the first *images* samples."""
+        if not 1 <= images <= len(self):
+            raise TraceError("spike trace", [f"it holds {len(self)} samples, not {images}"])
+        first = {name: layer.head(images) for name, layer in self.layers.items()}
+        labels = None if self.labels is None else self.labels[:images]
+        bits = None if self.input_bits is None else self.input_bits[:images]
+        return SpikeTrace(self.network, first, self.outputs[:images], labels, self.state_bits, self.inputs_name, bits)
 
     def bits_of(self, source: str) -> np.ndarray:
         """Packed spikes of a layer or of the input."""

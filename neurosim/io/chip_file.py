@@ -59,10 +59,7 @@ def _values(where: str, chain: tuple[str, ...]) -> dict[str, Any]:
     """The nested values of a chip, those of its *base* filled in."""
     if where in chain:
         raise ChipError(f"chip {chain[0]!r}", ["its bases form a circle: " + " -> ".join([*chain, where])])
-    if where in preset_names():
-        values = tomllib.loads(preset_toml(where))
-    else:
-        values = _read(Path(where))
+    values = tomllib.loads(preset_toml(where)) if where in preset_names() else _read(Path(where))
     base = values.pop("base", None)
     if base is None:
         return values

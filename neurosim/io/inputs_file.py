@@ -65,7 +65,8 @@ def _spikes(root: Node) -> np.ndarray | None:
     if not {"x", "y", "t", "p"} <= set(events.dtype.names or ()):
         root.say(f"events have the fields {events.dtype.names}; needed: x, y, t, p")
         return None
-    if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != len(events) or np.any(np.diff(offsets.astype(np.int64)) < 0):
+    counts = np.subtract(offsets[1:], offsets[:-1], dtype=np.int64)
+    if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != len(events) or np.any(counts < 0):
         root.say(f"offsets must rise from 0 to the number of events, {len(events)}")
         return None
     samples = len(offsets) - 1
@@ -79,7 +80,7 @@ def _spikes(root: Node) -> np.ndarray | None:
             root.say(f"event {first} has {field} = {events[field][first]}; it must lie in 0..{size - 1}")
             return None
     spikes = np.zeros((samples, *shape), bool)
-    sample = np.repeat(np.arange(samples), np.diff(offsets.astype(np.int64)))
+    sample = np.repeat(np.arange(samples), counts)
     spikes[(sample, *(events[f].astype(np.int64) for f in "tpyx"))] = True
     return spikes
 

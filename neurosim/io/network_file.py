@@ -235,7 +235,7 @@ def _read_golden(group: Node, network: Network) -> Golden | None:
 
 
 def _read_recordings(parent: Node, network: Network, count: int) -> dict[str, Recording]:
-    recordings = {}
+    recordings: dict[str, Recording] = {}
     known = {layer.name: layer for layer in network.layers}
     for name, group in parent.children().items():
         if name not in known:

@@ -19,7 +19,7 @@ def save_trace(trace: SpikeTrace, path: str | os.PathLike[str]) -> None:
         write_trace(file, trace)
 
 
-def write_trace(root, trace: SpikeTrace) -> None:  # noqa: ANN001
+def write_trace(root, trace: SpikeTrace) -> None:
     root.attrs["state_bits"] = trace.state_bits
     root.attrs["inputs"] = trace.inputs_name
     write_network(root.create_group("network", track_order=True), trace.network.with_golden(None))

@@ -12,6 +12,8 @@ from numba.extending import overload
 
 from neurosim.kernels import jit
 
+Number = int | np.float32
+
 
 class Events(NamedTuple):
     """Spikes of one population by image and step; within a step the events of one site follow each other."""
@@ -31,7 +33,7 @@ class Synapses(NamedTuple):
     weight: np.ndarray  # [weights], int8/16/32 or float32
     channel_step: int  # what one source channel adds to offset
     identity: bool  # channel c reaches channel c alone, with the weight *unit*
-    unit: float
+    unit: Number
     pooled: np.ndarray  # int32 [source sites], window of the site under max pooling; empty without
     windows: int  # windows of one channel under max pooling
     first_latch: int  # where the latches of this source begin in the state
@@ -47,7 +49,7 @@ class IntegerLeak(NamedTuple):
 class FloatLeak(NamedTuple):
     """u = factor * u."""
 
-    factor: float
+    factor: np.float32
 
 
 class Lif(NamedTuple):
@@ -55,13 +57,13 @@ class Lif(NamedTuple):
 
     leaks: bool
     leak: IntegerLeak | FloatLeak
-    threshold: float  # subtracted by a soft reset
-    fire_above: float  # a neuron fires when its potential is greater
+    threshold: Number  # subtracted by a soft reset
+    fire_above: Number  # a neuron fires when its potential is greater
     fires: bool
     resets_to_zero: bool
-    rest: float  # the zero of a reset to zero, in the type of the potential
-    lowest: float  # what the state width can hold
-    highest: float
+    rest: Number  # the zero of a reset to zero, in the type of the potential
+    lowest: Number  # what the state width can hold
+    highest: Number
     channels: int
 
 

@@ -20,6 +20,11 @@ class Use(NamedTuple):
     limit: int | None
     unit: str
 
+    @property
+    def share(self) -> float:
+        """demand / limit; 0 where nothing limits."""
+        return self.demand / self.limit if self.limit else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -42,7 +47,8 @@ class Violation:
         place = f"layer {self.layer!r}" if self.layer else "chip"
         place += f", core {self.core}" if self.core is not None else ""
         place += f" ({self.brick})" if self.brick else ""
-        return f"{place}: {self.resource} needs {self.demand:,} {self.unit}, limit {self.limit:,}, {self.gap:,} too many; {self.remedy}"
+        amounts = f"needs {self.demand:,} {self.unit}, limit {self.limit:,}, {self.gap:,} too many"
+        return f"{place}: {self.resource} {amounts}; {self.remedy}"
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"gap": self.gap}

@@ -106,6 +106,25 @@ def map_network(network: Network, chip: Chip, placer: str = "row-major") -> Mapp
     return mapping
 
 
+def estimate(network: Network, chip: Chip) -> dict[str, Any]:
+    """Cores and memory bits per layer without placing, also where the chip has too few cores.
+
+    Raises MappingError if a layer cannot be cut to fit.
+    """
+    bricks, problems = partition(network, chip)
+    if problems:
+        raise MappingError(network.name, chip.name, problems)
+    layers = []
+    for index, layer in enumerate(network.layers):
+        used = [uses(network, chip, b, 0) for b in bricks if b.layer == index]
+        bits = sum(u.demand for found in used for u in found if u.unit == "bits")
+        layers.append({"name": layer.name, "neurons": layer.neurons, "cores": len(used), "memory_bits": bits})
+    return {
+        "network": network.name, "chip": chip.name, "cores_used": len(bricks), "cores": chip.mesh.cores,
+        "feasible": len(bricks) <= chip.mesh.cores, "layers": layers,
+    }  # fmt: skip
+
+
 def check(mapping: Mapping) -> list[Violation]:
     """Every limit of every core that the mapping exceeds."""
     triples = zip(mapping.bricks, mapping.cores, mapping.uses, strict=True)

@@ -46,8 +46,9 @@ def _best_size(network: Network, chip: Chip, index: int, fanout: int) -> tuple[i
     """Channels, rows and columns of the bricks: fewest cores, then fewest packets per input spike, then squarest."""
     layer = network.layers[index]
     best: tuple[float, ...] | None = None
-    chosen = None
-    for size in product(*map(_sizes, layer.shape)):
+    chosen: tuple[int, int, int] | None = None
+    channels, rows, columns = (_sizes(n) for n in layer.shape)
+    for size in product(channels, rows, columns):
         cuts = [-(-n // s) for n, s in zip(layer.shape, size, strict=True)]
         rank = (cuts[0] * cuts[1] * cuts[2], cuts[0] * (cuts[1] + cuts[2]), abs(size[1] - size[2]))
         if best is not None and rank >= best:

@@ -120,7 +120,7 @@ class _Maker:
 
     def _box(self, brick: Brick) -> np.ndarray:
         """int64 [columns]: 1 for the columns inside a brick of the shape of the source."""
-        c, h, w = self.shape
+        _, h, w = self.shape
         site = np.zeros((h, w), np.int64)
         site[brick.y0 : brick.y1, brick.x0 : brick.x1] = 1
         inside = np.zeros(self.segments, np.int64)
@@ -138,7 +138,7 @@ class _Maker:
             value.append(row[at])
         return csr_array((np.concatenate(value), (np.concatenate(brick), np.concatenate(column))), shape=shape)
 
-    def _projection(self, layer: Layer, shortcut) -> tuple[Projection, csr_array]:  # noqa: ANN001
+    def _projection(self, layer: Layer, shortcut) -> tuple[Projection, csr_array]:
         """The work in a consumer, and which of its bricks a spike of each (unpooled) column arrives at."""
         mine = [(i, b) for i, b in enumerate(self.bricks) if self.network.layers[b.layer] is layer]
         if shortcut is not None and shortcut.weight is None:

@@ -1,0 +1,6 @@
+"""Benchmarks: ``python -m benchmarks`` from the checkout. One thread everywhere, set here before numpy is imported."""
+
+import os
+
+for _name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"

@@ -1,0 +1,95 @@
+"""The same spiking VGG9 as a dense forward pass in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import neurosim as ns
+from benchmarks.measure import Job, interleaved
+from benchmarks.row import Row
+from benchmarks.workloads import images, vgg9
+from neurosim.network import Layer, Network
+
+BATCHES = (1, 32)
+
+
+class DenseNetwork:
+    """Every neuron and every synapse at every step, float32; V1: leak, integrate, compare, subtract.
+
+    Potentials are whole numbers below 2^24, which float32 holds exactly, so the spikes are those of the integer network.
+    """
+
+    def __init__(self, network: Network):
+        import torch
+
+        self.torch, self.network = torch, network
+        self.weights = [torch.from_numpy(layer.weight.astype(np.float32)) for layer in network.layers]
+
+    def __call__(self, pixels: np.ndarray) -> Any:
+        """Output potentials [N, classes] of images [N, C, H, W]; *spikes* keeps how many there were."""
+        torch = self.torch
+        with torch.inference_mode():
+            images = torch.from_numpy(pixels.astype(np.float32))
+            current = self._current(self.network.layers[0], self.weights[0], images)  # the same at every step
+            potentials: list[Any] = [torch.zeros(())] * len(self.weights)
+            self.spikes = torch.zeros(())
+            for _ in range(self.network.timesteps):
+                self._step(current, potentials)
+            return potentials[-1]
+
+    def _step(self, current: Any, potentials: list[Any]) -> None:
+        spikes = None
+        for index, (layer, weight) in enumerate(zip(self.network.layers, self.weights, strict=True)):
+            if spikes is not None:
+                current = self._current(layer, weight, spikes)
+            u = self._leaked(layer, potentials[index]) + current
+            if layer.spiking:
+                spikes = (u > layer.threshold).float()
+                u -= layer.threshold * spikes
+                self.spikes = self.spikes + spikes.sum()
+            potentials[index] = u
+
+    def _leaked(self, layer: Layer, u: Any) -> Any:
+        if layer.leak is None:
+            return u
+        k, m = layer.leak  # type: ignore[misc]
+        return self.torch.floor(u * (k / 2**m))
+
+    def _current(self, layer: Layer, weight: Any, x: Any) -> Any:
+        F = self.torch.nn.functional
+        if layer.pool:
+            x = F.avg_pool2d(x, 2) * 4
+        return F.conv2d(x, weight, padding=layer.padding) if isinstance(layer, ns.Conv) else F.linear(x.flatten(1), weight)
+
+
+def rows(repeats: int) -> Iterator[Row]:
+    """Images per second of both, and the ratio; above 1 neurosim is faster."""
+    try:
+        dense = DenseNetwork(vgg9())
+    except ImportError as error:
+        yield Row(f"skipped: PyTorch is not installed ({error})", "", [float("nan")])
+        return
+    for batch in BATCHES:
+        yield from _compared(dense, images(batch), repeats)
+
+
+def _compared(dense: DenseNetwork, inputs: ns.Inputs, repeats: int) -> Iterator[Row]:
+    batch = len(inputs)
+    jobs = {
+        "neurosim": Job(lambda: ns.simulate(dense.network, inputs, workers=1)),
+        "torch": Job(lambda: dense(inputs.images)),
+    }
+    times = interleaved(jobs, repeats)
+    ours, theirs = (times.per_second(name, batch) for name in jobs)
+    trace = ns.simulate(dense.network, inputs)
+    same = np.array_equal(dense(inputs.images).numpy(), trace.outputs)
+    rate = trace.spikes_per_neuron / dense.network.timesteps
+    yield Row(f"batch {batch}: neurosim simulate, {rate:.3f} spikes per neuron and step", "images/s", ours)
+    yield Row(f"batch {batch}: PyTorch dense float32", "images/s", theirs)
+    yield Row(f"batch {batch}: neurosim / PyTorch", "ratio", ours / theirs, note="above 1: neurosim is faster")
+    yield Row(f"batch {batch}: same output potentials, all of them", "1 = yes", [same])
+    difference = abs(sum(trace.spike_counts().values()) - int(dense.spikes.item()))
+    yield Row(f"batch {batch}: difference in number of spikes", "", [difference])

@@ -1,0 +1,80 @@
+"""The convolution kernel alone, beside the fastest this machine adds int32 numbers that lie in its cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numba
+import numpy as np
+
+import neurosim as ns
+from benchmarks.measure import Job, interleaved
+from benchmarks.row import Row
+from benchmarks.workloads import int8
+from neurosim.kernels.layer import Events, Synapses, run_layer
+from neurosim.network import Layer, Network
+from neurosim.simulate import _state, _tape, events_of, population
+from neurosim.synapses import layer_synapses
+
+SHAPES = ((64, 32), (128, 16))  # channels, side of the map
+DENSITY = 0.1
+IMAGES, STEPS = 2, 5
+CACHED = 4096  # int32 numbers: two arrays of 16 KiB
+ROUNDS = 20_000
+
+
+@numba.njit
+def add_loop(total, term, rounds):
+    """Add *term* to *total* again and again."""
+    for _ in range(rounds):
+        for k in range(len(total)):
+            total[k] += term[k]
+
+
+class Convolution:
+    """One layer, its spikes and its buffers, ready to run."""
+
+    def __init__(self, channels: int, side: int):
+        rng = np.random.default_rng(0)
+        weight = int8(rng, (channels, channels, 3, 3))
+        conv = ns.Conv("conv", weight, threshold=int(3 * 32 * np.sqrt(9 * channels * DENSITY)), padding=1)
+        out = ns.Output("out", np.zeros((1, channels * side * side), np.int8))
+        shape = (channels, side, side)
+        self.network = Network.build("conv", timesteps=STEPS, input_shape=shape, encoding="spikes", layers=[conv, out])
+        self.layer: Layer = self.network.layer("conv")
+        self.synapses: Synapses = layer_synapses(self.network, self.layer)[0]
+        self.events: Events = events_of(rng.random((IMAGES, STEPS, channels * side * side)) < DENSITY, side * side)
+        self.lif = population(self.network, self.layer, 32)
+        self.currents = np.empty((IMAGES, 0), np.int32)
+
+    def fresh(self) -> None:
+        """New state and tape, as `simulate` makes them."""
+        self.state = _state(self.layer, [self.synapses], np.int32)
+        self.tape = _tape(self.layer, IMAGES, STEPS, np.int32, False)
+
+    def run(self) -> None:
+        run_layer(self.lif, self.state, ((self.synapses, self.events),), self.currents, IMAGES, STEPS, self.tape)
+
+    @property
+    def synaptic_events(self) -> int:
+        s = self.synapses
+        per_site = np.concatenate([[0], np.cumsum(s.length)])[s.first]
+        return int(np.diff(per_site)[self.events.site].sum())
+
+
+def rows(repeats: int) -> Iterator[Row]:
+    """Synaptic events per second of `run_layer`: decay, accumulate, compare, reset and the tape included."""
+    total, term = np.zeros(CACHED, np.int32), np.ones(CACHED, np.int32)
+    jobs = {"add": Job(lambda: add_loop(total, term, ROUNDS))}
+    layers = {f"{c}->{c} at {n}x{n}": Convolution(c, n) for c, n in SHAPES}
+    jobs |= {name: Job(layer.run, layer.fresh) for name, layer in layers.items()}
+    times = interleaved(jobs, repeats)
+    yield Row("first calls, left out (compilation or loading it)", "s", [times.first])
+    adds = times.per_second("add", CACHED * ROUNDS) / 1e9
+    yield Row("yardstick: int32 add loop in the cache", "G adds/s", adds)
+    for name, layer in layers.items():
+        speed = times.per_second(name, layer.synaptic_events) / 1e9
+        yield Row(f"conv 3x3 {name}, {DENSITY:.0%} spikes", "G events/s", speed, at_least=8)
+        yield Row(f"conv 3x3 {name} / yardstick", "ratio", speed / adds)
+
+

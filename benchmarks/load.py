@@ -1,0 +1,89 @@
+"""Loading a network of 5 M synapses: seconds and memory, each time in a fresh process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+import neurosim as ns
+from benchmarks.row import Row
+from benchmarks.workloads import int8
+
+SIZES = (2048, 1536, 1200, 10)
+
+
+def dense(sizes: tuple[int, ...]) -> ns.Network:
+    """A fully connected network of random int8 weights."""
+    rng = np.random.default_rng(0)
+    weights = [int8(rng, (b, a)) for a, b in pairwise(sizes)]
+    layers = [ns.Dense(f"fc{i}", w, threshold=1000) for i, w in enumerate(weights[:-1])]
+    layers.append(ns.Output("out", weights[-1]))
+    return ns.Network.build("dense", timesteps=1, input_shape=(sizes[0], 1, 1), encoding="spikes", layers=layers)
+
+
+def rows(repeats: int) -> Iterator[Row]:
+    """Time of `load_network` and of building the synapse rows; growth of resident memory per synapse."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, small = Path(folder, "network.h5"), Path(folder, "small.h5")
+        network = dense(SIZES)
+        network.save(str(path))
+        dense((4, 3, 2)).save(str(small))
+        found = [_fresh(path, small) for _ in range(repeats)]
+        size = path.stat().st_size
+
+    def column(key: str) -> np.ndarray:
+        return np.array([f[key] for f in found])
+
+    n = network.synapses
+    yield Row("synapses", "M", [n / 1e6])
+    yield Row("load_network + synapse rows", "s", column("load") + column("rows"), below=1)
+    yield Row("load_network alone", "s", column("load"))
+    yield Row("memory per synapse, weights and rows", "B", column("resident") / n, below=50)
+    yield Row("memory per synapse at the worst moment", "B", column("peak") / n)
+    yield Row("file per synapse", "B", [size / n])
+
+
+def _fresh(path: Path, small: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.load", str(path), str(small)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    return json.loads(done.stdout)
+
+
+def probe(path: str, small: str) -> dict[str, float]:
+    """Load *path* and say what it took. *small* is loaded first, so that libraries and code are not counted."""
+    import time
+
+    from neurosim.synapses import layer_synapses
+
+    warm = ns.load_network(small)
+    kept = [[layer_synapses(warm, layer) for layer in warm.layers]]
+    before, start = _resident(), time.perf_counter()
+    network = ns.load_network(path)
+    loaded = time.perf_counter()
+    kept.append([layer_synapses(network, layer) for layer in network.layers])
+    done = time.perf_counter()
+    return {
+        "load": loaded - start, "rows": done - loaded,
+        "resident": _resident() - before, "peak": _status("VmHWM") - before,
+    }  # fmt: skip
+
+
+def _resident() -> int:
+    return _status("VmRSS")
+
+
+def _status(key: str) -> int:
+    """Bytes of an entry of /proc/self/status."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key)) * 1024
+
+
+if __name__ == "__main__":
+    print(json.dumps(probe(*sys.argv[1:])))

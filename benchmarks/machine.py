@@ -1,0 +1,50 @@
+"""The machine and the programs that are measured, and one thread for all of them."""
+
+from __future__ import annotations
+
+import importlib.metadata as metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("numpy", "numba", "scipy", "h5py", "torch")
+
+
+def one_thread() -> None:
+    """Limit PyTorch as well; the environment of the others is set in ``__init__``."""
+    try:
+        import torch
+    except ImportError:
+        return
+    torch.set_num_threads(1)
+
+
+def machine() -> dict[str, Any]:
+    """CPU model, cores, versions, and how busy the machine was when the run began."""
+    return {
+        "cpu": cpu(),
+        "cores": os.cpu_count(),
+        "load_average": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "threads": 1,
+    }
+
+
+def cpu() -> str:
+    """The model as the system names it, with family and model number where the name alone says little."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    found = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
+    numbers = f" (family {found['cpu family']}, model {found['model']})" if "cpu family" in found and "model" in found else ""
+    return found.get("model name", platform.machine()) + numbers
+
+
+def version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

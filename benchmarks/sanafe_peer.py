@@ -1,0 +1,210 @@
+"""SANA-FE 2.2.9 on the same network and the same input spikes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import neurosim as ns
+from benchmarks.calibration import calibrated
+from benchmarks.measure import Job, Timings, interleaved, quiet
+from benchmarks.row import Row
+from benchmarks.workloads import int8, spike_inputs
+from neurosim.network import Layer, Network
+
+VERSION = "2.2.9"
+SIZES = (784, 512, 512, 10)
+STEPS = 20
+SAMPLES = 16
+INPUT_RATE = RATE = 0.1
+# It truncates potentials to 1/64 at every step; scaling weights and thresholds makes that too small to matter.
+SCALE = 2.0**12
+NEVER = 1e12
+FLOAT_LEAK = 0.9
+
+
+class MissingError(Exception):
+    """SANA-FE cannot be had; the message says why."""
+
+
+def sanafe() -> Any:
+    """The module, from a folder of its own under the cache, where pip puts it the first time."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "neurosim-benchmarks", f"sanafe-{VERSION}")
+    if not (folder / "sanafe").exists():
+        command = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(folder), f"sanafe=={VERSION}"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise MissingError((done.stderr.strip() or done.stdout.strip()).splitlines()[-1])
+    sys.path.append(str(folder))  # last: the wheel also brings top-level folders named docs, scripts, src and tests
+    try:
+        return importlib.import_module("sanafe")
+    except ImportError as error:
+        raise MissingError(str(error)) from error
+
+
+class Peer:
+    """A dense network on SANA-FE's Loihi, one core per layer; keeps how long each stage took."""
+
+    def __init__(self, network: Network, log: bool = True):
+        self.module, self.network, self.log = sanafe(), network, log
+        self.seconds: dict[str, float] = {}
+        arch = self._stage("architecture", self.module.load_loihi)
+        net = self._stage("network", lambda: self._network(arch))
+        self.chip = self._stage("chip", lambda: self.module.SpikingChip(arch))
+        self._stage("load", lambda: self.chip.load(net))
+        self.inputs = list(self.chip.mapped_neuron_groups["input"])
+
+    def _stage(self, name: str, make: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        made = make()
+        self.seconds[name] = time.perf_counter() - start
+        return made
+
+    def _network(self, arch: Any) -> Any:
+        net = self.module.Network()
+        before = net.create_neuron_group("input", self.network.input.shape[0], log_spikes=self.log)
+        for index, neuron in enumerate(before):
+            neuron.set_attributes(soma_hw_name=f"loihi_inputs[{index}]", log_spikes=self.log)
+        cores = iter(arch.tiles[0].cores)
+        before.map_to_core(next(cores))
+        for layer in self.network.layers:
+            group = self._group(net, layer)
+            weight = layer.weight.T.astype(np.float64) * SCALE
+            before.connect_neurons_dense(group, {"weight": np.ascontiguousarray(weight).ravel()})
+            group.map_to_core(next(cores))
+            before = group
+        return net
+
+    def _group(self, net: Any, layer: Layer) -> Any:
+        threshold = layer.threshold * SCALE if layer.spiking else NEVER
+        leak = 1.0 if layer.leak is None else layer.leak
+        return net.create_neuron_group(
+            layer.name, layer.neurons, log_spikes=self.log, soma_hw_name="loihi_lif",
+            default_synapse_hw_name="loihi_dense_synapse",
+            model_attributes={"threshold": threshold, "leak_decay": leak, "reset_mode": "soft"},
+        )  # fmt: skip
+
+    def feed(self, spikes: np.ndarray) -> None:
+        """Clear the state and set the input spikes [T, neurons]."""
+        self.chip.reset()
+        # As model attributes: what is given as soma_attributes reaches the dendrite, and vanishes without a word.
+        for neuron, train in zip(self.inputs, spikes.T.astype(int).tolist(), strict=True):
+            neuron.set_attributes(model_attributes={"spikes": train})
+
+    def run(self, steps: int, timing: str = "simple", **traces: Any) -> Any:
+        return self.chip.sim(steps, timing_model=timing, processing_threads=1, **traces)
+
+    def fired(self, spikes: np.ndarray) -> dict[str, np.ndarray]:
+        """bool [T, neurons] of each spiking layer, the delay of one step per layer taken out."""
+        self.feed(spikes)
+        lag = {layer.name: index + 1 for index, layer in enumerate(self.network.layers) if layer.spiking}
+        trace = self.run(len(spikes) + len(lag), spike_trace=True)["spike_trace"]
+        found = {name: np.zeros((len(spikes) + len(lag), self.network.layer(name).neurons), bool) for name in lag}
+        for step, fired in enumerate(trace):
+            for address in fired:
+                if address.group_name in found:
+                    found[address.group_name][step, address.neuron_offset] = True
+        return {name: bits[lag[name] : lag[name] + len(spikes)] for name, bits in found.items()}
+
+
+def network(leak: float | None = None) -> Network:
+    """784-512-512-10: int8 without leak, where both are exact; or float32 with *leak*."""
+    rng = np.random.default_rng(0)
+    weights = [int8(rng, (b, a)) for a, b in pairwise(SIZES)]
+    layers: list[Layer] = [ns.Dense(f"fc{i + 1}", w) for i, w in enumerate(weights[:-1])]
+    layers.append(ns.Output("out", weights[-1]))
+    spec = {"timesteps": STEPS, "input_shape": (SIZES[0], 1, 1), "encoding": "spikes"}
+    whole = calibrated("dense", layers, spike_inputs(4, STEPS, SIZES[0], INPUT_RATE, seed=2), RATE, **spec)
+    if leak is None:
+        return whole
+    kept = {layer.name: layer for layer in whole.layers}
+    floats: list[Layer] = [ns.Dense(n, kept[n].weight.astype(np.float32), kept[n].threshold, leak) for n in ("fc1", "fc2")]
+    floats.append(ns.Output("out", kept["out"].weight.astype(np.float32)))
+    return Network.build("dense float", layers=floats, **spec)
+
+
+def chip(network: Network) -> ns.Chip:
+    """mesh45; its 64 cores do not hold the float32 weights, 100 do."""
+    preset = ns.load_chip("mesh45")
+    return preset if network.integer else preset.replace("mesh.width", 10).replace("mesh.height", 10)
+
+
+def rows(repeats: int) -> Iterator[Row]:
+    """Synaptic events per second of wall time; each program's own count of events over its own time."""
+    try:
+        with quiet():
+            exact = Peer(network())
+    except MissingError as error:
+        yield Row(f"skipped: SANA-FE cannot be installed: {error}", "", [float("nan")])
+        return
+    yield from _built(exact)
+    yield from _compared("int8", exact, repeats)
+    with quiet():
+        leaking = Peer(network(FLOAT_LEAK))
+    yield from _compared(f"float32, leak {FLOAT_LEAK}", leaking, repeats)
+
+
+def _built(peer: Peer) -> Iterator[Row]:
+    """What comes before the first simulated step, once each."""
+    start = time.perf_counter()
+    mapping = ns.map_network(peer.network, chip(peer.network))
+    assert mapping.fanouts
+    yield Row("neurosim: load chip, map", "s", [time.perf_counter() - start])
+    for stage, seconds in peer.seconds.items():
+        yield Row(f"SANA-FE: {stage}", "s", [seconds])
+
+
+def _compared(label: str, peer: Peer, repeats: int) -> Iterator[Row]:
+    inputs = spike_inputs(SAMPLES, STEPS, SIZES[0], INPUT_RATE)
+    trains = inputs.spikes.reshape(SAMPLES, STEPS, -1)
+    mapping = ns.map_network(peer.network, chip(peer.network))
+
+    def both(samples: ns.Inputs) -> ns.Result:
+        return ns.evaluate(ns.simulate(peer.network, samples, workers=1), mapping)
+
+    jobs = {"many": Job(lambda: both(inputs)), "function": Job(lambda: ns.simulate(peer.network, inputs, workers=1))}
+    jobs["one"] = Job(lambda: both(inputs[:1]))
+    for timing in ("simple", "detailed"):
+        jobs[timing] = Job(lambda timing=timing: peer.run(STEPS, timing), lambda: peer.feed(trains[0]))
+    with quiet():
+        times = interleaved(jobs, repeats)
+        peer.feed(trains[0])
+        theirs = peer.run(STEPS)["spikes"]  # its name for synaptic events
+        differing = _differing(peer, both(inputs[:1]).trace, trains[0])
+    yield from _rates(label, times, both(inputs).counts["synaptic_events"], both(inputs[:1]).counts["synaptic_events"], theirs)
+    yield Row(f"{label}: spikes that differ, of {differing[1]}", "", [differing[0]])
+
+
+def _rates(label: str, times: Timings, many: int, one: int, theirs: int) -> Iterator[Row]:
+    speed = {
+        "many": times.per_second("many", many), "function": times.per_second("function", many),
+        "one": times.per_second("one", one), "simple": times.per_second("simple", theirs),
+        "detailed": times.per_second("detailed", theirs),
+    }  # fmt: skip
+    names = {
+        "many": f"neurosim simulate + evaluate, {SAMPLES} samples", "function": f"neurosim simulate, {SAMPLES} samples",
+        "one": "neurosim simulate + evaluate, 1 sample", "simple": "SANA-FE sim, timing simple",
+        "detailed": "SANA-FE sim, timing detailed",
+    }  # fmt: skip
+    for key, name in names.items():
+        yield Row(f"{label}: {name}", "M events/s", speed[key] / 1e6)
+    target = 100 if label == "int8" else None
+    yield Row(f"{label}: simulate + evaluate, {SAMPLES} samples / SANA-FE", "ratio", speed["many"] / speed["simple"], target)
+    yield Row(f"{label}: simulate, {SAMPLES} samples / SANA-FE", "ratio", speed["function"] / speed["simple"])
+    yield Row(f"{label}: simulate + evaluate, 1 sample / SANA-FE", "ratio", speed["one"] / speed["simple"])
+
+
+def _differing(peer: Peer, trace: ns.SpikeTrace, train: np.ndarray) -> tuple[int, int]:
+    """(neuron, step) pairs in which the two disagree, and spikes of neurosim."""
+    fired = peer.fired(train)
+    ours = {name: trace.spikes(name)[0] for name in fired}
+    return sum(int((ours[n] != fired[n]).sum()) for n in fired), sum(int(bits.sum()) for bits in ours.values())

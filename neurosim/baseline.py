@@ -1,0 +1,94 @@
+"""What the SNN is compared with: the same topology as a non-spiking network, and the compute-only model of the papers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neurosim.energy import PJ
+from neurosim.mapping.demand import fed_by_image
+from neurosim.mapping.mapping import Mapping
+from neurosim.network import INPUT, POOL, Network
+from neurosim.trace import SpikeTrace, popcount
+
+# 45 nm. fp32: multiply 3.7 + add 0.9 (Horowitz, ISSCC 2014), used by DIET-SNN; int32: multiply 3.1 + add 0.1, used by Datta &
+# Beerel (DATE 2022).
+PAPER_CONSTANTS = {"fp32": {"mac_pJ": 4.6, "ac_pJ": 0.9}, "int32": {"mac_pJ": 3.2, "ac_pJ": 0.1}}
+ANN_ASSUMES = (
+    "weights of the same width in the same memories; every weight row fetched once per output site, no reuse beyond the row; "
+    "every activation sent once to each core that needs it, pooled first; results written and read once; no static power"
+)
+
+
+def ann(mapping: Mapping, images: int) -> dict[str, Any]:
+    """Energy of *images* inferences of the same topology without spikes, on the cores of the mapping."""
+    network, chip = mapping.network, mapping.chip
+    macs = sum(layer.ann_macs for layer in network.layers)
+    weights, state = chip.home("weights"), chip.home("state")
+    moved = 0.0
+    for brick in mapping.bricks:
+        layer = network.layers[brick.layer]
+        taps = layer.weight[0].size + sum(s.weight[0].size for s in layer.shortcuts if s.weight is not None)
+        moved += brick.sites * taps * weights.words(brick.channels * (layer.weight_bits or 8)) * weights.read.pj
+        moved += brick.neurons * state.words(chip.core.state_bits) * (state.read.pj + state.write.pj)
+    for source in mapping.fanouts.values():
+        if source.source == INPUT:
+            continue
+        pools = all(layer.pool for layer in network.layers if source.source in (layer.inputs or ()))
+        sent = source.groups @ np.repeat(np.bincount(source.segment), source.sites) / (POOL * POOL if pools else 1)
+        price = chip.operation
+        flits = chip.mesh.flits_per_packet
+        per_spike = source.packets * (price.packet.pj + price.event.pj)
+        per_spike = per_spike + flits * (source.hops_x * price.hop_x.pj + source.hops_y * price.hop_y.pj)
+        moved += float(sent @ per_spike)
+    compute = macs * chip.operation.mac.pj
+    return {
+        "macs": macs * images,
+        "compute_J": compute * images * PJ,
+        "data_movement_J": moved * images * PJ,
+        "total_J": (compute + moved) * images * PJ,
+        "assumes": ANN_ASSUMES,
+    }
+
+
+def paper(trace: SpikeTrace) -> dict[str, Any]:
+    """The papers' compute-only model, per image: E_ANN = MACs x e_mac; E_SNN = MACs of the image-fed layer x e_mac +
+    sum over the others of (spikes per neuron of the source) x MACs x e_ac.
+
+    The first layer's MACs are counted once, since its current is the same at every step, and once per step.
+    """
+    network = trace.network
+    ann_macs = sum(layer.ann_macs for layer in network.layers)
+    first = sum(layer.ann_macs for layer in network.layers if fed_by_image(network, layer))
+    acs = spiking_operations(network, trace)
+
+    def energies(mac_pJ: float, ac_pJ: float, times: int) -> dict[str, float]:
+        snn = (first * times * mac_pJ + acs * ac_pJ) * PJ
+        ann_J = ann_macs * mac_pJ * PJ
+        return {"ann_J": ann_J, "snn_J": snn, "ratio": ann_J / snn if snn else float("inf")}
+
+    by_constants = {
+        name: {"once": energies(**c, times=1), "per_step": energies(**c, times=trace.timesteps)}
+        for name, c in PAPER_CONSTANTS.items()
+    }
+    return {
+        "constants": PAPER_CONSTANTS,
+        **by_constants["fp32"]["once"],
+        "conv1_mac": by_constants["fp32"],
+        "int32": {"conv1_mac": by_constants["int32"]},
+    }
+
+
+def spiking_operations(network: Network, trace: SpikeTrace) -> float:
+    """Sum over spike-fed layers of (spikes per neuron of the source, all steps) x MACs, per image."""
+    total = 0.0
+    for layer in network.layers:
+        parts = [(name, layer.neurons * layer.weight[0].size) for name in layer.inputs or ()]
+        parts += [(s.source, layer.neurons * s.weight[0].size) for s in layer.shortcuts if s.weight is not None]
+        for source, macs in parts:
+            if source == INPUT and network.input.encoding == "direct":
+                continue
+            neurons = int(np.prod(network.shape_of(source))) * len(trace)
+            total += popcount(trace.bits_of(source)) / neurons * macs
+    return total

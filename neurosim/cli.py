@@ -1,0 +1,341 @@
+"""The command line: each command is parse, one call, print."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from dataclasses import replace
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+
+import neurosim as ns
+from neurosim.errors import NeurosimError
+from neurosim.inputs import Inputs
+from neurosim.io.chip_file import DEFAULT, load_chip, preset_names, preset_toml
+from neurosim.io.hdf5 import command as this_command
+from neurosim.io.hdf5 import replacing
+from neurosim.io.listing import listing
+from neurosim.report import text
+from neurosim.report.progress import progress
+from neurosim.result import Result
+from neurosim.simulate import STATE_BITS, simulate
+from neurosim.verify import verify as verify_network
+
+app = typer.Typer(
+    name="neurosim", no_args_is_help=True, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Event-driven simulator of neuromorphic hardware: what a trained spiking network answers on a described chip, "
+    "how long it takes, and where the energy goes. Exit codes: 0 done, 1 the check failed, 2 bad input.",
+)  # fmt: skip
+
+
+
+class Placer(StrEnum):
+    """How bricks are given cores; one member for each entry of `PLACERS`."""
+
+    ROW_MAJOR = "row-major"
+
+
+class Timing(StrEnum):
+    """Level of detail of time."""
+
+    ANALYTIC = "analytic"
+
+
+class Schedule(StrEnum):
+    """Order of the layers within a time step."""
+
+    SEQUENTIAL = "sequential"
+
+
+NetworkArg = Annotated[Path, typer.Argument(metavar="NETWORK", help="Network file (HDF5).")]
+InputsArg = Annotated[Path, typer.Argument(metavar="INPUTS", help="Inputs file (HDF5, .npz or .npy).")]
+ChipOption = Annotated[str, typer.Option("--chip", metavar="NAME_OR_FILE", help="Preset name or TOML file.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="key.path=value", help="Change a setting; repeatable.")]
+ImagesOption = Annotated[int | None, typer.Option("--images", min=1, metavar="N", help="Use the first N samples.")]
+WorkersOption = Annotated[int, typer.Option("--workers", min=1, metavar="N", help="Threads that share the samples.")]
+PlacerOption = Annotated[Placer, typer.Option("--placer", help="How bricks are given cores.")]
+TimingOption = Annotated[Timing, typer.Option("--timing", help="Level of detail of time.")]
+ScheduleOption = Annotated[Schedule, typer.Option("--schedule", help="Order of the layers within a time step.")]
+TraceOption = Annotated[Path | None, typer.Option("--trace", metavar="TRACE.h5", help="Keep the spike trace.")]
+OutputOption = Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN.h5", help="Keep the run.")]
+ReportOption = Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="Write an HTML report.")]
+JsonOption = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; '-' is stdout.")]
+DEMO_REPORT = Path("neurosim-demo.html")
+
+
+def show(rendered: RenderableType, json_to: str | None, values: Any) -> None:
+    """Print for people, and write *values* for programs; with '-' only the latter."""
+    if json_to == "-":
+        sys.stdout.write(json.dumps(values) + "\n")
+        return
+    if json_to is not None:
+        with replacing(json_to) as temporary:
+            temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(rendered)
+
+
+def bundled(name: str) -> Path:
+    """A file that travels with the package: in the wheel under data/, in a checkout under models/ or traces/."""
+    installed = Path(str(resources.files("neurosim"))) / "data" / name
+    checkout = Path(__file__).resolve().parents[1]
+    return next((p for p in (installed, checkout / "models" / name, checkout / "traces" / name) if p.exists()), installed)
+
+
+def first(inputs: Inputs, images: int | None) -> Inputs:
+    """The first *images* samples; more than there are is an error."""
+    if images is not None and images > len(inputs):
+        raise NeurosimError(f"--images {images}: {inputs.name!r} holds {len(inputs)} samples")
+    return inputs if images is None else inputs[:images]
+
+
+def simulated(network: ns.Network, inputs: Inputs, state_bits: int, workers: int) -> ns.SpikeTrace:
+    with progress("simulating", len(inputs)) as done:
+        return simulate(network, inputs, state_bits=state_bits, workers=workers, progress=done)
+
+
+def finish(result: Result, output: Path | None, report: Path | None, json_to: str | None) -> None:
+    """Write what was asked for, print the summary."""
+    if output is not None:
+        result.save(str(output))
+    if report is not None:
+        result.report(str(report))
+    show(text.run_summary(result), json_to, result.to_dict())
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    if version:
+        typer.echo(ns.__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    chip: ChipOption = DEFAULT,
+    changes: SetOption = None,
+    images: ImagesOption = None,
+    workers: WorkersOption = 1,
+    report: Annotated[Path, typer.Option("--report", metavar="FILE.html", help="Where the report goes.")] = DEMO_REPORT,
+    json_to: JsonOption = None,
+) -> None:
+    """The main job on the bundled network and images: answer, time, energy, where it went, and an HTML report."""
+    network, data = bundled("mnist_vgg_t5.h5"), bundled("mnist_test_1000.h5")
+    run(network, data, chip, changes, images, workers, report=report, json_to=json_to)
+    if json_to != "-":
+        by_hand = f"neurosim run {network} {data} --chip {chip} --report {report}"
+        typer.echo(f"\nThe report is in {report}. The same by hand:\n  {by_hand}")
+
+
+@app.command()
+def run(
+    network: NetworkArg,
+    inputs: InputsArg,
+    chip: ChipOption = DEFAULT,
+    changes: SetOption = None,
+    images: ImagesOption = None,
+    workers: WorkersOption = 1,
+    placer: PlacerOption = Placer.ROW_MAJOR,
+    timing: TimingOption = Timing.ANALYTIC,
+    schedule: ScheduleOption = Schedule.SEQUENTIAL,
+    trace: TraceOption = None,
+    output: OutputOption = None,
+    report: ReportOption = None,
+    json_to: JsonOption = None,
+) -> None:
+    """Simulate a network on a chip."""
+    net, data = ns.load_network(network), first(ns.load_inputs(inputs), images)
+    mapping = ns.map_network(net, load_chip(chip, changes or ()), placer.value)
+    recorded = simulated(net, data, mapping.chip.core.state_bits, workers)
+    if trace is not None:
+        recorded.save(str(trace))
+    finish(ns.evaluate(recorded, mapping, command=this_command()), output, report, json_to)
+
+
+@app.command()
+def verify(network: NetworkArg, json_to: JsonOption = None) -> None:
+    """Re-simulate the golden samples of a network; every spike and potential must be the recorded one."""
+    net = ns.load_network(network)
+    verdict = verify_network(net)
+    show(text.verdict_text(net.name, verdict), json_to, verdict.to_dict())
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def trace(
+    network: NetworkArg,
+    inputs: InputsArg,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="TRACE.h5", help="Where the spike trace goes.")],
+    images: ImagesOption = None,
+    workers: WorkersOption = 1,
+    state_bits: Annotated[int, typer.Option("--state-bits", min=2, max=32, help="Width of a potential.")] = STATE_BITS,
+    json_to: JsonOption = None,
+) -> None:
+    """Record the spikes of a network; no chip is involved."""
+    net, data = ns.load_network(network), first(ns.load_inputs(inputs), images)
+    recorded = simulated(net, data, state_bits, workers)
+    recorded.save(str(output))
+    counts = recorded.spike_counts()
+    values = {"images": len(recorded), "accuracy": recorded.accuracy, "spikes": counts, "trace": str(output)}
+    show(text.spikes_table(counts, net, len(recorded)), json_to, values)
+
+
+@app.command()
+def replay(
+    recorded: Annotated[Path, typer.Argument(metavar="TRACE.h5", help="Spike trace file.")],
+    chip: ChipOption = DEFAULT,
+    changes: SetOption = None,
+    images: ImagesOption = None,
+    placer: PlacerOption = Placer.ROW_MAJOR,
+    timing: TimingOption = Timing.ANALYTIC,
+    schedule: ScheduleOption = Schedule.SEQUENTIAL,
+    output: OutputOption = None,
+    report: ReportOption = None,
+    json_to: JsonOption = None,
+) -> None:
+    """The result of `run` from a recorded trace; nothing is simulated again."""
+    spikes = ns.load_trace(recorded)
+    if images is not None:
+        spikes = spikes.head(images)
+    mapping = ns.map_network(spikes.network, load_chip(chip, changes or ()), placer.value)
+    finish(ns.evaluate(spikes, mapping, command=this_command()), output, report, json_to)
+
+
+@app.command(name="map")
+def map_command(
+    network: NetworkArg,
+    chip: ChipOption = DEFAULT,
+    changes: SetOption = None,
+    placer: PlacerOption = Placer.ROW_MAJOR,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Cores and memory without placing.")] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="MAP.h5", help="Keep the mapping.")] = None,
+    json_to: JsonOption = None,
+) -> None:
+    """Which neurons live in which core; or everything that does not fit."""
+    net, target = ns.load_network(network), load_chip(chip, changes or ())
+    if estimate:
+        found = ns.estimate(net, target)
+        show(text.estimate_text(found), json_to, found)
+        return
+    try:
+        mapping = ns.map_network(net, target, placer.value)
+    except ns.MappingError as error:
+        if json_to is not None:
+            show("", json_to, {"feasible": False, "violations": [v.to_dict() for v in error.violations]})
+        raise
+    if output is not None:
+        mapping.save(str(output))
+    show(text.mapping_summary(mapping), json_to, mapping.to_dict())
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Any neurosim file.")],
+    json_to: JsonOption = None,
+) -> None:
+    """What is in a file."""
+    found = listing(file)
+    parts: list[RenderableType] = [text.listing_text(found)]
+    if found["format"] == "neurosim-network":
+        parts = [text.network_table(ns.load_network(file)), "", *parts]
+    show(text.Group(*parts), json_to, found)
+
+
+@app.command()
+def presets(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one chip with the source of every number.")] = None,
+    as_toml: Annotated[bool, typer.Option("--toml", help="Print the TOML, to start a chip of your own from.")] = False,
+    json_to: JsonOption = None,
+) -> None:
+    """The chips that ship."""
+    if as_toml:
+        typer.echo(preset_toml(name or DEFAULT), nl=False)
+        return
+    chips = [load_chip(n) for n in ([name] if name else preset_names())]
+    if name:
+        preset_toml(name)
+        show(text.chip_text(chips[0]), json_to, [chips[0].values])
+        return
+    rows = text.table("name", "cores", "title")
+    rows.columns[2].justify = "left"
+    for each in chips:
+        rows.add_row(each.name, str(each.mesh.cores), each.title)
+    show(rows, json_to, [each.values for each in chips])
+
+
+@app.command()
+def quantize(
+    network: NetworkArg,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="NET.h5", help="Where the integer network goes.")],
+    bits: Annotated[int, typer.Option("--bits", min=2, max=16, help="Bits per weight.")] = 8,
+    inputs: Annotated[Path | None, typer.Option("--inputs", metavar="INPUTS", help="Print the accuracy on these.")] = None,
+    json_to: JsonOption = None,
+) -> None:
+    """Make an integer network from the float weights in a network file (golden samples need the training extra)."""
+    net = ns.load_network(network)
+    source = net if not net.integer else net.float_twin
+    if source is None:
+        raise NeurosimError(f"{network}: holds no float weights to quantize")
+    integer = ns.quantize(source, bits)
+    if net.golden is not None:
+        integer = training().export.with_golden(integer, net.golden.images, net.golden.labels)
+    values: dict[str, Any] = {"bits": bits, "accuracy": None, "network": str(output)}
+    if inputs is not None:
+        data = ns.load_inputs(inputs)
+        values["accuracy"] = simulated(integer, data, STATE_BITS, 1).accuracy
+        values["float_accuracy"] = simulated(source, data, STATE_BITS, 1).accuracy
+        integer = replace(integer, about=integer.about | {"accuracy_reference": values["accuracy"]})
+    integer.save(str(output))
+    lines = [f"{output}: {bits}-bit weights"]
+    if values["accuracy"] is not None:
+        lines.append(f"accuracy {100 * values['accuracy']:.2f} % (float32 {100 * values['float_accuracy']:.2f} %)")
+    show("\n".join(lines), json_to, values)
+
+
+def training() -> Any:
+    """The training package; says what to install where PyTorch is absent."""
+    try:
+        import neurosim.training as package
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "PIL"):
+            raise
+        needs = "python -m pip install 'neurosim-hw[train]'"
+        raise NeurosimError(f"{error.name} is not installed; training needs: {needs}") from None
+    return package
+
+
+def main() -> None:
+    """Run the command line; errors are lines on stderr, not tracebacks."""
+    debug = "--debug" in sys.argv
+    sys.argv = [a for a in sys.argv if a != "--debug"]
+    try:
+        app()
+    except NeurosimError as error:
+        _leave(str(error), error.exit_code, debug)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except MemoryError:
+        _leave("out of memory; use fewer samples (--images) or workers", 2, debug)
+    except OSError as error:
+        _leave(str(error), 2, debug)
+    except Exception as error:
+        _leave(f"internal error, please report it with the output of --debug: {type(error).__name__}: {error}", 2, debug)
+
+
+def _leave(message: str, code: int, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    sys.stderr.write(f"neurosim: {message}\n")
+    sys.exit(code)

@@ -1,0 +1,232 @@
+"""The report: one HTML file without scripts, fonts or addresses, readable from disk, on paper and in the dark."""
+
+from __future__ import annotations
+
+import os
+from html import escape
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from neurosim.baseline import ann, paper
+from neurosim.energy import COMPUTE, MOVEMENT, STATIC
+from neurosim.io.hdf5 import replacing
+from neurosim.report.text import BOUND_WORDS, memory_text
+from neurosim.report.units import percent, si
+from neurosim.result import Result
+
+STYLE = resources.files("neurosim") / "report" / "style.css"
+CELL = 34
+GROUPS = {COMPUTE: "compute", MOVEMENT: "movement", STATIC: "static"}
+
+
+def save_report(result: Result, path: str | os.PathLike[str]) -> None:
+    """Write the report of a run; the file appears whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(page(result), encoding="utf-8")
+
+
+def page(result: Result) -> str:
+    """The whole document."""
+    network, chip = result.trace.network, result.mapping.chip
+    title = f"{network.name} on {chip.name}"
+    sections = [
+        _headline(result), _section("Where the energy goes", _energy(result)), _section("What set the pace", _time(result)),
+        _section("Against the same network without spikes", _comparison(result)), _section("Layers", _layers(result)),
+        _section("Cores", _mesh(result)), _section("Links", _links(result)),
+        _section("Spikes per layer and step", _spikes(result)), _section("Constants and their sources", _constants(result)),
+        _section("Not counted", _list(result.not_counted)), _section("How to repeat", _provenance(result)),
+    ]  # fmt: skip
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="data:,">'
+        f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body><main><h1>{escape(title)}</h1>"
+        + "".join(sections)
+        + "</main></body></html>\n"
+    )
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{body}</section>"
+
+
+def _list(items: list[str]) -> str:
+    return "<ul>" + "".join(f"<li>{escape(x)}</li>" for x in items) + "</ul>"
+
+
+def _table(head: list[str], rows: list[list[str]], caption: str = "") -> str:
+    """First column left, the others right; cells are escaped."""
+    top = "".join(f'<th scope="col">{escape(h)}</th>' for h in head)
+    body = "".join(
+        f'<tr><th scope="row">{escape(r[0])}</th>' + "".join(f"<td>{escape(c)}</td>" for c in r[1:]) + "</tr>" for r in rows
+    )
+    words = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f'<div class="wide"><table>{words}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _headline(result: Result) -> str:
+    chip, network = result.mapping.chip, result.trace.network
+    accuracy = "no labels" if result.accuracy is None else percent(result.accuracy)
+    tiles = [
+        ("accuracy", accuracy, f"{len(result.trace):,} samples of {result.trace.inputs_name}"),
+        ("energy per image", si(result.energy.per_image_J, "J"), "all components below"),
+        ("time per image", si(result.time.seconds_per_image, "s"), f"at {si(chip.clock.hz, 'Hz')}, layers in turn"),
+        ("spikes per neuron", f"{result.trace.spikes_per_neuron:.3f}", f"over {result.trace.timesteps} steps"),
+        ("cores", f"{len(result.mapping.bricks)} of {chip.mesh.cores}", f"{chip.mesh.width}x{chip.mesh.height} mesh"),
+    ]
+    cards = "".join(
+        f'<div class="card"><div class="name">{escape(n)}</div><div class="value">{escape(v)}</div><div>{escape(d)}</div></div>'
+        for n, v, d in tiles
+    )
+    neurons = sum(layer.neurons for layer in network.layers)
+    modelled = (
+        f"Modelled: {network.name}, {neurons:,} neurons, {network.synapses:,} weights, T = {network.timesteps}, on "
+        f"{chip.title} ({chip.node}). {chip.notes}"
+    )
+    return f'<p>{escape(modelled)}</p><div class="cards">{cards}</div>'
+
+
+def _energy(result: Result) -> str:
+    spent, images = result.energy, len(result.trace)
+    parts = [(n, j, spent.groups[n]) for n, j in spent.by_component_J.items() if j]
+    parts.sort(key=lambda p: -p[1])
+    largest = max((j for _, j, _ in parts), default=1.0)
+    bars = "".join(
+        f'<div class="bar"><span>{escape(n)}</span><span class="track"><span class="{GROUPS[g]}" '
+        f'style="width:{100 * j / largest:.2f}%"></span></span>'
+        f"<span>{si(j / images, 'J')}, {percent(j / spent.total_J)}</span></div>"
+        for n, j, g in parts
+    )
+    groups = ((COMPUTE, spent.compute_J), (MOVEMENT, spent.data_movement_J), (STATIC, spent.static_J))
+    legend = ", ".join(
+        f'<span class="key {GROUPS[g]}"></span>{g} {si(j / images, "J")} ({percent(j / spent.total_J if spent.total_J else 0)})'
+        for g, j in groups
+    )
+    return f"<p>Per image: {legend}</p>{bars}"
+
+
+def _time(result: Result) -> str:
+    time = result.time
+    shares = [
+        [BOUND_WORDS[k], f"{v / len(result.trace):,.0f}", percent(v / max(1, time.cycles))] for k, v in time.bound_by.items()
+    ]
+    steps = [[f"step {t}", f"{c:,.0f}", si(c / time.hz, "s")] for t, c in enumerate(time.steps.mean(0))]
+    return (
+        "<p>Analytic: in every step the layers take turns; a turn ends when the busiest core and the busiest link are done, "
+        "its neurons are updated and the barrier has closed. Nothing queues.</p>"
+        + _table(["set by", "cycles per image", "share"], shares)
+        + _table(["time step", "cycles, mean", "time"], steps)
+    )
+
+
+def _comparison(result: Result) -> str:
+    images = len(result.trace)
+    dense, model = ann(result.mapping, images), paper(result.trace)
+    moved = result.energy.compute_J + result.energy.data_movement_J
+    rows = [
+        [f"papers' model, {constants}, first layer {when.replace('_', ' ')}", *_pair(m["ann_J"], m["snn_J"])]
+        for constants, found in (("fp32 4.6 / 0.9 pJ", model), ("int32 3.2 / 0.1 pJ", model["int32"]))
+        for when, m in found["conv1_mac"].items()
+    ]
+    rows.append(["this chip, compute", *_pair(dense["compute_J"] / images, result.energy.compute_J / images)])
+    rows.append(["this chip, compute and data movement", *_pair(dense["total_J"] / images, moved / images)])
+    return _table(["per image", "ANN", "SNN", "ANN / SNN"], rows) + f"<p>The ANN: {escape(dense['assumes'])}.</p>"
+
+
+def _pair(theirs: float, ours: float) -> list[str]:
+    return [si(theirs, "J"), si(ours, "J"), f"{theirs / ours:.2f}" if ours else "-"]
+
+
+def _layers(result: Result) -> str:
+    images = len(result.trace)
+    counts = ("spikes", "synaptic_events", "macs", "neuron_updates", "packets", "flit_hops")
+    rows = [
+        [str(r["name"]), f"{r['neurons']:,}", str(r["cores"]), *(si(int(r[k]) / images, "") for k in counts),
+         si(r["energy_J"] / images, "J")]
+        for r in result.layers
+    ]  # fmt: skip
+    words = ["spikes", "accumulates", "MACs", "neuron updates", "packets", "flit-hops"]
+    return _table(["layer", "neurons", "cores", *words, "energy"], rows, "counts and energy per image")
+
+
+def _mesh(result: Result) -> str:
+    """Two heat maps; the numbers of a core appear when the pointer rests on it, and in the table below."""
+    cores, images = result.cores, len(result.trace)
+    maps = [
+        ("Energy per image", cores["energy_J"] / images, "J"),
+        ("Busy time per image", cores["busy_cycles"] / images / result.time.hz, "s"),
+    ]
+    figures = "".join(f"<figure><figcaption>{escape(n)}</figcaption>{_heat(result, v, u)}</figure>" for n, v, u in maps)
+    rows = [
+        [f"core {c['index']} ({c['x']}, {c['y']})", str(c["layer"]), f"{c['neurons']:,}", percent(c["memory_use"]),
+         si(int(c["synaptic_events"]) / images, ""), si(int(c["packets"]) / images, ""),
+         f"{c['busy_cycles'] / images:,.0f}", si(c["energy_J"] / images, "J")]
+        for c in cores
+    ]  # fmt: skip
+    head = ["core (x, y)", "layer", "neurons", "fullest memory", "accumulates", "packets sent", "busy cycles", "energy"]
+    listed = _table(head, rows, "per image")
+    return f'<div class="figures">{figures}</div><details><summary>All used cores</summary>{listed}</details>'
+
+
+def _heat(result: Result, values: np.ndarray, unit: str) -> str:
+    grid, chip = result.mapping.grid, result.mapping.chip
+    across = chip.mesh.width * chip.mesh.cores_per_tile
+    largest = float(values.max(initial=0)) or 1.0
+    found = {int(c["index"]): (str(c["layer"]), float(v)) for c, v in zip(result.cores, values, strict=True)}
+    cells = []
+    for core in range(chip.mesh.cores):
+        x, y = grid.xy(core)
+        left = (x * chip.mesh.cores_per_tile + core % chip.mesh.cores_per_tile) * CELL
+        layer, value = found.get(core, ("unused", 0.0))
+        label = f"core {core} ({x}, {y}): {layer}, {si(value, unit)}"
+        fill = f'class="heat" fill-opacity="{0.12 + 0.88 * value / largest:.3f}"' if core in found else 'class="idle"'
+        middle = f'x="{left + CELL / 2 - 1}" y="{y * CELL + CELL / 2 + 3}"'
+        name = f"<text {middle}>{escape(layer[:6])}</text>" if core in found else ""
+        square = f'x="{left}" y="{y * CELL}" width="{CELL - 2}" height="{CELL - 2}"'
+        cells.append(f"<g><title>{escape(label)}</title><rect {square} {fill}/>{name}</g>")
+    box, words = f"0 0 {across * CELL} {chip.mesh.height * CELL}", f"heat map of the mesh, largest {si(largest, unit)}"
+    return f'<svg viewBox="{box}" role="img" aria-label="{words}">{"".join(cells)}</svg>'
+
+
+def _links(result: Result) -> str:
+    order = np.argsort(-result.time.links, kind="stable")[:10]
+    images = len(result.trace)
+    rows = []
+    for link in order:
+        if result.time.links[link]:
+            a, b = result.mapping.grid.ends(int(link))
+            flits, peak = int(result.time.links[link]), float(result.time.peak_use[link])
+            rows.append([f"{a} to {b}", si(flits / images, ""), percent(peak)])
+    if not rows:
+        return "<p>No packet crosses a link.</p>"
+    return _table(["link", "flits per image", "largest use in a step"], rows, "the ten busiest")
+
+
+def _spikes(result: Result) -> str:
+    trace = result.trace
+    rows = []
+    for layer in trace.network.layers:
+        if layer.spiking:
+            per_step = np.bitwise_count(trace.layers[layer.name].bits).sum((0, 2), dtype=np.int64) / len(trace)
+            rows.append([layer.name, *(f"{n:,.1f}" for n in per_step), f"{per_step.sum() / layer.neurons:.3f}"])
+    head = ["layer", *(f"step {t}" for t in range(trace.timesteps)), "per neuron, all steps"]
+    return _table(head, rows, "mean spikes per image")
+
+
+def _constants(result: Result) -> str:
+    chip = result.mapping.chip
+    rows: list[list[str]] = [["clock", si(chip.clock.hz, "Hz"), chip.clock.source], ["core", "", chip.core.source]]
+    rows.append(["mesh", f"{chip.mesh.width}x{chip.mesh.height}", chip.mesh.source])
+    for memory in chip.memory:
+        rows.append([memory.name, memory_text(memory), memory.source])
+    rows += [[name, f"{price.pj:g} pJ", price.source] for name, price in chip.operation]
+    rows.append(["static", f"{chip.static.core_mw:g} mW per core, {chip.static.chip_mw:g} mW", chip.static.source])
+    return f"<details><summary>All constants</summary>{_table(['constant', 'value', 'source'], rows)}</details>"
+
+
+def _provenance(result: Result) -> str:
+    values: dict[str, Any] = result.to_dict()["provenance"]
+    rows = [[key, str(value)] for key, value in values.items() if value not in (None, "")]
+    rows += [["network sha256", result.trace.network.sha256], ["chip sha256", result.mapping.chip.sha256]]
+    return _table(["", ""], rows)

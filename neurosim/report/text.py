@@ -1,0 +1,237 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from neurosim.baseline import ann, paper
+from neurosim.chip import Chip, Memory
+from neurosim.energy import COMPUTE, MOVEMENT, STATIC
+from neurosim.mapping.mapping import Mapping
+from neurosim.network import Leak, Network
+from neurosim.report.units import percent, si
+from neurosim.result import Result
+from neurosim.verify import Verdict
+
+BOUND_WORDS = {"core_busy": "busiest core", "noc": "mesh", "update": "neuron updates", "barrier": "barriers"}
+
+
+def table(*columns: str, title: str = "") -> Table:
+    """An empty table; every column but the first is right-aligned."""
+    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, name in enumerate(columns):
+        made.add_column(name, justify="right" if index else "left")
+    return made
+
+
+def heading(text: str) -> Text:
+    return Text(f"\n{text}", style="bold")
+
+
+def run_summary(result: Result) -> RenderableType:
+    """What was modelled, the answer, time, energy and where it went, layer by layer."""
+    return Group(
+        *_modelled(result), *_answer(result), *_time(result), *_energy(result), *_comparison(result), heading("Layers"),
+        layer_table(result), heading("Not counted"), *(Padding(Text(f"- {x}"), (0, 0, 0, 2)) for x in result.not_counted),
+    )  # fmt: skip
+
+
+def _modelled(result: Result) -> list[RenderableType]:
+    network, mapping, chip = result.trace.network, result.mapping, result.mapping.chip
+    neurons = sum(layer.neurons for layer in network.layers)
+    arithmetic = f"{network.layers[0].weight_bits}-bit integer weights" if network.integer else "float32 weights"
+    rows = table("", "")
+    rows.show_header = False
+    rows.columns[1].justify = "left"
+    size = f"{neurons:,} neurons, {network.synapses:,} weights, T = {network.timesteps}"
+    rows.add_row("network", f"{network.name}: {size}, {arithmetic}")
+    rows.add_row("chip", f"{chip.name}: {chip.title} ({chip.node})")
+    used = f"{len(mapping.bricks)} of {chip.mesh.cores}"
+    rows.add_row("cores", f"{used} on a {chip.mesh.width}x{chip.mesh.height} mesh, placed {mapping.placer}")
+    rows.add_row("inputs", f"{len(result.trace):,} samples of {result.trace.inputs_name}")
+    return [heading("Modelled"), rows]
+
+
+def _answer(result: Result) -> list[RenderableType]:
+    rate = f"{result.trace.spikes_per_neuron:.3f} spikes per neuron over {result.trace.timesteps} steps"
+    correct = "no labels" if result.accuracy is None else f"accuracy {percent(result.accuracy)}"
+    return [heading("Answer"), Text(f"{correct}; {rate}")]
+
+
+def _time(result: Result) -> list[RenderableType]:
+    time = result.time
+    per_image = time.cycles / len(result.trace)
+    shares = ", ".join(f"{BOUND_WORDS[k]} {percent(v / max(1, time.cycles))}" for k, v in time.bound_by.items())
+    line = f"{si(time.seconds_per_image, 's')} per image ({per_image:,.0f} cycles at {si(time.hz, 'Hz')})"
+    return [heading("Time (analytic)"), Text(line), Text(f"set by: {shares}")]
+
+
+def _energy(result: Result) -> list[RenderableType]:
+    spent, images = result.energy, len(result.trace)
+    rows = table("component", "per image", "share")
+    for group, joules in ((COMPUTE, spent.compute_J), (MOVEMENT, spent.data_movement_J), (STATIC, spent.static_J)):
+        rows.add_row(Text(group, style="bold"), si(joules / images, "J"), percent(_share(joules, spent.total_J)))
+        for name, part in spent.by_component_J.items():
+            if spent.groups[name] == group and part:
+                rows.add_row(f"  {name}", si(part / images, "J"), percent(_share(part, spent.total_J)))
+    return [heading("Energy"), Text(f"{si(spent.per_image_J, 'J')} per image"), rows]
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def _comparison(result: Result) -> list[RenderableType]:
+    images = len(result.trace)
+    dense, model = ann(result.mapping, images), paper(result.trace)
+    dynamic = result.energy.compute_J + result.energy.data_movement_J
+    rows = table("against the same network without spikes", "ANN", "SNN", "ANN / SNN")
+    rows.add_row(
+        "compute alone, as the papers count it (45 nm, fp32)", si(model["ann_J"], "J"), si(model["snn_J"], "J"),
+        f"{model['ratio']:.2f}",
+    )  # fmt: skip
+    pairs = (
+        ("compute, on this chip", dense["compute_J"], result.energy.compute_J),
+        ("compute and data movement, on this chip", dense["total_J"], dynamic),
+    )
+    for name, theirs, ours in pairs:
+        rows.add_row(name, si(theirs / images, "J"), si(ours / images, "J"), f"{theirs / ours:.2f}" if ours else "-")
+    return [Text(""), rows]
+
+
+def layer_table(result: Result) -> Table:
+    rows = table("layer", "neurons", "cores", "spikes", "accumulates", "MACs", "packets", "flit-hops", "energy")
+    images = len(result.trace)
+    for row in result.layers:
+        numbers = [si(int(row[k]) / images, "") for k in ("spikes", "accumulates", "macs", "packets", "flit_hops")]
+        rows.add_row(str(row["name"]), f"{row['neurons']:,}", str(row["cores"]), *numbers, si(row["energy_J"] / images, "J"))
+    rows.caption = "per image"
+    rows.caption_justify = "left"
+    return rows
+
+
+def network_table(network: Network) -> RenderableType:
+    """The layers of a network."""
+    rows = table("layer", "kind", "shape", "reads", "weights", "bits", "threshold", "leak")
+    for layer in network.layers:
+        reads = ", ".join([*(layer.inputs or ()), *(f"+{s.source}" for s in layer.shortcuts)])
+        threshold = "-" if layer.threshold is None else f"{layer.threshold:g}"
+        shape = "x".join(map(str, layer.shape if layer.kind == "conv" else layer.shape[:1]))
+        pool = f" ({layer.pool})" if layer.pool else ""
+        weights = (f"{layer.weight.size:,}", str(layer.weight_bits))
+        rows.add_row(layer.name, layer.kind, shape, reads + pool, *weights, threshold, leak_text(layer.leak))
+    golden = "no golden samples" if network.golden is None else f"{len(network.golden.images)} golden samples"
+    arithmetic = "integer" if network.integer else "float32"
+    twin = ", float twin kept" if network.float_twin is not None else ""
+    first = f"{network.name}: {arithmetic}, T = {network.timesteps}, {network.input.encoding} input, {golden}{twin}"
+    return Group(Text(first), rows)
+
+
+def leak_text(leak: Leak) -> str:
+    """A leak as it is written: k/2^m, a number, or a dash for none."""
+    if leak is None:
+        return "-"
+    return f"{leak[0]}/2^{leak[1]}" if isinstance(leak, tuple) else f"{leak:.3f}"
+
+
+def verdict_text(name: str, verdict: Verdict) -> RenderableType:
+    lines = [
+        f"{name}: compared {verdict.compared:,} spikes and potentials of {verdict.samples} golden samples "
+        f"and {verdict.probes} layer probes: {verdict.mismatches:,} mismatches"
+    ]
+    if verdict.first is not None:
+        lines.append(str(verdict.first))
+    if verdict.float_mismatch is not None:
+        rates = ", ".join(f"{k} {percent(v)}" for k, v in verdict.float_mismatch.items())
+        lines.append(f"float32 network against this one, spikes that differ: {rates}")
+    return Text("\n".join(lines), style="" if verdict.ok else "red")
+
+
+def mapping_summary(mapping: Mapping) -> RenderableType:
+    """Cores used, use of each limit, and a picture of the mesh."""
+    rows = table("layer", "cores", "brick (channels x rows x columns)", "fullest use of a core")
+    for index, layer in enumerate(mapping.network.layers):
+        mine = [i for i, b in enumerate(mapping.bricks) if b.layer == index]
+        b = mapping.bricks[mine[0]]
+        fullest: dict[str, float] = {}
+        for use in (u for i in mine for u in mapping.uses[i]):
+            fullest[use.resource] = max(fullest.get(use.resource, 0.0), use.share)
+        text = ", ".join(f"{k} {percent(v)}" for k, v in fullest.items() if v > 0)
+        rows.add_row(layer.name, str(len(mine)), f"{b.channels} x {b.y1 - b.y0} x {b.x1 - b.x0}", text)
+    mesh = mapping.chip.mesh
+    used = f"{len(mapping.bricks)} of {mesh.cores} cores, {mapping.placer}"
+    first = Text(f"{mapping.network.name} on {mapping.chip.name}: {used}")
+    return Group(first, rows, heading("Mesh (number of the layer in each core)"), Text(mesh_picture(mapping)))
+
+
+def mesh_picture(mapping: Mapping) -> str:
+    """One line per row of tiles; each core shows the number of its layer, '.' when it is unused."""
+    layer_of = {int(core): str(b.layer) for b, core in zip(mapping.bricks, mapping.cores, strict=True)}
+    per_tile, width = mapping.chip.mesh.cores_per_tile, mapping.chip.mesh.width
+    cores = [layer_of.get(i, ".") for i in range(mapping.chip.mesh.cores)]
+    tiles = ["".join(cores[i : i + per_tile]) for i in range(0, len(cores), per_tile)]
+    lines = [" ".join(tiles[i : i + width]) for i in range(0, len(tiles), width)]
+    names = ", ".join(f"{i} {layer.name}" for i, layer in enumerate(mapping.network.layers))
+    return "\n".join([*(f"  {line}" for line in lines), f"  {names}"])
+
+
+def estimate_text(estimate: dict[str, Any]) -> RenderableType:
+    rows = table("layer", "cores", "memory")
+    for layer in estimate["layers"]:
+        rows.add_row(layer["name"], str(layer["cores"]), si(layer["memory_bits"], "bit"))
+    first = f"{estimate['network']} on {estimate['chip']}: about {estimate['cores_used']} of {estimate['cores']} cores"
+    return Group(Text(first), rows)
+
+
+def chip_text(chip: Chip) -> RenderableType:
+    """Every number of a chip with its source."""
+    rows = table("constant", "value", "source")
+    rows.columns[2].justify = "left"
+    mesh, core = chip.mesh, chip.core
+    rows.add_row("clock", si(chip.clock.hz, "Hz"), chip.clock.source)
+    rows.add_row("mesh", f"{mesh.width}x{mesh.height}, {mesh.cores_per_tile} per tile, {mesh.delivery}", mesh.source)
+    rows.add_row("flit / packet", f"{mesh.flit_bits} / {mesh.packet_bits} bit", mesh.source)
+    rows.add_row("router / link", f"{mesh.router_cycles} / {mesh.link_cycles} cycles", mesh.source)
+    rows.add_row("core", f"{core.lanes} lanes, {core.update_lanes} update lanes, {core.state_bits}-bit state", core.source)
+    for memory in chip.memory:
+        rows.add_row(f"{memory.name} ({', '.join(memory.holds)})", memory_text(memory), memory.source)
+    for name, price in chip.operation:
+        cycles = f", {price.cycles} cycles" if hasattr(price, "cycles") else ""
+        rows.add_row(name, f"{price.pj:g} pJ{cycles}", price.source)
+    rows.add_row("static", f"{chip.static.core_mw:g} mW per core, {chip.static.chip_mw:g} mW", chip.static.source)
+    left_out = [Text(f"- {x}") for x in chip.not_counted]
+    first = Text(f"{chip.name}: {chip.title} ({chip.node})", style="bold")
+    return Group(first, Text(chip.notes), rows, heading("Not counted"), *left_out)
+
+
+def memory_text(memory: Memory) -> str:
+    """Size, word and prices of a memory."""
+    size = f"{si(memory.bits, 'bit')}, {memory.word_bits}-bit words"
+    return f"{size}, read {memory.read.pj:g} pJ, write {memory.write.pj:g} pJ, leaks {memory.leakage_mw:g} mW"
+
+
+def listing_text(found: dict[str, Any]) -> RenderableType:
+    head = table("attribute", "value")
+    head.columns[1].justify = "left"
+    for key, value in found["attributes"].items():
+        head.add_row(key, Text(str(value)))
+    rows = table("dataset", "shape", "type", "unit", "meaning")
+    rows.columns[4].justify = "left"
+    for item in found["contents"]:
+        rows.add_row(item["path"], "x".join(map(str, item["shape"])), item["dtype"], item["units"], Text(item["description"]))
+    return Group(Text(found["format"], style="bold"), head, Text(""), rows)
+
+
+def spikes_table(counts: dict[str, int], network: Network, images: int) -> Table:
+    """Spikes per layer of a recorded trace."""
+    rows = table("layer", "neurons", "spikes per image", "spikes per neuron")
+    for name, spikes in counts.items():
+        neurons = network.layer(name).neurons
+        rows.add_row(name, f"{neurons:,}", f"{spikes / images:,.1f}", f"{spikes / images / neurons:.3f}")
+    return rows
+

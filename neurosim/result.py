@@ -1,0 +1,252 @@
+"""The result of a run: answer, counts, time and energy, as values and as JSON."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from neurosim.baseline import ann, paper
+from neurosim.energy import Counts, Energy
+from neurosim.mapping.mapping import Mapping
+from neurosim.timeline import BOUNDS
+from neurosim.trace import SpikeTrace
+from neurosim.version import __version__
+
+ALWAYS_LEFT_OUT = (
+    "training; loading of weights and tables onto the chip",
+    "dependence on data values, temperature and voltage of the prices",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Times:
+    """Cycles: steps int64 [N, T]; bound_by: cycles by what set the pace; work: int64 [bricks]; links: flits int64 [links];
+    peak_use: float64 [links], largest share of a step in which a link was busy."""
+
+    steps: np.ndarray
+    bound_by: dict[str, int]
+    work: np.ndarray
+    links: np.ndarray
+    peak_use: np.ndarray
+    hz: float
+
+    @property
+    def cycles(self) -> int:
+        return int(self.steps.sum())
+
+    @property
+    def seconds(self) -> float:
+        return self.cycles / self.hz
+
+    @property
+    def seconds_per_image(self) -> float:
+        return self.seconds / len(self.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A trace evaluated on a mapping. *totals*: counts summed over images and steps, int64 [bricks], by name."""
+
+    trace: SpikeTrace
+    mapping: Mapping
+    totals: Counts
+    time: Times
+    energy: Energy
+    command: str = ""
+    created: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.trace.accuracy
+
+    @property
+    def predictions(self) -> np.ndarray:
+        return self.trace.predictions
+
+    @property
+    def outputs(self) -> np.ndarray:
+        return self.trace.outputs
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """The promised counts of the whole chip."""
+        return {name: int(values.sum()) for name, values in self.count_columns.items()}
+
+    @cached_property
+    def count_columns(self) -> Counts:
+        """The promised counts per brick, int64 [bricks]."""
+        t = self.totals
+        flits = self.mapping.chip.mesh.flits_per_packet
+        visited = t["active"] + t["idle"]
+        return {
+            "spikes": t["spikes"],
+            "input_events": t["input_events"],
+            "synaptic_events": t["synaptic_events"],
+            "accumulates": t["synaptic_events"],
+            "macs": t["macs"],
+            "neuron_updates": visited,
+            "leak_multiplies": t["leaks"],
+            "compares": visited,
+            "packets": t["packets"],
+            "flits": t["packets"] * flits,
+            "flit_hops": t["hops_x"] + t["hops_y"],
+            "inter_chip_flits": np.zeros_like(visited),
+            "saturations": t["clips"],
+        }
+
+    @cached_property
+    def cores(self) -> np.ndarray:
+        """Structured array, one row per used core."""
+        m = self.mapping
+        names = [layer.name for layer in m.network.layers]
+        rows: dict[str, Any] = {
+            "index": m.cores,
+            "chip": np.zeros(len(m.bricks), np.int64),
+            "x": [m.grid.xy(int(c))[0] for c in m.cores],
+            "y": [m.grid.xy(int(c))[1] for c in m.cores],
+            "layer": [names[b.layer] for b in m.bricks],
+            "neurons": [b.neurons for b in m.bricks],
+            "synapses": [b.channels * m.network.layers[b.layer].weight[0].size for b in m.bricks],
+            "memory_use": [_fullest_memory(used) for used in m.uses],
+            **self.count_columns,
+            "busy_cycles": self.time.work,
+            "energy_J": self.energy.per_brick_J,
+        }
+        return _table(rows)
+
+    @cached_property
+    def layers(self) -> np.ndarray:
+        """Structured array, one row per layer; counts and energy are the sums over its cores."""
+        m = self.mapping
+        rows: dict[str, Any] = {
+            "name": [layer.name for layer in m.network.layers],
+            "neurons": [layer.neurons for layer in m.network.layers],
+            "cores": np.bincount(m.layer_of),
+        }
+        for name, values in self.count_columns.items():
+            rows[name] = [int(values[m.layer_of == i].sum()) for i in range(len(m.network.layers))]
+        rows["energy_J"] = np.bincount(m.layer_of, self.energy.per_brick_J)
+        return _table(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of a run; SI units in the names, integers as integers."""
+        trace, chip = self.trace, self.mapping.chip
+        return {
+            "images": len(trace),
+            "timesteps": trace.timesteps,
+            "accuracy": self.accuracy,
+            "predictions": self.predictions.tolist(),
+            "outputs": self.outputs.tolist(),
+            "time": self._time(),
+            "energy": {
+                "total_J": self.energy.total_J,
+                "per_image_J": self.energy.per_image_J,
+                "compute_J": self.energy.compute_J,
+                "data_movement_J": self.energy.data_movement_J,
+                "static_J": self.energy.static_J,
+                "by_component_J": self.energy.by_component_J,
+            },
+            "counts": self.counts,
+            "memory": self._memory(),
+            "layers": _records(self.layers),
+            "cores": self._cores(),
+            "links": self._links(),
+            "ann": ann(self.mapping, len(trace)),
+            "paper": paper(trace),
+            "chip": {"name": chip.name, "sha256": chip.sha256, "values": chip.values},
+            "network": self._network(),
+            "provenance": {
+                "version": __version__,
+                "command": self.command,
+                "created": self.created,
+                "seed": None,
+                "inputs": trace.inputs_name,
+                "placer": self.mapping.placer,
+                "timing": "analytic",
+                "schedule": "sequential",
+            },
+            "not_counted": self.not_counted,
+        }
+
+    @property
+    def not_counted(self) -> list[str]:
+        """What this model leaves out, in words."""
+        return [*self.mapping.chip.not_counted, *ALWAYS_LEFT_OUT]
+
+    def _time(self) -> dict[str, Any]:
+        total = self.time.cycles
+        return {
+            "cycles": total,
+            "seconds": self.time.seconds,
+            "seconds_per_image": self.time.seconds_per_image,
+            "cycles_per_step": self.time.steps.mean(0).tolist(),
+            "bound_by": {name: self.time.bound_by[name] / total if total else 0.0 for name in BOUNDS},
+        }
+
+    def _memory(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "level": use.level, "holds": use.kind, "reads": int(use.reads.sum()), "writes": int(use.writes.sum()),
+                "bits_read": int(use.reads.sum()) * use.word_bits, "bits_written": int(use.writes.sum()) * use.word_bits,
+                "energy_J": float(use.energy_J.sum()),
+            }
+            for use in self.energy.memory
+        ]  # fmt: skip
+
+    def _cores(self) -> list[dict[str, Any]]:
+        records = _records(self.cores)
+        for record, used in zip(records, self.mapping.uses, strict=True):
+            record["memory_use"] = {u.resource: {"use": u.demand, "limit": u.limit, "unit": u.unit} for u in used}
+        return records
+
+    def _links(self) -> list[dict[str, Any]]:
+        ends = {int(i): self.mapping.grid.ends(int(i)) for i in np.flatnonzero(self.time.links)}
+        return [
+            {"from": list(a), "to": list(b), "flits": int(self.time.links[i]), "peak_use": float(self.time.peak_use[i])}
+            for i, (a, b) in ends.items()
+        ]
+
+    def _network(self) -> dict[str, Any]:
+        network = self.trace.network
+        return {
+            "name": network.name,
+            "sha256": network.sha256,
+            "spikes_per_neuron": self.trace.spikes_per_neuron,
+            "neurons": sum(layer.neurons for layer in network.layers),
+            "synapses": network.synapses,
+            "layers": len(network.layers),
+            "arithmetic": "integer" if network.integer else "float32",
+            **{k: network.about[k] for k in ("dataset", "accuracy_reference") if k in network.about},
+        }
+
+    def save(self, path: str) -> None:
+        """Write the run file (HDF5, see README)."""
+        from neurosim.io.run_file import save_run
+
+        save_run(self, path)
+
+    def report(self, path: str) -> None:
+        """Write the report: one HTML file that needs nothing else."""
+        from neurosim.report.html import save_report
+
+        save_report(self, path)
+
+
+def _fullest_memory(used) -> float:
+    return max((u.demand / u.limit for u in used if u.limit and u.unit == "bits"), default=0.0)
+
+
+def _table(columns: dict[str, Any]) -> np.ndarray:
+    arrays = {name: np.asarray(values) for name, values in columns.items()}
+    table = np.empty(len(next(iter(arrays.values()))), [(name, a.dtype) for name, a in arrays.items()])
+    for name, values in arrays.items():
+        table[name] = values
+    return table
+
+
+def _records(table: np.ndarray) -> list[dict[str, Any]]:
+    return [dict(zip(table.dtype.names or (), row.tolist(), strict=True)) for row in table]

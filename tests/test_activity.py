@@ -1,0 +1,222 @@
+"""Counts: the fast ones are those of the hardware that one can read, integer for integer."""
+
+from collections import Counter
+from dataclasses import replace
+
+import hardware_twin
+import numpy as np
+import pytest
+from hypothesis import Phase, event, given, settings
+from hypothesis import strategies as st
+from strategies import cases, leaks, samples, weights
+
+import neurosim as ns
+from neurosim.activity import COUNTS, activity
+
+pytestmark = pytest.mark.small
+
+
+@st.composite
+def chips(draw, network):
+    """Small cores, so that layers are cut by channel, row and column; a mesh with room for every neuron."""
+    chip = ns.load_chip(draw(st.sampled_from(["mesh45", "loihi"])))
+    width, per_tile = draw(st.integers(1, 5)), draw(st.integers(1, 3))
+    flit_bits = draw(st.sampled_from([16, 24, 32]))
+    changes = {
+        "core.max_neurons": draw(st.sampled_from([2, 3, 5, 8, 8, 12, 12, 20, 40])),
+        "core.state_bits": draw(st.sampled_from([4, 6, 24, 32])),
+        "mesh.width": width,
+        "mesh.height": -(-sum(layer.neurons for layer in network.layers) // (width * per_tile)),
+        "mesh.cores_per_tile": per_tile,
+        "mesh.delivery": draw(st.sampled_from(["unicast", "multicast"])),
+        "mesh.flit_bits": flit_bits,
+        "mesh.packet_bits": draw(st.integers(1, 3 * flit_bits)),
+        "policy.update": draw(st.sampled_from(["touched", "all"])),
+        "policy.analog": draw(st.sampled_from(["once", "per_step"])),
+    }
+    for path, value in changes.items():
+        chip = chip.replace(path, value)
+    return chip
+
+
+@st.composite
+def mappings(draw, network):
+    """Bricks on scattered cores of a mesh with a little room to spare."""
+    mapping = ns.map_network(network, draw(chips(network)))
+    mesh = mapping.chip.mesh
+    chip = mapping.chip.replace("mesh.height", -(-len(mapping.bricks) // (mesh.width * mesh.cores_per_tile)) + 1)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return replace(mapping, chip=chip, cores=rng.permutation(chip.mesh.cores)[: len(mapping.bricks)])
+
+
+@st.composite
+def residuals(draw):
+    """Two to four convolutions that keep the shape of the map, with identity and weighted shortcuts between them."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    channels, shape = draw(st.integers(1, 4)), (2, draw(st.integers(3, 7)), draw(st.integers(3, 7)))
+    layers = [ns.Conv("conv0", weights(rng, (channels, 2, 3, 3)), draw(st.integers(1, 25)), draw(leaks()), padding=1)]
+    for index in range(1, draw(st.integers(2, 4))):
+        shortcuts = [ns.Shortcut(layer.name, scale=draw(st.integers(1, 9))) for layer in layers if draw(st.booleans())]
+        if draw(st.booleans()):
+            shortcuts.append(ns.Shortcut(layers[-1].name, weights(rng, (channels, channels, 3, 3)), padding=1))
+        kernel = weights(rng, (channels, channels, 3, 3))
+        threshold = draw(st.integers(1, 40))
+        layers.append(ns.Conv(f"conv{index}", kernel, threshold, draw(leaks()), padding=1, shortcuts=shortcuts))
+    pool = draw(st.sampled_from([None, "sum2", "max2"]))
+    size = (shape[1] // 2) * (shape[2] // 2) if pool else shape[1] * shape[2]
+    layers.append(ns.Output("out", weights(rng, (3, channels * size)), pool=pool))
+    encoding = draw(st.sampled_from(["direct", "spikes"]))
+    network = ns.Network.build("residual", timesteps=3, input_shape=shape, encoding=encoding, layers=layers)
+    return network, draw(samples(network))
+
+
+@st.composite
+def runs(draw):
+    network, inputs = draw(st.one_of(cases(), cases(), residuals()))
+    return inputs, draw(mappings(network))
+
+
+def traced(inputs, mapping):
+    return ns.simulate(mapping.network, inputs, state_bits=mapping.chip.core.state_bits)
+
+
+def twin_of(inputs, mapping):
+    samples = inputs.images if inputs.images is not None else inputs.spikes
+    return hardware_twin.run(mapping.network, samples, mapping.chip, mapping.bricks, mapping.cores)
+
+
+def nonzero(array):
+    return {tuple(int(i) for i in at): int(array[tuple(at)]) for at in np.argwhere(array)}
+
+
+def assert_equal(found, mapping, tally):
+    for name in COUNTS:
+        assert (name, nonzero(getattr(found, name))) == (name, dict(tally.counts[name]))
+    ends = mapping.grid.ends
+    assert {(row, layer, ends(link)): n for (row, layer, link), n in nonzero(found.links).items()} == dict(tally.links)
+    assert nonzero(found.longest) == dict(tally.longest)
+
+
+@settings(max_examples=250)
+@given(runs())
+def test_every_count_is_that_of_the_hardware_twin(case):
+    inputs, mapping = case
+    for feature in sorted(features(mapping)):
+        event(feature)
+    assert_equal(activity(traced(inputs, mapping), mapping), mapping, twin_of(inputs, mapping))
+
+
+def test_the_twin_knows_every_count():
+    assert set(hardware_twin.COUNTS) == set(COUNTS)
+
+
+FEATURES = {
+    "cut by channel", "cut by row", "cut by column", "several layers cut", "identity shortcut", "weighted shortcut",
+    "shortcut from the input", "max2", "sum2", "odd map pooled", "stride", "padding", "dense", "leak", "unicast", "multicast",
+    "1 flits", "2 flits", "3 flits", "1 per tile", "2 per tile", "3 per tile", "direct", "spikes", "touched", "all", "once",
+    "per_step",
+}  # fmt: skip
+
+
+def features(mapping):
+    network, mesh, policy = mapping.network, mapping.chip.mesh, mapping.chip.policy
+    found = {mesh.delivery, f"{mesh.flits_per_packet} flits", f"{mesh.cores_per_tile} per tile", network.input.encoding}
+    found |= {policy.update, policy.analog}
+    for layer in network.layers:
+        found |= features_of_layer(network, layer)
+    cut = {"c0": "channel", "y0": "row", "x0": "column"}
+    found |= {f"cut by {word}" for b in mapping.bricks for key, word in cut.items() if getattr(b, key)}
+    return found | ({"several layers cut"} if sum(np.bincount(mapping.layer_of) > 1) > 1 else set())
+
+
+def features_of_layer(network, layer):
+    odd = layer.pool and any(n % 2 for n in network.shape_of(layer.inputs[0])[1:])
+    has = {
+        layer.pool: layer.pool,
+        "odd map pooled": odd,
+        "stride": layer.kind == "conv" and layer.stride > 1,
+        "padding": layer.kind == "conv" and layer.padding > 0,
+        "dense": layer.kind == "dense",
+        "leak": layer.leak,
+        "identity shortcut": any(s.weight is None for s in layer.shortcuts),
+        "weighted shortcut": any(s.weight is not None for s in layer.shortcuts),
+        "shortcut from the input": any(s.source == "input" for s in layer.shortcuts),
+    }
+    return {feature for feature, present in has.items() if present}
+
+
+def test_the_random_cases_have_every_feature_and_raise_every_counter():
+    seen = Counter()
+
+    @settings(max_examples=120, phases=[Phase.generate])
+    @given(runs())
+    def look(case):
+        inputs, mapping = case
+        found = activity(traced(inputs, mapping), mapping)
+        seen.update(features(mapping))
+        seen.update(name for name in (*COUNTS, "links", "longest") if getattr(found, name).any())
+
+    look()
+    assert {name for name in FEATURES | {*COUNTS, "links", "longest"} if seen[name] < 3} == set()
+
+
+def placed(network, **changes):
+    chip = ns.load_chip("mesh45")
+    for path, value in changes.items():
+        chip = chip.replace(path.replace("__", "."), value)
+    return ns.map_network(network, chip)
+
+
+def random_images(shape, count=2):
+    return ns.Inputs(np.random.default_rng(0).integers(0, 12, (count, *shape)).astype(np.uint8))
+
+
+def ones(*shape):
+    return np.ones(shape, np.int64)
+
+
+@pytest.mark.parametrize("delivery", ["unicast", "multicast"])
+def test_a_layer_with_two_inputs_and_a_shortcut_from_one_of_them_gets_one_packet_per_spike(delivery):
+    network = ns.Network.build(
+        "joined", timesteps=3, input_shape=(1, 4, 4),
+        layers=[
+            ns.Conv("a", ones(2, 1, 3, 3), threshold=20, padding=1),
+            ns.Conv("b", ones(2, 1, 1, 1), threshold=9, inputs=["input"]),
+            ns.Conv("c", ones(2, 2, 3, 3), 6, padding=1, inputs=["a", "b"], shortcuts=[ns.Shortcut("a", scale=3)]),
+            ns.Output("out", ones(3, 32)),
+        ],
+    )  # fmt: skip
+    mapping = placed(network, core__max_neurons=8, mesh__delivery=delivery)
+    inputs = random_images((1, 4, 4))
+    assert_equal(activity(traced(inputs, mapping), mapping), mapping, twin_of(inputs, mapping))
+
+
+def test_a_layer_that_nobody_reads_sends_nothing():
+    network = ns.Network.build(
+        "loose end", timesteps=2, input_shape=(1, 2, 2),
+        layers=[
+            ns.Conv("a", ones(1, 1, 1, 1), threshold=2),
+            ns.Conv("end", ones(1, 1, 1, 1), threshold=1),
+            ns.Output("out", ones(2, 4), inputs=["a"]),
+        ],
+    )  # fmt: skip
+    mapping = placed(network)
+    inputs = random_images((1, 2, 2))
+    found = activity(traced(inputs, mapping), mapping)
+    assert_equal(found, mapping, twin_of(inputs, mapping))
+    assert found.packets[:, mapping.layer_of == 1].sum() == 0
+
+
+def test_an_image_that_feeds_a_dense_layer_and_a_later_layer_is_counted_in_both():
+    network = ns.Network.build(
+        "twice fed", timesteps=2, input_shape=(2, 3, 5),
+        layers=[
+            ns.Dense("a", ones(4, 4), threshold=30, pool="sum2"),
+            ns.Conv("b", ones(3, 2, 3, 3), threshold=50, stride=2, padding=1, inputs=["input"]),
+            ns.Conv("c", ones(1, 3, 1, 1), threshold=2),
+            ns.Output("out", ones(2, 6)),
+        ],
+    )  # fmt: skip
+    mapping = placed(network, core__max_neurons=4)
+    inputs = random_images((2, 3, 5))
+    assert_equal(activity(traced(inputs, mapping), mapping), mapping, twin_of(inputs, mapping))

@@ -1,0 +1,302 @@
+"""Mapping: every neuron in one core, no core over a limit, and everything that does not fit is said at once."""
+
+from dataclasses import replace
+from itertools import product
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from strategies import networks
+from test_activity import mappings, residuals
+
+import neurosim as ns
+from neurosim.mapping.mapping import check
+
+pytestmark = pytest.mark.small
+
+any_network = st.one_of(networks(), residuals().map(lambda case: case[0]))
+
+
+def changed(chip, changes):
+    for path, value in changes.items():
+        chip = chip.replace(path, value)
+    return chip
+
+
+def wide_mesh(chip, network):
+    """Room for one core per neuron."""
+    return changed(chip, {"mesh.width": 8, "mesh.height": -(-sum(layer.neurons for layer in network.layers) // 8)})
+
+
+@st.composite
+def tight(draw):
+    """A network and a chip whose limits bind here and there."""
+    network = draw(any_network)
+    limits = {
+        "core.max_neurons": st.integers(1, 30),
+        "core.max_axons": st.integers(1, 120),
+        "memory.weight_sram.bits": st.integers(8, 2000),
+        "memory.state_sram.bits": st.integers(16, 1200),
+        "memory.table_sram.bits": st.integers(64, 6000),
+    }
+    chosen = draw(st.lists(st.sampled_from(sorted(limits)), min_size=1, max_size=3, unique=True))
+    delivery = draw(st.sampled_from(["unicast", "multicast"]))
+    changes = {path: draw(limits[path]) for path in chosen} | {"mesh.delivery": delivery}
+    return network, changed(wide_mesh(ns.load_chip("mesh45"), network), changes)
+
+
+@settings(max_examples=100)
+@given(any_network.flatmap(mappings))
+def test_bricks_hold_every_neuron_exactly_once(mapping):
+    for index, layer in enumerate(mapping.network.layers):
+        held = np.zeros(layer.shape, int)
+        for b in mapping.bricks:
+            if b.layer == index:
+                held[b.c0 : b.c1, b.y0 : b.y1, b.x0 : b.x1] += 1
+        assert (held == 1).all()
+    assert sorted({*mapping.cores.tolist()}) == sorted(mapping.cores.tolist())
+    assert all(0 <= core < mapping.chip.mesh.cores for core in mapping.cores)
+    assert all(b.neurons > 0 for b in mapping.bricks)
+
+
+def neurons_of(mapping, brick):
+    shape = mapping.network.layers[brick.layer].shape
+    spans = ((brick.c0, brick.c1), (brick.y0, brick.y1), (brick.x0, brick.x1))
+    return {naive.flat(shape, *at) for at in product(*(range(*span) for span in spans))}
+
+
+def home_of(mapping):
+    """{(layer name, neuron): brick number}."""
+    names = [layer.name for layer in mapping.network.layers]
+    return {(names[b.layer], i): number for number, b in enumerate(mapping.bricks) for i in neurons_of(mapping, b)}
+
+
+def counted_routes(mapping):
+    """Per brick: its (neuron, destination brick) pairs, or its neurons that send at all."""
+    home, targets = home_of(mapping), {}
+    for layer in mapping.network.layers:
+        for source, synapses in zip(layer.sources, naive.synapses_of(mapping.network, layer), strict=True):
+            for i, j, _, _ in synapses if source != "input" else ():
+                targets.setdefault((source, i), set()).add(home[layer.name, j])
+    total = [0] * len(mapping.bricks)
+    for sender, reached in targets.items():
+        total[home[sender]] += 1 if mapping.chip.mesh.delivery == "multicast" else len(reached)
+    return total
+
+
+def counted_axons(mapping, brick):
+    """Per projection: distinct source neurons with a synapse into the brick; the neurons of a pooling window are one."""
+    network, layer = mapping.network, mapping.network.layers[brick.layer]
+    mine, total = neurons_of(mapping, brick), 0
+    pooled = [bool(layer.pool)] * len(layer.inputs) + [False] * len(layer.shortcuts)
+    for source, pool, synapses in zip(layer.sources, pooled, naive.synapses_of(network, layer), strict=True):
+        if source != "input" or network.input.encoding == "spikes":
+            shape = network.shape_of(source)
+            total += len({window_of(shape, i) if pool else i for i, j, _, _ in synapses if j in mine})
+    return total
+
+
+def window_of(shape, neuron):
+    c, y, x = np.unravel_index(neuron, shape)
+    return c, y // 2, x // 2
+
+
+def counted_weights(mapping, brick):
+    """Stored numbers: one row of every kernel element per output channel; one number for an identity shortcut."""
+    layer = mapping.network.layers[brick.layer]
+    kernels = [layer.weight, *(s.weight for s in layer.shortcuts if s.weight is not None)]
+    own = sum(kernel[brick.c0 : brick.c1].size for kernel in kernels)
+    return own + sum(s.weight is None for s in layer.shortcuts)
+
+
+@settings(max_examples=100)
+@given(any_network.flatmap(mappings))
+def test_demands_are_those_one_counts_by_hand(mapping):
+    network, core = mapping.network, mapping.chip.core
+    routes = counted_routes(mapping)
+    for number, (brick, used) in enumerate(zip(mapping.bricks, mapping.uses, strict=True)):
+        layer = network.layers[brick.layer]
+        image = network.input.encoding == "direct" and "input" in layer.inputs
+        axons = counted_axons(mapping, brick)
+        bits = {
+            "weights": counted_weights(mapping, brick) * layer.weight_bits,
+            "state": brick.neurons * core.state_bits * (2 if image and mapping.chip.policy.analog == "once" else 1),
+            "axons": axons * core.axon_bits,
+            "routes": routes[number] * core.route_bits,
+        }
+        demand = {use.resource.split(" (")[0]: use.demand for use in used}
+        assert (demand["neurons"], demand["axons"], demand["routes"]) == (len(neurons_of(mapping, brick)), axons, routes[number])
+        for memory in mapping.chip.memory:
+            if memory.name in demand:
+                assert demand[memory.name] == sum(bits.get(kind, 0) for kind in memory.holds)
+
+
+@settings(max_examples=150)
+@given(tight())
+def test_no_core_is_over_a_limit(case):
+    try:
+        mapping = ns.map_network(*case)
+    except ns.MappingError:
+        assume(False)
+    assert check(mapping) == []
+    assert all(use.limit is None or use.demand <= use.limit for used in mapping.uses for use in used)
+
+
+def one_neuron_per_core(network, chip):
+    """The finest cut there is, limits or not."""
+    free = {"core.max_neurons": 1, "core.max_axons": 10**9, **{f"memory.{m.name}.bits": 10**12 for m in chip.memory}}
+    return replace(ns.map_network(network, changed(chip, free)), chip=chip)
+
+
+@settings(max_examples=150)
+@given(tight())
+def test_a_network_is_refused_only_if_some_neuron_does_not_fit_alone(case):
+    """Multicast: in unicast a finer cut of the consumers needs more routes."""
+    network, chip = case
+    chip = changed(chip, {"mesh.delivery": "multicast"})
+    fits = check(one_neuron_per_core(network, chip)) == []
+    try:
+        ns.map_network(network, chip)
+        assert fits
+    except ns.MappingError:
+        assert not fits
+
+
+@settings(max_examples=100)
+@given(tight())
+def test_every_violation_is_complete_and_true(case):
+    try:
+        ns.map_network(*case)
+        assume(False)
+    except ns.MappingError as error:
+        assert error.exit_code == 1
+        for v in error.violations:
+            assert v.layer in {layer.name for layer in case[0].layers}
+            assert v.gap == v.demand - v.limit > 0
+            assert v.unit in ("neurons", "axons", "routes", "bits")
+            assert v.remedy
+            assert all(part in str(error) for part in (v.layer, f"{v.demand:,}", f"{v.limit:,}", f"{v.gap:,}", v.unit, v.remedy))
+            assert v.to_dict()["gap"] == v.gap
+
+
+@given(st.integers(1, 200), st.integers(1, 50))
+def test_a_dense_layer_takes_as_few_cores_as_its_neurons_need(neurons, room):
+    network = dense(4, neurons)
+    mapping = ns.map_network(network, changed(wide_mesh(ns.load_chip("mesh45"), network), {"core.max_neurons": room}))
+    assert np.bincount(mapping.layer_of)[0] == -(-neurons // room)
+
+
+def dense(inputs, neurons, classes=1):
+    return ns.Network.build(
+        "dense", timesteps=1, input_shape=(inputs, 1, 1), encoding="spikes",
+        layers=[ns.Dense("fc", np.ones((neurons, inputs), int), 1), ns.Output("out", np.ones((classes, neurons), int))],
+    )  # fmt: skip
+
+
+def refused(network, changes):
+    with pytest.raises(ns.MappingError) as caught:
+        ns.map_network(network, changed(ns.load_chip("mesh45"), changes))
+    return caught.value.violations
+
+
+def facts(violation):
+    return violation.layer, violation.resource, violation.demand, violation.limit, violation.gap, violation.unit
+
+
+def test_a_fan_in_above_the_axon_limit_is_said():
+    (violation,) = refused(dense(100, 5), {"core.max_axons": 90})
+    assert facts(violation) == ("fc", "axons", 100, 90, 10, "axons")
+    assert "core.max_axons" in violation.remedy
+
+
+def test_a_fan_in_that_only_inner_neurons_exceed_is_said():
+    """A padded convolution: a corner neuron has 4 axons, an inner one 9."""
+    network = ns.Network.build(
+        "padded", timesteps=1, input_shape=(1, 5, 5), encoding="spikes",
+        layers=[ns.Conv("conv", np.ones((1, 1, 3, 3), int), 1, padding=1), ns.Output("out", np.ones((1, 25), int))],
+    )  # fmt: skip
+    found = {facts(v) for v in refused(network, {"core.max_axons": 8}) if v.layer == "conv"}
+    assert found == {("conv", "axons", 9, 8, 1, "axons")}
+
+
+def test_a_mesh_one_core_too_small_says_so():
+    network = dense(3, 14, 1)
+    (violation,) = refused(network, {"core.max_neurons": 2, "mesh.width": 7, "mesh.height": 1})
+    assert facts(violation) == ("", "cores", 8, 7, 1, "cores")
+    assert "mesh.width" in violation.remedy
+    fitting = changed(ns.load_chip("mesh45"), {"core.max_neurons": 2, "mesh.width": 8, "mesh.height": 1})
+    assert len(ns.map_network(network, fitting).bricks) == 8
+
+
+def test_weights_of_one_neuron_that_are_too_large_are_said():
+    (violation,) = refused(dense(100, 5), {"memory.weight_sram.bits": 799})
+    assert facts(violation) == ("fc", "weight_sram (weights)", 800, 799, 1, "bits")
+    assert "weight bits" in violation.remedy
+
+
+def test_all_that_does_not_fit_is_said_at_once():
+    changes = {"core.max_axons": 3, "memory.weight_sram.bits": 8, "memory.state_sram.bits": 16, "memory.table_sram.bits": 32}
+    found = {(v.layer, v.resource) for v in refused(dense(4, 5), changes)}
+    memories = ("weight_sram (weights)", "state_sram (state)", "table_sram (axons, routes)")
+    assert found == {(layer, resource) for layer in ("fc", "out") for resource in ("axons", *memories)}
+
+
+def test_an_unmappable_layer_is_not_blamed_on_the_mesh():
+    """Its neurons one by one are no cut that anybody asked for."""
+    assert {v.resource for v in refused(dense(100, 70), {"core.max_axons": 99})} == {"axons"}
+
+
+def test_limits_may_be_met_exactly():
+    network = dense(100, 5)
+    chip = ns.load_chip("mesh45")
+    exact = {
+        "core.max_neurons": 5, "core.max_axons": 100, "core.max_routes": 5, "memory.weight_sram.bits": 100 * 5 * 8,
+        "memory.state_sram.bits": 5 * 32, "memory.table_sram.bits": (100 + 5) * 32, "mesh.width": 2, "mesh.height": 1,
+    }  # fmt: skip
+    assert len(ns.map_network(network, changed(chip, exact)).bricks) == 2
+
+
+def test_a_neuron_that_reaches_a_core_twice_needs_one_route_there():
+    network = ns.Network.build(
+        "both ways", timesteps=1, input_shape=(1, 2, 2), encoding="spikes",
+        layers=[
+            ns.Conv("a", np.ones((1, 1, 1, 1), int), 1),
+            ns.Conv("b", np.ones((1, 1, 1, 1), int), 1, shortcuts=[ns.Shortcut("a", scale=1)]),
+            ns.Output("out", np.ones((1, 4), int)),
+        ],
+    )  # fmt: skip
+    mapping = ns.map_network(network, changed(ns.load_chip("mesh45"), {"core.max_routes": 4}))
+    assert [use.demand for use in mapping.uses[0] if use.resource == "routes"] == [4]
+    assert len(mapping.bricks) == 3
+
+
+def test_weights_of_a_shortcut_are_as_wide_as_they_need():
+    shortcut = ns.Shortcut("a", np.full((1, 1, 1, 1), 300))
+    network = ns.Network.build(
+        "wide shortcut", timesteps=1, input_shape=(1, 1, 1), encoding="spikes",
+        layers=[
+            ns.Conv("a", np.ones((1, 1, 1, 1), int), 1),
+            ns.Conv("b", np.ones((1, 1, 1, 1), int), 1, shortcuts=[shortcut]),
+            ns.Output("out", np.ones((1, 1), int)),
+        ],
+    )  # fmt: skip
+    mapping = ns.map_network(network, ns.load_chip("mesh45"))
+    (bits,) = (use.demand for use in mapping.uses[1] if use.resource.startswith("weight_sram"))
+    assert bits >= 8 + 10
+
+
+def test_multicast_needs_one_route_per_neuron():
+    network = dense(2, 6, 8)
+    changes = {"core.max_neurons": 2, "mesh.width": 8, "mesh.height": 1}
+    routes = {}
+    for delivery in ("unicast", "multicast"):
+        mapping = ns.map_network(network, changed(ns.load_chip("mesh45"), changes | {"mesh.delivery": delivery}))
+        routes[delivery] = [use.demand for used in mapping.uses[:3] for use in used if use.resource == "routes"]
+    assert routes == {"unicast": [8, 8, 8], "multicast": [2, 2, 2]}
+
+
+def test_an_unknown_placer_is_refused():
+    with pytest.raises(ns.NeurosimError, match="placer 'nowhere' does not exist"):
+        ns.map_network(dense(1, 1), ns.load_chip("mesh45"), "nowhere")
