@@ -8,11 +8,12 @@ import numba
 import numpy as np
 
 import neurosim as ns
+from benchmarks.calibration import calibrated
 from benchmarks.measure import Job, interleaved
 from benchmarks.row import Row
-from benchmarks.workloads import int8
+from benchmarks.workloads import RATE, int8
 from neurosim.kernels.layer import Events, Synapses, run_layer
-from neurosim.network import Layer, Network
+from neurosim.network import Layer
 from neurosim.simulate import _state, _tape, events_of, population
 from neurosim.synapses import layer_synapses
 
@@ -37,14 +38,15 @@ class Convolution:
     def __init__(self, channels: int, side: int):
         rng = np.random.default_rng(0)
         weight = int8(rng, (channels, channels, 3, 3))
-        conv = ns.Conv("conv", weight, threshold=int(3 * 32 * np.sqrt(9 * channels * DENSITY)), padding=1)
-        out = ns.Output("out", np.zeros((1, channels * side * side), np.int8))
         shape = (channels, side, side)
-        self.network = Network.build("conv", timesteps=STEPS, input_shape=shape, encoding="spikes", layers=[conv, out])
-        self.layer: Layer = self.network.layer("conv")
-        self.synapses: Synapses = layer_synapses(self.network, self.layer)[0]
-        self.events: Events = events_of(rng.random((IMAGES, STEPS, channels * side * side)) < DENSITY, side * side)
-        self.lif = population(self.network, self.layer, 32)
+        spikes = rng.random((IMAGES, STEPS, *shape)) < DENSITY
+        layers = [ns.Conv("conv", weight, padding=1), ns.Output("out", np.zeros((1, channels * side * side), np.int8))]
+        spec = {"timesteps": STEPS, "input_shape": shape, "encoding": "spikes"}
+        network = calibrated("conv", layers, ns.Inputs.from_spikes(spikes), RATE, **spec)
+        self.layer: Layer = network.layer("conv")
+        self.synapses: Synapses = layer_synapses(network, self.layer)[0]
+        self.events: Events = events_of(spikes.reshape(IMAGES, STEPS, -1), side * side)
+        self.lif = population(network, self.layer, 32)
         self.currents = np.empty((IMAGES, 0), np.int32)
 
     def fresh(self) -> None:
@@ -76,5 +78,3 @@ def rows(repeats: int) -> Iterator[Row]:
         speed = times.per_second(name, layer.synaptic_events) / 1e9
         yield Row(f"conv 3x3 {name}, {DENSITY:.0%} spikes", "G events/s", speed, at_least=8)
         yield Row(f"conv 3x3 {name} / yardstick", "ratio", speed / adds)
-
-

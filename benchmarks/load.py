@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +14,10 @@ from pathlib import Path
 import numpy as np
 
 import neurosim as ns
+from benchmarks.machine import memory
 from benchmarks.row import Row
 from benchmarks.workloads import int8
+from neurosim.synapses import layer_synapses
 
 SIZES = (2048, 1536, 1200, 10)
 
@@ -44,6 +47,7 @@ def rows(repeats: int) -> Iterator[Row]:
     n = network.synapses
     yield Row("synapses", "M", [n / 1e6])
     yield Row("load_network + synapse rows", "s", column("load") + column("rows"), below=1)
+    yield Row("load_network + synapse rows, per synapse", "us", 1e6 * (column("load") + column("rows")) / n)
     yield Row("load_network alone", "s", column("load"))
     yield Row("memory per synapse, weights and rows", "B", column("resident") / n, below=50)
     yield Row("memory per synapse at the worst moment", "B", column("peak") / n)
@@ -58,31 +62,17 @@ def _fresh(path: Path, small: Path) -> dict[str, float]:
 
 def probe(path: str, small: str) -> dict[str, float]:
     """Load *path* and say what it took. *small* is loaded first, so that libraries and code are not counted."""
-    import time
-
-    from neurosim.synapses import layer_synapses
-
     warm = ns.load_network(small)
     kept = [[layer_synapses(warm, layer) for layer in warm.layers]]
-    before, start = _resident(), time.perf_counter()
+    before, start = memory(), time.perf_counter()
     network = ns.load_network(path)
     loaded = time.perf_counter()
     kept.append([layer_synapses(network, layer) for layer in network.layers])
     done = time.perf_counter()
     return {
         "load": loaded - start, "rows": done - loaded,
-        "resident": _resident() - before, "peak": _status("VmHWM") - before,
+        "resident": memory() - before, "peak": memory("VmHWM") - before,
     }  # fmt: skip
-
-
-def _resident() -> int:
-    return _status("VmRSS")
-
-
-def _status(key: str) -> int:
-    """Bytes of an entry of /proc/self/status."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(key)) * 1024
 
 
 if __name__ == "__main__":

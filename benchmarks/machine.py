@@ -43,6 +43,12 @@ def cpu() -> str:
     return found.get("model name", platform.machine()) + numbers
 
 
+def memory(key: str = "VmRSS") -> int:
+    """Bytes of this process: resident now (VmRSS), or at most so far (VmHWM)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key)) * 1024
+
+
 def version(package: str) -> str | None:
     try:
         return metadata.version(package)

@@ -13,7 +13,7 @@ LAYOUT = "{:<58} {:>10} {:>21} {:<13} {:>9}  {}"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """*samples*: one value per repeat. *at_least*, *below*: the target, if there is one."""
+    """*samples*: one value per repeat, none where the measurement was skipped. *at_least*, *below*: the target, if there is one."""
 
     name: str
     unit: str
@@ -21,15 +21,17 @@ class Row:
     at_least: float | None = None
     below: float | None = None
     note: str = ""
-    median: float = field(init=False)
+    median: float | None = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "samples", np.atleast_1d(np.asarray(self.samples, float)).tolist())
-        object.__setattr__(self, "median", float(np.median(self.samples)))
+        object.__setattr__(self, "median", float(np.median(self.samples)) if self.samples else None)
 
     @property
     def meets(self) -> bool | None:
         """Whether the median reaches the target; None without a target."""
+        if self.median is None:
+            return None
         if self.at_least is not None:
             return self.median >= self.at_least
         return None if self.below is None else self.median < self.below
@@ -42,11 +44,14 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "name": self.name, "unit": self.unit, "median": self.median, "low": min(self.samples), "high": max(self.samples),
+            "name": self.name, "unit": self.unit, "median": self.median,
+            "low": min(self.samples, default=None), "high": max(self.samples, default=None),
             "samples": self.samples, "target": self.target, "meets": self.meets, "note": self.note,
         }  # fmt: skip
 
     def __str__(self) -> str:
+        if self.median is None:
+            return self.name
         spread = f"{_short(min(self.samples))} .. {_short(max(self.samples))}" if len(self.samples) > 1 else ""
         verdict = {True: "ok", False: "MISSED", None: ""}[self.meets]
         return LAYOUT.format(self.name, _short(self.median), spread, self.unit, self.target, verdict).rstrip()

@@ -16,6 +16,7 @@ import numpy as np
 
 import neurosim as ns
 from benchmarks.calibration import calibrated
+from benchmarks.machine import memory
 from benchmarks.measure import Job, Timings, interleaved, quiet
 from benchmarks.row import Row
 from benchmarks.workloads import int8, spike_inputs
@@ -52,11 +53,12 @@ def sanafe() -> Any:
 
 
 class Peer:
-    """A dense network on SANA-FE's Loihi, one core per layer; keeps how long each stage took."""
+    """A dense network on SANA-FE's Loihi, one core per layer; keeps what each stage took."""
 
     def __init__(self, network: Network, log: bool = True):
         self.module, self.network, self.log = sanafe(), network, log
         self.seconds: dict[str, float] = {}
+        self.bytes: dict[str, int] = {}
         arch = self._stage("architecture", self.module.load_loihi)
         net = self._stage("network", lambda: self._network(arch))
         self.chip = self._stage("chip", lambda: self.module.SpikingChip(arch))
@@ -64,9 +66,9 @@ class Peer:
         self.inputs = list(self.chip.mapped_neuron_groups["input"])
 
     def _stage(self, name: str, make: Callable[[], Any]) -> Any:
-        start = time.perf_counter()
+        start, before = time.perf_counter(), memory()
         made = make()
-        self.seconds[name] = time.perf_counter() - start
+        self.seconds[name], self.bytes[name] = time.perf_counter() - start, memory() - before
         return made
 
     def _network(self, arch: Any) -> Any:
@@ -144,7 +146,7 @@ def rows(repeats: int) -> Iterator[Row]:
         with quiet():
             exact = Peer(network())
     except MissingError as error:
-        yield Row(f"skipped: SANA-FE cannot be installed: {error}", "", [float("nan")])
+        yield Row(f"skipped: SANA-FE cannot be installed: {error}", "", [])
         return
     yield from _built(exact)
     yield from _compared("int8", exact, repeats)
@@ -161,6 +163,9 @@ def _built(peer: Peer) -> Iterator[Row]:
     yield Row("neurosim: load chip, map", "s", [time.perf_counter() - start])
     for stage, seconds in peer.seconds.items():
         yield Row(f"SANA-FE: {stage}", "s", [seconds])
+    n = peer.network.synapses
+    yield Row("SANA-FE: network + load, per synapse", "us", [1e6 * (peer.seconds["network"] + peer.seconds["load"]) / n])
+    yield Row("SANA-FE: memory per synapse, network + load", "B", [(peer.bytes["network"] + peer.bytes["load"]) / n])
 
 
 def _compared(label: str, peer: Peer, repeats: int) -> Iterator[Row]:

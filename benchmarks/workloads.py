@@ -7,6 +7,8 @@ from functools import cache
 import numpy as np
 
 import neurosim as ns
+from benchmarks.calibration import calibrated
+from neurosim.network import Layer
 
 RATE = 0.07  # spikes per neuron and step, as in trained DIET-SNN networks
 LEAK = (243, 8)  # 0.95
@@ -24,7 +26,7 @@ def images(count: int, seed: int = 1) -> ns.Inputs:
 def vgg9() -> ns.Network:
     """VGG9 for 32x32 images: 64 A 128 256 A 256 512 A 512 A 512, FC 4096-4096-10; int8, 5 steps, direct input, sum pooling."""
     rng = np.random.default_rng(0)
-    layers: list[ns.Conv | ns.Dense | ns.Output] = []
+    layers: list[Layer] = []
     before = 3
     for index, (channels, pool) in enumerate(VGG9):
         weight = int8(rng, (channels, before, 3, 3))
@@ -35,8 +37,6 @@ def vgg9() -> ns.Network:
         layers.append(ns.Dense(f"fc{index + 1}", int8(rng, (HIDDEN, before)), leak=LEAK))
         before = HIDDEN
     layers.append(ns.Output("out", int8(rng, (CLASSES, before))))
-    from benchmarks.calibration import calibrated
-
     return calibrated("vgg9", layers, images(1, seed=2), RATE, timesteps=5, input_shape=(3, 32, 32), encoding="direct")
 
 

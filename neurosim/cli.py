@@ -49,6 +49,12 @@ class Timing(StrEnum):
     ANALYTIC = "analytic"
 
 
+class Method(StrEnum):
+    """Training methods."""
+
+    DIET = "diet"
+
+
 class Schedule(StrEnum):
     """Order of the layers within a time step."""
 
@@ -197,17 +203,21 @@ def replay(
     chip: ChipOption = DEFAULT,
     changes: SetOption = None,
     images: ImagesOption = None,
+    workers: WorkersOption = 1,
     placer: PlacerOption = Placer.ROW_MAJOR,
     timing: TimingOption = Timing.ANALYTIC,
     schedule: ScheduleOption = Schedule.SEQUENTIAL,
+    trace: TraceOption = None,
     output: OutputOption = None,
     report: ReportOption = None,
     json_to: JsonOption = None,
 ) -> None:
-    """The result of `run` from a recorded trace; nothing is simulated again."""
+    """The result of `run` from a recorded trace, with the options of `run`; nothing is simulated again."""
     spikes = ns.load_trace(recorded)
     if images is not None:
         spikes = spikes.head(images)
+    if trace is not None:
+        spikes.save(str(trace))
     mapping = ns.map_network(spikes.network, load_chip(chip, changes or ()), placer.value)
     finish(ns.evaluate(spikes, mapping, command=this_command()), output, report, json_to)
 
@@ -301,6 +311,42 @@ def quantize(
     if values["accuracy"] is not None:
         lines.append(f"accuracy {100 * values['accuracy']:.2f} % (float32 {100 * values['float_accuracy']:.2f} %)")
     show("\n".join(lines), json_to, values)
+
+
+@app.command()
+def train(
+    method: Annotated[Method, typer.Argument(help="Training method.")],
+    data: Annotated[Path, typer.Option("--data", metavar="PATH", help="MNIST: an .npz, or a folder with the IDX files.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="NET.h5", help="Where the network goes.")],
+    arch: Annotated[str, typer.Option("--arch", help="Architecture.")] = "mnist_vgg",
+    timesteps: Annotated[int, typer.Option("--timesteps", min=1, help="Time steps T.")] = 5,
+    bits: Annotated[int, typer.Option("--bits", min=2, max=16, help="Bits per weight.")] = 8,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of weights, order, augmentation and split.")] = 0,
+    ann_epochs: Annotated[int, typer.Option("--ann-epochs", min=1, help="Epochs of pre-training.")] = 20,
+    snn_epochs: Annotated[int, typer.Option("--snn-epochs", min=1, help="Epochs of fine-tuning.")] = 15,
+    scale: Annotated[float, typer.Option("--scale", min=0.01, help="Factor on the balanced thresholds.")] = 0.6,
+    checkpoints: Annotated[Path | None, typer.Option("--checkpoints", metavar="DIR", help="One checkpoint per epoch.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoints.")] = False,
+    test_inputs: Annotated[
+        Path | None, typer.Option("--test-inputs", metavar="INPUTS.h5", help="Write the first 1,000 test images.")
+    ] = None,
+    json_to: JsonOption = None,
+) -> None:
+    """Train a spiking network and export it (needs the extra `train`). One JSON line per epoch goes to stderr."""
+    package = training()
+    recipe = package.Recipe(
+        arch=arch, timesteps=timesteps, bits=bits, seed=seed, ann_epochs=ann_epochs, snn_epochs=snn_epochs, scale=scale
+    )
+    if resume and checkpoints is None:
+        raise NeurosimError("--resume needs --checkpoints DIR, the folder of the run to go on with")
+
+    def say(line: dict[str, Any]) -> None:
+        sys.stderr.write(json.dumps(line) + "\n")
+
+    report = package.train_diet(data, output, recipe, checkpoints=checkpoints, resume=resume, say=say)
+    if test_inputs is not None:
+        package.save_test_inputs(package.load_mnist(data, seed), 1000, test_inputs)
+    show(text.training_table(report), json_to, report)
 
 
 def training() -> Any:

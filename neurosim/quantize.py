@@ -51,8 +51,8 @@ def _input_scale(network: Network) -> float:
 
 def _quantized(layer: Layer, bits: int, leak_bits: int, input_scale: float) -> Layer:
     weights = [layer.weight, *(s.weight for s in layer.shortcuts if s.weight is not None)]
-    units = [np.float32(s.scale) for s in layer.shortcuts if s.weight is None]
-    largest = max(float(np.abs(w).max()) for w in (*weights, *units))
+    units = [abs(s.scale or 0.0) for s in layer.shortcuts if s.weight is None]
+    largest = max(*(float(np.abs(w).max()) for w in weights), *units, 0.0)
     if largest == 0:
         raise NetworkError(f"layer {layer.name!r}", ["all its weights are zero; there is nothing to scale"])
     q = (2 ** (bits - 1) - 1) / largest

@@ -127,7 +127,8 @@ def test_demands_are_those_one_counts_by_hand(mapping):
             "routes": routes[number] * core.route_bits,
         }
         demand = {use.resource.split(" (")[0]: use.demand for use in used}
-        assert (demand["neurons"], demand["axons"], demand["routes"]) == (len(neurons_of(mapping, brick)), axons, routes[number])
+        by_hand = {"neurons": len(neurons_of(mapping, brick)), "axons": axons, "routes": routes[number]}
+        assert {name: demand[name] for name in by_hand} == by_hand
         for memory in mapping.chip.memory:
             if memory.name in demand:
                 assert demand[memory.name] == sum(bits.get(kind, 0) for kind in memory.holds)
@@ -177,7 +178,8 @@ def test_every_violation_is_complete_and_true(case):
             assert v.gap == v.demand - v.limit > 0
             assert v.unit in ("neurons", "axons", "routes", "bits")
             assert v.remedy
-            assert all(part in str(error) for part in (v.layer, f"{v.demand:,}", f"{v.limit:,}", f"{v.gap:,}", v.unit, v.remedy))
+            said = (v.layer, f"{v.demand:,}", f"{v.limit:,}", f"{v.gap:,}", v.unit, v.remedy)
+            assert all(part in str(error) for part in said)
             assert v.to_dict()["gap"] == v.gap
 
 
@@ -219,6 +221,21 @@ def test_a_fan_in_that_only_inner_neurons_exceed_is_said():
     )  # fmt: skip
     found = {facts(v) for v in refused(network, {"core.max_axons": 8}) if v.layer == "conv"}
     assert found == {("conv", "axons", 9, 8, 1, "axons")}
+
+
+def test_a_brick_fits_also_where_a_strided_convolution_reaches_further_than_in_the_middle():
+    """Stride 2 on a 4x4 map: the corner (0, 0) reads 2x2, the corner (1, 1) reads 3x3; one channel a core fits everywhere."""
+    kernel = np.ones((4, 1, 3, 3), int)
+    network = ns.Network.build(
+        "strided", timesteps=1, input_shape=(1, 4, 4), encoding="spikes",
+        layers=[
+            ns.Conv("a", kernel, 1, stride=2, padding=1),
+            ns.Conv("b", kernel, 1, stride=2, padding=1, inputs=["input"], shortcuts=[ns.Shortcut("a", scale=1)]),
+            ns.Output("out", np.ones((1, 4), int), pool="sum2"),
+        ],
+    )  # fmt: skip
+    mapping = ns.map_network(network, changed(ns.load_chip("mesh45"), {"core.max_axons": 10}))
+    assert check(mapping) == []
 
 
 def test_a_mesh_one_core_too_small_says_so():

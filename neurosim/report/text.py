@@ -227,6 +227,19 @@ def listing_text(found: dict[str, Any]) -> RenderableType:
     return Group(Text(found["format"], style="bold"), head, Text(""), rows)
 
 
+def training_table(report: dict[str, Any]) -> Table:
+    """Accuracies on the test images, and what was trained."""
+    rows = table("test images", "")
+    names = {"ann_accuracy": "ANN", "snn_float_accuracy": "SNN, float32", "snn_int_accuracy": "SNN, integer"}
+    for key, name in names.items():
+        rows.add_row(name, f"{100 * report[key]:.2f} %")
+    rows.add_row("spikes per neuron, all steps", f"{report['spikes_per_neuron']:.3f}")
+    rows.add_row("weights", f"{report['weights']:,}")
+    for key in ("leaks", "thresholds"):
+        rows.add_row(key, ", ".join(f"{x:.3f}" for x in report[key]))
+    return rows
+
+
 def spikes_table(counts: dict[str, int], network: Network, images: int) -> Table:
     """Spikes per layer of a recorded trace."""
     rows = table("layer", "neurons", "spikes per image", "spikes per neuron")

@@ -2,6 +2,6 @@
 
 from neurosim.training import export, reference
 from neurosim.training.datasets import load_mnist
-from neurosim.training.diet import Recipe, train_diet
+from neurosim.training.diet import Recipe, save_test_inputs, train_diet
 
-__all__ = ["Recipe", "export", "load_mnist", "reference", "train_diet"]
+__all__ = ["Recipe", "export", "load_mnist", "reference", "save_test_inputs", "train_diet"]

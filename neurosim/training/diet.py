@@ -271,6 +271,7 @@ def _mean_rate(network: Network, split: Split) -> float:
     return spikes / neurons / len(split.labels)
 
 
-def save_inputs(split: Split, count: int, name: str, path: Path) -> None:
-    """The first *count* images of a split as an inputs file."""
-    Inputs(split.images[:count], split.labels[:count], name=name).save(str(path))
+def save_test_inputs(dataset: Dataset, count: int, path: Path) -> None:
+    """Write the first *count* test images as an inputs file."""
+    test = dataset.test
+    Inputs(test.images[:count], test.labels[:count], name=f"{dataset.name} test images").save(str(path))

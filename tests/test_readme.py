@@ -1,0 +1,52 @@
+"""Every example of the README runs."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from neurosim import cli
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^\$ (neurosim .*)$", README, re.MULTILINE)
+PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+CHIPS = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def in_a_copy(tmp_path_factory, monkeypatch):
+    """A folder with the bundled files, shared by all examples, as a reader would have it."""
+    folder = tmp_path_factory.getbasetemp() / "readme"
+    folder.mkdir(exist_ok=True)
+    for name in ("models", "traces"):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(folder)
+
+
+def test_there_are_examples():
+    assert len(COMMANDS) >= 6 and len(PROGRAMS) >= 2 and CHIPS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_succeed(command, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=["bundled network", "network from arrays"])
+def test_programs_run(program):
+    exec(compile(program, "README.md", "exec"), {})
+
+
+def test_chip_files_load(tmp_path):
+    from neurosim import load_chip
+
+    for text in CHIPS:
+        (tmp_path / "chip.toml").write_text(text)
+        assert load_chip(tmp_path / "chip.toml").name == "mine"
