@@ -19,7 +19,7 @@ from neurosim.synapses import layer_synapses
 
 SHAPES = ((64, 32), (128, 16))  # channels, side of the map
 DENSITY = 0.1
-IMAGES, STEPS = 2, 5
+IMAGES, STEPS = 8, 5
 CACHED = 4096  # int32 numbers: two arrays of 16 KiB
 ROUNDS = 20_000
 

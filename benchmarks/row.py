@@ -13,14 +13,13 @@ LAYOUT = "{:<58} {:>10} {:>21} {:<13} {:>9}  {}"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """*samples*: one value per repeat, none where the measurement was skipped. *at_least*, *below*: the target, if there is one."""
+    """*samples*: one value per repeat, none where nothing could be measured. *at_least*, *below*: the target, if any."""
 
     name: str
     unit: str
-    samples: Sequence[float]
+    samples: Sequence[float] | np.ndarray
     at_least: float | None = None
     below: float | None = None
-    note: str = ""
     median: float | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,7 +45,7 @@ class Row:
         return {
             "name": self.name, "unit": self.unit, "median": self.median,
             "low": min(self.samples, default=None), "high": max(self.samples, default=None),
-            "samples": self.samples, "target": self.target, "meets": self.meets, "note": self.note,
+            "samples": self.samples, "target": self.target, "meets": self.meets,
         }  # fmt: skip
 
     def __str__(self) -> str:

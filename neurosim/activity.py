@@ -78,7 +78,7 @@ def slice_images(mapping: Mapping) -> int:
 def activity(trace: SpikeTrace, mapping: Mapping, first: int = 0, last: int | None = None) -> Activity:
     """The counts of images *first* to *last* of *trace* on the cores of *mapping*.
 
-    Raises TraceError if the trace was recorded for another network or a state width that changes the answer.
+    The trace must belong to the mapping (`check_trace`).
     """
     return _Counter(trace, mapping, first, len(trace) if last is None else last).count()
 
@@ -158,9 +158,7 @@ class _Counter:
         flits = self.chip.mesh.flits_per_packet
         each = {"packets": source.packets, "hops_x": source.hops_x * flits, "hops_y": source.hops_y * flits}
         for key, amount in each.items():
-            sent = np.zeros((self.bricks, self.rows), np.int64)
-            np.add.at(sent, source.sender, by_group * amount[:, None])
-            self.found[key] += sent.T
+            self.found[key] += ((source.senders * amount) @ by_group).T
         index = [layer.name for layer in self.network.layers].index(source.source)
         self.links[:, index] = flits * (source.links @ by_group).T
         self.longest[:, index] = ((by_group > 0) * source.longest[:, None]).max(0, initial=0)

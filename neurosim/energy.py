@@ -83,8 +83,9 @@ def energy(mapping: Mapping, counts: Counts, images: int, cycles: int, barriers:
     }
     memory = memory_uses(mapping, counts)
     for use in memory:
-        group, joules = parts.get(use.level, (MOVEMENT, np.zeros(len(mapping.bricks))))
-        parts[use.level] = (group, joules + use.energy_J / PJ)
+        name = f"memory {use.level}"
+        _, before = parts.get(name, (MOVEMENT, np.zeros(len(mapping.bricks))))
+        parts[name] = (MOVEMENT, before + use.energy_J / PJ)
     parts["leakage"] = (STATIC, _leakage(mapping, cycles) / PJ)
     return Energy({k: v * PJ for k, (_, v) in parts.items()}, {k: g for k, (g, _) in parts.items()}, memory, images)
 

@@ -342,7 +342,11 @@ class _Checker:
 
     def _layer(self, layer: Layer, floating: bool) -> Layer:
         weight, bits = self._weight(layer.weight, 4 if layer.kind == "conv" else 2, floating, layer.weight_axes)
-        shortcuts = tuple(self._shortcut(s, floating) for s in layer.shortcuts)
+        shortcuts = []
+        for given in layer.shortcuts:
+            shortcut, needed = self._shortcut(given, floating)
+            shortcuts.append(shortcut)
+            bits = max(bits, needed)
         if layer.spiking:
             threshold = self._threshold(layer.threshold, floating)
             leak = self._leak(layer.leak, floating)
@@ -357,7 +361,7 @@ class _Checker:
         else:
             bits = 32 if floating else next(b for b in (8, 16, 32) if b >= bits)
         done = replace(
-            layer, weight=weight, threshold=threshold, leak=leak, shortcuts=shortcuts, weight_bits=bits,
+            layer, weight=weight, threshold=threshold, leak=leak, shortcuts=tuple(shortcuts), weight_bits=bits,
             inputs=tuple(layer.inputs or ()),
         )  # fmt: skip
         in_shape, shape = self._shapes(done)
@@ -420,15 +424,16 @@ class _Checker:
             return None
         return float(np.float32(leak))
 
-    def _shortcut(self, shortcut: Shortcut, floating: bool) -> Shortcut:
+    def _shortcut(self, shortcut: Shortcut, floating: bool) -> tuple[Shortcut, int]:
+        """The checked shortcut and the bits that its weights need."""
         if shortcut.weight is not None:
-            weight, _ = self._weight(shortcut.weight, 4, floating, "[Cout,Cin,k,k]")
-            return replace(shortcut, weight=weight)
+            weight, bits = self._weight(shortcut.weight, 4, floating, "[Cout,Cin,k,k]")
+            return replace(shortcut, weight=weight), bits
         scale = 1.0 if shortcut.scale is None and floating else shortcut.scale
         if scale is None or not np.isfinite(scale) or (not floating and int(scale) != scale):
             self._say(f"shortcut from {shortcut.source!r} has scale {scale!r}; without a weight it needs the number for 1.0")
-            return replace(shortcut, scale=1)
-        return replace(shortcut, scale=float(np.float32(scale)) if floating else int(scale))
+            return replace(shortcut, scale=1), 1
+        return replace(shortcut, scale=float(np.float32(scale)) if floating else int(scale)), 1
 
     def _shapes(self, layer: Layer) -> tuple[Shape, Shape]:
         found = {s: pooled(self.shapes[s], layer.pool) for s in layer.inputs or ()}

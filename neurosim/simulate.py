@@ -26,7 +26,7 @@ from neurosim.kernels.layer import (
     run_layer,
 )
 from neurosim.network import INPUT, Layer, Network
-from neurosim.synapses import largest_current, layer_synapses
+from neurosim.synapses import feeds
 from neurosim.trace import LayerTrace, Ragged, SpikeTrace, packed
 
 STATE_BITS = 32
@@ -51,11 +51,11 @@ def simulate(
     of images done. Raises InputsError if the inputs do not suit the network.
     """
     check_inputs(network, inputs)
-    synapses = {layer.name: layer_synapses(network, layer) for layer in network.layers}
+    feeds(network)
     largest_pixel = float(np.abs(pixels(network, inputs.images)).max()) if inputs.images is not None else 1.0
 
     def run(batch: Inputs) -> SpikeTrace:
-        return _Batch(network, synapses, batch, state_bits, record_potentials, largest_pixel).run()
+        return _Batch(network, batch, state_bits, record_potentials, largest_pixel).run()
 
     parts = []
     with ThreadPoolExecutor(max(1, workers)) as pool:
@@ -79,14 +79,13 @@ class _Batch:
     def __init__(
         self,
         network: Network,
-        synapses: dict[str, tuple[Synapses, ...]],
         inputs: Inputs,
         state_bits: int,
         record_potentials: bool,
         largest_pixel: float,
     ):
         self.network = network
-        self.synapses = synapses
+        self.feeds = feeds(network)
         self.inputs = inputs
         self.rows = len(inputs) * network.timesteps
         self.state_bits = state_bits
@@ -110,7 +109,7 @@ class _Batch:
     def run_layer(self, layer: Layer) -> LayerTrace:
         images, steps = len(self.inputs), self.network.timesteps
         dtype = self._state_dtype(layer)
-        sources = tuple(zip(self.synapses[layer.name], (self.events[name] for name in layer.sources), strict=True))
+        sources = tuple(zip(self.feeds[layer.name].synapses, (self.events[name] for name in layer.sources), strict=True))
         tape = _tape(layer, images, steps, dtype, self.record_potentials)
         state = _state(layer, [s for s, _ in sources], dtype)
         lif = population(self.network, layer, self.state_bits)
@@ -121,12 +120,13 @@ class _Batch:
         """int32 unless the sum of one image could leave it; then int64, clipped to the state width every step."""
         if not self.network.integer:
             return np.float32
-        bound = largest_current(self.network, layer, self.largest_pixel) * self.network.timesteps
-        return np.int32 if bound < 2**31 else np.int64
+        feed = self.feeds[layer.name]
+        largest = feed.largest_main * self.largest_pixel + feed.largest_shortcut
+        return np.int32 if largest * self.network.timesteps < 2**31 else np.int64
 
     def _currents(self, layer: Layer, dtype: type[np.generic]) -> np.ndarray:
         """[images, neurons] that the image drives into the layer at every step, site by site."""
-        fed = [s for name, s in zip(layer.sources, self.synapses[layer.name], strict=True) if name == INPUT]
+        fed = [s for name, s in zip(layer.sources, self.feeds[layer.name].synapses, strict=True) if name == INPUT]
         images = self.inputs.images
         if not fed or images is None:
             return np.empty((len(self.inputs), 0), dtype)
@@ -250,7 +250,7 @@ def drive(network: Network, layer: Layer, stimuli: dict[str, np.ndarray]) -> Lay
     else:
         inputs = Inputs(np.zeros((1, *shape), np.uint8) if image is None else image)
     largest = 1.0 if image is None else float(np.abs(pixels(network, image)).max())
-    batch = _Batch(network, {layer.name: layer_synapses(network, layer)}, inputs, STATE_BITS, True, largest)
+    batch = _Batch(network, inputs, STATE_BITS, True, largest)
     for source in set(layer.sources):
         shape = network.shape_of(source)
         silent = image is not None and source == INPUT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -132,7 +133,40 @@ def shortcut_synapses(shortcut: Shortcut, layer: Layer, source: Shape) -> Synaps
     return _synapses(runs, np.empty(0, dtype), 0, np.empty(0), 0, 0)._replace(identity=True, unit=unit)
 
 
-def layer_synapses(network: Network, layer: Layer) -> tuple[Synapses, ...]:
+class Feed(NamedTuple):
+    """What feeds a layer: the synapses of each of `Layer.sources`; and the largest absolute current in one step, per unit of
+    main input and from shortcuts."""
+
+    synapses: tuple[Synapses, ...]
+    largest_main: float
+    largest_shortcut: float
+
+
+# Networks never change; their rows are built once and live as long as they do.
+_feeds: WeakKeyDictionary[Network, dict[str, Feed]] = WeakKeyDictionary()
+
+
+def feeds(network: Network) -> dict[str, Feed]:
+    """The feed of every layer of *network*."""
+    if network not in _feeds:
+        _feeds[network] = {layer.name: _feed(network, layer) for layer in network.layers}
+    return _feeds[network]
+
+
+def _feed(network: Network, layer: Layer) -> Feed:
+    main = _largest_sum(layer.weight) * len(layer.inputs or ()) * (POOL * POOL if layer.pool == "sum2" else 1)
+    shortcut = sum(abs(s.scale or 0) if s.weight is None else _largest_sum(s.weight) for s in layer.shortcuts)
+    return Feed(_layer_synapses(network, layer), main, shortcut)
+
+
+def _largest_sum(weight: np.ndarray) -> float:
+    """Largest sum of absolute weights onto one output channel."""
+    wide = np.int64 if weight.dtype.kind == "i" else np.float64
+    positive, negative = (f(weight, 0).reshape(len(weight), -1).sum(1, dtype=wide) for f in (np.maximum, np.minimum))
+    return float((positive - negative).max())
+
+
+def _layer_synapses(network: Network, layer: Layer) -> tuple[Synapses, ...]:
     """The synapses of all sources of *layer*, main inputs first, in the order of `Layer.sources`."""
     found: list[Synapses] = []
     latch = 0
@@ -144,17 +178,3 @@ def layer_synapses(network: Network, layer: Layer) -> tuple[Synapses, ...]:
     widest = max((s.weight.dtype for s in found), key=lambda d: d.itemsize)
     return tuple(s._replace(weight=s.weight.astype(widest, copy=False)) for s in found)
 
-
-def fan_in(network: Network, layer: Layer) -> int:
-    """Most synapses onto one neuron of the layer."""
-    main = layer.weight[0].size * len(layer.inputs or ()) * (POOL * POOL if layer.pool else 1)
-    return main + sum(1 if s.weight is None else s.weight[0].size for s in layer.shortcuts)
-
-
-def largest_current(network: Network, layer: Layer, largest_input: float) -> float:
-    """Bound of the absolute current into any neuron of *layer* in one step."""
-    total = np.abs(layer.weight.astype(np.float64)).reshape(layer.shape[0], -1).sum(1).max()
-    total *= len(layer.inputs or ()) * (POOL * POOL if layer.pool == "sum2" else 1) * largest_input
-    for s in layer.shortcuts:
-        total += abs(s.scale or 0) if s.weight is None else np.abs(s.weight.astype(np.float64)).sum((1, 2, 3)).max()
-    return float(total)

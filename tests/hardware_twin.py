@@ -211,9 +211,7 @@ class Machine:
         for brick, _ in reached:
             self.count("rows", brick)
         return {
-            channel * sites + site
-            for brick, site in reached
-            for channel in range(self.bricks[brick].c0, self.bricks[brick].c1)
+            channel * sites + site for brick, site in reached for channel in range(self.bricks[brick].c0, self.bricks[brick].c1)
         }
 
     def fetch_single(self, layer, targets):

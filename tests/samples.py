@@ -1,8 +1,11 @@
 """Small networks, inputs and files for the tests of files, commands and bad input."""
 
 import io
+import json
+import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from typing import NamedTuple
 from unittest import mock
 
@@ -26,7 +29,7 @@ def residual(encoding="direct", seed=1, **head):
     rng = np.random.default_rng(seed)
     pool = "max2" if encoding == "spikes" else None
     layers = [
-        ns.Conv("conv1", weights(rng, 3, 2, 3, 3), threshold=190, leak=(15, 4), padding=1, pool=None),
+        ns.Conv("conv1", weights(rng, 3, 2, 3, 3), threshold=190 if pool else 900, leak=(15, 4), padding=1),
         ns.Conv("conv2", weights(rng, 3, 3, 3, 3), threshold=300, leak=(200, 8), padding=1, pool="max2" if pool else "sum2"),
         ns.Conv(
             "conv3", weights(rng, 3, 3, 3, 3), threshold=350, padding=1,
@@ -41,7 +44,7 @@ def residual(encoding="direct", seed=1, **head):
     )  # fmt: skip
 
 
-def chain(kind=ns.Conv, size=2):
+def chain(size=2):
     """Three layers of one shape in a row, so that any of them could be left out unnoticed."""
     rng = np.random.default_rng(5)
     middle = [ns.Conv(f"conv{i}", weights(rng, 2, 2, 3, 3), threshold=150, padding=1) for i in (1, 2, 3)]
@@ -50,8 +53,8 @@ def chain(kind=ns.Conv, size=2):
     )
 
 
-def floating(encoding="direct", compare=">", reset="subtract", seed=2, **head):
-    """A float network with a pool, both shortcuts and leaks."""
+def floating(encoding="direct", compare=">", reset="subtract", identity=False, seed=2, **head):
+    """A float network with a pool, shortcuts and leaks."""
     rng = np.random.default_rng(seed)
 
     def w(*shape):
@@ -62,7 +65,7 @@ def floating(encoding="direct", compare=">", reset="subtract", seed=2, **head):
         ns.Conv("conv2", w(3, 3, 3, 3), threshold=0.8, leak=0.75, padding=1, pool="sum2"),
         ns.Conv(
             "conv3", w(3, 3, 3, 3), threshold=1.1, padding=1,
-            shortcuts=[ns.Shortcut("conv2", scale=1.0), ns.Shortcut("conv1", w(3, 3, 1, 1), stride=2)],
+            shortcuts=[ns.Shortcut("conv2")] * identity + [ns.Shortcut("conv1", w(3, 3, 1, 1), stride=2)],
         ),
         ns.Dense("fc1", w(8, 27), threshold=0.6, leak=0.5),
         ns.Output("out", w(3, 8)),
@@ -77,7 +80,8 @@ def inputs(network, count=3, seed=3):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, network.classes, count)
     if network.input.encoding == "spikes":
-        return ns.Inputs.from_spikes(rng.random((count, network.timesteps, *network.input.shape)) < 0.4, labels, "random spikes")
+        spikes = rng.random((count, network.timesteps, *network.input.shape)) < 0.4
+        return ns.Inputs.from_spikes(spikes, labels, "random spikes")
     largest = 4 if network.integer and network.input.mean is None else 256
     images = rng.integers(0, largest, (count, *network.input.shape)).astype(np.uint8)
     return ns.Inputs(images, labels, name="random images")
@@ -133,6 +137,30 @@ def _recording(layer, fired, potentials):
     return Recording(spikes, np.array(potentials, DTYPE))
 
 
+def with_layer(network, name, **changes):
+    """The same network and golden samples, one layer changed."""
+    layers = [replace(x, **changes) if x.name == name else x for x in network.layers]
+    spec = network.input
+    built = ns.Network.build(
+        network.name, timesteps=network.timesteps, input_shape=spec.shape, encoding=spec.encoding, mean=spec.mean, std=spec.std,
+        input_scale=spec.scale, reset=network.reset, compare=network.compare, about=network.about, layers=layers,
+    )  # fmt: skip
+    return built.with_golden(network.golden)
+
+
+def forked(function):
+    """Exit status of a copy of this process that calls *function*: 0 if it returns, negative if a signal ends it."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            function()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 class Outcome(NamedTuple):
     """What a command left behind."""
 
@@ -165,3 +193,10 @@ def refused(*arguments, code=2, says=()):
     for text in [says] if isinstance(says, str) else says:
         assert " ".join(str(text).split()) in message, (text, found.err)
     return found
+
+
+def only_json(text):
+    """The one JSON document that *text* is."""
+    value, end = json.JSONDecoder().raw_decode(text)
+    assert text[end:].strip() == ""
+    return value

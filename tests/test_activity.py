@@ -12,6 +12,7 @@ from strategies import cases, leaks, samples, weights
 
 import neurosim as ns
 from neurosim.activity import COUNTS, activity
+from neurosim.mapping.demand import weight_bits
 
 pytestmark = pytest.mark.small
 
@@ -34,6 +35,9 @@ def chips(draw, network):
         "policy.update": draw(st.sampled_from(["touched", "all"])),
         "policy.analog": draw(st.sampled_from(["once", "per_step"])),
     }
+    if draw(st.booleans()):
+        one_channel = max(weight_bits(network, layer, 1) for layer in network.layers)
+        changes[f"memory.{chip.home('weights').name}.bits"] = one_channel * draw(st.integers(1, 3))
     for path, value in changes.items():
         chip = chip.replace(path, value)
     return chip
@@ -97,7 +101,7 @@ def assert_equal(found, mapping, tally):
     assert nonzero(found.longest) == dict(tally.longest)
 
 
-@settings(max_examples=250)
+@settings(max_examples=200)
 @given(runs())
 def test_every_count_is_that_of_the_hardware_twin(case):
     inputs, mapping = case
@@ -189,6 +193,25 @@ def test_a_layer_with_two_inputs_and_a_shortcut_from_one_of_them_gets_one_packet
     mapping = placed(network, core__max_neurons=8, mesh__delivery=delivery)
     inputs = random_images((1, 4, 4))
     assert_equal(activity(traced(inputs, mapping), mapping), mapping, twin_of(inputs, mapping))
+
+
+def test_an_identity_shortcut_goes_to_the_core_of_its_channel_alone():
+    """Layer a lies in one core; b, whose kernels are larger, has two of its four channels in each of two."""
+    network = ns.Network.build(
+        "by channel", timesteps=3, input_shape=(1, 4, 4),
+        layers=[
+            ns.Conv("a", ones(4, 1, 1, 1), threshold=9),
+            ns.Conv("b", ones(4, 4, 3, 3), 30, padding=1, shortcuts=[ns.Shortcut("a", scale=3)]),
+            ns.Conv("c", ones(4, 4, 1, 1), 90, shortcuts=[ns.Shortcut("a", scale=9)]),
+            ns.Output("out", ones(1, 16), pool="sum2"),
+        ],
+    )  # fmt: skip
+    mapping = placed(network, memory__weight_sram__bits=2 * 4 * 9 * 8 + 8)
+    assert np.bincount(mapping.layer_of).tolist() == [1, 2, 1, 1]
+    inputs = random_images((1, 4, 4))
+    found = activity(traced(inputs, mapping), mapping)
+    assert_equal(found, mapping, twin_of(inputs, mapping))
+    assert found.singles[:, mapping.layer_of == 1].sum() == found.spikes[:, mapping.layer_of == 0].sum()
 
 
 def test_a_layer_that_nobody_reads_sends_nothing():

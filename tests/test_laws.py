@@ -51,7 +51,7 @@ def two_mappings(draw):
     return inputs, one, replace(other, chip=chip)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(two_mappings())
 def test_the_answer_and_the_work_of_the_network_do_not_depend_on_the_mapping(case):
     inputs, one, other = case
@@ -62,7 +62,7 @@ def test_the_answer_and_the_work_of_the_network_do_not_depend_on_the_mapping(cas
         assert results[0].layers[name].tolist() == results[1].layers[name].tolist()
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(runs())
 def test_cores_and_layers_add_up_to_the_chip(case):
     result = evaluated(*case)
@@ -76,7 +76,7 @@ def test_cores_and_layers_add_up_to_the_chip(case):
     assert result.layers["energy_J"].sum() == total
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(runs())
 def test_components_and_groups_add_up_to_the_total(case):
     energy = evaluated(*case).energy
@@ -86,7 +86,7 @@ def test_components_and_groups_add_up_to_the_total(case):
     assert energy.per_image_J * energy.images == total
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(runs())
 def test_every_packet_that_is_sent_is_received(case):
     inputs, mapping = case
@@ -96,7 +96,7 @@ def test_every_packet_that_is_sent_is_received(case):
     assert sent == received if mapping.chip.mesh.delivery == "unicast" else sent <= received
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(runs())
 def test_flits_on_links_are_the_flit_hops(case):
     result = evaluated(*case)
@@ -204,7 +204,7 @@ def test_the_result_is_json_whose_counts_are_integers(case):
         assert type(use["reads"]) is type(use["bits_written"]) is int
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(runs(), st.integers(3, 12))
 def test_a_wide_trace_is_refused_exactly_where_the_chip_would_clip(case, state_bits):
     inputs, mapping = case

@@ -47,7 +47,7 @@ def tight(draw):
     return network, changed(wide_mesh(ns.load_chip("mesh45"), network), changes)
 
 
-@settings(max_examples=100)
+@settings(max_examples=70)
 @given(any_network.flatmap(mappings))
 def test_bricks_hold_every_neuron_exactly_once(mapping):
     for index, layer in enumerate(mapping.network.layers):
@@ -111,7 +111,7 @@ def counted_weights(mapping, brick):
     return own + sum(s.weight is None for s in layer.shortcuts)
 
 
-@settings(max_examples=100)
+@settings(max_examples=70)
 @given(any_network.flatmap(mappings))
 def test_demands_are_those_one_counts_by_hand(mapping):
     network, core = mapping.network, mapping.chip.core
@@ -134,7 +134,7 @@ def test_demands_are_those_one_counts_by_hand(mapping):
                 assert demand[memory.name] == sum(bits.get(kind, 0) for kind in memory.holds)
 
 
-@settings(max_examples=150)
+@settings(max_examples=70)
 @given(tight())
 def test_no_core_is_over_a_limit(case):
     try:
@@ -151,7 +151,7 @@ def one_neuron_per_core(network, chip):
     return replace(ns.map_network(network, changed(chip, free)), chip=chip)
 
 
-@settings(max_examples=150)
+@settings(max_examples=70)
 @given(tight())
 def test_a_network_is_refused_only_if_some_neuron_does_not_fit_alone(case):
     """Multicast: in unicast a finer cut of the consumers needs more routes."""
@@ -165,7 +165,7 @@ def test_a_network_is_refused_only_if_some_neuron_does_not_fit_alone(case):
         assert not fits
 
 
-@settings(max_examples=100)
+@settings(max_examples=70)
 @given(tight())
 def test_every_violation_is_complete_and_true(case):
     try:
@@ -188,6 +188,15 @@ def test_a_dense_layer_takes_as_few_cores_as_its_neurons_need(neurons, room):
     network = dense(4, neurons)
     mapping = ns.map_network(network, changed(wide_mesh(ns.load_chip("mesh45"), network), {"core.max_neurons": room}))
     assert np.bincount(mapping.layer_of)[0] == -(-neurons // room)
+
+
+@settings(max_examples=80)
+@given(any_network, st.integers(1, 30))
+def test_a_layer_takes_as_few_cores_as_any_equal_cut(network, room):
+    mapping = ns.map_network(network, changed(wide_mesh(ns.load_chip("mesh45"), network), {"core.max_neurons": room}))
+    for layer, cores in zip(network.layers, np.bincount(mapping.layer_of), strict=True):
+        sizes = [s for s in product(*(range(1, n + 1) for n in layer.shape)) if np.prod(s) <= room]
+        assert cores == min(np.prod([-(-n // size) for n, size in zip(layer.shape, s, strict=True)]) for s in sizes)
 
 
 def dense(inputs, neurons, classes=1):

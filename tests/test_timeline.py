@@ -61,10 +61,28 @@ def travel(tally, row, senders, mesh):
     return max(flits.values(), default=0) * mesh.link_cycles + longest * (mesh.router_cycles + mesh.link_cycles)
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(runs())
 def test_every_step_takes_what_a_plain_loop_says(case):
-    inputs, mapping = case
+    assert_times_of_a_plain_loop(*case)
+
+
+def test_packets_that_a_shortcut_alone_reads_travel_in_the_turn_of_its_layer():
+    network = ns.Network.build(
+        "side path", timesteps=2, input_shape=(1, 2, 2),
+        layers=[
+            ns.Conv("a", np.ones((1, 1, 1, 1), int), threshold=1),
+            ns.Conv("b", np.ones((1, 1, 1, 1), int), threshold=2, inputs=["input"], shortcuts=[ns.Shortcut("a", scale=1)]),
+            ns.Output("out", np.ones((2, 4), int)),
+        ],
+    )  # fmt: skip
+    mapping = ns.map_network(network, ns.load_chip("mesh45").replace("mesh.link_cycles", 1000))
+    inputs = ns.Inputs(np.full((1, 1, 2, 2), 5, np.uint8))
+    assert_times_of_a_plain_loop(inputs, mapping)
+    assert ns.evaluate(traced(inputs, mapping), mapping).time.bound_by["noc"] > 4 * 4 * 1000
+
+
+def assert_times_of_a_plain_loop(inputs, mapping):
     turns = cycles_by_turn(inputs, mapping)
     barrier = mapping.chip.operation.barrier.cycles
     steps = [0] * len(inputs) * mapping.network.timesteps
@@ -111,7 +129,7 @@ BETTER = {
 }  # fmt: skip
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(runs(), st.sampled_from(sorted(BETTER)))
 def test_a_better_chip_is_never_slower(case, path):
     inputs, mapping = case
@@ -121,7 +139,7 @@ def test_a_better_chip_is_never_slower(case, path):
         assert (better <= worse).all()
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(runs())
 def test_shares_of_what_set_the_pace_add_up_to_one(case):
     inputs, mapping = case
@@ -131,7 +149,7 @@ def test_shares_of_what_set_the_pace_add_up_to_one(case):
     assert sum(result.to_dict()["time"]["bound_by"].values()) == pytest.approx(1, rel=1e-12)
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(runs())
 def test_neither_a_link_nor_a_core_is_busy_longer_than_the_run(case):
     inputs, mapping = case

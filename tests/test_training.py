@@ -186,23 +186,24 @@ def small_mnist(folder, images=260, test=40):
 def quick(monkeypatch):
     monkeypatch.setitem(ARCHITECTURES, "tiny", TINY)
     monkeypatch.setattr(diet, "load_mnist", lambda path, seed: load_mnist(path, seed, validation=60))
-    return diet.Recipe(arch="tiny", timesteps=3, ann_epochs=2, snn_epochs=2, batch=50, calibration_steps=4, calibration_images=40)
+    epochs = {"ann_epochs": 2, "snn_epochs": 2, "batch": 50}
+    return diet.Recipe(arch="tiny", timesteps=3, calibration_steps=4, calibration_images=40, **epochs)
 
 
 def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path, quick):
     data, _ = small_mnist(tmp_path)
     whole = diet.train_diet(data, tmp_path / "whole.h5", quick, checkpoints=tmp_path / "a")
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     for stop_at in (("ann", 1), ("snn", 1)):
 
         def say(line, stop_at=stop_at):
             if (line["phase"], line["epoch"]) == stop_at:
-                raise Killed
+                raise KilledError
 
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             diet.train_diet(data, tmp_path / "part.h5", quick, checkpoints=tmp_path / "b", resume=True, say=say)
         assert not (tmp_path / "part.h5").exists()
     resumed = diet.train_diet(data, tmp_path / "part.h5", quick, checkpoints=tmp_path / "b", resume=True)

@@ -191,33 +191,48 @@ def add_rows(state, synapses, channel, site, step):
 
 
 @jit
+def clip(lif, state, tape, site, n_clipped):
+    """Bring a site's potentials into the state width; return how many clips are noted by now."""
+    for i in range(site * lif.channels, (site + 1) * lif.channels):
+        u = state.potential[i]
+        if u > lif.highest or u < lif.lowest:
+            state.potential[i] = lif.highest if u > lif.highest else lif.lowest
+            tape.clipped[n_clipped] = i
+            n_clipped += 1
+    return n_clipped
+
+
+@jit
 def fire(lif, state, tape, sites, n_spikes, n_clipped):
     """Clip, compare and reset at the visited sites; return how many spikes, held neurons and clips are noted."""
-    low = tape.peak[0]
-    high = tape.peak[1]
     n_held = 0
+    channels = np.uint64(lif.channels)
     for site in sites:
-        first = site * lif.channels
-        for c in range(lif.channels):
+        first = np.uint64(site) * channels
+        # A pass that vectorises comes first; most sites need no second one.
+        low = state.potential[first]
+        high = low
+        for i in range(first, first + channels):
+            low = min(low, state.potential[i])
+            high = max(high, state.potential[i])
+        tape.peak[0] = min(tape.peak[0], low)
+        tape.peak[1] = max(tape.peak[1], high)
+        if high > lif.highest or low < lif.lowest:
+            n_clipped = clip(lif, state, tape, site, n_clipped)
+        if not lif.fires or high <= lif.fire_above:
+            continue
+        for c in range(channels):
             u = state.potential[first + c]
-            low = min(low, u)
-            high = max(high, u)
-            if u > lif.highest or u < lif.lowest:
-                state.potential[first + c] = lif.highest if u > lif.highest else lif.lowest
-                u = state.potential[first + c]
-                tape.clipped[n_clipped] = first + c
-                n_clipped += 1
-            if lif.fires and u > lif.fire_above:
-                tape.channel[n_spikes] = c
-                tape.site[n_spikes] = site
-                n_spikes += 1
-                state.potential[first + c] = lif.rest if lif.resets_to_zero else u - lif.threshold
-                # A soft reset can leave the potential above threshold: it fires again, also without input.
-                if state.potential[first + c] > lif.fire_above:
-                    state.held[n_held] = first + c
-                    n_held += 1
-    tape.peak[0] = low
-    tape.peak[1] = high
+            if u <= lif.fire_above:
+                continue
+            tape.channel[n_spikes] = c
+            tape.site[n_spikes] = site
+            n_spikes += 1
+            state.potential[first + c] = lif.rest if lif.resets_to_zero else u - lif.threshold
+            # A soft reset can leave the potential above threshold: it fires again, also without input.
+            if state.potential[first + c] > lif.fire_above:
+                state.held[n_held] = first + c
+                n_held += 1
     return n_spikes, n_held, n_clipped
 
 

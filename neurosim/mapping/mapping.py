@@ -58,7 +58,7 @@ class Mapping:
             if source.source == INPUT:
                 continue
             neurons = np.repeat(np.bincount(source.segment), source.sites)
-            np.add.at(total, source.sender, (source.groups @ neurons) * source.packets)
+            total += source.senders @ ((source.groups @ neurons) * source.packets)
         return total
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,7 +96,8 @@ def map_network(network: Network, chip: Chip, placer: str = "row-major") -> Mapp
     if placer not in PLACERS:
         raise NeurosimError(f"placer {placer!r} does not exist; there are: {', '.join(PLACERS)}")
     bricks, problems = partition(network, chip)
-    problems += _chip_violations(network, chip, len(bricks))
+    # How many cores a network needs is known once every layer can be cut.
+    problems = problems or _chip_violations(network, chip, len(bricks))
     if problems:
         raise MappingError(network.name, chip.name, problems)
     mapping = Mapping(network, chip, tuple(bricks), PLACERS[placer](network, chip, bricks), placer)

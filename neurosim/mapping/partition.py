@@ -12,6 +12,8 @@ from neurosim.mapping.demand import Violation, uses, violations
 from neurosim.network import Layer, Network
 from neurosim.synapses import pool_sites
 
+Span = tuple[int, int]
+
 
 def partition(network: Network, chip: Chip) -> tuple[list[Brick], list[Violation]]:
     """Bricks of all layers in order, and everything that cannot be cut to fit.
@@ -25,7 +27,8 @@ def partition(network: Network, chip: Chip) -> tuple[list[Brick], list[Violation
         fanout = _largest_fanout(network, chip, layer, bricks)
         size = _best_size(network, chip, index, fanout)
         if size is None:
-            smallest = Brick(index, 0, 1, 0, 1, 0, 1)
+            rows, columns = _furthest_spans(network, layer)
+            smallest = Brick(index, 0, 1, *rows[1], *columns[1])
             problems += violations(network, smallest, None, uses(network, chip, smallest, fanout))
             size = (1, 1, 1)
         bricks[index] = _cut(index, layer, size)
@@ -33,8 +36,12 @@ def partition(network: Network, chip: Chip) -> tuple[list[Brick], list[Violation
 
 
 def _cut(index: int, layer: Layer, size: tuple[int, int, int]) -> list[Brick]:
-    spans = [[(a, min(a + step, n)) for a in range(0, n, step)] for n, step in zip(layer.shape, size, strict=True)]
-    return [Brick(index, *c, *y, *x) for c, y, x in product(*spans)]
+    channels, rows, columns = (_spans(n, step) for n, step in zip(layer.shape, size, strict=True))
+    return [Brick(index, *c, *y, *x) for c, y, x in product(channels, rows, columns)]
+
+
+def _spans(n: int, step: int) -> list[Span]:
+    return [(first, min(first + step, n)) for first in range(0, n, step)]
 
 
 def _sizes(n: int) -> list[int]:
@@ -42,49 +49,71 @@ def _sizes(n: int) -> list[int]:
     return sorted({-(-n // parts) for parts in range(1, n + 1)}, reverse=True)
 
 
+def _furthest_spans(network: Network, layer: Layer) -> tuple[dict[int, Span], dict[int, Span]]:
+    """For every size of a part, the rows and the columns that reach the most inputs: limits must hold there too."""
+    _, height, width = layer.shape
+    weighted = [p for p in projections(network, layer) if p[1] is None or p[1].weight is not None]
+
+    def from_rows(y: Span) -> int:
+        brick = Brick(0, 0, 1, y[0], y[1], 0, width)
+        return sum(int(np.count_nonzero(reach(network, layer, *p, brick).y)) for p in weighted)
+
+    def from_columns(x: Span) -> int:
+        brick = Brick(0, 0, 1, 0, height, x[0], x[1])
+        return sum(int(np.count_nonzero(reach(network, layer, *p, brick).x)) for p in weighted)
+
+    rows = {n: max(_spans(height, n), key=from_rows) for n in _sizes(height)}
+    return rows, {n: max(_spans(width, n), key=from_columns) for n in _sizes(width)}
+
+
 def _best_size(network: Network, chip: Chip, index: int, fanout: int) -> tuple[int, int, int] | None:
     """Channels, rows and columns of the bricks: fewest cores, then fewest packets per input spike, then squarest."""
     layer = network.layers[index]
+    rows, columns = _furthest_spans(network, layer)
     best: tuple[float, ...] | None = None
     chosen: tuple[int, int, int] | None = None
-    channels, rows, columns = (_sizes(n) for n in layer.shape)
-    for size in product(channels, rows, columns):
+    for size in product(_sizes(layer.shape[0]), rows, columns):
         cuts = [-(-n // s) for n, s in zip(layer.shape, size, strict=True)]
         rank = (cuts[0] * cuts[1] * cuts[2], cuts[0] * (cuts[1] + cuts[2]), abs(size[1] - size[2]))
         if best is not None and rank >= best:
             continue
-        if _fits(network, chip, index, size, fanout):
+        if _fits(network, chip, Brick(index, 0, size[0], *rows[size[1]], *columns[size[2]]), fanout):
             best, chosen = rank, size
     return chosen
 
 
-def _fits(network: Network, chip: Chip, index: int, size: tuple[int, int, int], fanout: int) -> bool:
-    """Whether a brick of *size* fits wherever it lies: tried in the middle of the map, where it reaches furthest."""
+def _fits(network: Network, chip: Chip, brick: Brick, fanout: int) -> bool:
     limit = chip.core.max_neurons
-    if limit is not None and size[0] * size[1] * size[2] > limit:
+    if limit is not None and brick.neurons > limit:
         return False
-    _, h, w = network.layers[index].shape
-    y, x = (h - size[1]) // 2, (w - size[2]) // 2
-    brick = Brick(index, 0, size[0], y, y + size[1], x, x + size[2])
-    found = uses(network, chip, brick, brick.neurons * fanout)
-    return all(u.limit is None or u.demand <= u.limit for u in found)
+    return all(u.limit is None or u.demand <= u.limit for u in uses(network, chip, brick, brick.neurons * fanout))
 
 
 def _largest_fanout(network: Network, chip: Chip, layer: Layer, bricks: dict[int, list[Brick]]) -> int:
     """Most route entries that one neuron of *layer* needs: cores it reaches, or one for a multicast tree."""
-    sites = layer.shape[1] * layer.shape[2]
-    total = np.zeros(sites, np.int64)
+    total = np.zeros(layer.shape[1] * layer.shape[2], np.int64)
     for index, consumers in bricks.items():
-        consumer = network.layers[index]
-        for source, shortcut in projections(network, consumer):
-            if source != layer.name:
-                continue
-            if shortcut is not None and shortcut.weight is None:
-                total += 1
-                continue
-            onto = pool_sites(layer.shape, consumer.pool if shortcut is None else None)
-            for brick in consumers:
-                reached = reach(network, consumer, source, shortcut, brick).sites > 0
-                total += np.append(reached, False)[onto]
+        if layer.name in network.layers[index].sources:
+            total += _cores_reached(network, layer, network.layers[index], consumers)
     most = int(total.max(initial=0))
     return min(most, 1) if chip.mesh.delivery == "multicast" else most
+
+
+def _cores_reached(network: Network, layer: Layer, consumer: Layer, bricks: list[Brick]) -> np.ndarray:
+    """int64 [sites]: most cores of *consumer* that a neuron of *layer* at each site reaches."""
+    mine = [p for p in projections(network, consumer) if p[0] == layer.name]
+    identity = any(s is not None and s.weight is None for _, s in mine)
+    total = np.zeros(layer.shape[1] * layer.shape[2], np.int64)
+    alone = np.zeros_like(total)
+    for brick in bricks:
+        reached = np.zeros(len(total), bool)
+        for source, shortcut in mine:
+            if shortcut is None or shortcut.weight is not None:
+                onto = pool_sites(layer.shape, consumer.pool if shortcut is None else None)
+                reached |= np.append(reach(network, consumer, source, shortcut, brick).sites > 0, False)[onto]
+        total += reached
+        if identity:
+            inside = np.zeros(layer.shape[1:], bool)
+            inside[brick.y0 : brick.y1, brick.x0 : brick.x1] = True
+            alone |= inside.ravel() & ~reached
+    return total + alone

@@ -37,8 +37,8 @@ class Fanout:
     """Everything the spikes of one source cause.
 
     segment: int64 [channels], segment of each channel; columns are segment * sites + site. owner: [bricks, columns], 1 where
-    the column lives. groups: [groups, columns], columns of one brick that send to the same cores. Per group: *sender* brick
-    (-1: outside the chip), *packets* per spike, links crossed horizontally and vertically, longest route in links;
+    the column lives. groups: [groups, columns], columns of one brick that send to the same cores. Per group: *packets* per
+    spike, links crossed horizontally and vertically, longest route in links; senders: [bricks, groups], 1 at the sending brick;
     arrivals: [bricks, groups]; links: [links, groups].
     """
 
@@ -47,7 +47,7 @@ class Fanout:
     segment: np.ndarray
     owner: csr_array
     groups: csr_array
-    sender: np.ndarray
+    senders: csr_array
     packets: np.ndarray
     hops_x: np.ndarray
     hops_y: np.ndarray
@@ -116,7 +116,7 @@ class _Maker:
                     reached.append(arrives)
         arrives = sum(reached[1:], reached[0]) if reached else csr_array((len(self.bricks), owner.shape[1]), dtype=np.int64)
         groups, senders, targets = self._grouped(owner, arrives)
-        return self._routed(own, owner, groups, senders, targets, tuple(found))
+        return self._routed(owner, groups, senders, targets, tuple(found))
 
     def _box(self, brick: Brick) -> np.ndarray:
         """int64 [columns]: 1 for the columns inside a brick of the shape of the source."""
@@ -179,9 +179,14 @@ class _Maker:
         ones = np.ones(len(member), np.int64)
         return csr_array((ones, (group, member)), shape=(len(senders), owner.shape[1])), senders, targets
 
+    def _senders(self, senders: list[int]) -> csr_array:
+        """[bricks, groups]; input from outside has no sending brick."""
+        inside = [(brick, group) for group, brick in enumerate(senders) if brick >= 0]
+        rows, columns = zip(*inside, strict=True) if inside else ((), ())
+        return csr_array((np.ones(len(inside), np.int64), (rows, columns)), shape=(len(self.bricks), len(senders)))
+
     def _routed(
         self,
-        own: list[tuple[int, Brick]],
         owner: csr_array,
         groups: csr_array,
         senders: list[int],
@@ -204,7 +209,7 @@ class _Maker:
         receiver = np.concatenate([*targets, np.empty(0, np.int64)])
         n = len(senders)
         return Fanout(
-            self.source, self.shape, self.segment, owner, groups, np.array(senders, np.int64), np.array(packets, np.int64),
+            self.source, self.shape, self.segment, owner, groups, self._senders(senders), np.array(packets, np.int64),
             np.bincount(group[horizontal[link]], minlength=n), np.bincount(group[~horizontal[link]], minlength=n),
             np.array(longest, np.int64),
             csr_array((np.ones(len(receiver), np.int64), (receiver, arrivals)), shape=(len(self.bricks), n)),
