@@ -11,6 +11,7 @@ import numpy as np
 
 from neurosim.baseline import ann, paper
 from neurosim.energy import Counts, Energy
+from neurosim.mapping.demand import Use, stored_weights
 from neurosim.mapping.mapping import Mapping
 from neurosim.timeline import BOUNDS
 from neurosim.trace import SpikeTrace
@@ -20,6 +21,8 @@ ALWAYS_LEFT_OUT = (
     "training; loading of weights and tables onto the chip",
     "dependence on data values, temperature and voltage of the prices",
 )
+
+LAZY_LEAK = "leak multiplies beyond one per visit: a core is taken to catch up with the steps a neuron was idle by a table"
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +113,7 @@ class Result:
             "y": [m.grid.xy(int(c))[1] for c in m.cores],
             "layer": [names[b.layer] for b in m.bricks],
             "neurons": [b.neurons for b in m.bricks],
-            "synapses": [b.channels * m.network.layers[b.layer].weight[0].size for b in m.bricks],
+            "synapses": [stored_weights(m.network.layers[b.layer], b.channels) for b in m.bricks],
             "memory_use": [_fullest_memory(used) for used in m.uses],
             **self.count_columns,
             "busy_cycles": self.time.work,
@@ -175,7 +178,8 @@ class Result:
     @property
     def not_counted(self) -> list[str]:
         """What this model leaves out, in words."""
-        return [*self.mapping.chip.not_counted, *ALWAYS_LEFT_OUT]
+        lazy = [LAZY_LEAK] if self.mapping.chip.policy.update == "touched" else []
+        return [*self.mapping.chip.not_counted, *lazy, *ALWAYS_LEFT_OUT]
 
     def _time(self) -> dict[str, Any]:
         total = self.time.cycles
@@ -236,8 +240,8 @@ class Result:
         save_report(self, path)
 
 
-def _fullest_memory(used) -> float:
-    return max((u.demand / u.limit for u in used if u.limit and u.unit == "bits"), default=0.0)
+def _fullest_memory(used: list[Use]) -> float:
+    return max((u.share for u in used if u.unit == "bits"), default=0.0)
 
 
 def _table(columns: dict[str, Any]) -> np.ndarray:

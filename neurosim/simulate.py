@@ -170,7 +170,9 @@ def population(network: Network, layer: Layer, state_bits: int) -> Lif:
     if network.integer:
         most = 2 ** (state_bits - 1)
         fires_above = int(threshold) - (network.compare == ">=")
-        leak = IntegerLeak(*layer.leak) if isinstance(layer.leak, tuple) else IntegerLeak(1, 0)
+        k, m = layer.leak if isinstance(layer.leak, tuple) else (1, 0)
+        # Wide, so that k * u is, compiled or not.
+        leak = IntegerLeak(np.int64(k), np.int64(m))
         return Lif(
             layer.leak is not None, leak, int(threshold), fires_above, layer.spiking, resets_to_zero, 0, -most, most - 1,
             layer.shape[0],

@@ -73,7 +73,8 @@ def shortcuts(draw, rng, shapes, out, encoding):
         if shapes[name] == out:
             found.append(ns.Shortcut(name, scale=draw(st.integers(1, 9))))
         else:
-            strides = [s for s in (1, 2, 3) if all((a - 1) // s + 1 == b for a, b in zip(shapes[name][1:], out[1:], strict=True))]
+            pairs = list(zip(shapes[name][1:], out[1:], strict=True))
+            strides = [s for s in (1, 2, 3) if all((a - 1) // s + 1 == b for a, b in pairs)]
             if strides:
                 found.append(ns.Shortcut(name, weights(rng, (out[0], shapes[name][0], 1, 1)), stride=strides[0]))
     return found

@@ -36,7 +36,7 @@ def test_clipping_at_the_state_width_is_that_of_the_readable_twin(case, state_bi
     data = inputs.images if inputs.images is not None else inputs.spikes
     clips = 0
     for n, sample in enumerate(data):
-        fired, potentials, clipped = naive.run(network, sample, state_bits)
+        _, potentials, clipped = naive.run(network, sample, state_bits)
         clips += clipped
         assert trace.outputs[n].tolist() == potentials["out"][-1]
     assert sum(len(layer.clipped.neuron) for layer in trace.layers.values()) == clips

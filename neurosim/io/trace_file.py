@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import h5py
 import numpy as np
 
 from neurosim.io.hdf5 import Node, command, put, reading, writing
@@ -19,7 +20,7 @@ def save_trace(trace: SpikeTrace, path: str | os.PathLike[str]) -> None:
         write_trace(file, trace)
 
 
-def write_trace(root, trace: SpikeTrace) -> None:
+def write_trace(root: h5py.Group, trace: SpikeTrace) -> None:
     root.attrs["state_bits"] = trace.state_bits
     root.attrs["inputs"] = trace.inputs_name
     write_network(root.create_group("network", track_order=True), trace.network.with_golden(None))

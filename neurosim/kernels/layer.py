@@ -42,8 +42,8 @@ class Synapses(NamedTuple):
 class IntegerLeak(NamedTuple):
     """u = (k * u) >> m, floor also for negative u."""
 
-    k: int
-    m: int
+    k: np.int64
+    m: np.int64
 
 
 class FloatLeak(NamedTuple):

@@ -75,13 +75,12 @@ REMEDY = {
 }
 
 
-def weight_bits(network: Network, layer: Layer, channels: int) -> int:
-    """Bits of the weights that *channels* output channels need; shared kernels are stored once per core."""
-    bits = layer.weight_bits or 8
+def stored_weights(layer: Layer, channels: int) -> int:
+    """Weights that *channels* output channels need; shared kernels are stored once per core."""
     count = channels * layer.weight[0].size
     for shortcut in layer.shortcuts:
         count += 1 if shortcut.weight is None else channels * shortcut.weight[0].size
-    return count * bits
+    return count
 
 
 def state_items(network: Network, layer: Layer, chip: Chip) -> int:
@@ -113,7 +112,7 @@ def uses(network: Network, chip: Chip, brick: Brick, routes: int) -> list[Use]:
     core = chip.core
     n_axons = axons(network, layer, brick)
     bits = {
-        "weights": weight_bits(network, layer, brick.channels),
+        "weights": stored_weights(layer, brick.channels) * (layer.weight_bits or 8),
         "state": brick.neurons * core.state_bits * state_items(network, layer, chip),
         "axons": n_axons * core.axon_bits,
         "routes": routes * core.route_bits,

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from neurosim.chip import Chip
 from neurosim.mapping.brick import Brick, projections, reach, source_shape
-from neurosim.network import INPUT, Layer, Network, Shape
+from neurosim.network import INPUT, Layer, Network, Shape, Shortcut
 from neurosim.noc.geometry import Grid
 from neurosim.synapses import pool_sites
 
@@ -138,7 +138,7 @@ class _Maker:
             value.append(row[at])
         return csr_array((np.concatenate(value), (np.concatenate(brick), np.concatenate(column))), shape=shape)
 
-    def _projection(self, layer: Layer, shortcut) -> tuple[Projection, csr_array]:
+    def _projection(self, layer: Layer, shortcut: Shortcut | None) -> tuple[Projection, csr_array]:
         """The work in a consumer, and which of its bricks a spike of each (unpooled) column arrives at."""
         mine = [(i, b) for i, b in enumerate(self.bricks) if self.network.layers[b.layer] is layer]
         if shortcut is not None and shortcut.weight is None:

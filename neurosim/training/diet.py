@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from neurosim.errors import NeurosimError
 from neurosim.inputs import Inputs
+from neurosim.io.hdf5 import replacing
 from neurosim.network import Network
 from neurosim.quantize import quantize
 from neurosim.training.architecture import ARCHITECTURES, Layers
@@ -86,8 +85,11 @@ class _Run:
     def __init__(self, recipe: Recipe, dataset: Dataset, checkpoints: Path | None, resume: bool, say: Say):
         self.recipe, self.dataset, self.say, self.resume = recipe, dataset, say, resume
         self.folder = checkpoints
+        self.lines: list[dict[str, Any]] = []
         if checkpoints is not None:
             checkpoints.mkdir(parents=True, exist_ok=True)
+            if not resume and any(checkpoints.glob("*.pt")):
+                raise NeurosimError(f"{checkpoints}: holds the checkpoints of another run; use --resume or another folder")
 
     def pretrain(self) -> Ann:
         torch.manual_seed(self.recipe.seed)
@@ -107,7 +109,7 @@ class _Run:
         return snn
 
     def _train(
-        self, phase: str, model: nn.Module, optimiser: torch.optim.Optimizer, epochs: int,
+        self, phase: str, model: Ann | Snn, optimiser: torch.optim.Optimizer, epochs: int,
         forward: Callable[[Tensor], Tensor], snn: Snn | None = None,
     ) -> None:  # fmt: skip
         """Train for *epochs* and leave the model in the state that was best on the validation split."""
@@ -121,13 +123,15 @@ class _Run:
             accuracy = _accuracy(forward, self.dataset.validation)
             if accuracy > best:
                 best, best_state = accuracy, {k: v.clone() for k, v in model.state_dict().items()}
+            line = self._line(phase, epoch, epochs, loss, accuracy, snn)
+            self.lines.append(line)
             self._keep(phase, parts, epoch + 1, best, best_state)
-            self._report(phase, epoch, epochs, loss, accuracy, snn)
+            self.say(line)
         model.load_state_dict(best_state)
         model.eval()
 
     def _epoch(
-        self, phase: str, epoch: int, model: nn.Module, optimiser: torch.optim.Optimizer,
+        self, phase: str, epoch: int, model: Ann | Snn, optimiser: torch.optim.Optimizer,
         forward: Callable[[Tensor], Tensor], snn: Snn | None,
     ) -> float:  # fmt: skip
         # Seeded by epoch, so that a resumed run draws what an uninterrupted one would have drawn.
@@ -138,7 +142,7 @@ class _Run:
             loss = F.cross_entropy(forward(shifted(images)), labels)
             if not torch.isfinite(loss):
                 where = f"training: the loss of {phase} epoch {epoch} is not finite"
-                raise NeurosimError(f"{where}; {_sick(model)}; use a lower learning rate")
+                raise NeurosimError(f"{where}; {_sick(model.layers)}; use a lower learning rate")
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -147,7 +151,7 @@ class _Run:
             total += loss.item() * len(labels)
         return total / len(self.dataset.train.labels)
 
-    def _report(self, phase: str, epoch: int, epochs: int, loss: float, accuracy: float, snn: Snn | None) -> None:
+    def _line(self, phase: str, epoch: int, epochs: int, loss: float, accuracy: float, snn: Snn | None) -> dict[str, Any]:
         line: dict[str, Any] = {
             "phase": phase, "epoch": epoch + 1, "of": epochs, "loss": loss, "validation_accuracy": accuracy
         }
@@ -158,10 +162,7 @@ class _Run:
                 "thresholds": [x.item() for x in snn.thresholds],
                 "silent": [s.name for s, r in zip(snn.layers.steps, rates, strict=False) if r < SILENT],
             }  # fmt: skip
-        if self.folder is not None:
-            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
-        self.say(line)
+        return line
 
     def _restored(self, phase: str, parts: dict[str, Any]) -> tuple[int, float, dict[str, Tensor]]:
         path = None if self.folder is None else self.folder / f"{phase}.pt"
@@ -169,9 +170,10 @@ class _Run:
             return 0, -1.0, {}
         try:
             saved = torch.load(path, weights_only=True)
+            recipe, self.lines = saved["recipe"], saved["lines"]
         except Exception as error:
-            raise NeurosimError(f"{path}: is not a checkpoint: {error}") from error
-        if saved["recipe"] != asdict(self.recipe):
+            raise NeurosimError(f"{path}: is not a checkpoint of this program: {error}") from error
+        if recipe != asdict(self.recipe):
             raise NeurosimError(f"{path}: belongs to another recipe; train without --resume or in another folder")
         for name, part in parts.items():
             part.load_state_dict(saved[name])
@@ -181,16 +183,17 @@ class _Run:
         if self.folder is None:
             return
         saved = {name: part.state_dict() for name, part in parts.items()}
-        saved |= {"recipe": asdict(self.recipe), "done": done, "best": best, "best_state": best_state}
-        handle, name = tempfile.mkstemp(dir=self.folder, suffix=".tmp")
-        os.close(handle)
-        torch.save(saved, name)
-        os.replace(name, self.folder / f"{phase}.pt")
+        saved |= {"recipe": asdict(self.recipe), "done": done, "best": best, "best_state": best_state, "lines": self.lines}
+        with replacing(self.folder / f"{phase}.pt") as temporary:
+            torch.save(saved, temporary)
+        with replacing(self.folder / "log.jsonl") as temporary:
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in self.lines), encoding="utf-8")
 
 
-def _sick(model: nn.Module) -> str:
-    sick = [n for n, p in model.named_parameters() if not torch.isfinite(p).all()]
-    return f"not finite: {', '.join(sick)}" if sick else "all parameters are still finite"
+def _sick(layers: Layers) -> str:
+    """The first layer whose weights are not finite."""
+    sick = [s.name for s, w in zip(layers.steps, layers.weights, strict=True) if not torch.isfinite(w).all()]
+    return f"layer {sick[0]!r} has weights that are not finite" if sick else "all weights are finite, the currents overflow"
 
 
 def _as_tensor(images: np.ndarray) -> Tensor:
@@ -241,11 +244,12 @@ def _export(recipe: Recipe, dataset: Dataset, ann_accuracy: float, snn: Snn, out
     """Write the network; the test set is used here, once."""
     name = f"{recipe.arch}_t{recipe.timesteps}"
     network = quantize(float_network(snn, name, recipe.timesteps, {"dataset": dataset.name}), recipe.bits)
+    accuracy, rate = integer_behaviour(network, dataset.test)
     report: dict[str, Any] = {
         "ann_accuracy": ann_accuracy,
         "snn_float_accuracy": _accuracy(lambda x: snn(x, recipe.timesteps), dataset.test),
-        "snn_int_accuracy": integer_accuracy(network, dataset.test),
-        "spikes_per_neuron": _mean_rate(network, dataset.test),
+        "snn_int_accuracy": accuracy,
+        "spikes_per_neuron": rate,
         "leaks": [x.item() for x in snn.leaks],
         "thresholds": [x.item() for x in snn.thresholds],
         "weights": network.synapses,
@@ -257,18 +261,14 @@ def _export(recipe: Recipe, dataset: Dataset, ann_accuracy: float, snn: Snn, out
     return report
 
 
-def integer_accuracy(network: Network, split: Split) -> float:
-    """Accuracy of an integer network, by the PyTorch reference."""
-    outputs = record(network, split.images, potentials=False)[network.output.name].potentials
-    assert outputs is not None
-    return float((outputs[:, -1].argmax(1) == split.labels).mean())
-
-
-def _mean_rate(network: Network, split: Split) -> float:
+def integer_behaviour(network: Network, split: Split) -> tuple[float, float]:
+    """(accuracy, mean spikes per neuron over all steps) of an integer network, by the PyTorch reference."""
     recorded = record(network, split.images, potentials=False)
+    outputs = recorded[network.output.name].potentials
+    assert outputs is not None
     spikes = sum(int(r.spikes.sum()) for r in recorded.values() if r.spikes is not None)
     neurons = sum(layer.neurons for layer in network.layers if layer.spiking)
-    return spikes / neurons / len(split.labels)
+    return float((outputs[:, -1].argmax(1) == split.labels).mean()), spikes / neurons / len(split.labels)
 
 
 def save_test_inputs(dataset: Dataset, count: int, path: Path) -> None:
