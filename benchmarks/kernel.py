@@ -13,7 +13,7 @@ from benchmarks.measure import Job, interleaved
 from benchmarks.row import Row
 from benchmarks.workloads import RATE, int8
 from neurosim.kernels.layer import Events, Synapses, run_layer
-from neurosim.network import Layer
+from neurosim.layers import Layer
 from neurosim.simulate import _state, _tape, events_of, population
 from neurosim.synapses import layer_synapses
 

@@ -7,9 +7,10 @@ from neurosim.io.chip_file import load_chip
 from neurosim.io.inputs_file import load_inputs
 from neurosim.io.network_file import load_network
 from neurosim.io.trace_file import load_trace
+from neurosim.layers import Conv, Dense, Output, Shortcut
 from neurosim.mapping.demand import MappingError
 from neurosim.mapping.mapping import Mapping, estimate, map_network
-from neurosim.network import Conv, Dense, Network, Output, Shortcut
+from neurosim.network import Network
 from neurosim.pipeline import evaluate, run
 from neurosim.quantize import quantize
 from neurosim.result import Result

@@ -12,10 +12,10 @@ import numpy as np
 
 from neurosim.errors import TraceError
 from neurosim.kernels.histogram import count_columns, count_windows
+from neurosim.layers import INPUT, Conv, Layer, pooled
 from neurosim.mapping.demand import fed_by_image
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.routes import Fanout
-from neurosim.network import INPUT, Conv, Layer, pooled
 from neurosim.synapses import pool_sites
 from neurosim.trace import SpikeTrace, unpacked
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from neurosim.energy import PJ
+from neurosim.layers import INPUT, POOL
 from neurosim.mapping.demand import fed_by_image
 from neurosim.mapping.mapping import Mapping
-from neurosim.network import INPUT, POOL, Network
+from neurosim.network import Network
 from neurosim.trace import SpikeTrace, popcount
 
 # 45 nm. fp32: multiply 3.7 + add 0.9 (Horowitz, ISSCC 2014), used by DIET-SNN; int32: multiply 3.1 + add 0.1, used by Datta &

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from neurosim.errors import NetworkError
-from neurosim.network import INPUT, Layer, Network, Shortcut
+from neurosim.layers import INPUT, Layer, Shortcut
+from neurosim.network import Network
 
 LEAK_BITS = 8
 PIXEL_MAX = 255

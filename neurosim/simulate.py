@@ -25,7 +25,8 @@ from neurosim.kernels.layer import (
     pack,
     run_layer,
 )
-from neurosim.network import INPUT, Layer, Network
+from neurosim.layers import INPUT, Layer
+from neurosim.network import Network
 from neurosim.synapses import feeds
 from neurosim.trace import LayerTrace, Ragged, SpikeTrace, packed
 

@@ -8,7 +8,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from neurosim.kernels.layer import Synapses
-from neurosim.network import POOL, Conv, Layer, Network, Shape, Shortcut, pooled
+from neurosim.layers import POOL, Conv, Layer, Shape, Shortcut, pooled
+from neurosim.network import Network
 
 
 class Tap(NamedTuple):

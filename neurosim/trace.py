@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from neurosim.errors import NetworkError, TraceError
-from neurosim.network import INPUT, Network
+from neurosim.layers import INPUT
+from neurosim.network import Network
 
 
 class Ragged(NamedTuple):

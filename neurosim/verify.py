@@ -9,7 +9,8 @@ import numpy as np
 
 from neurosim.errors import NetworkError
 from neurosim.inputs import Inputs
-from neurosim.network import Golden, Layer, Network, Recording
+from neurosim.layers import Layer
+from neurosim.network import Golden, Network, Recording
 from neurosim.simulate import drive, simulate
 from neurosim.trace import LayerTrace, mismatches, unpacked
 

@@ -14,7 +14,8 @@ import numpy as np
 
 import neurosim as ns
 from neurosim.cli import main
-from neurosim.network import INPUT, Golden, Recording
+from neurosim.layers import INPUT
+from neurosim.network import Golden, Recording
 
 DTYPE = np.int32
 

@@ -10,7 +10,8 @@ ROOMS = {"numba": "kernels", "h5py": "io", "torch": "training"}
 # From the bottom up. A module may import from lower layers and from its own.
 LAYERS = [
     {"version", "errors"},
-    {"kernels", "noc"},
+    {"kernels", "noc", "layers"},
+    {"checks"},
     {"network"},
     {"synapses", "inputs", "trace", "quantize", "chip"},
     {"simulate", "mapping"},

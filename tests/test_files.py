@@ -21,7 +21,7 @@ import neurosim as ns
 from neurosim.errors import FileError
 from neurosim.io import hdf5
 from neurosim.io.listing import listing
-from neurosim.network import Conv
+from neurosim.layers import Conv
 
 NORMALISED = {"mean": (0.4, 0.5), "std": (0.2, 0.25)}
 NETWORKS = {

@@ -12,7 +12,8 @@ import numpy as np
 
 from neurosim.errors import FileError, NetworkError
 from neurosim.io.hdf5 import Node, put, reading, writing
-from neurosim.network import LAYER_KINDS, Conv, Golden, Layer, Network, Recording, Shortcut
+from neurosim.layers import LAYER_KINDS, Conv, Layer, Shortcut
+from neurosim.network import Golden, Network, Recording
 from neurosim.trace import packed, unpacked
 
 DYNAMICS = "leak, integrate, compare, reset"

@@ -9,7 +9,8 @@ import numpy as np
 
 from neurosim.io.hdf5 import Node, command, put, reading, writing
 from neurosim.io.network_file import read_network, write_network
-from neurosim.network import Layer, Network
+from neurosim.layers import Layer
+from neurosim.network import Network
 from neurosim.trace import LayerTrace, Ragged, SpikeTrace
 
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurosim.network import Conv, Layer, Network, Shortcut, pooled
+from neurosim.layers import Conv, Layer, Shortcut, pooled
+from neurosim.network import Network
 from neurosim.synapses import taps
 
 

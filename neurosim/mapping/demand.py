@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from neurosim.chip import Chip
 from neurosim.errors import NeurosimError
+from neurosim.layers import INPUT, Layer
 from neurosim.mapping.brick import Brick, projections, reach, source_shape
-from neurosim.network import INPUT, Layer, Network
+from neurosim.network import Network
 
 
 class Use(NamedTuple):

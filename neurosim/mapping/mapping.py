@@ -10,12 +10,13 @@ import numpy as np
 
 from neurosim.chip import Chip
 from neurosim.errors import NeurosimError
+from neurosim.layers import INPUT
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.demand import MappingError, Use, Violation, uses, violations
 from neurosim.mapping.partition import partition
 from neurosim.mapping.placement import PLACERS
 from neurosim.mapping.routes import Fanout, fanout
-from neurosim.network import INPUT, Network
+from neurosim.network import Network
 from neurosim.noc.geometry import Grid
 
 

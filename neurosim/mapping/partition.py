@@ -7,9 +7,10 @@ from itertools import product
 import numpy as np
 
 from neurosim.chip import Chip
+from neurosim.layers import Layer
 from neurosim.mapping.brick import Brick, projections, reach
 from neurosim.mapping.demand import Violation, uses, violations
-from neurosim.network import Layer, Network
+from neurosim.network import Network
 from neurosim.synapses import pool_sites
 
 Span = tuple[int, int]

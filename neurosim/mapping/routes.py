@@ -12,8 +12,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from neurosim.chip import Chip
+from neurosim.layers import INPUT, Layer, Shape, Shortcut
 from neurosim.mapping.brick import Brick, projections, reach, source_shape
-from neurosim.network import INPUT, Layer, Network, Shape, Shortcut
+from neurosim.network import Network
 from neurosim.noc.geometry import Grid
 from neurosim.synapses import pool_sites
 

@@ -12,8 +12,9 @@ from rich.text import Text
 from neurosim.baseline import ann, paper
 from neurosim.chip import Chip, Memory
 from neurosim.energy import COMPUTE, MOVEMENT, STATIC
+from neurosim.layers import Leak
 from neurosim.mapping.mapping import Mapping
-from neurosim.network import Leak, Network
+from neurosim.network import Network
 from neurosim.report.units import percent, si
 from neurosim.result import Result
 from neurosim.verify import Verdict

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from neurosim.inputs import pixels
-from neurosim.network import INPUT, Conv, Dense, Golden, Layer, Network, Output
+from neurosim.layers import INPUT, Conv, Dense, Layer, Output
+from neurosim.network import Golden, Network
 from neurosim.training.neurons import Snn
 from neurosim.training.reference import record, respond
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from neurosim.network import INPUT, Conv, Layer, Network, Recording, Shortcut
+from neurosim.layers import INPUT, Conv, Layer, Shortcut
+from neurosim.network import Network, Recording
 
 # Doubles hold every integer below 2^53 exactly, and sums of products here stay far below.
 EXACT = torch.float64
