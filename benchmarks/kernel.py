@@ -15,7 +15,7 @@ from benchmarks.workloads import RATE, int8
 from neurosim.kernels.layer import Events, Synapses, run_layer
 from neurosim.layers import Layer
 from neurosim.simulate import _state, _tape, events_of, population
-from neurosim.synapses import layer_synapses
+from neurosim.synapses import feeds
 
 SHAPES = ((64, 32), (128, 16))  # channels, side of the map
 DENSITY = 0.1
@@ -44,7 +44,7 @@ class Convolution:
         spec = {"timesteps": STEPS, "input_shape": shape, "encoding": "spikes"}
         network = calibrated("conv", layers, ns.Inputs.from_spikes(spikes), RATE, **spec)
         self.layer: Layer = network.layer("conv")
-        self.synapses: Synapses = layer_synapses(network, self.layer)[0]
+        self.synapses: Synapses = feeds(network)[self.layer.name].synapses[0]
         self.events: Events = events_of(spikes.reshape(IMAGES, STEPS, -1), side * side)
         self.lif = population(network, self.layer, 32)
         self.currents = np.empty((IMAGES, 0), np.int32)

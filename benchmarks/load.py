@@ -17,7 +17,7 @@ import neurosim as ns
 from benchmarks.machine import memory
 from benchmarks.row import Row
 from benchmarks.workloads import int8
-from neurosim.synapses import layer_synapses
+from neurosim.synapses import feeds
 
 SIZES = (2048, 1536, 1200, 10)
 
@@ -63,11 +63,11 @@ def _fresh(path: Path, small: Path) -> dict[str, float]:
 def probe(path: str, small: str) -> dict[str, float]:
     """Load *path* and say what it took. *small* is loaded first, so that libraries and code are not counted."""
     warm = ns.load_network(small)
-    kept = [[layer_synapses(warm, layer) for layer in warm.layers]]
+    kept = [feeds(warm)]
     before, start = memory(), time.perf_counter()
     network = ns.load_network(path)
     loaded = time.perf_counter()
-    kept.append([layer_synapses(network, layer) for layer in network.layers])
+    kept.append(feeds(network))
     done = time.perf_counter()
     return {
         "load": loaded - start, "rows": done - loaded,

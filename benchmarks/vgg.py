@@ -8,7 +8,6 @@ import neurosim as ns
 from benchmarks.measure import Job, interleaved
 from benchmarks.row import Row
 from benchmarks.workloads import images, vgg9
-from neurosim.synapses import layer_synapses
 
 IMAGES = 16
 # The preset's cores hold 32 kB of weights and of tables each: VGG9 would need thousands. Sizes do not change the work counted.
@@ -36,7 +35,6 @@ def rows(repeats: int) -> Iterator[Row]:
         "simulate": Job(lambda: ns.simulate(network, inputs, workers=1)),
         "evaluate": Job(lambda: ns.evaluate(trace, mapping)),
         "simulate one": Job(lambda: ns.simulate(network, inputs[:1], workers=1)),
-        "synapses": Job(lambda: [layer_synapses(network, layer) for layer in network.layers]),
     }
     times = interleaved(jobs, repeats)
     both = times.seconds["simulate"] + times.seconds["evaluate"]
@@ -49,5 +47,4 @@ def rows(repeats: int) -> Iterator[Row]:
     one = ns.evaluate(ns.simulate(network, inputs[:1]), mapping).counts["synaptic_events"]
     yield Row("simulate alone, 1 image", "G events/s", times.per_second("simulate one", one) / 1e9)
     yield Row("evaluate's share of simulate + evaluate", "%", 100 * times.seconds["evaluate"] / both)
-    yield Row("share of synapse rows (built in every simulate)", "%", 100 * times.seconds["synapses"] / both)
     yield Row("images per second, simulate + evaluate", "1/s", IMAGES / both)

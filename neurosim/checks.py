@@ -21,9 +21,10 @@ def checked_input(
     scale: float | None,
     problems: list[str],
 ) -> InputSpec:
-    dims = tuple(int(d) for d in shape)
+    dims = tuple(int(d) if np.isfinite(d) and d == int(d) else 0 for d in shape)
     if len(dims) != 3 or min(dims) < 1:
-        problems.append(f"input_shape is {dims}; it must be three positive numbers (C, H, W)")
+        problems.append(f"input_shape is {tuple(shape)}; it must be three positive integers (C, H, W)")
+        dims = (1, 1, 1)
     if encoding not in ("direct", "spikes"):
         problems.append(f"encoding is {encoding!r}; it must be 'direct' or 'spikes'")
     if (mean is None) != (std is None):
@@ -47,7 +48,7 @@ def wired(layers: Sequence[Layer], problems: list[str]) -> list[Layer]:
     problems += [f"layer name {n!r} is used {names.count(n)} times" for n in sorted(set(names)) if names.count(n) > 1]
     problems += [f"layer name {n!r} is reserved or empty, or holds '/'" for n in names if n in (INPUT, "") or "/" in n]
     before = [INPUT, *names[:-1]]
-    linked = [layer if layer.inputs else replace(layer, inputs=(prev,)) for layer, prev in zip(layers, before, strict=True)]
+    linked = [replace(layer, inputs=_named(layer.inputs) or (prev,)) for layer, prev in zip(layers, before, strict=False)]
     known = {INPUT, *names}
     for layer in linked:
         problems += [f"layer {layer.name!r} reads {s!r}, which does not exist" for s in layer.sources if s not in known]
@@ -65,6 +66,18 @@ def wired(layers: Sequence[Layer], problems: list[str]) -> list[Layer]:
     return linked
 
 
+def as_array(weight: Any) -> np.ndarray:
+    """The weights as an array; an empty one of objects where they are ragged."""
+    try:
+        return np.asarray(weight)
+    except ValueError:
+        return np.empty(0, object)
+
+
+def _named(inputs: Sequence[str] | str | None) -> tuple[str, ...]:
+    return (inputs,) if isinstance(inputs, str) else tuple(inputs or ())
+
+
 class Checker:
     """Checks layers one after another against the shapes of their sources and brings arrays into canonical form."""
 
@@ -74,8 +87,7 @@ class Checker:
         self.shapes: dict[str, Shape] = {INPUT: spec.shape}
 
     def layers(self, layers: Sequence[Layer]) -> tuple[Layer, ...]:
-        kinds = {np.asarray(layer.weight).dtype.kind for layer in layers}
-        floating = "f" in kinds
+        floating = any(as_array(layer.weight).dtype.kind == "f" for layer in layers)
         checked = []
         for layer in layers:
             self.where = f"layer {layer.name!r}"
@@ -102,7 +114,8 @@ class Checker:
             if layer.threshold is not None or layer.leak is not None or layer.shortcuts:
                 self._say("an Output has neither threshold nor leak nor shortcuts")
         if layer.weight_bits is not None and not floating:
-            if not 1 <= layer.weight_bits <= 32 or bits > layer.weight_bits:
+            whole = isinstance(layer.weight_bits, int | np.integer)
+            if not whole or not max(1, bits) <= layer.weight_bits <= 32:
                 self._say(f"weight_bits is {layer.weight_bits}, but its weights need {bits}")
             bits = layer.weight_bits
         else:
@@ -119,19 +132,19 @@ class Checker:
         return done
 
     def _weight(self, weight: Any, ndim: int, floating: bool, axes: str) -> tuple[np.ndarray, int]:
-        array = np.asarray(weight)
+        array = as_array(weight)
         if array.dtype.kind not in "iuf" or array.ndim != ndim or array.size == 0:
             self._say(f"weight is {array.dtype} {list(array.shape)}; it must be numbers {axes}")
             return np.zeros((1,) * ndim, np.int8), 8
         if ndim == 4 and array.shape[2] != array.shape[3]:
             self._say(f"the kernel is {array.shape[2]}x{array.shape[3]}; it must be square")
-        if array.dtype.kind == "f":
-            bad = np.argwhere(~np.isfinite(array))
+        if floating or array.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                single = np.ascontiguousarray(array, np.float32)
+            bad = np.argwhere(~np.isfinite(single))
             if len(bad):
-                self._say(f"{len(bad)} weights are not finite, the first at {axes} = {bad[0].tolist()}")
-            return np.ascontiguousarray(array, np.float32), 32
-        if floating:
-            return np.ascontiguousarray(array, np.float32), 32
+                self._say(f"{len(bad)} weights are not finite in float32, the first at {axes} = {bad[0].tolist()}")
+            return single, 32
         low, high = int(array.min()), int(array.max())
         bits = max(int(high).bit_length(), int(-low - 1).bit_length() if low < 0 else 0) + 1
         if bits > 32:
@@ -145,7 +158,12 @@ class Checker:
             self._say(f"threshold is {value!r}; it must be one positive number")
             return 1
         if floating:
-            return float(np.float32(value))
+            with np.errstate(over="ignore"):
+                single = np.float32(value)
+            if not np.isfinite(single) or single <= 0:
+                self._say(f"threshold is {value!r}, which is {single} in float32; it must be positive and finite")
+                return 1
+            return float(single)
         if int(value) != value or value >= 2**31:
             self._say(f"threshold is {value!r}; an integer network needs an integer below 2^31")
         return int(value)
@@ -208,7 +226,8 @@ class Checker:
         k = weight.shape[2]
         if weight.shape[1] != c:
             self._say(f"its weight takes {weight.shape[1]} channels, but its input has {c}")
-        if stride < 1 or padding < 0 or padding >= k:
+        whole = isinstance(stride, int | np.integer) and isinstance(padding, int | np.integer)
+        if not whole or stride < 1 or padding < 0 or padding >= k:
             self._say(f"stride is {stride} and padding {padding}; stride >= 1 and 0 <= padding < kernel are needed")
             return weight.shape[0], 1, 1
         out_h, out_w = (h + 2 * padding - k) // stride + 1, (w + 2 * padding - k) // stride + 1

@@ -15,13 +15,16 @@ KINDS: tuple[Kind, ...] = ("weights", "state", "axons", "routes", "queue", "inpu
 
 
 def _whole(value: Any) -> Any:
-    """TOML and command lines may say 5e8 for an integer."""
+    """TOML and command lines may say 5e8 for an integer; true is not 1."""
+    if isinstance(value, bool):
+        raise ValueError("should be a number, not true or false")
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 Count = Annotated[int, BeforeValidator(_whole), Field(gt=0)]
 Cycles = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
-Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Price = Annotated[float, BeforeValidator(_whole), Field(ge=0, allow_inf_nan=False)]
+MAX_CORES = 2**16
 
 
 class Part(BaseModel):
@@ -33,7 +36,7 @@ class Part(BaseModel):
 class Clock(Part):
     """hz: cycles per second."""
 
-    hz: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    hz: Annotated[float, BeforeValidator(_whole), Field(gt=0, allow_inf_nan=False)]
     source: str
 
 
@@ -188,6 +191,8 @@ class Chip(Part):
                 problems.append(f"{kind!r} is held by {' and '.join(homes) or 'no memory'}; exactly one must hold it")
         names = [m.name for m in self.memory]
         problems += [f"memory name {n!r} is used {names.count(n)} times" for n in sorted(set(names)) if names.count(n) > 1]
+        if self.mesh.cores > MAX_CORES:
+            problems.append(f"the mesh has {self.mesh.cores} cores; at most {MAX_CORES} are supported")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -257,7 +262,8 @@ def _problem(error: Any, values: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return f"{path}: unknown key"
     if error["type"] == "value_error":
-        return f"{path or 'memory'}: {error['msg'].removeprefix('Value error, ')}"
+        found = error["msg"].removeprefix("Value error, ")
+        return f"{path}: {found}" if path else found
     return f"{path}: is {error['input']!r}; {error['msg'][0].lower()}{error['msg'][1:]}"
 
 

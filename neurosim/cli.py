@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from importlib import resources
@@ -16,11 +19,11 @@ import typer
 from rich.console import Console, RenderableType
 
 import neurosim as ns
-from neurosim.errors import NeurosimError
+from neurosim.errors import InputsError, NeurosimError, TraceError
 from neurosim.inputs import Inputs
 from neurosim.io.chip_file import DEFAULT, load_chip, preset_names, preset_toml
+from neurosim.io.hdf5 import check_target, replacing
 from neurosim.io.hdf5 import command as this_command
-from neurosim.io.hdf5 import replacing
 from neurosim.io.listing import listing
 from neurosim.report import text
 from neurosim.report.progress import progress
@@ -31,8 +34,6 @@ from neurosim.verify import verify as verify_network
 app = typer.Typer(
     name="neurosim", no_args_is_help=True, pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Event-driven simulator of neuromorphic hardware: what a trained spiking network answers on a described chip, "
-    "how long it takes, and where the energy goes. Exit codes: 0 done, 1 the check failed, 2 bad input.",
 )  # fmt: skip
 
 
@@ -79,13 +80,19 @@ DEMO_REPORT = Path("neurosim-demo.html")
 
 def show(rendered: RenderableType, json_to: str | None, values: Any) -> None:
     """Print for people, and write *values* for programs; with '-' only the latter."""
+    write_json(json_to, values)
+    if json_to == "-":
+        return
+    width = None if sys.stdout.isatty() else 140
+    Console(width=width, highlight=False, markup=False, emoji=False).print(rendered)
+
+
+def write_json(json_to: str | None, values: Any) -> None:
     if json_to == "-":
         sys.stdout.write(json.dumps(values) + "\n")
-        return
-    if json_to is not None:
+    elif json_to is not None:
         with replacing(json_to) as temporary:
             temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(rendered)
 
 
 def bundled(name: str) -> Path:
@@ -95,16 +102,48 @@ def bundled(name: str) -> Path:
     return next((p for p in (installed, checkout / "models" / name, checkout / "traces" / name) if p.exists()), installed)
 
 
-def first(inputs: Inputs, images: int | None) -> Inputs:
-    """The first *images* samples; more than there are is an error."""
+def loaded(path: Path, images: int | None) -> Inputs:
+    """The first *images* samples of an inputs file; more than there are is an error."""
+    inputs = ns.load_inputs(path)
     if images is not None and images > len(inputs):
-        raise NeurosimError(f"--images {images}: {inputs.name!r} holds {len(inputs)} samples")
+        raise NeurosimError(f"--images {images}: {path} holds {len(inputs)} samples")
     return inputs if images is None else inputs[:images]
 
 
-def simulated(network: ns.Network, inputs: Inputs, state_bits: int, workers: int) -> ns.SpikeTrace:
-    with progress("simulating", len(inputs)) as done:
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Problems with inputs and traces name the file they came from."""
+    try:
+        yield
+    except (InputsError, TraceError) as error:
+        raise type(error)(str(path), error.problems) from error
+
+
+def simulated(network: ns.Network, inputs: Inputs, path: Path, state_bits: int = STATE_BITS, workers: int = 1) -> ns.SpikeTrace:
+    with about(path), progress("simulating", len(inputs)) as done:
         return simulate(network, inputs, state_bits=state_bits, workers=workers, progress=done)
+
+
+def mapped(network: ns.Network, chip: ns.Chip, placer: Placer, json_to: str | None) -> ns.Mapping:
+    """The mapping; what does not fit is also written as JSON."""
+    with violations_to(json_to):
+        return ns.map_network(network, chip, placer.value)
+
+
+@contextmanager
+def violations_to(json_to: str | None) -> Iterator[None]:
+    try:
+        yield
+    except ns.MappingError as error:
+        write_json(json_to, {"feasible": False, "violations": [v.to_dict() for v in error.violations]})
+        raise
+
+
+def check_targets(*paths: Path | str | None) -> None:
+    """Notice before the work that a result could not be written after it."""
+    for path in paths:
+        if path is not None and path != "-":
+            check_target(path)
 
 
 def finish(result: Result, output: Path | None, report: Path | None, json_to: str | None) -> None:
@@ -116,14 +155,21 @@ def finish(result: Result, output: Path | None, report: Path | None, json_to: st
     show(text.run_summary(result), json_to, result.to_dict())
 
 
-@app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-) -> None:
-    if version:
+def print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(ns.__version__)
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Event-driven simulator of neuromorphic hardware: what a trained spiking network answers on a described chip, how long
+    it takes, and where the energy goes. Exit codes: 0 done, 1 the check failed, 2 bad input."""
 
 
 @app.command()
@@ -160,9 +206,10 @@ def run(
     json_to: JsonOption = None,
 ) -> None:
     """Simulate a network on a chip."""
-    net, data = ns.load_network(network), first(ns.load_inputs(inputs), images)
-    mapping = ns.map_network(net, load_chip(chip, changes or ()), placer.value)
-    recorded = simulated(net, data, mapping.chip.core.state_bits, workers)
+    check_targets(trace, output, report, json_to)
+    net, data = ns.load_network(network), loaded(inputs, images)
+    mapping = mapped(net, load_chip(chip, changes or ()), placer, json_to)
+    recorded = simulated(net, data, inputs, mapping.chip.core.state_bits, workers)
     if trace is not None:
         recorded.save(str(trace))
     finish(ns.evaluate(recorded, mapping, command=this_command()), output, report, json_to)
@@ -189,8 +236,9 @@ def trace(
     json_to: JsonOption = None,
 ) -> None:
     """Record the spikes of a network; no chip is involved."""
-    net, data = ns.load_network(network), first(ns.load_inputs(inputs), images)
-    recorded = simulated(net, data, state_bits, workers)
+    check_targets(output, json_to)
+    net, data = ns.load_network(network), loaded(inputs, images)
+    recorded = simulated(net, data, inputs, state_bits, workers)
     recorded.save(str(output))
     counts = recorded.spike_counts()
     values = {"images": len(recorded), "accuracy": recorded.accuracy, "spikes": counts, "trace": str(output)}
@@ -213,13 +261,15 @@ def replay(
     json_to: JsonOption = None,
 ) -> None:
     """The result of `run` from a recorded trace, with the options of `run`; nothing is simulated again."""
+    check_targets(trace, output, report, json_to)
     spikes = ns.load_trace(recorded)
-    if images is not None:
-        spikes = spikes.head(images)
+    with about(recorded):
+        spikes = spikes if images is None else spikes.head(images)
+        mapping = mapped(spikes.network, load_chip(chip, changes or ()), placer, json_to)
+        result = ns.evaluate(spikes, mapping, command=this_command())
     if trace is not None:
         spikes.save(str(trace))
-    mapping = ns.map_network(spikes.network, load_chip(chip, changes or ()), placer.value)
-    finish(ns.evaluate(spikes, mapping, command=this_command()), output, report, json_to)
+    finish(result, output, report, json_to)
 
 
 @app.command(name="map")
@@ -233,17 +283,14 @@ def map_command(
     json_to: JsonOption = None,
 ) -> None:
     """Which neurons live in which core; or everything that does not fit."""
+    check_targets(output, json_to)
     net, target = ns.load_network(network), load_chip(chip, changes or ())
     if estimate:
-        found = ns.estimate(net, target)
+        with violations_to(json_to):
+            found = ns.estimate(net, target)
         show(text.estimate_text(found), json_to, found)
-        return
-    try:
-        mapping = ns.map_network(net, target, placer.value)
-    except ns.MappingError as error:
-        if json_to is not None:
-            show("", json_to, {"feasible": False, "violations": [v.to_dict() for v in error.violations]})
-        raise
+        raise typer.Exit(0 if found["feasible"] else 1)
+    mapping = mapped(net, target, placer, json_to)
     if output is not None:
         mapping.save(str(output))
     show(text.mapping_summary(mapping), json_to, mapping.to_dict())
@@ -293,6 +340,7 @@ def quantize(
     json_to: JsonOption = None,
 ) -> None:
     """Make an integer network from the float weights in a network file (golden samples need the training extra)."""
+    check_targets(output, json_to)
     net = ns.load_network(network)
     source = net if not net.integer else net.float_twin
     if source is None:
@@ -303,8 +351,8 @@ def quantize(
     values: dict[str, Any] = {"bits": bits, "accuracy": None, "network": str(output)}
     if inputs is not None:
         data = ns.load_inputs(inputs)
-        values["accuracy"] = simulated(integer, data, STATE_BITS, 1).accuracy
-        values["float_accuracy"] = simulated(source, data, STATE_BITS, 1).accuracy
+        values["accuracy"] = simulated(integer, data, inputs).accuracy
+        values["float_accuracy"] = simulated(source, data, inputs).accuracy
         integer = replace(integer, about=integer.about | {"accuracy_reference": values["accuracy"]})
     integer.save(str(output))
     lines = [f"{output}: {bits}-bit weights"]
@@ -333,6 +381,7 @@ def train(
     json_to: JsonOption = None,
 ) -> None:
     """Train a spiking network and export it (needs the extra `train`). One JSON line per epoch goes to stderr."""
+    check_targets(output, test_inputs, json_to)
     package = training()
     recipe = package.Recipe(
         arch=arch, timesteps=timesteps, bits=bits, seed=seed, ann_epochs=ann_epochs, snn_epochs=snn_epochs, scale=scale
@@ -365,6 +414,9 @@ def main() -> None:
     """Run the command line; errors are lines on stderr, not tracebacks."""
     debug = "--debug" in sys.argv
     sys.argv = [a for a in sys.argv if a != "--debug"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except NeurosimError as error:

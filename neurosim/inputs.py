@@ -9,6 +9,8 @@ import numpy as np
 from neurosim.errors import InputsError
 from neurosim.network import Network
 
+LARGEST = 2**31 - 1
+
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
@@ -74,8 +76,10 @@ def _problems(inputs: Inputs) -> list[str]:
         labels = np.asarray(inputs.labels)
         if labels.dtype.kind not in "iu" or labels.shape != data.shape[:1]:
             problems.append(f"labels are {labels.dtype} {list(labels.shape)}; they must be integers [{len(data)}]")
-        elif labels.size and labels.min() < 0:
-            problems.append(f"label {labels.min()} of sample {int(labels.argmin())} is negative")
+        else:
+            outside = np.flatnonzero((labels < 0) | (labels > LARGEST))
+            if len(outside):
+                problems.append(f"label {labels[outside[0]]} of sample {outside[0]} is outside 0..{LARGEST}")
     return problems
 
 
@@ -107,6 +111,8 @@ def _image_problems(network: Network, inputs: Inputs) -> list[str]:
         need = list(network.input.shape)
         problems.append(f"images have shape [N,C,H,W] = {list(inputs.images.shape)}; the network needs [N]+{need}")
     dtype = inputs.images.dtype
+    if dtype.kind in "iu" and max(-int(inputs.images.min()), int(inputs.images.max())) > LARGEST:
+        problems.append(f"pixels span {inputs.images.min()} to {inputs.images.max()}; at most {LARGEST} in size is supported")
     if network.input.mean is not None and dtype != np.uint8:
         problems.append(f"images are {dtype}; the network normalises pixels and needs uint8")
     elif network.integer and dtype.kind == "f":

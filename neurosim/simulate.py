@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from neurosim.errors import InputsError
 from neurosim.inputs import Inputs, check_inputs, pixels
 from neurosim.kernels.layer import (
     Events,
@@ -123,7 +124,11 @@ class _Batch:
             return np.float32
         feed = self.feeds[layer.name]
         largest = feed.largest_main * self.largest_pixel + feed.largest_shortcut
-        return np.int32 if largest * self.network.timesteps < 2**31 else np.int64
+        bound = largest * self.network.timesteps
+        if bound >= 2**63:
+            message = f"layer {layer.name!r} could reach potentials of {bound:.3g}, more than 64 bits hold: use smaller pixels"
+            raise InputsError(self.inputs.name, [message])
+        return np.int32 if bound < 2**31 else np.int64
 
     def _currents(self, layer: Layer, dtype: type[np.generic]) -> np.ndarray:
         """[images, neurons] that the image drives into the layer at every step, site by site."""

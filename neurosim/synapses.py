@@ -89,10 +89,11 @@ def dense_runs(shape: Shape, neurons: int) -> Runs:
 
 
 def _synapses(runs: Runs, rows: np.ndarray, channel_step: int, windows: np.ndarray, n_windows: int, latch: int) -> Synapses:
+    unit = 0 if rows.dtype.kind == "i" else rows.dtype.type(0)
     return Synapses(
         np.ascontiguousarray(runs.first, np.int32), np.ascontiguousarray(runs.target, np.int32),
         np.ascontiguousarray(runs.offset, np.int64), np.ascontiguousarray(runs.length, np.int32), rows,
-        channel_step, False, rows.dtype.type(0).item(), np.ascontiguousarray(windows, np.int32), n_windows, latch,
+        channel_step, False, unit, np.ascontiguousarray(windows, np.int32), n_windows, latch,
     )  # fmt: skip
 
 

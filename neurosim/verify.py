@@ -89,18 +89,19 @@ def verify(network: Network) -> Verdict:
     golden = network.golden
     if golden is None:
         raise NetworkError(f"network {network.name!r}", ["it has no golden samples; export it again with a reference run"])
+    bare = [layer.name for layer in network.layers if layer.name not in golden.samples]
+    if bare:
+        raise NetworkError(f"network {network.name!r}", [f"its golden samples lack layer {name!r}" for name in bare])
     inputs = _inputs(network, golden)
     trace = simulate(network, inputs, record_potentials=True)
     compared = wrong = 0
     first = None
     for layer in network.layers:
-        cases = [("golden sample", golden.samples.get(layer.name), trace.layers[layer.name])]
+        cases = [("golden sample", golden.samples[layer.name], trace.layers[layer.name])]
         if layer.name in golden.probes:
             driven = drive(network, layer, golden.stimuli[layer.name])
             cases.append(("probe of this layer", golden.probes[layer.name], driven))
         for stimulus, recorded, found in cases:
-            if recorded is None:
-                continue
             n, bad, earliest = _compare(network, layer, stimulus, recorded, found)
             compared, wrong = compared + n, wrong + bad
             first = first or earliest

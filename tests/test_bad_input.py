@@ -704,10 +704,18 @@ def test_what_does_not_fit_is_said_with_every_violation(files, tmp_path, command
     lines = [line for line in found.err.splitlines() if line.startswith("  - ")]
     for layer in ("conv1", "conv2", "conv3", "fc1", "out"):
         assert any(f"layer '{layer}'" in line and "weight_sram" in line and "too many; " in line for line in lines), layer
-    if "--estimate" not in command:
-        assert any("chip: cores needs" in line for line in lines)
     assert f"{len(lines)} violations" in found.err
     assert not list(tmp_path.iterdir())
+
+
+def test_too_few_cores_and_too_little_room_for_the_input_are_violations_too(files):
+    tiny = ["--set", "mesh.width=1", "--set", "mesh.height=1", "--set", "memory.dram.bits=8"]
+    refused("map", files / "network.h5", *tiny, code=1, says=["cores needs 5", "limit 1", "dram needs 576 bits, limit 8"])
+
+
+def test_room_for_the_input_is_checked_even_where_a_layer_cannot_be_cut(files):
+    """All violations, not the first: the input's memory does not depend on how many cores there are."""
+    refused("map", files / "network.h5", *NO_ROOM, "--set", "memory.dram.bits=8", code=1, says=["weight_sram", "dram"])
 
 
 @pytest.mark.parametrize("command", ["map", "run", "replay", "estimate"])

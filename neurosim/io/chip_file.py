@@ -63,8 +63,15 @@ def _values(where: str, chain: tuple[str, ...]) -> dict[str, Any]:
     base = values.pop("base", None)
     if base is None:
         return values
-    beside = Path(where).parent / str(base)
-    return _merged(_values(str(base) if str(base) in preset_names() else str(beside), (*chain, where)), values)
+    if not isinstance(base, str):
+        raise ChipError(f"chip {where!r}", [f"base is {base!r}; it must be the name of a preset or a file"])
+    found = base if base in preset_names() else os.path.realpath(Path(where).parent / base)
+    try:
+        return _merged(_values(found, (*chain, where)), values)
+    except (ChipError, FileError) as error:
+        if chain:
+            raise
+        raise ChipError(f"chip {where!r}, base {base!r}", error.problems) from error
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -76,7 +83,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise FileError(str(path), ["does not exist"]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(str(path), [f"cannot be read: {error}"]) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise FileError(str(path), [f"is not valid TOML: {error}"]) from error
 
 
@@ -92,7 +99,9 @@ def _merged(base: Any, own: Any) -> Any:
 
 
 def _named(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(x, dict) and "name" in x for x in value)
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(x, dict) and isinstance(x.get("name"), str) for x in value)
 
 
 def _literal(text: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import io
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from neurosim.errors import FileError
+from neurosim.errors import FileError, NeurosimError
 from neurosim.version import __version__
 
 VERSION = "1.0"
@@ -27,18 +28,22 @@ FREE_BYTES = 2**20
 @contextlib.contextmanager
 def writing(path: str | os.PathLike[str], kind: str) -> Iterator[h5py.File]:
     """A new HDF5 file that appears under *path* only when it is whole."""
-    with replacing(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
-        file.attrs["format"] = f"neurosim-{kind}"
-        file.attrs["format_version"] = VERSION
-        file.attrs["producer"] = f"neurosim {__version__}"
-        file.attrs["created"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        yield file
+    with replacing(path) as temporary:
+        # In memory first: libhdf5 does not survive a disk that fills up under it.
+        content = io.BytesIO()
+        with h5py.File(content, "w", track_order=True) as file:
+            file.attrs["format"] = f"neurosim-{kind}"
+            file.attrs["format_version"] = VERSION
+            file.attrs["producer"] = f"neurosim {__version__}"
+            file.attrs["created"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            yield file
+        temporary.write_bytes(content.getbuffer())
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary file beside *path* that takes its place on success and vanishes on failure."""
-    target = Path(path)
+    target = check_target(path)
     temporary = None
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
@@ -48,8 +53,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        if target.is_dir():
-            raise IsADirectoryError(f"{target} is a folder")
         yield temporary
         os.replace(temporary, target)
     except OSError as error:
@@ -57,6 +60,21 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """Where *path* leads, links followed; raises FileError if no file can be put there."""
+    target = Path(os.path.realpath(path))
+    problem = ""
+    if target.exists() and not target.is_file():
+        problem = "is a folder" if target.is_dir() else "is not a regular file"
+    elif not target.parent.is_dir():
+        problem = f"the folder {target.parent} does not exist"
+    elif not os.access(target.parent, os.W_OK):
+        problem = f"the folder {target.parent} is not writable"
+    if problem:
+        raise FileError(str(path), [f"cannot be written: {problem}"])
+    return target
 
 
 def put(group: h5py.Group, name: str, data: Any, units: str, description: str) -> None:
@@ -81,11 +99,16 @@ def reading(path: str | os.PathLike[str], *kinds: str) -> Iterator[tuple[h5py.Fi
                 raise FileError(str(path), [f"attribute 'format' is {found!r}; expected {expected}"])
             _check_version(path, version)
             yield file, Node(file, problems)
+    except NeurosimError:
+        raise
     except FileNotFoundError:
         raise FileError(str(path), ["does not exist"]) from None
     except OSError as error:
         reason = "it is a folder" if Path(path).is_dir() else _reason(error)
         raise FileError(str(path), [f"cannot be read as HDF5: {reason}"]) from error
+    except Exception as error:
+        # What h5py raises on damaged metadata is anybody's guess.
+        raise FileError(str(path), [*problems, f"is damaged: {type(error).__name__}: {error}"]) from error
     if problems:
         raise FileError(str(path), problems)
 
@@ -102,7 +125,7 @@ def _reason(error: OSError) -> str:
 def _check_version(path: str | os.PathLike[str], version: str) -> None:
     major = version.split(".")[0]
     ours = VERSION.split(".")[0]
-    if not major.isdigit():
+    if not (major.isascii() and major.isdigit()):
         raise FileError(str(path), [f"attribute 'format_version' is {version!r}; expected {VERSION!r}"])
     if int(major) > int(ours):
         raise FileError(str(path), [f"format version {version} is newer than {VERSION}, the one known here; update neurosim"])
@@ -123,7 +146,11 @@ class Node:
         self.problems.append(f"{self.group.name.rstrip('/')}: {message}" if self.group.name != "/" else message)
 
     def __contains__(self, name: str) -> bool:
-        return isinstance(self.group.get(name, getlink=True), h5py.HardLink)
+        link = self.group.get(name, getlink=True)
+        if link is not None and not isinstance(link, h5py.HardLink):
+            self.say(f"{name!r} is a link; everything must be in its place")
+            return False
+        return link is not None
 
     def child(self, name: str) -> Node | None:
         """The group *name*, or None with a note."""
@@ -146,8 +173,9 @@ class Node:
         dataset = self.group[name]
         if not isinstance(dataset, h5py.Dataset):
             self.say(f"{name!r} is a group; it must be a dataset")
-        elif dataset.dtype.kind not in kinds or dataset.ndim != ndim:
-            self.say(f"dataset {name!r} is {dataset.dtype} {list(dataset.shape)}; needed: {_kinds(kinds)}, {ndim} dimensions")
+        elif dataset.shape is None or dataset.dtype.kind not in kinds or dataset.ndim != ndim:
+            found = f"{dataset.dtype} {list(dataset.shape or ())}"
+            self.say(f"dataset {name!r} is {found}; needed: {_kinds(kinds)}, {ndim} dimensions")
         elif dataset.external or dataset.is_virtual:
             self.say(f"dataset {name!r} keeps its data in another file, which is not allowed")
         elif dataset.nbytes > FREE_BYTES + MAX_RATIO * dataset.id.get_storage_size():
@@ -174,6 +202,14 @@ class Node:
             return default
         return np.asarray(value).item()
 
+    def integer(self, name: str, default: int | None = 0, optional: bool = False) -> Any:
+        """Scalar *name* as an int; anything else is noted."""
+        value = self.number(name, default, optional)
+        if value is not None and not (isinstance(value, int) or (np.isfinite(value) and value == int(value))):
+            self.say(f"{name!r} is {value}; it must be an integer")
+            return default
+        return None if value is None else int(value)
+
     def text(self, name: str, default: str | None = None) -> str:
         """Attribute *name* as text."""
         value = self.group.attrs.get(name, default)
@@ -188,7 +224,7 @@ class Node:
         if value is None:
             return None
         array = np.asarray(value)
-        if array.ndim != 1 or array.dtype.kind not in "iuf":
+        if array.ndim != 1 or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
             self.say(f"attribute {name!r} is {value!r}; it must be a list of numbers")
             return None
         return tuple(array.tolist())
@@ -198,7 +234,11 @@ class Node:
         if name not in self.group.attrs:
             return default
         try:
-            return json.loads(self.text(name))
+            value = json.loads(self.text(name))
+            if isinstance(value, type(default)):
+                return value
+            self.say(f"attribute {name!r} is JSON of the wrong kind")
+            return default
         except ValueError as error:
             self.say(f"attribute {name!r} is not JSON: {error}")
             return default

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def _spikes(root: Node) -> np.ndarray | None:
     events, offsets, shape = root.array("events", "V", 1), root.array("offsets", "iu", 1), root.numbers("shape")
     if events is None or offsets is None:
         return None
-    if shape is None or len(shape) != 4 or min(shape) < 1:
+    if shape is None or len(shape) != 4 or not all(isinstance(n, int) and n > 0 for n in shape):
         root.say(f"attribute 'shape' is {shape}; it must be (T, C, H, W)")
         return None
     if not {"x", "y", "t", "p"} <= set(events.dtype.names or ()):
@@ -88,10 +89,15 @@ def _spikes(root: Node) -> np.ndarray | None:
 def _from_numpy(path: Path, suffix: str) -> Inputs:
     try:
         loaded = np.load(path, allow_pickle=False)
-        arrays = {k: loaded[k] for k in loaded.files} if suffix == ".npz" else {"": loaded}
+        archive = isinstance(loaded, np.lib.npyio.NpzFile)
+        if archive != (suffix == ".npz"):
+            raise FileError(str(path), [f"is {'an archive' if archive else 'a single array'}, which its name does not say"])
+        arrays = {k: np.asarray(loaded[k]) for k in loaded.files} if archive else {"": loaded}
     except FileNotFoundError:
         raise FileError(str(path), ["does not exist"]) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except MemoryError as error:
+        raise FileError(str(path), ["declares more data than memory holds"]) from error
+    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise FileError(str(path), [f"cannot be read: {error}"]) from error
     if suffix == ".npy":
         data, labels = arrays[""], None

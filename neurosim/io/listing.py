@@ -18,7 +18,7 @@ def listing(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     def note(name: str, item: h5py.Group | h5py.Dataset) -> None:
         if isinstance(item, h5py.Dataset):
-            meaning = {key: _plain(item.attrs.get(key, "")) for key in ("units", "description")}
+            meaning = {key: str(_plain(item.attrs.get(key, ""))) for key in ("units", "description")}
             contents.append({"path": f"/{name}", "shape": list(item.shape), "dtype": str(item.dtype), **meaning})
 
     with reading(path, *KINDS) as (file, _):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from dataclasses import replace
 from typing import Any
 
 import h5py
 import numpy as np
 
-from neurosim.errors import FileError, NetworkError
+from neurosim.errors import InputsError, NetworkError
+from neurosim.inputs import Inputs, check_inputs
 from neurosim.io.hdf5 import Node, put, reading, writing
-from neurosim.layers import LAYER_KINDS, Conv, Layer, Shortcut
+from neurosim.layers import INPUT, LAYER_KINDS, Conv, Layer, Shortcut
 from neurosim.network import Golden, Network, Recording
 from neurosim.trace import packed, unpacked
 
@@ -138,8 +139,10 @@ def _write_golden(group: h5py.Group, golden: Golden) -> None:
 def read_network(root: Node) -> Network | None:
     """The network in an open file; None if problems were noted."""
     before = len(root.problems)
-    name, timesteps = root.text("name", "network"), root.number("timesteps", 0)
-    integer = root.text("arithmetic", "integer") == "integer"
+    name, timesteps, arithmetic = root.text("name", "network"), root.integer("timesteps"), root.text("arithmetic", "integer")
+    integer = arithmetic == "integer"
+    if arithmetic not in ("integer", "float32"):
+        root.say(f"attribute 'arithmetic' is {arithmetic!r}; it must be 'integer' or 'float32'")
     spec, layers = root.child("input"), root.child("layers")
     if spec is None or layers is None:
         return None
@@ -164,7 +167,9 @@ def read_network(root: Node) -> Network | None:
     try:
         network = Network.build(name, layers=[x for x in main if x], about=about, **head)
         if has_twin:
-            network = network.with_float_twin(Network.build(name, layers=[x for x in twin if x], about=about, **head))
+            # The grid of the pixels belongs to the integers.
+            floats = head | {"input_scale": None}
+            network = network.with_float_twin(Network.build(name, layers=[x for x in twin if x], about=about, **floats))
     except NetworkError as error:
         root.problems.extend(error.problems)
         return None
@@ -186,7 +191,7 @@ def _read_layer(name: str, group: Node, suffix: str) -> Layer | None:
     inputs = group.group.attrs.get("inputs")
     options: dict[str, Any] = {}
     if kind == "conv":
-        options = {"stride": group.number("stride", 1), "padding": group.number("padding", 0)}
+        options = {"stride": group.integer("stride", 1), "padding": group.integer("padding", 0)}
     if kind != "output":
         options["threshold"] = group.number(f"threshold{suffix}")
         options["leak"] = _read_leak(group, suffix)
@@ -200,8 +205,8 @@ def _read_layer(name: str, group: Node, suffix: str) -> Layer | None:
     return LAYER_KINDS[kind](
         name, weight, pool=None if pool == "none" else pool, shortcuts=shortcuts,  # type: ignore[arg-type]
         inputs=None if inputs is None else [_plain(x) for x in np.atleast_1d(inputs)],
-        weight_bits=None if suffix else group.number("weight_bits", optional=True),
-        weight_scale=group.number("weight_scale", optional=True), **options,
+        weight_bits=None if suffix else group.integer("weight_bits", None, optional=True),
+        weight_scale=None if suffix else group.number("weight_scale", optional=True), **options,
     )  # fmt: skip
 
 
@@ -217,7 +222,7 @@ def _read_leak(group: Node, suffix: str) -> Any:
 def _read_shortcut(group: Node, suffix: str) -> Shortcut:
     weight = group.array(f"weight{suffix}", "f" if suffix else "iu", 4, optional=True)
     scale = group.number(f"scale{suffix}") if weight is None else None
-    return Shortcut(group.text("source"), weight, scale, group.number("stride", 1), group.number("padding", 0))
+    return Shortcut(group.text("source"), weight, scale, group.integer("stride", 1), group.integer("padding", 0))
 
 
 def _read_golden(group: Node, network: Network) -> Golden | None:
@@ -226,13 +231,20 @@ def _read_golden(group: Node, network: Network) -> Golden | None:
     samples, probes = group.child("samples"), group.child("probes")
     if images is None or samples is None or probes is None:
         return None
-    golden = Golden(images, labels, _read_recordings(samples, network, len(images)), {}, _read_recordings(probes, network, 1))
-    for name, child in probes.children().items():
-        stimulus = child.child("stimulus")
-        if stimulus is not None:
-            found = {source: _read_stimulus(node, network) for source, node in stimulus.children().items()}
-            golden.stimuli[name] = {source: data for source, data in found.items() if data is not None}
-    return replace(golden)
+    try:
+        spikes = network.input.encoding == "spikes"
+        check_inputs(network, Inputs.from_spikes(images, labels) if spikes else Inputs(images, labels))
+    except InputsError as error:
+        group.problems.extend(f"/golden: {p}" for p in error.problems)
+        return None
+    missing = [layer.name for layer in network.layers if layer.name not in samples]
+    for name in missing:
+        samples.say(f"group {name!r} is missing: nothing is recorded for that layer")
+    known = {n: child for n, child in probes.children().items() if n in {layer.name for layer in network.layers}}
+    stimuli = {n: _read_stimuli(child, network, network.layer(n)) for n, child in known.items()}
+    return Golden(
+        images, labels, _read_recordings(samples, network, len(images)), stimuli, _read_recordings(probes, network, 1)
+    )
 
 
 def _read_recordings(parent: Node, network: Network, count: int) -> dict[str, Recording]:
@@ -254,12 +266,29 @@ def _read_recordings(parent: Node, network: Network, count: int) -> dict[str, Re
     return recordings
 
 
-def _read_stimulus(group: Node, network: Network) -> np.ndarray | None:
-    data = group.array("data", "iu", 4, optional=True) if group.group["data"].ndim == 4 else None
-    if data is not None:
-        return data
-    bits = group.array("data", "u", 3)
-    return None if bits is None else unpacked(bits, int(group.number("neurons", 0)))
+def _read_stimuli(group: Node, network: Network, layer: Layer) -> dict[str, np.ndarray]:
+    """What drives a probe: an image or spikes for each of the layer's sources."""
+    parent = group.child("stimulus")
+    found: dict[str, np.ndarray] = {}
+    for source in dict.fromkeys(layer.sources) if parent else ():
+        assert parent is not None
+        child = parent.child(source)
+        data = None if child is None else _read_stimulus(child, network, source)
+        if data is not None:
+            found[source] = data
+    return found
 
 
-__all__ = ["FileError", "load_network", "read_network", "save_network", "write_network"]
+def _read_stimulus(group: Node, network: Network, source: str) -> np.ndarray | None:
+    shape = network.shape_of(source)
+    if source == INPUT and network.input.encoding == "direct":
+        data = group.array("data", "iu", 4)
+        needed: tuple[int, ...] = (1, *shape)
+    else:
+        data = group.array("data", "u", 3)
+        needed = (1, network.timesteps, -(-math.prod(shape) // 8))
+    if data is not None and data.shape != needed:
+        group.say(f"dataset 'data' has shape {list(data.shape)}; needed {list(needed)}")
+        return None
+    return data if data is None or data.ndim == 4 else unpacked(data, math.prod(shape))
+

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import h5py
@@ -57,12 +58,27 @@ def read_trace(root: Node) -> SpikeTrace | None:
     input_bits = root.array("input_spikes", "u", 3, optional=True)
     if network is None or layers is None or outputs is None:
         return None
+    if not len(outputs):
+        root.say("dataset 'outputs' holds no samples")
+        return None
+    needed = {"outputs": (outputs, (len(outputs), network.classes)), "labels": (labels, (len(outputs),))}
+    if network.input.encoding == "spikes":
+        size = (len(outputs), network.timesteps, -(-math.prod(network.input.shape) // 8))
+        needed["input_spikes"] = (input_bits, size)
+        if input_bits is None:
+            root.say("dataset 'input_spikes' is missing")
+    for name, (array, shape) in needed.items():
+        if array is not None and array.shape != shape:
+            root.say(f"dataset {name!r} has shape {list(array.shape)}; needed {list(shape)}")
+    state_bits = root.integer("state_bits", 32)
+    if not 2 <= state_bits <= 32:
+        root.say(f"'state_bits' is {state_bits}; it must lie in 2..32")
     found = {layer.name: _read_layer(layers.child(layer.name), layer, network, len(outputs)) for layer in network.layers}
     if len(root.problems) > before:
         return None
     traces = {name: layer for name, layer in found.items() if layer is not None}
     return SpikeTrace(
-        network, traces, outputs, labels, int(root.number("state_bits", 32)), root.text("inputs", "inputs"), input_bits
+        network, traces, outputs, labels, state_bits, root.text("inputs", "inputs"), input_bits
     )
 
 
@@ -75,6 +91,9 @@ def _read_layer(group: Node | None, layer: Layer, network: Network, images: int)
     lists = [_read_lists(group, key, images * network.timesteps, layer.neurons) for key in ("lone", "clipped")]
     peak = group.array("peak", "if", 1)
     if bits is None or reached is None or peak is None or lists[0] is None or lists[1] is None:
+        return None
+    if peak.shape != (2,):
+        group.say(f"dataset 'peak' has shape {list(peak.shape)}; needed [2]")
         return None
     low, high = peak.tolist()
     return LayerTrace(bits, reached, lists[0], lists[1], (low, high))

@@ -97,8 +97,8 @@ def map_network(network: Network, chip: Chip, placer: str = "row-major") -> Mapp
     if placer not in PLACERS:
         raise NeurosimError(f"placer {placer!r} does not exist; there are: {', '.join(PLACERS)}")
     bricks, problems = partition(network, chip)
-    # How many cores a network needs is known once every layer can be cut.
-    problems = problems or _chip_violations(network, chip, len(bricks))
+    # How many cores a network needs is known only when every layer can be cut.
+    problems += _chip_violations(network, chip, 0 if problems else len(bricks))
     if problems:
         raise MappingError(network.name, chip.name, problems)
     mapping = Mapping(network, chip, tuple(bricks), PLACERS[placer](network, chip, bricks), placer)

@@ -156,6 +156,7 @@ def verdict_text(name: str, verdict: Verdict) -> RenderableType:
 def mapping_summary(mapping: Mapping) -> RenderableType:
     """Cores used, use of each limit, and a picture of the mesh."""
     rows = table("layer", "cores", "brick (channels x rows x columns)", "fullest use of a core")
+    rows.columns[3].justify = "left"
     for index, layer in enumerate(mapping.network.layers):
         mine = [i for i, b in enumerate(mapping.bricks) if b.layer == index]
         b = mapping.bricks[mine[0]]
