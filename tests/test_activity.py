@@ -12,7 +12,7 @@ from strategies import cases, leaks, samples, weights
 
 import neurosim as ns
 from neurosim.activity import COUNTS, activity
-from neurosim.mapping.demand import weight_bits
+from neurosim.mapping.demand import stored_weights
 
 pytestmark = pytest.mark.small
 
@@ -36,7 +36,7 @@ def chips(draw, network):
         "policy.analog": draw(st.sampled_from(["once", "per_step"])),
     }
     if draw(st.booleans()):
-        one_channel = max(weight_bits(network, layer, 1) for layer in network.layers)
+        one_channel = max(stored_weights(layer, 1) * layer.weight_bits for layer in network.layers)
         changes[f"memory.{chip.home('weights').name}.bits"] = one_channel * draw(st.integers(1, 3))
     for path, value in changes.items():
         chip = chip.replace(path, value)

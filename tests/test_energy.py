@@ -72,11 +72,11 @@ def test_a_tiny_network_by_hand_to_the_last_digit():
         "packets": [2 * 17 + 3 * 19, 2 * 19],
         "mesh": [2 * 23, 0],
         "barriers": [4 * 31 / 2, 4 * 31 / 2],
-        "weight_sram": [3 * 2, 2 * 2],
-        "state_sram": [(9 + 6) * 5 + (9 + 6 + 3) * 7, (4 + 2) * 5 + (4 + 2) * 7],
-        "table_sram": [3 * 11 + 2 * 11, 2 * 11],
-        "queue_sram": [3 * (17 + 19), 2 * (17 + 19)],
-        "dram": [3 * 23, 0],
+        "memory weight_sram": [3 * 2, 2 * 2],
+        "memory state_sram": [(9 + 6) * 5 + (9 + 6 + 3) * 7, (4 + 2) * 5 + (4 + 2) * 7],
+        "memory table_sram": [3 * 11 + 2 * 11, 2 * 11],
+        "memory queue_sram": [3 * (17 + 19), 2 * (17 + 19)],
+        "memory dram": [3 * 23, 0],
         "leakage": [0, 0],
     }
     assert {name: joules.tolist() for name, joules in result.energy.components.items()} == {
@@ -175,7 +175,7 @@ def test_a_word_costs_its_price_in_its_own_memory_alone(case, access, data):
     result = ns.evaluate(traced(inputs, mapping), replace(mapping, chip=chip))
     counted = sum(use[f"{access}s"] for use in result.to_dict()["memory"] if use["level"] == level)
     assert result.energy.total_J == almost(3 * counted * PJ)
-    assert result.energy.by_component_J[level] == result.energy.total_J
+    assert result.energy.by_component_J[f"memory {level}"] == result.energy.total_J
 
 
 @settings(max_examples=40)
@@ -187,7 +187,7 @@ def test_the_memory_table_adds_up_to_the_components_of_its_levels(case):
     for memory in mapping.chip.memory:
         mine = [use for use in table if use["level"] == memory.name]
         assert [use["holds"] for use in mine] == list(memory.holds)
-        assert sum(use["energy_J"] for use in mine) == almost(result.energy.by_component_J[memory.name])
+        assert sum(use["energy_J"] for use in mine) == almost(result.energy.by_component_J[f"memory {memory.name}"])
         for use in mine:
             assert use["bits_read"] == use["reads"] * memory.word_bits
             assert use["bits_written"] == use["writes"] * memory.word_bits

@@ -1,0 +1,119 @@
+"""The network and images that ship: trained, exact, and what the README says."""
+
+import re
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import neurosim as ns
+from neurosim import cli
+from neurosim.verify import verify
+
+ROOT = Path(__file__).parents[1]
+NETWORK, IMAGES = ROOT / "models" / "mnist_vgg_t5.h5", ROOT / "traces" / "mnist_test_1000.h5"
+
+
+@pytest.fixture(scope="module")
+def network():
+    return ns.load_network(NETWORK)
+
+
+@pytest.fixture(scope="module")
+def trace(network):
+    return ns.simulate(network, ns.load_inputs(IMAGES))
+
+
+def test_it_is_the_network_that_was_promised(network, trace):
+    assert network.timesteps == 5 and network.synapses < 300_000
+    assert all(layer.weight.dtype == np.int8 for layer in network.layers)
+    assert len(trace) == 1000 and trace.accuracy > 0.985
+    assert trace.spikes_per_neuron < 0.3
+    assert network.about["accuracy_reference"] >= 0.989
+
+
+def test_the_record_of_its_training_meets_the_goals(network):
+    report = network.about["report"]
+    assert report["ann_accuracy"] >= 0.992 and report["snn_float_accuracy"] >= 0.99 and report["snn_int_accuracy"] >= 0.989
+    assert report["spikes_per_neuron"] < 0.3
+
+
+def test_it_verifies(network):
+    verdict = verify(network)
+    assert verdict.ok and verdict.samples == 5 and verdict.probes == len(network.layers)
+    assert all(rate < 0.05 for rate in verdict.float_mismatch.values())
+
+
+def test_pytorch_fires_the_same_spikes_on_all_images(network, trace):
+    pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
+    from neurosim.training.reference import record
+
+    recorded = record(network, ns.load_inputs(IMAGES).images, potentials=False)
+    for layer in network.layers:
+        if layer.spiking:
+            mine = trace.spikes(layer.name).reshape(1000, 5, -1)
+            assert (mine == recorded[layer.name].spikes).all()
+    assert (trace.outputs == recorded["out"].potentials[:, -1]).all()
+
+
+def every_weight():
+    net = ns.load_network(NETWORK)
+    return st.sampled_from([layer.name for layer in net.layers]).flatmap(
+        lambda name: st.tuples(st.just(name), st.integers(0, net.layer(name).weight.size - 1), st.integers(0, 7))
+    )
+
+
+@settings(max_examples=12)
+@given(every_weight())
+def test_any_flipped_weight_bit_is_found_in_its_layer(tmp_path_factory, place):
+    name, index, bit = place
+    copy = tmp_path_factory.mktemp("flip") / "copy.h5"
+    copy.write_bytes(NETWORK.read_bytes())
+    with h5py.File(copy, "r+") as file:
+        weight = file[f"layers/{name}/weight"]
+        changed = weight[()]
+        changed.reshape(-1).view(np.uint8)[index] ^= 1 << bit
+        weight[...] = changed
+    first = verify(ns.load_network(copy)).first
+    assert first is not None and first.layer == name
+
+
+@pytest.mark.parametrize("layer", ["conv1", "conv2", "fc1"])
+def test_a_changed_threshold_is_found_and_said(tmp_path, monkeypatch, capsys, layer):
+    copy = tmp_path / "copy.h5"
+    copy.write_bytes(NETWORK.read_bytes())
+    with h5py.File(copy, "r+") as file:
+        file[f"layers/{layer}/threshold"][...] += 1
+    monkeypatch.setattr(sys, "argv", ["neurosim", "verify", str(copy)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    out = capsys.readouterr().out
+    assert left.value.code == 1
+    assert re.search(rf"layer '{layer}', step \d, neuron \(c, y, x\) = \(\d+, \d+, \d+\)", out)
+    assert "threshold" in out
+
+
+def test_a_flipped_golden_bit_is_found_and_said(tmp_path):
+    copy = tmp_path / "copy.h5"
+    copy.write_bytes(NETWORK.read_bytes())
+    with h5py.File(copy, "r+") as file:
+        spikes = file["golden/samples/conv2/spikes"]
+        bits = spikes[()]
+        bits[3, 2, 100] ^= 16
+        spikes[...] = bits
+    verdict = verify(ns.load_network(copy))
+    assert verdict.mismatches == 1
+    assert (verdict.first.layer, verdict.first.step, verdict.first.stimulus) == ("conv2", 2, "golden sample 3")
+    assert "golden data are damaged" in verdict.first.causes[0]
+
+
+def test_the_figures_in_the_model_table_are_those_in_the_file(network):
+    table = (ROOT / "models" / "README.md").read_text(encoding="utf-8")
+    report = network.about["report"]
+    for key in ("ann_accuracy", "snn_float_accuracy", "snn_int_accuracy"):
+        assert f"{100 * report[key]:.2f} %" in table
+    assert f"{report['spikes_per_neuron']:.3f}" in table
