@@ -13,7 +13,7 @@ import numpy as np
 from neurosim.errors import TraceError
 from neurosim.kernels.histogram import count_columns, count_windows
 from neurosim.layers import INPUT, Conv, Layer, pooled
-from neurosim.mapping.demand import fed_by_image
+from neurosim.mapping.demand import fed_by_image, pixel_bits
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.routes import Fanout
 from neurosim.synapses import pool_sites
@@ -29,7 +29,8 @@ class Activity:
     *longest*: links of the longest route taken, int64 [N * T, layers], by the layer that sends.
 
     spikes: firings. packets: sent. hops_x, hops_y: flits x links crossed, booked to the sender. events: packets received.
-    input_events: those that came from outside. rows: weight rows fetched for events; singles: single weights fetched for
+    input_arrivals: those of them that came from outside; input_events: spikes fed from outside, each booked once, to the first
+    brick it arrives at. rows: weight rows fetched for events; singles: single weights fetched for
     identity shortcuts. synaptic_events: (spike, synapse) pairs. active, idle: visited neurons that were, were not touched.
     analog_rows, macs: rows and multiply-accumulates of image-fed layers; current_adds: stored currents re-added;
     current_writes: currents stored. clears: potentials set to zero before an image; readouts: output potentials read after
@@ -41,6 +42,7 @@ class Activity:
     hops_x: np.ndarray
     hops_y: np.ndarray
     events: np.ndarray
+    input_arrivals: np.ndarray
     input_events: np.ndarray
     rows: np.ndarray
     singles: np.ndarray
@@ -91,12 +93,13 @@ def check_trace(trace: SpikeTrace, mapping: Mapping) -> None:
     bits = mapping.chip.core.state_bits
     if trace.network.integer and bits != trace.state_bits:
         low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+        peaks = {n: (layer.peak[:, 0].min(), layer.peak[:, 1].max()) for n, layer in trace.layers.items()}
         clipped = [n for n, layer in trace.layers.items() if len(layer.clipped.neuron)]
-        beyond = [n for n, layer in trace.layers.items() if layer.peak[0] < low or layer.peak[1] > high]
+        beyond = [n for n, (lowest, highest) in peaks.items() if lowest < low or highest > high]
         for name in sorted({*clipped, *beyond}):
-            peak = trace.layers[name].peak
+            lowest, highest = peaks[name]
             problems.append(
-                f"layer {name!r} has potentials from {peak[0]:.0f} to {peak[1]:.0f} and was recorded with {trace.state_bits} "
+                f"layer {name!r} has potentials from {lowest:.0f} to {highest:.0f} and was recorded with {trace.state_bits} "
                 f"state bits; chip {mapping.chip.name!r} has {bits}, which changes the spikes: record the trace with {bits}"
             )
     if problems:
@@ -144,10 +147,12 @@ class _Counter:
         by_group = source.groups @ spikes.T
         arrived = (source.arrivals @ by_group).T
         self.found["events"] += arrived
+        owned = (source.owner @ spikes.T).T
         if source.source == INPUT:
-            self.found["input_events"] += arrived
+            self.found["input_arrivals"] += arrived
+            self.found["input_events"] += owned
         else:
-            self.found["spikes"] += (source.owner @ spikes.T).T
+            self.found["spikes"] += owned
             self._sent(source, by_group)
         for projection in source.projections:
             columns = self._windows(source, projection.consumer, bits) if projection.or_pooled else spikes
@@ -193,8 +198,8 @@ class _Counter:
             area = [min((b - 1) * s - p + k, n) - max(a * s - p, 0) for a, b, n in spans]
         else:
             area = [height // size, width // size]
-        pixel_bits = 8 if self.network.integer else 32
-        return self.chip.home("input").words(channels * area[0] * area[1] * size * size * pixel_bits)
+        pixels = channels * area[0] * area[1] * size * size
+        return self.chip.home("input").words(pixels * pixel_bits(self.network))
 
     def _updates(self, layer: Layer, mine: np.ndarray) -> None:
         """Neurons visited for leak and compare, under the chip's policy."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from neurosim.energy import PJ
 from neurosim.layers import INPUT, POOL
+from neurosim.mapping.brick import projections
 from neurosim.mapping.demand import fed_by_image
 from neurosim.mapping.mapping import Mapping
 from neurosim.network import Network
@@ -18,7 +19,8 @@ from neurosim.trace import SpikeTrace, popcount
 PAPER_CONSTANTS = {"fp32": {"mac_pJ": 4.6, "ac_pJ": 0.9}, "int32": {"mac_pJ": 3.2, "ac_pJ": 0.1}}
 ANN_ASSUMES = (
     "weights of the same width in the same memories; every weight row fetched once per output site, no reuse beyond the row; "
-    "every activation sent once to each core that needs it, pooled first; results written and read once; no static power"
+    "every activation sent once to each core that needs it, pooled first; results written and read once; not counted: the "
+    "fetch of the input, table look-ups, identity shortcuts, static power"
 )
 
 
@@ -30,17 +32,17 @@ def ann(mapping: Mapping, images: int) -> dict[str, Any]:
     moved = 0.0
     for brick in mapping.bricks:
         layer = network.layers[brick.layer]
-        taps = layer.weight[0].size + sum(s.weight[0].size for s in layer.shortcuts if s.weight is not None)
-        moved += brick.sites * taps * weights.words(brick.channels * (layer.weight_bits or 8)) * weights.read.pj
+        moved += brick.sites * layer.fan_in * weights.words(brick.channels * (layer.weight_bits or 8)) * weights.read.pj
         moved += brick.neurons * state.words(chip.core.state_bits) * (state.read.pj + state.write.pj)
     for source in mapping.fanouts.values():
         if source.source == INPUT:
             continue
-        pools = all(layer.pool for layer in network.layers if source.source in (layer.inputs or ()))
+        readers = [(layer, s) for layer in network.layers for name, s in projections(network, layer) if name == source.source]
+        pools = bool(readers) and all(layer.pool and shortcut is None for layer, shortcut in readers)
         sent = source.groups @ np.repeat(np.bincount(source.segment), source.sites) / (POOL * POOL if pools else 1)
         price = chip.operation
         flits = chip.mesh.flits_per_packet
-        per_spike = source.packets * (price.packet.pj + price.event.pj)
+        per_spike = source.packets * price.packet.pj + source.arrivals.sum(0) * price.event.pj
         per_spike = per_spike + flits * (source.hops_x * price.hop_x.pj + source.hops_y * price.hop_y.pj)
         moved += float(sent @ per_spike)
     compute = macs * chip.operation.mac.pj
@@ -64,10 +66,10 @@ def paper(trace: SpikeTrace) -> dict[str, Any]:
     first = sum(layer.ann_macs for layer in network.layers if fed_by_image(network, layer))
     acs = spiking_operations(network, trace)
 
-    def energies(mac_pJ: float, ac_pJ: float, times: int) -> dict[str, float]:
+    def energies(mac_pJ: float, ac_pJ: float, times: int) -> dict[str, float | None]:
         snn = (first * times * mac_pJ + acs * ac_pJ) * PJ
         ann_J = ann_macs * mac_pJ * PJ
-        return {"ann_J": ann_J, "snn_J": snn, "ratio": ann_J / snn if snn else float("inf")}
+        return {"ann_J": ann_J, "snn_J": snn, "ratio": ann_J / snn if snn else None}
 
     by_constants = {
         name: {"once": energies(**c, times=1), "per_step": energies(**c, times=trace.timesteps)}

@@ -21,10 +21,12 @@ def checked_input(
     scale: float | None,
     problems: list[str],
 ) -> InputSpec:
-    dims = tuple(int(d) if np.isfinite(d) and d == int(d) else 0 for d in shape)
-    if len(dims) != 3 or min(dims) < 1:
-        problems.append(f"input_shape is {tuple(shape)}; it must be three positive integers (C, H, W)")
-        dims = (1, 1, 1)
+    given = tuple(shape) if isinstance(shape, Sequence | np.ndarray) else (shape,)
+    numbers = all(isinstance(d, int | float | np.number) and np.isfinite(d) for d in given)
+    usable = len(given) == 3 and numbers and all(d == int(d) > 0 for d in given)
+    dims = tuple(int(d) for d in given) if usable else (1, 1, 1)
+    if not usable:
+        problems.append(f"input_shape is {shape!r}; it must be three positive integers (C, H, W)")
     if encoding not in ("direct", "spikes"):
         problems.append(f"encoding is {encoding!r}; it must be 'direct' or 'spikes'")
     if (mean is None) != (std is None):
@@ -44,6 +46,10 @@ def wired(layers: Sequence[Layer], problems: list[str]) -> list[Layer]:
     """The layers with default inputs filled in; reports duplicate names, unknown sources, cycles and wrong order."""
     if not layers:
         problems.append("it has no layers")
+    strangers = [repr(layer)[:40] for layer in layers if not isinstance(layer, Layer)]
+    if strangers:
+        problems.append(f"layers must be Conv, Dense or Output, not {', '.join(strangers)}")
+        return []
     names = [layer.name for layer in layers]
     problems += [f"layer name {n!r} is used {names.count(n)} times" for n in sorted(set(names)) if names.count(n) > 1]
     problems += [f"layer name {n!r} is reserved or empty, or holds '/'" for n in names if n in (INPUT, "") or "/" in n]
@@ -64,6 +70,11 @@ def wired(layers: Sequence[Layer], problems: list[str]) -> list[Layer]:
         problems.append(f"the last layer {names[-1]!r} is {linked[-1].kind}; it must be an Output")
     problems += [f"output layer {layer.name!r} must be the last" for layer in linked[:-1] if not layer.spiking]
     return linked
+
+
+def signed_bits(low: int, high: int) -> int:
+    """Bits of a signed integer that holds everything from *low* to *high*."""
+    return max(high.bit_length() if high > 0 else 0, (-low - 1).bit_length() if low < 0 else 0) + 1
 
 
 def as_array(weight: Any) -> np.ndarray:
@@ -146,7 +157,7 @@ class Checker:
                 self._say(f"{len(bad)} weights are not finite in float32, the first at {axes} = {bad[0].tolist()}")
             return single, 32
         low, high = int(array.min()), int(array.max())
-        bits = max(int(high).bit_length(), int(-low - 1).bit_length() if low < 0 else 0) + 1
+        bits = signed_bits(low, high)
         if bits > 32:
             self._say(f"weights span {low} to {high}; integers of at most 32 bits are supported")
             return np.zeros_like(array, np.int8), 8
@@ -195,10 +206,14 @@ class Checker:
             weight, bits = self._weight(shortcut.weight, 4, floating, "[Cout,Cin,k,k]")
             return replace(shortcut, weight=weight), bits
         scale = 1.0 if shortcut.scale is None and floating else shortcut.scale
-        if scale is None or not np.isfinite(scale) or (not floating and int(scale) != scale):
+        number = isinstance(scale, int | float | np.number) and abs(scale) < 2**31
+        if scale is None or not number or (not floating and int(scale) != scale):
             self._say(f"shortcut from {shortcut.source!r} has scale {scale!r}; without a weight it needs the number for 1.0")
             return replace(shortcut, scale=1), 1
-        return replace(shortcut, scale=float(np.float32(scale)) if floating else int(scale)), 1
+        if floating:
+            return replace(shortcut, scale=float(np.float32(scale))), 32
+        whole = int(scale)
+        return replace(shortcut, scale=whole), signed_bits(whole, whole)
 
     def _shapes(self, layer: Layer) -> tuple[Shape, Shape]:
         found = {s: pooled(self.shapes[s], layer.pool) for s in layer.inputs or ()}

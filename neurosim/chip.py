@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from neurosim.errors import ChipError
 
 Kind = Literal["weights", "state", "axons", "routes", "queue", "input"]
-KINDS: tuple[Kind, ...] = ("weights", "state", "axons", "routes", "queue", "input")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def _whole(value: Any) -> Any:

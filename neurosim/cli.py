@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator
@@ -89,10 +90,10 @@ def show(rendered: RenderableType, json_to: str | None, values: Any) -> None:
 
 def write_json(json_to: str | None, values: Any) -> None:
     if json_to == "-":
-        sys.stdout.write(json.dumps(values) + "\n")
+        sys.stdout.write(json.dumps(values, allow_nan=False) + "\n")
     elif json_to is not None:
         with replacing(json_to) as temporary:
-            temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def bundled(name: str) -> Path:
@@ -185,8 +186,10 @@ def demo(
     network, data = bundled("mnist_vgg_t5.h5"), bundled("mnist_test_1000.h5")
     run(network, data, chip, changes, images, workers, report=report, json_to=json_to)
     if json_to != "-":
-        by_hand = f"neurosim run {network} {data} --chip {chip} --report {report}"
-        typer.echo(f"\nThe report is in {report}. The same by hand:\n  {by_hand}")
+        by_hand = ["neurosim", "run", str(network), str(data), "--chip", chip, "--report", str(report)]
+        by_hand += [word for change in changes or () for word in ("--set", change)]
+        by_hand += ["--images", str(images)] if images else []
+        typer.echo(f"\nThe report is in {report}. The same by hand:\n  {shlex.join(by_hand)}")
 
 
 @app.command()
@@ -301,7 +304,7 @@ def inspect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Any neurosim file.")],
     json_to: JsonOption = None,
 ) -> None:
-    """What is in a file."""
+    """What is in a neurosim file (a chip: `presets`, or its TOML)."""
     found = listing(file)
     parts: list[RenderableType] = [text.listing_text(found)]
     if found["format"] == "neurosim-network":
@@ -316,12 +319,13 @@ def presets(
     json_to: JsonOption = None,
 ) -> None:
     """The chips that ship."""
-    if as_toml:
+    if as_toml and json_to is None:
         typer.echo(preset_toml(name or DEFAULT), nl=False)
         return
+    if name is not None and name not in preset_names():
+        raise NeurosimError(f"preset {name!r} does not exist; there are: {', '.join(preset_names())}")
     chips = [load_chip(n) for n in ([name] if name else preset_names())]
     if name:
-        preset_toml(name)
         show(text.chip_text(chips[0]), json_to, [chips[0].values])
         return
     rows = text.table("name", "cores", "title")

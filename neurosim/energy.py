@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurosim.chip import Kind
+from neurosim.chip import KINDS, Kind
 from neurosim.mapping.mapping import Mapping
 
 PJ = 1e-12
@@ -106,7 +106,7 @@ def _updates(mapping: Mapping, counts: Counts) -> np.ndarray:
 def memory_uses(mapping: Mapping, counts: Counts) -> tuple[MemoryUse, ...]:
     """Whole words read and written, for every kind of item."""
     chip = mapping.chip
-    home = {kind: chip.home(kind) for kind in ("weights", "state", "axons", "routes", "queue", "input")}
+    home = {kind: chip.home(kind) for kind in KINDS}
     bits = np.array([mapping.network.layers[b.layer].weight_bits for b in mapping.bricks])
     channels = np.array([b.channels for b in mapping.bricks])
     row = _words(channels * bits, home["weights"].word_bits)
@@ -124,7 +124,7 @@ def memory_uses(mapping: Mapping, counts: Counts) -> tuple[MemoryUse, ...]:
         "axons": (counts["events"] * home["axons"].words(chip.core.axon_bits), none),
         "routes": (counts["packets"] * home["routes"].words(chip.core.route_bits), none),
         "queue": (counts["events"] * packet, counts["events"] * packet),
-        "input": (counts["input_words"] + counts["input_events"] * home["input"].words(chip.mesh.packet_bits), none),
+        "input": (counts["input_words"] + counts["input_arrivals"] * home["input"].words(chip.mesh.packet_bits), none),
     }
     return tuple(
         MemoryUse(m.name, kind, m.word_bits, *words[kind], (words[kind][0] * m.read.pj + words[kind][1] * m.write.pj) * PJ)

@@ -45,8 +45,12 @@ class Inputs:
     def __len__(self) -> int:
         return len(self._data)
 
-    def __getitem__(self, key: slice) -> Inputs:
-        """The same inputs, fewer samples: ``inputs[:100]``."""
+    def __getitem__(self, key: slice | int) -> Inputs:
+        """The same inputs, fewer samples: ``inputs[:100]``, or one: ``inputs[3]``."""
+        if isinstance(key, int):
+            if not -len(self) <= key < len(self):
+                raise IndexError(f"{self.name!r} holds {len(self)} samples, there is no number {key}")
+            key = slice(key % len(self), key % len(self) + 1)
         images, labels, spikes = (None if a is None else a[key] for a in (self.images, self.labels, self.spikes))
         return Inputs(images, labels, spikes, self.name)
 

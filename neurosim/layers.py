@@ -34,6 +34,8 @@ class Shortcut:
 class Layer:
     """A population with one threshold and one leak, and the synapses that feed it.
 
+    It reads the layer before, or the sum of its *inputs*, which share one weight; *pool* acts on them before the weights.
+
     Per step and neuron: ``u = leak * u``, ``u += sum(weight * input)``, ``s = u > threshold``, ``u -= threshold * s``
     (DIET-SNN, variant V1). In integers ``leak = (k, m)`` means ``u = (k * u) >> m`` with floor rounding.
     """
@@ -67,10 +69,15 @@ class Layer:
         return (*(self.inputs or ()), *(s.source for s in self.shortcuts))
 
     @property
+    def fan_in(self) -> int:
+        """Weights that meet at one neuron, padding included, pools and identity shortcuts not counted."""
+        main = self.weight[0].size * len(self.inputs or ())
+        return main + sum(s.weight[0].size for s in self.shortcuts if s.weight is not None)
+
+    @property
     def ann_macs(self) -> int:
-        """Multiply-accumulates of the same layer in a non-spiking network: fan-in x neurons, padding included."""
-        main = self.neurons * self.weight[0].size * len(self.inputs or ())
-        return main + sum(self.neurons * s.weight[0].size for s in self.shortcuts if s.weight is not None)
+        """Multiply-accumulates of the same layer in a non-spiking network."""
+        return self.neurons * self.fan_in
 
 
 @dataclass(frozen=True, eq=False)

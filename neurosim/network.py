@@ -97,6 +97,9 @@ class Network:
             raise NetworkError(f"network {name!r}", problems)
         return cls(str(name), int(timesteps), spec, checked, reset, compare, about=dict(about or {}))
 
+    def __repr__(self) -> str:
+        return f"<Network {self.name!r}: {len(self.layers)} layers, {self.synapses} weights, {self.timesteps} steps>"
+
     @property
     def integer(self) -> bool:
         """True for an integer network, False for a float32 one."""

@@ -69,6 +69,9 @@ def _quantized(layer: Layer, bits: int, leak_bits: int, input_scale: float) -> L
             else replace(s, weight=whole(s.weight))
         )
 
+    if input_scale != 1.0 and INPUT in layer.sources and len(layer.sources) > 1:
+        message = "it reads the image and spikes; on one integer grid only one of them can keep its scale"
+        raise NetworkError(f"layer {layer.name!r}", [message])
     threshold = None
     if layer.threshold is not None:
         from_input = input_scale if INPUT in (layer.inputs or ()) else 1.0

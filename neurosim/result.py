@@ -24,6 +24,9 @@ ALWAYS_LEFT_OUT = (
 
 LAZY_LEAK = "leak multiplies beyond one per visit: a core is taken to catch up with the steps a neuron was idle by a table"
 
+FLOAT_PRICES = "floating point: a float32 network is priced with the chip's integer operations, and its state width is 32 bits"
+WIDE_WEIGHTS = "wider arithmetic: additions and multiplications cost the same for weights of more than 8 bits"
+
 
 @dataclass(frozen=True, eq=False)
 class Times:
@@ -61,6 +64,10 @@ class Result:
     energy: Energy
     command: str = ""
     created: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+
+    def __repr__(self) -> str:
+        cost = f"{self.energy.total_J:.3g} J, {self.time.seconds:.3g} s"
+        return f"<Result of {self.trace!r} on {self.mapping.chip.name!r}: {cost}>"
 
     @property
     def accuracy(self) -> float | None:
@@ -178,8 +185,13 @@ class Result:
     @property
     def not_counted(self) -> list[str]:
         """What this model leaves out, in words."""
-        lazy = [LAZY_LEAK] if self.mapping.chip.policy.update == "touched" else []
-        return [*self.mapping.chip.not_counted, *lazy, *ALWAYS_LEFT_OUT]
+        network = self.trace.network
+        notes = [
+            (LAZY_LEAK, self.mapping.chip.policy.update == "touched"),
+            (FLOAT_PRICES, not network.integer),
+            (WIDE_WEIGHTS, network.integer and any((layer.weight_bits or 8) > 8 for layer in network.layers)),
+        ]
+        return [*self.mapping.chip.not_counted, *(text for text, applies in notes if applies), *ALWAYS_LEFT_OUT]
 
     def _time(self) -> dict[str, Any]:
         total = self.time.cycles

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from neurosim.errors import InputsError
+from neurosim.errors import InputsError, NeurosimError
 from neurosim.inputs import Inputs, check_inputs, pixels
 from neurosim.kernels.layer import (
     Events,
@@ -53,6 +53,8 @@ def simulate(
     of images done. Raises InputsError if the inputs do not suit the network.
     """
     check_inputs(network, inputs)
+    if not 2 <= state_bits <= STATE_BITS:
+        raise NeurosimError(f"state_bits is {state_bits}; it must lie in 2..{STATE_BITS}")
     feeds(network)
     largest_pixel = float(np.abs(pixels(network, inputs.images)).max()) if inputs.images is not None else 1.0
 
@@ -94,6 +96,7 @@ class _Batch:
         self.record_potentials = record_potentials
         self.largest_pixel = largest_pixel
         self.events: dict[str, Events] = {}
+        self.outputs = np.empty(0)
 
     def run(self) -> SpikeTrace:
         input_bits = None
@@ -123,8 +126,8 @@ class _Batch:
         if not self.network.integer:
             return np.float32
         feed = self.feeds[layer.name]
-        largest = feed.largest_main * self.largest_pixel + feed.largest_shortcut
-        bound = largest * self.network.timesteps
+        largest_input = self.largest_pixel if INPUT in (layer.inputs or ()) else 1.0
+        bound = (feed.largest_main * largest_input + feed.largest_shortcut) * self.network.timesteps
         if bound >= 2**63:
             message = f"layer {layer.name!r} could reach potentials of {bound:.3g}, more than 64 bits hold: use smaller pixels"
             raise InputsError(self.inputs.name, [message])
@@ -165,7 +168,7 @@ class _Batch:
             potentials = np.ascontiguousarray(by_site.swapaxes(2, 3)).reshape(images, steps, -1)
         return LayerTrace(
             bits, packed(tape.reached).reshape(images, steps, -1), ragged(tape.lone_start, tape.lone),
-            ragged(tape.clipped_start, tape.clipped), (tape.peak[0].item(), tape.peak[1].item()), potentials,
+            ragged(tape.clipped_start, tape.clipped), tape.peak, potentials,
         )  # fmt: skip
 
 
@@ -216,7 +219,7 @@ def _tape(layer: Layer, images: int, steps: int, dtype: type[np.generic], potent
 
     return Tape(
         starts(), room(), room(), np.empty((rows, sites), bool), starts(), room(), starts(), room(),
-        np.zeros(2, np.float64 if dtype is np.float32 else np.int64),
+        np.zeros((images, 2), np.float64 if dtype is np.float32 else np.int64),
         np.empty((rows if potentials else 0, neurons), dtype), np.empty((images, neurons), dtype),
     )  # fmt: skip
 
@@ -238,7 +241,7 @@ def _joined(parts: list[SpikeTrace], inputs: Inputs) -> SpikeTrace:
         return LayerTrace(
             np.concatenate([x.bits for x in layers]), np.concatenate([x.reached for x in layers]),
             Ragged.joined([x.lone for x in layers]), Ragged.joined([x.clipped for x in layers]),
-            (min(x.peak[0] for x in layers), max(x.peak[1] for x in layers)), potentials,
+            np.concatenate([x.peak for x in layers]), potentials,
         )  # fmt: skip
 
     input_bits = None if first.input_bits is None else np.concatenate([p.input_bits for p in parts])

@@ -102,7 +102,7 @@ def conv_rows(weight: np.ndarray, order: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(weight.transpose(1, 2, 3, 0)[:, :, order, :]).ravel()
 
 
-def dense_rows(weight: np.ndarray, shape: Shape) -> np.ndarray:
+def dense_rows(weight: np.ndarray) -> np.ndarray:
     """Weights [out, C*H*W] as rows [C, H*W, out], flat."""
     return np.ascontiguousarray(weight.T).ravel()
 
@@ -114,7 +114,7 @@ def main_synapses(layer: Layer, source: Shape, latch: int = 0) -> Synapses:
         rows = conv_rows(layer.weight, order)
     else:
         runs = dense_runs(layer.in_shape, layer.neurons)
-        rows = dense_rows(layer.weight, layer.in_shape)
+        rows = dense_rows(layer.weight)
     sites = pool_sites(source, layer.pool)
     n_windows = layer.in_shape[1] * layer.in_shape[2]
     windows = sites if layer.pool == "max2" else np.empty(0)

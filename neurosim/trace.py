@@ -40,23 +40,23 @@ class LayerTrace:
     bits: uint8 [N, T, ceil(neurons / 8)], spikes, least significant bit first, neurons flattened as C, H, W (empty for the
     output layer). reached: uint8 [N, T, ceil(sites / 8)], sites where a weight row arrived. lone: neurons that have to be
     visited although no weight row arrived at their site: still above threshold after a reset, or reached by an identity
-    shortcut. clipped: neurons whose potential exceeded the state width. peak: lowest and highest potential before clipping.
-    potentials: [N, T, neurons] after the reset of each step, or None.
+    shortcut. clipped: neurons whose potential exceeded the state width. peak: [N, 2], lowest and highest potential of each
+    image before clipping. potentials: [N, T, neurons] after the reset of each step, or None.
     """
 
     bits: np.ndarray
     reached: np.ndarray
     lone: Ragged
     clipped: Ragged
-    peak: tuple[float, float]
+    peak: np.ndarray
     potentials: np.ndarray | None = None
 
     def head(self, images: int) -> LayerTrace:
-        """The part of the first *images* samples; the peaks stay those of all."""
+        """The part of the first *images* samples."""
         rows = images * self.bits.shape[1]
         potentials = None if self.potentials is None else self.potentials[:images]
         lone, clipped = self.lone.head(rows), self.clipped.head(rows)
-        return LayerTrace(self.bits[:images], self.reached[:images], lone, clipped, self.peak, potentials)
+        return LayerTrace(self.bits[:images], self.reached[:images], lone, clipped, self.peak[:images], potentials)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +73,9 @@ class SpikeTrace:
 
     def __len__(self) -> int:
         return len(self.outputs)
+
+    def __repr__(self) -> str:
+        return f"<SpikeTrace of {self.network.name!r}: {len(self)} samples, {self.timesteps} steps>"
 
     @property
     def timesteps(self) -> int:
@@ -99,7 +102,8 @@ class SpikeTrace:
     def bits_of(self, source: str) -> np.ndarray:
         """Packed spikes of a layer or of the input."""
         bits = self.input_bits if source == INPUT else self.layers[source].bits
-        assert bits is not None
+        if bits is None:
+            raise NetworkError(f"network {self.network.name!r}", ["its input is an image, not spikes"])
         return bits
 
     def spikes(self, name: str) -> np.ndarray:

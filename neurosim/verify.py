@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,6 @@ class Verdict:
     mismatches: int
     first: Mismatch | None
     float_mismatch: dict[str, float] | None = None
-    problems: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:

@@ -10,7 +10,8 @@ from itertools import product
 import naive
 
 COUNTS = (
-    "spikes", "packets", "hops_x", "hops_y", "events", "input_events", "rows", "singles", "synaptic_events", "active", "idle",
+    "spikes", "packets", "hops_x", "hops_y", "events", "input_arrivals", "input_events", "rows", "singles", "synaptic_events",
+    "active", "idle",
     "analog_rows", "macs", "current_adds", "current_writes", "clears", "readouts", "leaks", "clips", "input_words",
 )  # fmt: skip
 
@@ -102,7 +103,9 @@ class Machine:
             for brick in targets:
                 self.count("events", brick)
                 if source == "input":
-                    self.count("input_events", brick)
+                    self.count("input_arrivals", brick)
+            if source == "input":
+                self.count("input_events", min(targets, default=0))
             if source != "input":
                 sender = self.home[source][neuron]
                 self.count("spikes", sender)

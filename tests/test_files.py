@@ -160,7 +160,7 @@ def assert_same_trace(one, other):
         again = other.layers[name]
         assert_same_array(layer.bits, again.bits)
         assert_same_array(layer.reached, again.reached)
-        assert layer.peak == again.peak
+        assert (layer.peak == again.peak).all()
         for a, b in ((layer.lone, again.lone), (layer.clipped, again.clipped)):
             assert_same_array(a.start, b.start)
             assert (a.neuron == b.neuron).all()

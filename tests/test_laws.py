@@ -91,7 +91,7 @@ def test_components_and_groups_add_up_to_the_total(case):
 def test_every_packet_that_is_sent_is_received(case):
     inputs, mapping = case
     found = activity(traced(inputs, mapping), mapping)
-    received = int((found.events - found.input_events).sum())
+    received = int((found.events - found.input_arrivals).sum())
     sent = int(found.packets.sum())
     assert sent == received if mapping.chip.mesh.delivery == "unicast" else sent <= received
 
@@ -255,3 +255,28 @@ def test_a_trace_of_another_network_is_refused():
     mapping = ns.map_network(counter_of_fifties(2), ns.load_chip("mesh45"))
     with pytest.raises(TraceError, match="another network"):
         ns.evaluate(ns.simulate(counter_of_fifties(), data), mapping)
+
+
+@pytest.mark.parametrize("limit", [1024, 4, 1])
+def test_input_events_are_the_spikes_that_are_fed_whatever_the_mapping(limit):
+    """Also those that reach several cores, and those of an odd row that the pool drops."""
+    network = ns.Network.build(
+        "fed", timesteps=3, input_shape=(2, 5, 5), encoding="spikes",
+        layers=[ns.Conv("a", np.ones((3, 2, 1, 1), int), 1, pool="sum2"), ns.Output("out", np.ones((2, 12), int))],
+    )  # fmt: skip
+    spikes = np.random.default_rng(1).random((4, 3, 2, 5, 5)) < 0.4
+    result = ns.run(network, ns.Inputs.from_spikes(spikes), ns.load_chip("mesh45").replace("core.max_neurons", limit))
+    assert result.counts["input_events"] == spikes.sum() == result.cores["input_events"].sum()
+
+
+def test_a_late_peak_does_not_bar_the_samples_before_it():
+    network = ns.Network.build(
+        "late", timesteps=1, input_shape=(1, 1, 1),
+        layers=[ns.Dense("a", [[1]], threshold=10), ns.Output("out", [[1]])],
+    )  # fmt: skip
+    images = np.array([3, 200], np.uint8).reshape(2, 1, 1, 1)
+    trace = ns.simulate(network, ns.Inputs(images))
+    narrow = ns.map_network(network, ns.load_chip("mesh45").replace("core.state_bits", 5))
+    assert ns.evaluate(trace.head(1), narrow).counts["spikes"] == 0
+    with pytest.raises(ns.NeurosimError, match="from 0 to 200"):
+        ns.evaluate(trace, narrow)

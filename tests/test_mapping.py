@@ -326,3 +326,29 @@ def test_multicast_needs_one_route_per_neuron():
 def test_an_unknown_placer_is_refused():
     with pytest.raises(ns.NeurosimError, match="placer 'nowhere' does not exist"):
         ns.map_network(dense(1, 1), ns.load_chip("mesh45"), "nowhere")
+
+
+def test_a_memory_of_the_whole_chip_is_filled_by_all_cores_together():
+    network = dense(4, 6)
+    shared = {"memory.weight_sram.per": "chip", "core.max_neurons": 3}
+    total = (4 * 6 + 6) * 8
+    ns.map_network(network, changed(ns.load_chip("mesh45"), shared | {"memory.weight_sram.bits": total}))
+    (violation,) = refused(network, shared | {"memory.weight_sram.bits": total - 1})
+    assert facts(violation) == ("", "weight_sram (weights)", total, total - 1, 1, "bits")
+
+
+def test_the_weight_of_an_identity_shortcut_needs_its_bits():
+    def build(scale):
+        return ns.Network.build(
+            "wide", timesteps=1, input_shape=(1, 2, 2), encoding="spikes",
+            layers=[
+                ns.Conv("a", np.ones((1, 1, 1, 1), int), 1),
+                ns.Conv("b", np.ones((1, 1, 1, 1), int), 1, shortcuts=[ns.Shortcut("a", scale=scale)]),
+                ns.Output("out", np.ones((1, 4), int)),
+            ],
+        )  # fmt: skip
+
+    assert [build(scale).layer("b").weight_bits for scale in (1, 127, 128, 40000)] == [8, 8, 16, 32]
+    for scale in (2**31, 1.5, "one"):
+        with pytest.raises(ns.NeurosimError, match="scale"):
+            build(scale)

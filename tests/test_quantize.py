@@ -221,3 +221,14 @@ def test_leaks_round_to_the_nearest_eighth_bit(leak):
     found = ns.quantize(ns.Network.build("leak", timesteps=1, input_shape=(1, 1, 1), layers=layers)).layers[0].leak
     nearest = 256 if leak is None else round(leak * 256)
     assert found == (None if nearest == 256 else (nearest, 8))
+
+
+def test_a_layer_that_reads_the_image_and_spikes_is_refused():
+    layers = [
+        ns.Conv("a", np.ones((1, 1, 1, 1), np.float32), 1.0),
+        ns.Conv("b", np.ones((1, 1, 1, 1), np.float32), 1.0, inputs=["input", "a"]),
+        ns.Output("out", np.ones((2, 4), np.float32)),
+    ]
+    network = ns.Network.build("mixed", timesteps=2, input_shape=(1, 2, 2), layers=layers)
+    with pytest.raises(ns.NeurosimError, match="layer 'b': it reads the image and spikes"):
+        ns.quantize(network)

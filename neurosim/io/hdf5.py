@@ -7,6 +7,7 @@ import datetime
 import io
 import json
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -250,5 +251,5 @@ def _kinds(kinds: str) -> str:
 
 
 def command() -> str:
-    """The command line of this process, without the folder of the program."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command line of this process."""
+    return shlex.join(["neurosim", *sys.argv[1:]])

@@ -17,7 +17,7 @@ def save_run(result: Result, path: str | os.PathLike[str]) -> None:
     """Write *result*; integer counts per core are kept so that they can be priced again."""
     with writing(path, "run") as file:
         file.attrs["command"] = result.command
-        file.create_dataset("json", data=json.dumps(result.to_dict()))
+        file.create_dataset("json", data=json.dumps(result.to_dict(), allow_nan=False))
         file["json"].attrs["units"] = "see names"
         file["json"].attrs["description"] = "the JSON that --json writes"
         put(file, "outputs", result.outputs, "potential", "output potentials after the last step [N,classes]")

@@ -39,7 +39,7 @@ def write_trace(root: h5py.Group, trace: SpikeTrace) -> None:
         for key, lists in (("lone", layer.lone), ("clipped", layer.clipped)):
             put(group, f"{key}_start", lists.start, "neuron", "list of image n and step t: start[n*T+t]:start[n*T+t+1]")
             put(group, key, lists.neuron, "neuron", "neurons, flattened as C,H,W")
-        put(group, "peak", layer.peak, "potential", "lowest and highest potential before clipping")
+        put(group, "peak", layer.peak, "potential", "lowest and highest potential of each image before clipping [N,2]")
 
 
 def load_trace(path: str | os.PathLike[str]) -> SpikeTrace:
@@ -89,14 +89,13 @@ def _read_layer(group: Node | None, layer: Layer, network: Network, images: int)
     bits = _sized(group, "spikes", (images, network.timesteps, -(-layer.neurons // 8) if layer.spiking else 0))
     reached = _sized(group, "reached", (images, network.timesteps, -(-sites // 8)))
     lists = [_read_lists(group, key, images * network.timesteps, layer.neurons) for key in ("lone", "clipped")]
-    peak = group.array("peak", "if", 1)
+    peak = group.array("peak", "if", 2)
     if bits is None or reached is None or peak is None or lists[0] is None or lists[1] is None:
         return None
-    if peak.shape != (2,):
-        group.say(f"dataset 'peak' has shape {list(peak.shape)}; needed [2]")
+    if peak.shape != (images, 2):
+        group.say(f"dataset 'peak' has shape {list(peak.shape)}; needed [{images}, 2]")
         return None
-    low, high = peak.tolist()
-    return LayerTrace(bits, reached, lists[0], lists[1], (low, high))
+    return LayerTrace(bits, reached, lists[0], lists[1], peak)
 
 
 def _sized(group: Node, name: str, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -92,7 +92,7 @@ class Tape(NamedTuple):
     lone: np.ndarray  # int32, neurons visited without a weight row
     clipped_start: np.ndarray  # int64 [images * steps + 1]
     clipped: np.ndarray  # int32, neurons whose potential was clipped to the state width
-    peak: np.ndarray  # int64 or float64 [2], lowest and highest potential seen
+    peak: np.ndarray  # int64 or float64 [images, 2], lowest and highest potential seen
     potentials: np.ndarray  # [images * steps, neurons], after the reset of each step
     final: np.ndarray  # [images, neurons], potentials after the last step
 
@@ -203,7 +203,7 @@ def clip(lif, state, tape, site, n_clipped):
 
 
 @jit
-def fire(lif, state, tape, sites, n_spikes, n_clipped):
+def fire(lif, state, tape, image, sites, n_spikes, n_clipped):
     """Clip, compare and reset at the visited sites; return how many spikes, held neurons and clips are noted."""
     n_held = 0
     channels = np.uint64(lif.channels)
@@ -215,8 +215,8 @@ def fire(lif, state, tape, sites, n_spikes, n_clipped):
         for i in range(first, first + channels):
             low = min(low, state.potential[i])
             high = max(high, state.potential[i])
-        tape.peak[0] = min(tape.peak[0], low)
-        tape.peak[1] = max(tape.peak[1], high)
+        tape.peak[image, 0] = min(tape.peak[image, 0], low)
+        tape.peak[image, 1] = max(tape.peak[image, 1], high)
         if high > lif.highest or low < lif.lowest:
             n_clipped = clip(lif, state, tape, site, n_clipped)
         if not lif.fires or high <= lif.fire_above:
@@ -312,7 +312,7 @@ def run_layer(lif, state, sources, currents, images, steps, tape):
             visits = state.visits[:n_visits]
             decay(lif, state, visits, step)
             integrate(lif, state, sources, currents[image], step)
-            n_spikes, n_held, n_clipped = fire(lif, state, tape, visits, n_spikes, n_clipped)
+            n_spikes, n_held, n_clipped = fire(lif, state, tape, image, visits, n_spikes, n_clipped)
             n_lone = write_lone(lif, state, tape, step, n_candidates, n_lone)
             tape.start[step + 1] = n_spikes
             tape.lone_start[step + 1] = n_lone

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any, NamedTuple
 
-from neurosim.chip import Chip
+from neurosim.chip import Chip, Kind, Memory
 from neurosim.errors import NeurosimError
 from neurosim.layers import INPUT, Layer
 from neurosim.mapping.brick import Brick, projections, reach, source_shape
@@ -14,12 +13,13 @@ from neurosim.network import Network
 
 
 class Use(NamedTuple):
-    """Demand of one resource of a core and its limit (None: does not bind)."""
+    """Demand of one resource of a core, its limit (None: does not bind), and what to change where it is exceeded."""
 
     resource: str
     demand: int
     limit: int | None
     unit: str
+    remedy: str
 
     @property
     def share(self) -> float:
@@ -67,7 +67,7 @@ class MappingError(NeurosimError):
         super().__init__(f"network {network!r} does not fit chip {chip!r}: {count}\n{lines}")
 
 
-REMEDY = {
+REMEDY: dict[str, str] = {
     "neurons": "raise core.max_neurons",
     "axons": "raise core.max_axons, or give the layer a smaller fan-in",
     "routes": "raise core.max_routes, use multicast, or give its consumers larger cores",
@@ -107,40 +107,47 @@ def axons(network: Network, layer: Layer, brick: Brick) -> int:
     return total
 
 
+def pixel_bits(network: Network) -> int:
+    """Bits of a pixel in the memory of the input: 8, or 32 where pixels are floats."""
+    return 8 if network.integer else 32
+
+
+def item_bits(network: Network, chip: Chip, brick: Brick, routes: int) -> dict[Kind, int]:
+    """Bits of every kind of item that *brick* needs, with *routes* route entries."""
+    layer = network.layers[brick.layer]
+    return {
+        "weights": stored_weights(layer, brick.channels) * (layer.weight_bits or 8),
+        "state": brick.neurons * chip.core.state_bits * state_items(network, layer, chip),
+        "axons": axons(network, layer, brick) * chip.core.axon_bits,
+        "routes": routes * chip.core.route_bits,
+    }
+
+
 def uses(network: Network, chip: Chip, brick: Brick, routes: int) -> list[Use]:
     """Demand and limit of every resource of a core that holds *brick* with *routes* route entries."""
-    layer = network.layers[brick.layer]
-    core = chip.core
-    n_axons = axons(network, layer, brick)
-    bits = {
-        "weights": stored_weights(layer, brick.channels) * (layer.weight_bits or 8),
-        "state": brick.neurons * core.state_bits * state_items(network, layer, chip),
-        "axons": n_axons * core.axon_bits,
-        "routes": routes * core.route_bits,
-    }
+    core, bits = chip.core, item_bits(network, chip, brick, routes)
+    n_axons = bits["axons"] // core.axon_bits
     found = [
-        Use("neurons", brick.neurons, core.max_neurons, "neurons"),
-        Use("axons", n_axons, core.max_axons, "axons"),
-        Use("routes", routes, core.max_routes, "routes"),
+        Use("neurons", brick.neurons, core.max_neurons, "neurons", REMEDY["neurons"]),
+        Use("axons", n_axons, core.max_axons, "axons", REMEDY["axons"]),
+        Use("routes", routes, core.max_routes, "routes", REMEDY["routes"]),
     ]
-    for memory in chip.memory:
-        held = [k for k in memory.holds if k in bits]
-        if memory.per == "core" and held:
-            found.append(Use(f"{memory.name} ({', '.join(held)})", sum(bits[k] for k in held), memory.bits, "bits"))
-    return found
+    return found + [memory_use(memory, bits) for memory in chip.memory if memory.per == "core" and bits.keys() & memory.holds]
+
+
+def memory_use(memory: Memory, bits: dict[Kind, int]) -> Use:
+    """What items of several kinds ask of one memory."""
+    held = [kind for kind in memory.holds if kind in bits]
+    remedy = "; ".join(REMEDY[kind] for kind in held)
+    return Use(f"{memory.name} ({', '.join(held)})", sum(bits[k] for k in held), memory.bits, "bits", remedy)
 
 
 def violations(network: Network, brick: Brick, core: int | None, found: list[Use]) -> list[Violation]:
     """The uses that exceed their limit."""
     layer = network.layers[brick.layer]
     return [
-        Violation(layer.name, core, str(brick), u.resource, u.demand, u.limit, u.unit, _remedy(u.resource))
+        Violation(layer.name, core, str(brick), u.resource, u.demand, u.limit, u.unit, u.remedy)
         for u in found
         if u.limit is not None and u.demand > u.limit
     ]
 
-
-@cache
-def _remedy(resource: str) -> str:
-    fitting = [text for key, text in REMEDY.items() if key in resource]
-    return "; ".join(fitting)

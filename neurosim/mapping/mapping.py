@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.chip import Chip
+from neurosim.chip import Chip, Kind
 from neurosim.errors import NeurosimError
 from neurosim.layers import INPUT
 from neurosim.mapping.brick import Brick
-from neurosim.mapping.demand import MappingError, Use, Violation, uses, violations
+from neurosim.mapping.demand import MappingError, Use, Violation, item_bits, memory_use, pixel_bits, uses, violations
 from neurosim.mapping.partition import partition
 from neurosim.mapping.placement import PLACERS
 from neurosim.mapping.routes import Fanout, fanout
@@ -49,10 +49,11 @@ class Mapping:
     @cached_property
     def uses(self) -> tuple[list[Use], ...]:
         """Per brick: demand and limit of every resource of its core."""
-        routes = self._routes()
-        return tuple(uses(self.network, self.chip, b, int(r)) for b, r in zip(self.bricks, routes, strict=True))
+        pairs = zip(self.bricks, self.routes, strict=True)
+        return tuple(uses(self.network, self.chip, brick, int(routes)) for brick, routes in pairs)
 
-    def _routes(self) -> np.ndarray:
+    @cached_property
+    def routes(self) -> np.ndarray:
         """int64 [bricks]: route entries, one per (neuron, destination core), or one per neuron that sends a tree."""
         total = np.zeros(len(self.bricks), np.int64)
         for source in self.fanouts.values():
@@ -79,7 +80,9 @@ class Mapping:
             "bricks": [
                 {
                     "core": int(core), "layer": names[b.layer], "channels": [b.c0, b.c1], "rows": [b.y0, b.y1],
-                    "columns": [b.x0, b.x1], "uses": [u._asdict() for u in used],
+                    "columns": [b.x0, b.x1], "uses": [
+                        {"resource": u.resource, "demand": u.demand, "limit": u.limit, "unit": u.unit} for u in used
+                    ],
                 }
                 for b, core, used in zip(self.bricks, self.cores, self.uses, strict=True)
             ],
@@ -130,7 +133,19 @@ def estimate(network: Network, chip: Chip) -> dict[str, Any]:
 def check(mapping: Mapping) -> list[Violation]:
     """Every limit of every core that the mapping exceeds."""
     triples = zip(mapping.bricks, mapping.cores, mapping.uses, strict=True)
-    return [v for brick, core, used in triples for v in violations(mapping.network, brick, int(core), used)]
+    found = [v for brick, core, used in triples for v in violations(mapping.network, brick, int(core), used)]
+    return found + _shared_memory_violations(mapping)
+
+
+def _shared_memory_violations(mapping: Mapping) -> list[Violation]:
+    """Memories of the whole chip that all bricks together overfill."""
+    total: dict[Kind, int] = {}
+    for brick, routes in zip(mapping.bricks, mapping.routes, strict=True):
+        for kind, bits in item_bits(mapping.network, mapping.chip, brick, int(routes)).items():
+            total[kind] = total.get(kind, 0) + bits
+    asked = [memory_use(m, total) for m in mapping.chip.memory if m.per == "chip" and total.keys() & m.holds]
+    over = [(u, u.limit) for u in asked if u.limit is not None and u.demand > u.limit]
+    return [Violation("", None, "", u.resource, u.demand, limit, u.unit, u.remedy) for u, limit in over]
 
 
 def _chip_violations(network: Network, chip: Chip, bricks: int) -> list[Violation]:
@@ -139,7 +154,7 @@ def _chip_violations(network: Network, chip: Chip, bricks: int) -> list[Violatio
         remedy = "enlarge mesh.width or mesh.height, or give cores more memory or neurons"
         found.append(Violation("", None, "", "cores", bricks, chip.mesh.cores, "cores", remedy))
     memory = chip.home("input")
-    bits = int(np.prod(network.input.shape)) * 8
+    bits = int(np.prod(network.input.shape)) * pixel_bits(network)
     if network.input.encoding == "direct" and bits > memory.bits:
         found.append(Violation("", None, "", memory.name, bits, memory.bits, "bits", "enlarge the memory that holds the input"))
     return found

@@ -38,9 +38,9 @@ class Fanout:
     """Everything the spikes of one source cause.
 
     segment: int64 [channels], segment of each channel; columns are segment * sites + site. owner: [bricks, columns], 1 where
-    the column lives. groups: [groups, columns], columns of one brick that send to the same cores. Per group: *packets* per
-    spike, links crossed horizontally and vertically, longest route in links; senders: [bricks, groups], 1 at the sending brick;
-    arrivals: [bricks, groups]; links: [links, groups].
+    the column lives (input from outside: the first brick it arrives at). groups: [groups, columns], columns of one brick that
+    send to the same cores. Per group: *packets* per spike, links crossed horizontally and vertically, longest route in links.
+    senders: [bricks, groups], 1 at the sending brick; arrivals: [bricks, groups]; links: [links, groups].
     """
 
     source: str
@@ -117,7 +117,15 @@ class _Maker:
                     reached.append(arrives)
         arrives = sum(reached[1:], reached[0]) if reached else csr_array((len(self.bricks), owner.shape[1]), dtype=np.int64)
         groups, senders, targets = self._grouped(owner, arrives)
+        if self.source == INPUT:
+            owner = self._first_receivers(arrives)
         return self._routed(owner, groups, senders, targets, tuple(found))
+
+    def _first_receivers(self, arrives: csr_array) -> csr_array:
+        """[bricks, columns]: 1 at the first brick that each column arrives at, at brick 0 if at none."""
+        first = np.argmax(arrives.toarray() > 0, axis=0)
+        columns = np.arange(arrives.shape[1])
+        return csr_array((np.ones(len(columns), np.int64), (first, columns)), shape=arrives.shape)
 
     def _box(self, brick: Brick) -> np.ndarray:
         """int64 [columns]: 1 for the columns inside a brick of the shape of the source."""

@@ -45,7 +45,8 @@ def run_summary(result: Result) -> RenderableType:
 def _modelled(result: Result) -> list[RenderableType]:
     network, mapping, chip = result.trace.network, result.mapping, result.mapping.chip
     neurons = sum(layer.neurons for layer in network.layers)
-    arithmetic = f"{network.layers[0].weight_bits}-bit integer weights" if network.integer else "float32 weights"
+    widths = ", ".join(str(b) for b in sorted({layer.weight_bits or 8 for layer in network.layers}))
+    arithmetic = f"{widths}-bit integer weights" if network.integer else "float32 weights"
     rows = table("", "")
     rows.show_header = False
     rows.columns[1].justify = "left"
@@ -94,7 +95,7 @@ def _comparison(result: Result) -> list[RenderableType]:
     rows = table("against the same network without spikes", "ANN", "SNN", "ANN / SNN")
     rows.add_row(
         "compute alone, as the papers count it (45 nm, fp32)", si(model["ann_J"], "J"), si(model["snn_J"], "J"),
-        f"{model['ratio']:.2f}",
+        f"{model['ratio']:.2f}" if model["ratio"] is not None else "-",
     )  # fmt: skip
     pairs = (
         ("compute, on this chip", dense["compute_J"], result.energy.compute_J),

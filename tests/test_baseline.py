@@ -1,0 +1,88 @@
+"""The network without spikes, and the papers' model: by hand on networks small enough."""
+
+import json
+
+import numpy as np
+import pytest
+from test_laws import almost
+
+import neurosim as ns
+from neurosim.baseline import ann, paper
+
+PJ = 1e-12
+
+
+def only(chip, **prices):
+    """The chip with every price zero but the named operations."""
+    for name, _ in chip.operation:
+        chip = chip.replace(f"operation.{name}.pj", float(prices.get(name, 0)))
+    for memory in chip.memory:
+        for access in ("read", "write"):
+            chip = chip.replace(f"memory.{memory.name}.{access}.pj", 0.0)
+    return chip
+
+
+def two_layers(pool=None, **second):
+    kernel = np.ones((1, 1, 1, 1), int)
+    size = 4 if pool is None else 2
+    return ns.Network.build(
+        "two", timesteps=2, input_shape=(1, 4, 4), encoding="spikes",
+        layers=[
+            ns.Conv("a", kernel, threshold=1, padding=0),
+            ns.Conv("b", kernel, threshold=1, pool=pool, **second),
+            ns.Output("out", np.ones((2, size * size), int)),
+        ],
+    )  # fmt: skip
+
+
+def test_macs_are_counted_as_the_papers_count_them():
+    network = ns.Network.build(
+        "padded", timesteps=3, input_shape=(2, 5, 5),
+        layers=[ns.Conv("a", np.ones((4, 2, 3, 3), int), threshold=1, padding=1), ns.Output("out", np.ones((3, 100), int))],
+    )  # fmt: skip
+    mapping = ns.map_network(network, ns.load_chip("mesh45"))
+    assert ann(mapping, 7)["macs"] == 7 * (4 * 25 * 2 * 9 + 3 * 100)
+
+
+@pytest.mark.parametrize(("pool", "sent"), [(None, 16 + 16), ("sum2", 4 + 4)])
+def test_activations_are_sent_once_and_pooled_first(pool, sent):
+    """Layer a has 16 neurons; pooled they are 4 activations; layer b sends its own to the output."""
+    mapping = ns.map_network(two_layers(pool), only(ns.load_chip("mesh45"), packet=1, event=1))
+    assert ann(mapping, 1)["data_movement_J"] == almost(2 * sent * PJ)
+
+
+def test_a_shortcut_needs_the_activations_before_the_pool():
+    skip = ns.Shortcut("a", np.ones((1, 1, 1, 1), int), stride=2)
+    mapping = ns.map_network(two_layers("sum2", shortcuts=[skip]), only(ns.load_chip("mesh45"), packet=1))
+    assert ann(mapping, 1)["data_movement_J"] == almost((16 + 4) * PJ)
+
+
+def test_a_tree_is_sent_once_and_received_by_every_core():
+    chip = only(ns.load_chip("mesh45").replace("core.max_neurons", 1).replace("mesh.delivery", "multicast"), packet=1, event=1)
+    network = ns.Network.build(
+        "fan", timesteps=1, input_shape=(1, 1, 1), encoding="spikes",
+        layers=[ns.Dense("a", [[1]], threshold=1), ns.Dense("b", [[1], [1], [1]], threshold=1), ns.Output("out", [[1, 1, 1]])],
+    )  # fmt: skip
+    assert ann(ns.map_network(network, chip), 1)["data_movement_J"] == almost(((1 + 3) + 3 * (1 + 1)) * PJ)
+
+
+def test_the_papers_model_by_hand():
+    """Image 1x2x2 -> 3 neurons (12 MACs) -> 2 outputs (6 MACs); each of the 3 neurons fires at both of 2 steps: rate 2."""
+    network = ns.Network.build(
+        "paper", timesteps=2, input_shape=(1, 2, 2),
+        layers=[ns.Dense("a", np.ones((3, 4), int), threshold=3), ns.Output("out", np.ones((2, 3), int))],
+    )  # fmt: skip
+    found = paper(ns.simulate(network, ns.Inputs(np.ones((1, 1, 2, 2), np.uint8))))
+    once, per_step = found["conv1_mac"]["once"], found["conv1_mac"]["per_step"]
+    assert found["ann_J"] == almost(18 * 4.6 * PJ)
+    assert once["snn_J"] == almost((12 * 4.6 + 2 * 6 * 0.9) * PJ)
+    assert per_step["snn_J"] == almost((2 * 12 * 4.6 + 2 * 6 * 0.9) * PJ)
+    assert found["int32"]["conv1_mac"]["once"]["ratio"] == almost(18 * 3.2 / (12 * 3.2 + 12 * 0.1))
+
+
+def test_a_silent_network_has_no_ratio_and_its_json_is_json():
+    network = two_layers()
+    result = ns.run(network, ns.Inputs.from_spikes(np.zeros((1, 2, 1, 4, 4))), ns.load_chip("mesh45"))
+    values = result.to_dict()
+    assert values["paper"]["ratio"] is None
+    json.dumps(values, allow_nan=False)
