@@ -161,9 +161,9 @@ class _Counter:
 
     def _sent(self, source: Fanout, by_group: np.ndarray) -> None:
         flits = self.chip.mesh.flits_per_packet
-        each = {"packets": source.packets, "hops_x": source.hops_x * flits, "hops_y": source.hops_y * flits}
-        for key, amount in each.items():
-            self.found[key] += ((source.senders * amount) @ by_group).T
+        self.found["packets"] += (source.packets @ by_group).T
+        self.found["hops_x"] += flits * (source.hops_x @ by_group).T
+        self.found["hops_y"] += flits * (source.hops_y @ by_group).T
         index = [layer.name for layer in self.network.layers].index(source.source)
         self.links[:, index] = flits * (source.links @ by_group).T
         self.longest[:, index] = ((by_group > 0) * source.longest[:, None]).max(0, initial=0)

@@ -42,8 +42,8 @@ def ann(mapping: Mapping, images: int) -> dict[str, Any]:
         sent = source.groups @ np.repeat(np.bincount(source.segment), source.sites) / (POOL * POOL if pools else 1)
         price = chip.operation
         flits = chip.mesh.flits_per_packet
-        per_spike = source.packets * price.packet.pj + source.arrivals.sum(0) * price.event.pj
-        per_spike = per_spike + flits * (source.hops_x * price.hop_x.pj + source.hops_y * price.hop_y.pj)
+        per_spike = source.packets.sum(0) * price.packet.pj + source.arrivals.sum(0) * price.event.pj
+        per_spike = per_spike + flits * (source.hops_x.sum(0) * price.hop_x.pj + source.hops_y.sum(0) * price.hop_y.pj)
         moved += float(sent @ per_spike)
     compute = macs * chip.operation.mac.pj
     return {

@@ -60,7 +60,7 @@ class Mapping:
             if source.source == INPUT:
                 continue
             neurons = np.repeat(np.bincount(source.segment), source.sites)
-            total += source.senders @ ((source.groups @ neurons) * source.packets)
+            total += source.packets @ (source.groups @ neurons)
         return total
 
     def to_dict(self) -> dict[str, Any]:

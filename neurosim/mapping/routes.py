@@ -6,6 +6,7 @@ cores, so counting spikes per column is all that is needed to count packets, fli
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +40,9 @@ class Fanout:
 
     segment: int64 [channels], segment of each channel; columns are segment * sites + site. owner: [bricks, columns], 1 where
     the column lives (input from outside: the first brick it arrives at). groups: [groups, columns], columns of one brick that
-    send to the same cores. Per group: *packets* per spike, links crossed horizontally and vertically, longest route in links.
-    senders: [bricks, groups], 1 at the sending brick; arrivals: [bricks, groups]; links: [links, groups].
+    send to the same cores. What one spike of a group causes: packets, hops_x, hops_y: [bricks, groups], packets sent and links
+    crossed, at the sending brick (none for input from outside); arrivals: [bricks, groups]; links: [links, groups]; longest:
+    int64 [groups], links of the longest route.
     """
 
     source: str
@@ -48,10 +50,9 @@ class Fanout:
     segment: np.ndarray
     owner: csr_array
     groups: csr_array
-    senders: csr_array
-    packets: np.ndarray
-    hops_x: np.ndarray
-    hops_y: np.ndarray
+    packets: csr_array
+    hops_x: csr_array
+    hops_y: csr_array
     longest: np.ndarray
     arrivals: csr_array
     links: csr_array
@@ -188,11 +189,11 @@ class _Maker:
         ones = np.ones(len(member), np.int64)
         return csr_array((ones, (group, member)), shape=(len(senders), owner.shape[1])), senders, targets
 
-    def _senders(self, senders: list[int]) -> csr_array:
-        """[bricks, groups]; input from outside has no sending brick."""
-        inside = [(brick, group) for group, brick in enumerate(senders) if brick >= 0]
-        rows, columns = zip(*inside, strict=True) if inside else ((), ())
-        return csr_array((np.ones(len(inside), np.int64), (rows, columns)), shape=(len(self.bricks), len(senders)))
+    def _sent(self, senders: list[int], amounts: Sequence[int] | np.ndarray) -> csr_array:
+        """[bricks, groups]: the amount of each group at its sender; input from outside has none."""
+        group = np.flatnonzero(np.array(senders, np.int64) >= 0)
+        brick = np.array(senders, np.int64)[group]
+        return csr_array((np.array(amounts, np.int64)[group], (brick, group)), shape=(len(self.bricks), len(senders)))
 
     def _routed(
         self,
@@ -218,9 +219,9 @@ class _Maker:
         receiver = np.concatenate([*targets, np.empty(0, np.int64)])
         n = len(senders)
         return Fanout(
-            self.source, self.shape, self.segment, owner, groups, self._senders(senders), np.array(packets, np.int64),
-            np.bincount(group[horizontal[link]], minlength=n), np.bincount(group[~horizontal[link]], minlength=n),
-            np.array(longest, np.int64),
+            self.source, self.shape, self.segment, owner, groups, self._sent(senders, packets),
+            self._sent(senders, np.bincount(group[horizontal[link]], minlength=n)),
+            self._sent(senders, np.bincount(group[~horizontal[link]], minlength=n)), np.array(longest, np.int64),
             csr_array((np.ones(len(receiver), np.int64), (receiver, arrivals)), shape=(len(self.bricks), n)),
             csr_array((np.ones(len(link), np.int64), (link, group)), shape=(self.grid.links, n)), found,
         )  # fmt: skip
