@@ -11,7 +11,7 @@ from neurosim.layers import Conv, Dense, Output, Shortcut
 from neurosim.mapping.demand import MappingError
 from neurosim.mapping.mapping import Mapping, estimate, map_network
 from neurosim.network import Network
-from neurosim.pipeline import evaluate, run
+from neurosim.pipeline import compare, evaluate, run
 from neurosim.quantize import quantize
 from neurosim.result import Result
 from neurosim.simulate import simulate
@@ -20,6 +20,6 @@ from neurosim.version import __version__
 
 __all__ = [
     "Chip", "Conv", "Dense", "Inputs", "Mapping", "MappingError", "Network", "NeurosimError", "Output", "Result",
-    "Shortcut", "SpikeTrace", "__version__", "estimate", "evaluate", "load_chip", "load_inputs", "load_network", "load_trace",
-    "map_network", "mismatches", "quantize", "run", "simulate",
+    "Shortcut", "SpikeTrace", "__version__", "compare", "estimate", "evaluate", "load_chip", "load_inputs",
+    "load_network", "load_trace", "map_network", "mismatches", "quantize", "run", "simulate",
 ]  # fmt: skip

@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from neurosim.errors import TraceError
 from neurosim.kernels.histogram import count_columns, count_windows
 from neurosim.layers import INPUT, Conv, Layer, pooled
 from neurosim.mapping.demand import fed_by_image, pixel_bits
@@ -80,13 +79,13 @@ def slice_images(mapping: Mapping) -> int:
 def activity(trace: SpikeTrace, mapping: Mapping, first: int = 0, last: int | None = None) -> Activity:
     """The counts of images *first* to *last* of *trace* on the cores of *mapping*.
 
-    The trace must belong to the mapping (`check_trace`).
+    The trace must belong to the mapping (`trace_problems`).
     """
     return _Counter(trace, mapping, first, len(trace) if last is None else last).count()
 
 
-def check_trace(trace: SpikeTrace, mapping: Mapping) -> None:
-    """Raise TraceError unless the trace is what the mapped network does on the mapped chip."""
+def trace_problems(trace: SpikeTrace, mapping: Mapping) -> list[str]:
+    """Why the trace is not what the mapped network does on the mapped chip; empty if it is."""
     problems = []
     if trace.network.sha256 != mapping.network.sha256:
         problems.append(f"it belongs to another network ({trace.network.name!r}, not {mapping.network.name!r})")
@@ -102,8 +101,7 @@ def check_trace(trace: SpikeTrace, mapping: Mapping) -> None:
                 f"layer {name!r} has potentials from {lowest:.0f} to {highest:.0f} and was recorded with {trace.state_bits} "
                 f"state bits; chip {mapping.chip.name!r} has {bits}, which changes the spikes: record the trace with {bits}"
             )
-    if problems:
-        raise TraceError("spike trace", problems)
+    return problems
 
 
 class _Counter:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from neurosim.activity import COUNTS, activity, check_trace, slice_images
+from neurosim.activity import COUNTS, activity, slice_images, trace_problems
 from neurosim.chip import Chip
 from neurosim.energy import energy
+from neurosim.errors import TraceError
 from neurosim.inputs import Inputs
 from neurosim.mapping.mapping import Mapping, map_network
 from neurosim.network import Network
@@ -34,12 +35,30 @@ def run(
     return evaluate(trace, mapping, command=command)
 
 
+def compare(
+    network: Network, inputs: Inputs, chips: Sequence[Chip], *, placer: str = "row-major", workers: int = 1
+) -> list[Result]:
+    """The result on each chip, in order; the network is simulated once for every state width that changes its spikes."""
+    mappings = [map_network(network, chip, placer) for chip in chips]
+    traces: list[SpikeTrace] = []
+    results = []
+    for mapping in mappings:
+        usable = [t for t in traces if not trace_problems(t, mapping)]
+        if not usable:
+            usable = [simulate(network, inputs, state_bits=mapping.chip.core.state_bits, workers=workers)]
+            traces += usable
+        results.append(evaluate(usable[0], mapping))
+    return results
+
+
 def evaluate(trace: SpikeTrace, mapping: Mapping, *, command: str = "") -> Result:
     """What the recorded spikes cost on the mapped chip; nothing is simulated again.
 
     Raises TraceError if the trace belongs to another network, or the chip's state width would change the spikes.
     """
-    check_trace(trace, mapping)
+    problems = trace_problems(trace, mapping)
+    if problems:
+        raise TraceError("spike trace", problems)
     totals = {name: np.zeros(len(mapping.bricks), np.int64) for name in COUNTS}
     steps, bound_by = [], dict.fromkeys(BOUNDS, 0)
     work = np.zeros(len(mapping.bricks), np.int64)

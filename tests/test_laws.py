@@ -12,6 +12,7 @@ from test_activity import mappings, residuals, runs, traced
 
 import neurosim as ns
 from neurosim import activity as activity_module
+from neurosim import pipeline
 from neurosim.activity import COUNTS, activity
 from neurosim.errors import TraceError
 
@@ -280,3 +281,27 @@ def test_a_late_peak_does_not_bar_the_samples_before_it():
     assert ns.evaluate(trace.head(1), narrow).counts["spikes"] == 0
     with pytest.raises(ns.NeurosimError, match="from 0 to 200"):
         ns.evaluate(trace, narrow)
+
+
+def test_comparing_chips_simulates_once_for_every_width_that_matters(monkeypatch):
+    """Potentials reach 150: nine bits and more share one simulation, five bits need their own."""
+    network = ns.Network.build(
+        "peaks", timesteps=3, input_shape=(1, 1, 1),
+        layers=[ns.Dense("a", [[1]], threshold=140), ns.Output("out", [[1]])],
+    )  # fmt: skip
+    data = ns.Inputs(np.full((2, 1, 1, 1), 50, np.uint8))
+    chips = [ns.load_chip("mesh45").replace("core.state_bits", bits) for bits in (32, 9, 5, 16)]
+    widths = []
+
+    def counted(*arguments, state_bits, workers):
+        widths.append(state_bits)
+        return ns.simulate(*arguments, state_bits=state_bits, workers=workers)
+
+    monkeypatch.setattr(pipeline, "simulate", counted)
+    found = ns.compare(network, data, chips)
+    assert widths == [32, 5]
+    monkeypatch.undo()
+    for result, chip in zip(found, chips, strict=True):
+        alone = ns.run(network, data, chip, workers=1)
+        assert (result.outputs == alone.outputs).all() and result.energy.total_J == alone.energy.total_J
+        assert result.mapping.chip is chip
