@@ -87,11 +87,10 @@ def spiking_operations(network: Network, trace: SpikeTrace) -> float:
     """Sum over spike-fed layers of (spikes per neuron of the source, all steps) x MACs, per image."""
     total = 0.0
     for layer in network.layers:
-        parts = [(name, layer.neurons * layer.weight[0].size) for name in layer.inputs or ()]
-        parts += [(s.source, layer.neurons * s.weight[0].size) for s in layer.shortcuts if s.weight is not None]
-        for source, macs in parts:
-            if source == INPUT and network.input.encoding == "direct":
+        for source, shortcut in projections(network, layer):
+            weight = layer.weight if shortcut is None else shortcut.weight
+            if weight is None or (source == INPUT and network.input.encoding == "direct"):
                 continue
             neurons = int(np.prod(network.shape_of(source))) * len(trace)
-            total += popcount(trace.bits_of(source)) / neurons * macs
+            total += popcount(trace.bits_of(source)) / neurons * layer.neurons * weight[0].size
     return total

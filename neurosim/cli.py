@@ -38,7 +38,6 @@ app = typer.Typer(
 )  # fmt: skip
 
 
-
 class Placer(StrEnum):
     """How bricks are given cores; one member for each entry of `PLACERS`."""
 
@@ -359,7 +358,8 @@ def quantize(
         values["float_accuracy"] = simulated(source, data, inputs).accuracy
         integer = replace(integer, about=integer.about | {"accuracy_reference": values["accuracy"]})
     integer.save(str(output))
-    lines = [f"{output}: {bits}-bit weights"]
+    golden = "no golden samples, so verify has nothing to check" if integer.golden is None else "with golden samples"
+    lines = [f"{output}: {bits}-bit weights, {golden}"]
     if values["accuracy"] is not None:
         lines.append(f"accuracy {100 * values['accuracy']:.2f} % (float32 {100 * values['float_accuracy']:.2f} %)")
     show("\n".join(lines), json_to, values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -34,9 +35,17 @@ def quantize(network: Network, bits: int = 8, leak_bits: int = LEAK_BITS) -> Net
     integer = Network.build(
         network.name, timesteps=network.timesteps, input_shape=spec.shape, encoding=spec.encoding, mean=spec.mean,
         std=spec.std, input_scale=None if spec.mean is None else scale, reset=network.reset, compare=network.compare,
-        layers=layers, about=network.about,
+        layers=layers, about=_origin(network),
     )  # fmt: skip
     return integer.with_float_twin(network)
+
+
+def _origin(network: Network) -> dict[str, Any]:
+    """What is known of the float network. Accuracies measured before belong to its record, not to the new integers."""
+    kept = {k: v for k, v in network.about.items() if k == "dataset"}
+    before = {k: v for k, v in network.about.items() if k not in ("dataset", "origin")}
+    origin = network.about.get("origin") or before
+    return kept | ({"origin": origin} if origin else {})
 
 
 def _input_scale(network: Network) -> float:

@@ -169,17 +169,22 @@ class Result:
             "paper": paper(trace),
             "chip": {"name": chip.name, "sha256": chip.sha256, "values": chip.values},
             "network": self._network(),
-            "provenance": {
-                "version": __version__,
-                "command": self.command,
-                "created": self.created,
-                "seed": None,
-                "inputs": trace.inputs_name,
-                "placer": self.mapping.placer,
-                "timing": "analytic",
-                "schedule": "sequential",
-            },
+            "provenance": self.provenance,
             "not_counted": self.not_counted,
+        }
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """How the result came about."""
+        return {
+            "version": __version__,
+            "command": self.command,
+            "created": self.created,
+            "seed": None,
+            "inputs": self.trace.inputs_name,
+            "placer": self.mapping.placer,
+            "timing": "analytic",
+            "schedule": "sequential",
         }
 
     @property

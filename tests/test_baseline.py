@@ -86,3 +86,13 @@ def test_a_silent_network_has_no_ratio_and_its_json_is_json():
     values = result.to_dict()
     assert values["paper"]["ratio"] is None
     json.dumps(values, allow_nan=False)
+
+
+def test_every_input_of_a_layer_has_its_multiplications_and_its_rows():
+    """b reads the input and a: 16 neurons with one weight for either make 32 MACs, and two words for each of 16 sites."""
+    network = two_layers(inputs=["input", "a"])
+    mapping = ns.map_network(network, only(ns.load_chip("mesh45"), mac=1).replace("memory.weight_sram.read.pj", 1.0))
+    found = ann(mapping, 1)
+    assert found["macs"] == 16 + 32 + 32
+    assert found["compute_J"] == almost(80 * PJ)
+    assert found["data_movement_J"] == almost((16 + 32 + 16) * PJ)

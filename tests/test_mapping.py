@@ -12,7 +12,9 @@ from strategies import networks
 from test_activity import mappings, residuals
 
 import neurosim as ns
+from neurosim.cli import Placer
 from neurosim.mapping.mapping import check
+from neurosim.mapping.placement import PLACERS
 
 pytestmark = pytest.mark.small
 
@@ -352,3 +354,7 @@ def test_the_weight_of_an_identity_shortcut_needs_its_bits():
     for scale in (2**31, 1.5, "one"):
         with pytest.raises(ns.NeurosimError, match="scale"):
             build(scale)
+
+
+def test_the_command_line_offers_every_placer():
+    assert [placer.value for placer in Placer] == list(PLACERS)

@@ -232,3 +232,12 @@ def test_a_layer_that_reads_the_image_and_spikes_is_refused():
     network = ns.Network.build("mixed", timesteps=2, input_shape=(1, 2, 2), layers=layers)
     with pytest.raises(ns.NeurosimError, match="layer 'b': it reads the image and spikes"):
         ns.quantize(network)
+
+
+def test_an_accuracy_measured_before_is_not_claimed_for_the_new_integers():
+    layers = [ns.Dense("a", np.ones((2, 1), np.float32), 1.0), ns.Output("out", np.ones((2, 2), np.float32))]
+    about = {"dataset": "digits", "accuracy_reference": 0.99, "method": "by hand"}
+    network = ns.Network.build("n", timesteps=1, input_shape=(1, 1, 1), layers=layers, about=about)
+    for bits in (8, 4):
+        found = ns.quantize(network, bits).about
+        assert found == {"dataset": "digits", "origin": {"accuracy_reference": 0.99, "method": "by hand"}}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from html import escape
 from importlib import resources
-from typing import Any
 
 import numpy as np
 
@@ -226,7 +225,6 @@ def _constants(result: Result) -> str:
 
 
 def _provenance(result: Result) -> str:
-    values: dict[str, Any] = result.to_dict()["provenance"]
-    rows = [[key, str(value)] for key, value in values.items() if value not in (None, "")]
+    rows = [[key, str(value)] for key, value in result.provenance.items() if value not in (None, "")]
     rows += [["network sha256", result.trace.network.sha256], ["chip sha256", result.mapping.chip.sha256]]
     return _table(["", ""], rows)
