@@ -152,10 +152,12 @@ class _Counter:
         else:
             self.found["spikes"] += owned
             self._sent(source, by_group)
+        columns = {False: spikes}
+        if any(p.or_pooled for p in source.projections):
+            columns[True] = self._windows(source, bits)
         for projection in source.projections:
-            columns = self._windows(source, projection.consumer, bits) if projection.or_pooled else spikes
             key = "singles" if projection.identity else "rows"
-            self.found[key] += (projection.visits @ columns.T).T
+            self.found[key] += (projection.visits @ columns[projection.or_pooled].T).T
 
     def _sent(self, source: Fanout, by_group: np.ndarray) -> None:
         flits = self.chip.mesh.flits_per_packet
@@ -166,8 +168,9 @@ class _Counter:
         self.links[:, index] = flits * (source.links @ by_group).T
         self.longest[:, index] = ((by_group > 0) * source.longest[:, None]).max(0, initial=0)
 
-    def _windows(self, source: Fanout, consumer: str, bits: np.ndarray) -> np.ndarray:
-        _, h, w = pooled(source.shape, self.network.layer(consumer).pool)
+    def _windows(self, source: Fanout, bits: np.ndarray) -> np.ndarray:
+        """int64 [rows, columns of the max-pooled map]: windows that hold a spike."""
+        _, h, w = pooled(source.shape, "max2")
         out = np.zeros((self.rows, source.segments * h * w), np.int64)
         count_windows(bits, source.segment, pool_sites(source.shape, "max2").astype(np.int32), h * w, out)
         return out

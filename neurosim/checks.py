@@ -201,7 +201,7 @@ class Checker:
         return float(np.float32(leak))
 
     def _shortcut(self, shortcut: Shortcut, floating: bool) -> tuple[Shortcut, int]:
-        """The checked shortcut and the bits that its weights need."""
+        """The checked shortcut and the bits that its weights need; the scale of a direct one is a constant, not a weight."""
         if shortcut.weight is not None:
             weight, bits = self._weight(shortcut.weight, 4, floating, "[Cout,Cin,k,k]")
             return replace(shortcut, weight=weight), bits
@@ -213,13 +213,12 @@ class Checker:
         if floating:
             return replace(shortcut, scale=float(np.float32(scale))), 32
         whole = int(scale)
-        return replace(shortcut, scale=whole), signed_bits(whole, whole)
+        return replace(shortcut, scale=whole), 1
 
     def _shapes(self, layer: Layer) -> tuple[Shape, Shape]:
         found = {s: pooled(self.shapes[s], layer.pool) for s in layer.inputs or ()}
         in_shape = next(iter(found.values()))
-        if layer.pool not in (None, "sum2", "max2"):
-            self._say(f"pool is {layer.pool!r}; it must be 'sum2', 'max2' or None")
+        self._check_pool(layer.pool)
         if layer.pool == "max2" and INPUT in found and self.spec.encoding == "direct":
             self._say("pool 'max2' needs spikes as its input, not an image")
         if len(set(found.values())) > 1:
@@ -236,6 +235,10 @@ class Checker:
             )
         return in_shape, (layer.weight.shape[0], 1, 1)
 
+    def _check_pool(self, pool: Any, place: str = "") -> None:
+        if pool not in (None, "sum2", "max2"):
+            self._say(f"{place}pool is {pool!r}; it must be 'sum2', 'max2' or None")
+
     def _conv_shape(self, in_shape: Shape, weight: np.ndarray, stride: int, padding: int) -> Shape:
         c, h, w = in_shape
         k = weight.shape[2]
@@ -251,7 +254,11 @@ class Checker:
         return weight.shape[0], max(out_h, 1), max(out_w, 1)
 
     def _check_shortcut_shape(self, shortcut: Shortcut, shape: Shape) -> None:
-        source = self.shapes[shortcut.source]
+        source = pooled(self.shapes[shortcut.source], shortcut.pool)
+        self._check_pool(shortcut.pool, f"shortcut from {shortcut.source!r}: ")
+        if min(source) < 1:
+            self._say(f"shortcut from {shortcut.source!r}: its pooled map {list(source)} is empty")
+            return
         if shortcut.source == INPUT and self.spec.encoding == "direct":
             self._say("a shortcut cannot come from an image; use spikes")
         if shortcut.weight is None:

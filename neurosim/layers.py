@@ -11,6 +11,7 @@ import numpy as np
 
 Shape = tuple[int, int, int]
 Leak = tuple[int, int] | float | None
+Pool = Literal["sum2", "max2"] | None
 INPUT = "input"
 POOL = 2
 
@@ -20,7 +21,7 @@ class Shortcut:
     """A residual add: spikes of *source* reach the same potential in the same step.
 
     With ``weight=None`` neuron (c, y, x) receives *scale* (the number that stands for 1.0) from source neuron (c, y, x);
-    otherwise *weight* [Cout, Cin, k, k] is convolved with the source's spikes.
+    otherwise *weight* [Cout, Cin, k, k] is convolved with the source's spikes. *pool* acts on the source before either.
     """
 
     source: str
@@ -28,6 +29,7 @@ class Shortcut:
     scale: float | None = None
     stride: int = 1
     padding: int = 0
+    pool: Pool = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ class Layer:
     weight: np.ndarray
     threshold: float | None = None
     leak: Leak = None
-    pool: Literal["sum2", "max2"] | None = None
+    pool: Pool = None
     inputs: Sequence[str] | None = None
     shortcuts: Sequence[Shortcut] = ()
     weight_bits: int | None = None

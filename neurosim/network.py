@@ -138,7 +138,8 @@ class Network:
         for layer in self.layers:
             parts: list[Any] = [layer.kind, layer.name, layer.shape, layer.pool, layer.threshold, layer.leak, layer.weight_bits]
             parts += [layer.inputs, (layer.stride, layer.padding) if isinstance(layer, Conv) else None]
-            parts += [(s.source, s.scale, s.stride, s.padding) for s in layer.shortcuts]
+            # No pool, no entry: networks from before shortcuts had pools keep their hashes, which files record.
+            parts += [(s.source, s.scale, s.stride, s.padding, *([s.pool] if s.pool else [])) for s in layer.shortcuts]
             digest.update(repr(parts).encode())
             for array in (layer.weight, *(s.weight for s in layer.shortcuts if s.weight is not None)):
                 digest.update(array.tobytes())

@@ -20,8 +20,9 @@ def quantize(network: Network, bits: int = 8, leak_bits: int = LEAK_BITS) -> Net
 
     Per layer one weight scale q puts the largest absolute weight on 2^(bits-1) - 1; weights become ``rint(q * w)``,
     the threshold ``rint(q * v * input scale)``, the leak k / 2^leak_bits. Shortcuts share the scale of the layer they
-    feed, since both add to one potential. Pixels without normalisation enter as integers 0..255, normalised ones on a grid
-    that puts the largest value on 127.
+    feed, since both add to one potential; the number that stands for 1.0 in a direct shortcut is one constant of the layer,
+    not a weight, and may be wider than the weights. Pixels without normalisation enter as integers 0..255, normalised ones
+    on a grid that puts the largest value on 127.
     """
     if network.integer:
         raise NetworkError(f"network {network.name!r}", ["it is an integer network already"])
@@ -61,8 +62,7 @@ def _input_scale(network: Network) -> float:
 
 def _quantized(layer: Layer, bits: int, leak_bits: int, input_scale: float) -> Layer:
     weights = [layer.weight, *(s.weight for s in layer.shortcuts if s.weight is not None)]
-    units = [abs(s.scale or 0.0) for s in layer.shortcuts if s.weight is None]
-    largest = max(*(float(np.abs(w).max()) for w in weights), *units, 0.0)
+    largest = max(float(np.abs(w).max()) for w in weights)
     if largest == 0:
         raise NetworkError(f"layer {layer.name!r}", ["all its weights are zero; there is nothing to scale"])
     q = (2 ** (bits - 1) - 1) / largest

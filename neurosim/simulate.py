@@ -26,7 +26,7 @@ from neurosim.kernels.layer import (
     pack,
     run_layer,
 )
-from neurosim.layers import INPUT, Layer
+from neurosim.layers import INPUT, POOL, Layer
 from neurosim.network import Network
 from neurosim.synapses import feeds
 from neurosim.trace import LayerTrace, Ragged, SpikeTrace, packed
@@ -107,9 +107,7 @@ class _Batch:
             input_bits = packed(flat)
             self.events[INPUT] = events_of(flat, self.network.input.shape[1] * self.network.input.shape[2])
         layers = {layer.name: self.run_layer(layer) for layer in self.network.layers}
-        return SpikeTrace(
-            self.network, layers, self.outputs, self.inputs.labels, self.state_bits, self.inputs.name, input_bits
-        )
+        return SpikeTrace(self.network, layers, self.outputs, self.inputs.labels, self.state_bits, self.inputs.name, input_bits)
 
     def run_layer(self, layer: Layer) -> LayerTrace:
         images, steps = len(self.inputs), self.network.timesteps
@@ -197,14 +195,15 @@ def population(network: Network, layer: Layer, state_bits: int) -> Lif:
 
 def _state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic]) -> State:
     neurons, sites = layer.neurons, layer.shape[1] * layer.shape[2]
-    latches = sum(s.windows * (s.weight.size // max(1, s.channel_step)) for s in synapses)
+    latches = sum(s.latches for s in synapses)
 
     def never(count: int) -> np.ndarray:
         return np.full(count, -1, np.int32)
 
     return State(
         np.zeros(neurons, dtype), never(sites), never(sites), never(sites), never(sites), never(neurons),
-        np.empty(neurons, np.int32), np.empty(neurons, np.int32), never(latches),
+        np.empty(neurons, np.int32), np.empty(neurons, np.int32), np.empty(POOL * POOL * neurons, np.int32), never(latches),
+        np.empty(latches, np.int32), np.empty(latches, np.int32),
     )  # fmt: skip
 
 
@@ -249,7 +248,6 @@ def _joined(parts: list[SpikeTrace], inputs: Inputs) -> SpikeTrace:
         first.network, {name: joined(name) for name in first.layers}, np.concatenate([p.outputs for p in parts]),
         inputs.labels, first.state_bits, inputs.name, input_bits,
     )  # fmt: skip
-
 
 
 def drive(network: Network, layer: Layer, stimuli: dict[str, np.ndarray]) -> LayerTrace:

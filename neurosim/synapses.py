@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from neurosim.kernels.layer import Synapses
-from neurosim.layers import POOL, Conv, Layer, Shape, Shortcut, pooled
+from neurosim.layers import POOL, Conv, Layer, Pool, Shape, Shortcut, pooled
 from neurosim.network import Network
 
 
@@ -88,12 +88,18 @@ def dense_runs(shape: Shape, neurons: int) -> Runs:
     return Runs(np.arange(sites + 1), zeros, np.arange(sites) * neurons, zeros + neurons)
 
 
-def _synapses(runs: Runs, rows: np.ndarray, channel_step: int, windows: np.ndarray, n_windows: int, latch: int) -> Synapses:
+def _synapses(runs: Runs, rows: np.ndarray, source: Shape, pool: Pool, latch: int) -> Synapses:
+    """The synapses from a map of shape *source*, given the *runs* of the same map after *pool*."""
+    channels, h, w = pooled(source, pool)
+    sites = pool_sites(source, pool)
+    runs = runs.of_sites(sites)
+    windows = h * w if pool == "max2" else 0
     unit = 0 if rows.dtype.kind == "i" else rows.dtype.type(0)
     return Synapses(
         np.ascontiguousarray(runs.first, np.int32), np.ascontiguousarray(runs.target, np.int32),
         np.ascontiguousarray(runs.offset, np.int64), np.ascontiguousarray(runs.length, np.int32), rows,
-        channel_step, False, unit, np.ascontiguousarray(windows, np.int32), n_windows, latch,
+        rows.size // channels, False, unit, np.ascontiguousarray(sites if windows else (), np.int32), windows, latch,
+        channels * windows,
     )  # fmt: skip
 
 
@@ -115,24 +121,20 @@ def main_synapses(layer: Layer, source: Shape, latch: int = 0) -> Synapses:
     else:
         runs = dense_runs(layer.in_shape, layer.neurons)
         rows = dense_rows(layer.weight)
-    sites = pool_sites(source, layer.pool)
-    n_windows = layer.in_shape[1] * layer.in_shape[2]
-    windows = sites if layer.pool == "max2" else np.empty(0)
-    return _synapses(runs.of_sites(sites), rows, rows.size // layer.in_shape[0], windows, n_windows, latch)
+    return _synapses(runs, rows, source, layer.pool, latch)
 
 
-def shortcut_synapses(shortcut: Shortcut, layer: Layer, source: Shape) -> Synapses:
-    """The synapses of a residual add from *source*."""
-    dtype = layer.weight.dtype
+def shortcut_synapses(shortcut: Shortcut, layer: Layer, source: Shape, latch: int = 0) -> Synapses:
+    """The synapses of a residual add from a layer of shape *source* (before pooling)."""
+    channels, h, w = seen = pooled(source, shortcut.pool)
     if shortcut.weight is not None:
-        runs, order = conv_runs(source, layer.shape, shortcut.weight.shape[2], shortcut.stride, shortcut.padding)
-        rows = conv_rows(shortcut.weight, order)
-        return _synapses(runs, rows, rows.size // source[0], np.empty(0), 0, 0)
-    channels = layer.shape[0]
-    sites = np.arange(source[1] * source[2])
+        runs, order = conv_runs(seen, layer.shape, shortcut.weight.shape[2], shortcut.stride, shortcut.padding)
+        return _synapses(runs, conv_rows(shortcut.weight, order), source, shortcut.pool, latch)
+    sites = np.arange(h * w)
     runs = Runs(np.append(sites, len(sites)), sites * channels, sites * 0, sites * 0 + 1)
-    unit = np.float32(shortcut.scale) if dtype.kind == "f" else int(shortcut.scale or 0)
-    return _synapses(runs, np.empty(0, dtype), 0, np.empty(0), 0, 0)._replace(identity=True, unit=unit)
+    nothing = np.empty(0, layer.weight.dtype)
+    unit = np.float32(shortcut.scale) if nothing.dtype.kind == "f" else int(shortcut.scale or 0)
+    return _synapses(runs, nothing, source, shortcut.pool, latch)._replace(identity=True, unit=unit)
 
 
 class Feed(NamedTuple):
@@ -156,9 +158,16 @@ def feeds(network: Network) -> dict[str, Feed]:
 
 
 def _feed(network: Network, layer: Layer) -> Feed:
-    main = _largest_sum(layer.weight) * len(layer.inputs or ()) * (POOL * POOL if layer.pool == "sum2" else 1)
-    shortcut = sum(abs(s.scale or 0) if s.weight is None else _largest_sum(s.weight) for s in layer.shortcuts)
+    main = _largest_sum(layer.weight) * _most_spikes(layer.pool) * len(layer.inputs or ())
+    shortcut = sum(
+        (abs(s.scale or 0) if s.weight is None else _largest_sum(s.weight)) * _most_spikes(s.pool) for s in layer.shortcuts
+    )
     return Feed(_layer_synapses(network, layer), main, shortcut)
+
+
+def _most_spikes(pool: Pool) -> int:
+    """Most spikes that one weight meets in one step."""
+    return POOL * POOL if pool == "sum2" else 1
 
 
 def _largest_sum(weight: np.ndarray) -> float:
@@ -173,10 +182,10 @@ def _layer_synapses(network: Network, layer: Layer) -> tuple[Synapses, ...]:
     found: list[Synapses] = []
     latch = 0
     for name in layer.inputs or ():
-        source = network.shape_of(name)
-        found.append(main_synapses(layer, source, latch))
-        latch += source[0] * found[-1].windows
-    found += [shortcut_synapses(s, layer, network.shape_of(s.source)) for s in layer.shortcuts]
+        found.append(main_synapses(layer, network.shape_of(name), latch))
+        latch += found[-1].latches
+    for shortcut in layer.shortcuts:
+        found.append(shortcut_synapses(shortcut, layer, network.shape_of(shortcut.source), latch))
+        latch += found[-1].latches
     widest = max((s.weight.dtype for s in found), key=lambda d: d.itemsize)
     return tuple(s._replace(weight=s.weight.astype(widest, copy=False)) for s in found)
-

@@ -128,6 +128,14 @@ class SpikeTrace:
         return {layer.name: popcount(self.layers[layer.name].bits) for layer in self.network.layers if layer.spiking}
 
     @property
+    def rates(self) -> dict[str, float]:
+        """Spikes per neuron over all steps of an image, of every spiking layer and of an input of spikes."""
+        sources = [layer.name for layer in self.network.layers if layer.spiking]
+        sources += [] if self.input_bits is None else [INPUT]
+        neurons = {name: int(np.prod(self.network.shape_of(name))) * len(self) for name in sources}
+        return {name: popcount(self.bits_of(name)) / n for name, n in neurons.items()}
+
+    @property
     def spikes_per_neuron(self) -> float:
         """Mean spikes of a spiking neuron over all steps of an image."""
         neurons = sum(layer.neurons for layer in self.network.layers if layer.spiking)

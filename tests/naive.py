@@ -17,16 +17,22 @@ def synapses_of(network, layer):
 
 
 def main_synapses(network, layer, name):
-    c0, h0, w0 = shape = network.shape_of(name)
-    size = 2 if layer.pool else 1
+    return [
+        (source, target, weight, window)
+        for source, at, window in pooled_neurons(network.shape_of(name), layer.pool)
+        for target, weight in targets(layer, *at)
+    ]
+
+
+def pooled_neurons(shape, pool):
+    """(neuron, its (c, y, x) on the pooled map, its window or None) of a map, without those that the pool drops."""
+    c0, h0, w0 = shape
+    size = 2 if pool else 1
     found = []
     for c, y, x in product(range(c0), range(h0), range(w0)):
-        py, px = y // size, x // size
-        if py >= h0 // size or px >= w0 // size:
-            continue
-        window = (c, py, px) if layer.pool == "max2" else None
-        for target, weight in targets(layer, c, py, px):
-            found.append((flat(shape, c, y, x), target, weight, window))
+        at = (c, y // size, x // size)
+        if at[1] < h0 // size and at[2] < w0 // size:
+            found.append((flat(shape, c, y, x), at, at if pool == "max2" else None))
     return found
 
 
@@ -47,13 +53,13 @@ def conv_targets(weight, shape, stride, padding, c, y, x):
 
 
 def shortcut_synapses(network, layer, shortcut):
-    c0, h0, w0 = shape = network.shape_of(shortcut.source)
+    neurons = pooled_neurons(network.shape_of(shortcut.source), shortcut.pool)
     if shortcut.weight is None:
-        return [(i, i, shortcut.scale, None) for i in range(c0 * h0 * w0)]
+        return [(source, flat(layer.shape, *at), shortcut.scale, window) for source, at, window in neurons]
     return [
-        (flat(shape, c, y, x), target, weight, None)
-        for c, y, x in product(range(c0), range(h0), range(w0))
-        for target, weight in conv_targets(shortcut.weight, layer.shape, shortcut.stride, shortcut.padding, c, y, x)
+        (source, target, weight, window)
+        for source, at, window in neurons
+        for target, weight in conv_targets(shortcut.weight, layer.shape, shortcut.stride, shortcut.padding, *at)
     ]
 
 

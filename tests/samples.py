@@ -45,6 +45,23 @@ def residual(encoding="direct", seed=1, **head):
     )  # fmt: skip
 
 
+def pooled_block(encoding="direct", seed=6):
+    """Shortcuts over pooled maps: identity and weighted, of both pools, one beside a main input; 6x6 inputs, three classes."""
+    rng = np.random.default_rng(seed)
+    pair = [ns.Shortcut("conv1", scale=64, pool="max2"), ns.Shortcut("conv1", weights(rng, 3, 3, 1, 1), pool="sum2")]
+    other = [
+        ns.Shortcut("conv1", scale=30, pool="sum2"),
+        ns.Shortcut("conv1", weights(rng, 3, 3, 3, 3), padding=1, pool="max2"),
+    ]
+    layers = [
+        ns.Conv("conv1", weights(rng, 3, 2, 3, 3), threshold=900 if encoding == "direct" else 190, leak=(15, 4), padding=1),
+        ns.Conv("conv2", weights(rng, 3, 3, 3, 3), threshold=450, padding=1, pool="max2", shortcuts=pair),
+        ns.Conv("conv3", weights(rng, 3, 3, 3, 3), threshold=450, leak=(3, 2), padding=1, shortcuts=other),
+        ns.Output("out", weights(rng, 3, 27)),
+    ]
+    return ns.Network.build("pooled block", timesteps=4, input_shape=(2, 6, 6), encoding=encoding, layers=layers)
+
+
 def chain(size=2):
     """Three layers of one shape in a row, so that any of them could be left out unnoticed."""
     rng = np.random.default_rng(5)

@@ -65,18 +65,63 @@ def leaks(draw):
 
 @st.composite
 def shortcuts(draw, rng, shapes, out, encoding):
+    """Shortcuts onto a map of shape *out* from any of *shapes*, pooled or not, over a kernel of 1 where they differ."""
     sources = [n for n in shapes if n != "input" or encoding == "spikes"]
     found = []
     for name in sources:
-        if not draw(st.booleans()):
+        pool = draw(pools)
+        c, *size = seen = halved(shapes[name]) if pool else shapes[name]
+        if min(size) < 1 or not draw(st.booleans()):
             continue
-        if shapes[name] == out:
-            found.append(ns.Shortcut(name, scale=draw(st.integers(1, 9))))
+        if seen == out:
+            found.append(ns.Shortcut(name, scale=draw(st.integers(1, 9)), pool=pool))
         else:
-            pairs = list(zip(shapes[name][1:], out[1:], strict=True))
+            pairs = list(zip(size, out[1:], strict=True))
             strides = [s for s in (1, 2, 3) if all((a - 1) // s + 1 == b for a, b in pairs)]
             if strides:
-                found.append(ns.Shortcut(name, weights(rng, (out[0], shapes[name][0], 1, 1)), stride=strides[0]))
+                found.append(ns.Shortcut(name, weights(rng, (out[0], c, 1, 1)), stride=strides[0], pool=pool))
+    return found
+
+
+pools = st.sampled_from([None, "sum2", "max2"])
+
+
+def halved(shape):
+    c, h, w = shape
+    return c, h // 2, w // 2
+
+
+@st.composite
+def residual_networks(draw):
+    """Two to four convolutions that keep the shape of the map or pool it, with shortcuts of every kind between them."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    channels, shape = draw(st.integers(1, 4)), (2, draw(st.integers(3, 7)), draw(st.integers(3, 7)))
+    layers = [ns.Conv("conv0", weights(rng, (channels, 2, 3, 3)), draw(st.integers(1, 25)), draw(leaks()), padding=1)]
+    shapes = {"conv0": (channels, *shape[1:])}
+    for index in range(1, draw(st.integers(2, 4))):
+        last, pool = shapes[layers[-1].name], draw(pools)
+        pool = pool if min(last[1:]) > 1 else None
+        name, out = f"conv{index}", halved(last) if pool else last
+        kernel, threshold = weights(rng, (channels, channels, 3, 3)), draw(st.integers(1, 40))
+        found = draw(residual_shortcuts(rng, shapes, out))
+        layers.append(ns.Conv(name, kernel, threshold, draw(leaks()), padding=1, pool=pool, shortcuts=found))
+        shapes[name] = out
+    pool = draw(pools) if min(out[1:]) > 1 else None
+    layers.append(ns.Output("out", weights(rng, (3, int(np.prod(halved(out) if pool else out)))), pool=pool))
+    encoding = draw(st.sampled_from(["direct", "spikes"]))
+    return ns.Network.build("residual", timesteps=3, input_shape=shape, encoding=encoding, layers=layers)
+
+
+@st.composite
+def residual_shortcuts(draw, rng, shapes, out):
+    """Identity and weighted shortcuts from the layers whose map, as it is or pooled, has the shape *out*."""
+    found = []
+    for name, shape in shapes.items():
+        for pool in [None] * (shape == out) + ["sum2", "max2"] * (halved(shape) == out):
+            if draw(st.booleans()):
+                found.append(ns.Shortcut(name, scale=draw(st.integers(1, 9)), pool=pool))
+            if draw(st.booleans()) and draw(st.booleans()):
+                found.append(ns.Shortcut(name, weights(rng, (out[0], out[0], 3, 3)), padding=1, pool=pool))
     return found
 
 
@@ -92,4 +137,10 @@ def samples(draw, network, count=2):
 @st.composite
 def cases(draw, encodings=("direct", "spikes")):
     network = draw(networks(encodings))
+    return network, draw(samples(network))
+
+
+@st.composite
+def residuals(draw):
+    network = draw(residual_networks())
     return network, draw(samples(network))

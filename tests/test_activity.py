@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
-from strategies import cases, leaks, samples, weights
+from strategies import cases, residuals
 
 import neurosim as ns
 from neurosim.activity import COUNTS, activity
@@ -54,27 +54,6 @@ def mappings(draw, network):
 
 
 @st.composite
-def residuals(draw):
-    """Two to four convolutions that keep the shape of the map, with identity and weighted shortcuts between them."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    channels, shape = draw(st.integers(1, 4)), (2, draw(st.integers(3, 7)), draw(st.integers(3, 7)))
-    layers = [ns.Conv("conv0", weights(rng, (channels, 2, 3, 3)), draw(st.integers(1, 25)), draw(leaks()), padding=1)]
-    for index in range(1, draw(st.integers(2, 4))):
-        shortcuts = [ns.Shortcut(layer.name, scale=draw(st.integers(1, 9))) for layer in layers if draw(st.booleans())]
-        if draw(st.booleans()):
-            shortcuts.append(ns.Shortcut(layers[-1].name, weights(rng, (channels, channels, 3, 3)), padding=1))
-        kernel = weights(rng, (channels, channels, 3, 3))
-        threshold = draw(st.integers(1, 40))
-        layers.append(ns.Conv(f"conv{index}", kernel, threshold, draw(leaks()), padding=1, shortcuts=shortcuts))
-    pool = draw(st.sampled_from([None, "sum2", "max2"]))
-    size = (shape[1] // 2) * (shape[2] // 2) if pool else shape[1] * shape[2]
-    layers.append(ns.Output("out", weights(rng, (3, channels * size)), pool=pool))
-    encoding = draw(st.sampled_from(["direct", "spikes"]))
-    network = ns.Network.build("residual", timesteps=3, input_shape=shape, encoding=encoding, layers=layers)
-    return network, draw(samples(network))
-
-
-@st.composite
 def runs(draw):
     network, inputs = draw(st.one_of(cases(), cases(), residuals()))
     return inputs, draw(mappings(network))
@@ -116,7 +95,9 @@ def test_the_twin_knows_every_count():
 
 FEATURES = {
     "cut by channel", "cut by row", "cut by column", "several layers cut", "identity shortcut", "weighted shortcut",
-    "shortcut from the input", "max2", "sum2", "odd map pooled", "stride", "padding", "dense", "leak", "unicast", "multicast",
+    "shortcut from the input", "identity shortcut, sum2", "identity shortcut, max2", "weighted shortcut, sum2",
+    "weighted shortcut, max2", "odd map pooled by a shortcut", "max2 of one source twice", "two pools of one source",
+    "max2", "sum2", "odd map pooled", "stride", "padding", "dense", "leak", "unicast", "multicast",
     "1 flits", "2 flits", "3 flits", "1 per tile", "2 per tile", "3 per tile", "direct", "spikes", "touched", "all", "once",
     "per_step",
 }  # fmt: skip
@@ -135,8 +116,14 @@ def features(mapping):
 
 def features_of_layer(network, layer):
     odd = layer.pool and any(n % 2 for n in network.shape_of(layer.inputs[0])[1:])
-    has = {
+    pooled = [s for s in layer.shortcuts if s.pool]
+    shared = {s.pool for s in layer.shortcuts if s.source in layer.inputs}
+    kinds = {f"{'identity' if s.weight is None else 'weighted'} shortcut, {s.pool}" for s in pooled}
+    has = dict.fromkeys(kinds, True) | {
         layer.pool: layer.pool,
+        "odd map pooled by a shortcut": any(n % 2 for s in pooled for n in network.shape_of(s.source)[1:]),
+        "max2 of one source twice": layer.pool == "max2" and "max2" in shared,
+        "two pools of one source": layer.pool and shared - {layer.pool, None},
         "odd map pooled": odd,
         "stride": layer.kind == "conv" and layer.stride > 1,
         "padding": layer.kind == "conv" and layer.padding > 0,
@@ -212,6 +199,29 @@ def test_an_identity_shortcut_goes_to_the_core_of_its_channel_alone():
     found = activity(traced(inputs, mapping), mapping)
     assert_equal(found, mapping, twin_of(inputs, mapping))
     assert found.singles[:, mapping.layer_of == 1].sum() == found.spikes[:, mapping.layer_of == 0].sum()
+
+
+@pytest.mark.parametrize("delivery", ["unicast", "multicast"])
+@pytest.mark.parametrize("over_shortcut", ["sum2", "max2"])
+@pytest.mark.parametrize("over_main", ["sum2", "max2"])
+def test_every_spike_of_a_window_is_sent_and_max_pooling_passes_one_of_them(over_main, over_shortcut, delivery):
+    """The four spikes of one window are four packets and events; what reads the window is fetched four times or once."""
+    network = ns.Network.build(
+        "window", timesteps=1, input_shape=(1, 2, 2), encoding="spikes",
+        layers=[
+            ns.Conv("a", ones(1, 1, 1, 1) * 2, threshold=1),
+            ns.Conv("b", ones(1, 1, 1, 1), 9, pool=over_main, shortcuts=[ns.Shortcut("a", scale=1, pool=over_shortcut)]),
+            ns.Output("out", ones(1, 1)),
+        ],
+    )  # fmt: skip
+    mapping = placed(network, mesh__delivery=delivery)
+    inputs = ns.Inputs.from_spikes(np.ones((1, 1, 1, 2, 2)))
+    found = activity(traced(inputs, mapping), mapping)
+    assert_equal(found, mapping, twin_of(inputs, mapping))
+    times = {"sum2": 4, "max2": 1}
+    assert (found.packets[0, 0], found.events[0, 1]) == (4, 4)
+    assert (found.rows[0, 1], found.singles[0, 1]) == (times[over_main], times[over_shortcut])
+    assert found.synaptic_events[0, 1] == times[over_main] + times[over_shortcut]
 
 
 def test_a_layer_that_nobody_reads_sends_nothing():

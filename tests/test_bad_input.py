@@ -120,6 +120,7 @@ def external(path):
 
 
 W = "layers/conv1/weight"
+SHORTCUT = "layers/conv3/shortcuts/0"
 TEXT, REF = h5py.string_dtype(), h5py.ref_dtype
 CONV1_SPIKES = "golden/samples/conv1/spikes"
 STIMULUS = "golden/probes/conv2/stimulus/conv1"
@@ -197,6 +198,9 @@ NETWORK = {
     "a shortcut from nowhere": (attribute("layers/conv3/shortcuts/0", "source", "x"), ["conv3", "'x'", "does not exist"]),
     "a shortcut without source": (attribute("layers/conv3/shortcuts/0", "source"), ["/layers/conv3/shortcuts/0", "source"]),
     "a shortcut without numbers": (drop("layers/conv3/shortcuts/0/scale"), ["/layers/conv3/shortcuts/0", "scale"]),
+    "unknown pool of a shortcut": (attribute(SHORTCUT, "pool", "avg"), ["conv3", "shortcut from 'conv2'", "'avg'", "sum2"]),
+    "no text for the pool of a shortcut": (attribute(SHORTCUT, "pool", 2), ["conv3", "pool"]),
+    "a shortcut pooled to another shape": (attribute(SHORTCUT, "pool", "max2"), ["shortcut from 'conv2' gives [3, 1, 1]"]),
     "no output": (drop("layers/out"), ["last layer", "Output"]),
     "shortcuts that are a dataset": (put("layers/conv3/shortcuts", [1]), ["/layers/conv3", "shortcuts"]),
     "a link out of the file": (link(W, h5py.ExternalLink("elsewhere.h5", "/x")), ["/layers/conv1", "weight"]),
@@ -408,6 +412,10 @@ def test_pixels_too_large_to_add_are_refused_or_clipped_but_never_wrap(pixel):
     assert fired == (pixel > 0)
 
 
+def conv_with(shortcut):
+    return ns.Conv("n", np.ones((1, 1, 1, 1), int), 5, shortcuts=[shortcut])
+
+
 PYTHON = {
     "ragged weight": lambda: ns.Dense("n", [[1, 2], [3]], 5),
     "no weight": lambda: ns.Dense("n", None, 5),
@@ -423,7 +431,9 @@ PYTHON = {
     "empty name": lambda: ns.Dense("", [[1]], 5),
     "name of the input": lambda: ns.Dense("input", [[1]], 5),
     "name of the output": lambda: ns.Dense("out", [[1]], 5),
-    "identity shortcut without a scale": lambda: ns.Conv("n", np.ones((1, 1, 1, 1), int), 5, shortcuts=[ns.Shortcut("input")]),
+    "unknown pool of a shortcut": lambda: conv_with(ns.Shortcut("input", scale=1, pool="avg2")),
+    "shortcut pooled to nothing": lambda: conv_with(ns.Shortcut("input", scale=1, pool="sum2")),
+    "identity shortcut without a scale": lambda: conv_with(ns.Shortcut("input")),
 }
 
 

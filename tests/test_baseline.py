@@ -57,6 +57,13 @@ def test_a_shortcut_needs_the_activations_before_the_pool():
     assert ann(mapping, 1)["data_movement_J"] == almost((16 + 4) * PJ)
 
 
+@pytest.mark.parametrize("shortcut", [{"scale": 1}, {"weight": np.ones((1, 1, 1, 1), int)}], ids=["identity", "weighted"])
+def test_activations_that_only_pools_read_are_pooled_first_also_for_a_shortcut(shortcut):
+    skip = ns.Shortcut("a", pool="sum2", **shortcut)
+    mapping = ns.map_network(two_layers("sum2", shortcuts=[skip]), only(ns.load_chip("mesh45"), packet=1))
+    assert ann(mapping, 1)["data_movement_J"] == almost((4 + 4) * PJ)
+
+
 def test_a_tree_is_sent_once_and_received_by_every_core():
     chip = only(ns.load_chip("mesh45").replace("core.max_neurons", 1).replace("mesh.delivery", "multicast"), packet=1, event=1)
     network = ns.Network.build(
@@ -72,7 +79,8 @@ def test_the_papers_model_by_hand():
         "paper", timesteps=2, input_shape=(1, 2, 2),
         layers=[ns.Dense("a", np.ones((3, 4), int), threshold=3), ns.Output("out", np.ones((2, 3), int))],
     )  # fmt: skip
-    found = paper(ns.simulate(network, ns.Inputs(np.ones((1, 1, 2, 2), np.uint8))))
+    trace = ns.simulate(network, ns.Inputs(np.ones((1, 1, 2, 2), np.uint8)))
+    found = paper(network, trace.rates)
     once, per_step = found["conv1_mac"]["once"], found["conv1_mac"]["per_step"]
     assert found["ann_J"] == almost(18 * 4.6 * PJ)
     assert once["snn_J"] == almost((12 * 4.6 + 2 * 6 * 0.9) * PJ)

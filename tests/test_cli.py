@@ -13,7 +13,7 @@ import samples
 from samples import call, only_json
 
 import neurosim as ns
-from neurosim.cli import bundled
+from neurosim.cli.console import bundled
 from neurosim.io.listing import listing
 
 RUN_KEYS = {
@@ -24,7 +24,7 @@ COUNTS = {
     "spikes", "input_events", "synaptic_events", "accumulates", "macs", "neuron_updates", "leak_multiplies", "compares",
     "packets", "flits", "flit_hops", "inter_chip_flits", "saturations",
 }  # fmt: skip
-COMMANDS = ("demo", "run", "verify", "trace", "replay", "map", "inspect", "presets", "quantize", "train")
+COMMANDS = ("demo", "run", "verify", "trace", "replay", "map", "inspect", "presets", "quantize", "train", "convert")
 
 
 @pytest.fixture(scope="module")
@@ -386,3 +386,78 @@ def test_demo_answers_and_writes_its_report(tmp_path, monkeypatch):
 @pytest.mark.skipif(MISSING, reason="models/mnist_vgg_t5.h5 is not there yet")
 def test_the_bundled_network_is_verified():
     assert "0 mismatches" in done("verify", bundled("mnist_vgg_t5.h5")).out
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A small MNIST file."""
+    rng = np.random.default_rng(0)
+    sizes = {"x_train": (240, 28, 28), "x_test": (30, 28, 28)}
+    arrays = {name: rng.integers(0, 256, size).astype(np.uint8) for name, size in sizes.items()}
+    arrays |= {f"y_{part}": np.arange(n).astype(np.uint8) % 10 for part, n in (("train", 240), ("test", 30))}
+    np.savez(tmp_path / "small.npz", **arrays)
+    return tmp_path / "small.npz"
+
+
+SMALL_TRAINING = (
+    "--validation", 40, "--ann-epochs", 1, "--snn-epochs", 1, "--calibration-steps", 3, "--calibration-images", 20,
+    "--width", 0.125, "--hidden", "6", "--timesteps", 2,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["diet", "datta"])
+def test_train_prints_a_line_per_epoch_and_a_network_that_verifies(pictures, tmp_path, method):
+    pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
+    net, images = tmp_path / "net.h5", tmp_path / "test.h5"
+    found = call(
+        "train", method, "--data", pictures, "-o", net, "--test-inputs", images, "--checkpoints", tmp_path / "ck",
+        "--stages", "3", *SMALL_TRAINING,
+    )  # fmt: skip
+    assert found.code == 0, found
+    lines = [json.loads(line) for line in found.err.splitlines()]
+    assert [line["phase"] for line in lines] == ["ann", "convert", "snn_t3", "snn_t2"]
+    for words in ("ANN", "converted", "SNN, float32", "SNN, integer", "conv1", "threshold", "weights"):
+        assert words in found.out
+    assert "mean of seeds" not in found.out
+    assert "0 mismatches" in done("verify", net).out
+    assert only_json(done("run", net, images, "--json", "-").out)["images"] == 30
+
+
+def test_train_repeats_over_seeds(pictures, tmp_path):
+    pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
+    found = call("train", "diet", "--data", pictures, "-o", tmp_path / "net.h5", "--seeds", 2, *SMALL_TRAINING)
+    assert found.code == 0 and "mean of seeds" in found.out and "\u00b1" in found.out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("--timesteps", 0), "timesteps is 0; at least 1"),
+        (("--arch", "vgg7"), "'vgg7' is unknown; there are: mnist_vgg"),
+        (("--stages", "20;10"), "--stages '20;10': needed are whole numbers separated by commas"),
+        (("--validation", 4000), "too few for a validation split of 4000"),
+        (("--init", "missing.pt"), "missing.pt: cannot be read as a checkpoint"),
+        (("--resume",), "--resume needs --checkpoints DIR"),
+        (("--data", "nowhere"), "nowhere: does not exist"),
+        (("--hidden", "0"), "at least 1"),
+    ],
+)
+def test_training_that_cannot_be_is_refused(pictures, tmp_path, change, words):
+    pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
+    found = call("train", "diet", "--data", pictures, "-o", tmp_path / "net.h5", *SMALL_TRAINING, *change)
+    assert (found.code, found.out) == (2, "") and words in found.err and "Traceback" not in found.err
+    assert not (tmp_path / "net.h5").exists()
+
+
+def test_quantize_compares_widths(files):
+    out = done("quantize", files / "float.h5", "--inputs", files / "float_in.h5", "--bits", 4, "--bits", 6, "--bits", 16).out
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["4", "6", "16", "float32"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [(("--bits", 4, "--bits", 8, "-o", "q.h5"), "give one --bits"), ((), "nothing to do: give -o NET.h5")],
+)
+def test_quantize_says_what_it_needs(files, more, words):
+    found = call("quantize", files / "float.h5", *more)
+    assert found.code == 2 and words in found.err

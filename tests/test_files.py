@@ -1,6 +1,7 @@
 """Files: what is written is what is read, it says what it means, and it appears whole or not at all."""
 
 import errno
+import io
 import os
 import resource
 import stat
@@ -15,19 +16,23 @@ import pytest
 import samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import cases, networks
+from rich.console import Console
+from strategies import cases, networks, residual_networks
 
 import neurosim as ns
 from neurosim.errors import FileError
 from neurosim.io import hdf5
 from neurosim.io.listing import listing
 from neurosim.layers import Conv
+from neurosim.report.text import network_table
 
 NORMALISED = {"mean": (0.4, 0.5), "std": (0.2, 0.25)}
 NETWORKS = {
     "integer": lambda: samples.residual(),
     "integer on spikes, max pool": lambda: samples.residual("spikes"),
     "reset to zero, >=": lambda: samples.residual(reset="zero", compare=">="),
+    "pooled shortcuts": lambda: samples.golden(samples.pooled_block()),
+    "pooled shortcuts on spikes": lambda: samples.pooled_block("spikes"),
     "float": lambda: samples.floating(),
     "float with identity shortcut": lambda: samples.floating(identity=True),
     "float on spikes": lambda: samples.floating("spikes"),
@@ -54,7 +59,7 @@ def assert_same_layer(one, other):
     assert_same_array(one.weight, other.weight)
     assert len(one.shortcuts) == len(other.shortcuts)
     for a, b in zip(one.shortcuts, other.shortcuts, strict=True):
-        assert (a.source, a.scale, a.stride, a.padding) == (b.source, b.scale, b.stride, b.padding)
+        assert (a.source, a.scale, a.stride, a.padding, a.pool) == (b.source, b.scale, b.stride, b.padding, b.pool)
         assert_same_array(a.weight, b.weight)
 
 
@@ -93,8 +98,26 @@ def test_a_network_comes_back_as_it_was(tmp_path, make):
     assert_same_network(network, ns.load_network(tmp_path / "net.h5"))
 
 
-@settings(max_examples=30)
-@given(networks())
+def test_a_shortcut_of_an_older_file_has_no_pool(tmp_path):
+    network = samples.residual()
+    network.save(tmp_path / "net.h5")
+    with h5py.File(tmp_path / "net.h5", "r+") as file:
+        for shortcut in file["layers/conv3/shortcuts"].values():
+            assert shortcut.attrs["pool"] == "none"
+            del shortcut.attrs["pool"]
+    assert_same_network(network, ns.load_network(tmp_path / "net.h5"))
+
+
+def test_the_table_of_a_network_says_over_what_pool_a_layer_reads_each_source():
+    console = Console(width=200, file=io.StringIO())
+    console.print(network_table(samples.pooled_block()))
+    out = console.file.getvalue()
+    assert "conv1 (max2), +conv1 (max2), +conv1 (sum2) " in out
+    assert "conv2, +conv1 (sum2), +conv1 (max2) " in out
+
+
+@settings(max_examples=40)
+@given(st.one_of(networks(), residual_networks()))
 def test_any_network_comes_back_as_it_was(network):
     with tempfile.TemporaryDirectory() as folder:
         network.save(f"{folder}/net.h5")
@@ -308,6 +331,17 @@ def test_the_hash_of_a_network_ignores_names_and_history():
     assert replace(network, name="other", about={}).sha256 == network.sha256
 
 
+def test_the_hash_of_a_network_without_pooled_shortcuts_is_the_one_that_files_record():
+    kernel = np.ones((1, 1, 1, 1), int)
+    layers = [
+        ns.Conv("a", kernel, threshold=3, pool="sum2"),
+        ns.Conv("b", kernel, threshold=2, shortcuts=[ns.Shortcut("a", scale=5), ns.Shortcut("a", kernel)]),
+        ns.Output("out", np.ones((2, 4), int)),
+    ]
+    network = ns.Network.build("fixed", timesteps=2, input_shape=(1, 4, 4), layers=layers)
+    assert network.sha256 == "59f62f8a3921c3865f3687a19903a70320440fbdd50b168a8318d62fbf9d3edb"
+
+
 def test_the_hash_of_a_network_changes_with_everything_that_decides_spikes():
     network = samples.residual()
     changed = [samples.residual(seed=9), samples.residual("spikes"), replace(network, timesteps=5)]
@@ -320,6 +354,9 @@ def test_the_hash_of_a_network_changes_with_everything_that_decides_spikes():
     ):  # fmt: skip
         spiking = samples.residual("spikes") if "shortcuts" in change else network
         changed.append(samples.with_layer(spiking, "conv1", **change))
+    block = samples.pooled_block()
+    swapped = [replace(s, pool="sum2") for s in block.layer("conv2").shortcuts]
+    changed += [block, samples.with_layer(block, "conv2", shortcuts=swapped)]
     hashes = {n.sha256 for n in changed}
     assert len(hashes) == len(changed)
     assert network.sha256 not in hashes

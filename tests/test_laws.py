@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from strategies import cases
-from test_activity import mappings, residuals, runs, traced
+from strategies import cases, residuals
+from test_activity import mappings, runs, traced
 
 import neurosim as ns
 from neurosim import activity as activity_module

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from strategies import networks
-from test_activity import mappings, residuals
+from strategies import networks, residual_networks
+from test_activity import mappings
 
 import neurosim as ns
-from neurosim.cli import Placer
+from neurosim.cli.options import Placer
+from neurosim.mapping.demand import stored_weights
 from neurosim.mapping.mapping import check
 from neurosim.mapping.placement import PLACERS
 
 pytestmark = pytest.mark.small
 
-any_network = st.one_of(networks(), residuals().map(lambda case: case[0]))
+any_network = st.one_of(networks(), residual_networks())
 
 
 def changed(chip, changes):
@@ -92,7 +93,7 @@ def counted_axons(mapping, brick):
     """Per projection: distinct source neurons with a synapse into the brick; the neurons of a pooling window are one."""
     network, layer = mapping.network, mapping.network.layers[brick.layer]
     mine, total = neurons_of(mapping, brick), 0
-    pooled = [bool(layer.pool)] * len(layer.inputs) + [False] * len(layer.shortcuts)
+    pooled = [layer.pool] * len(layer.inputs) + [s.pool for s in layer.shortcuts]
     for source, pool, synapses in zip(layer.sources, pooled, naive.synapses_of(network, layer), strict=True):
         if source != "input" or network.input.encoding == "spikes":
             shape = network.shape_of(source)
@@ -339,7 +340,7 @@ def test_a_memory_of_the_whole_chip_is_filled_by_all_cores_together():
     assert facts(violation) == ("", "weight_sram (weights)", total, total - 1, 1, "bits")
 
 
-def test_the_weight_of_an_identity_shortcut_needs_its_bits():
+def test_the_constant_of_an_identity_shortcut_may_be_wider_than_the_weights_and_is_stored():
     def build(scale):
         return ns.Network.build(
             "wide", timesteps=1, input_shape=(1, 2, 2), encoding="spikes",
@@ -350,7 +351,9 @@ def test_the_weight_of_an_identity_shortcut_needs_its_bits():
             ],
         )  # fmt: skip
 
-    assert [build(scale).layer("b").weight_bits for scale in (1, 127, 128, 40000)] == [8, 8, 16, 32]
+    layers = [build(scale).layer("b") for scale in (1, 127, 128, -128, 40000)]
+    assert [layer.weight_bits for layer in layers] == [8] * 5
+    assert [stored_weights(layer, 1) for layer in layers] == [2, 2, 3, 2, 4]
     for scale in (2**31, 1.5, "one"):
         with pytest.raises(ns.NeurosimError, match="scale"):
             build(scale)

@@ -14,9 +14,9 @@ NORMALISED = {"mean": (0.4, 0.5), "std": (0.2, 0.25)}
 
 
 def largest(layer):
-    """Largest absolute weight of a layer, shortcuts included."""
+    """Largest absolute weight of a layer, those of shortcuts included."""
     found = [np.abs(layer.weight).max()]
-    found += [abs(s.scale) if s.weight is None else np.abs(s.weight).max() for s in layer.shortcuts]
+    found += [np.abs(s.weight).max() for s in layer.shortcuts if s.weight is not None]
     return max(found)
 
 
@@ -52,7 +52,7 @@ def test_no_weight_moves_by_more_than_half_a_step(bits, seed):
 
 
 def test_shortcuts_share_the_scale_of_the_layer_they_feed():
-    """The largest number of the layer is the shortcut's; the weights of the layer follow its scale."""
+    """Weights onto one potential share a scale, set by the largest; a direct shortcut's constant follows and may be wider."""
     layers = [
         ns.Conv("a", np.full((1, 1, 1, 1), 0.5), threshold=0.4),
         ns.Conv("b", np.full((1, 1, 1, 1), 0.25), threshold=0.5, shortcuts=[ns.Shortcut("a", scale=1.0)]),
@@ -65,7 +65,7 @@ def test_shortcuts_share_the_scale_of_the_layer_they_feed():
     network = ns.Network.build("short", timesteps=2, input_shape=(1, 2, 2), encoding="spikes", layers=layers)
     a, b, c, _ = ns.quantize(network, bits=8).layers
     assert (a.weight.item(), a.threshold) == (127, 102)
-    assert (b.weight.item(), b.shortcuts[0].scale, b.threshold) == (32, 127, 64)
+    assert (b.weight.item(), b.shortcuts[0].scale, b.threshold) == (127, 508, 254)
     assert (c.weight.item(), c.shortcuts[0].scale, c.shortcuts[1].weight.item(), c.threshold) == (-32, 16, 127, 32)
 
 
@@ -80,10 +80,14 @@ def test_a_float_network_already_on_the_grid_spikes_like_the_integer_one(seed, c
         weight.flat[0] = 127
         return (weight / 64).astype(np.float32)
 
+    shortcuts = [
+        ns.Shortcut("a", grid(2, 2, 1, 1), stride=2), ns.Shortcut("a", grid(2, 2, 3, 3), padding=1, pool="max2"),
+        ns.Shortcut("a", scale=rng.integers(1, 127) / 64, pool="sum2"), ns.Shortcut("a", scale=0.5, pool="max2"),
+    ]  # fmt: skip
     layers = [
         ns.Conv("a", grid(2, 1, 3, 3), threshold=rng.integers(1, 200) / 64, padding=1),
         ns.Conv("b", grid(2, 2, 3, 3), threshold=rng.integers(1, 300) / 64, padding=1, pool="sum2"),
-        ns.Conv("c", grid(2, 2, 1, 1), rng.integers(1, 200) / 64, shortcuts=[ns.Shortcut("a", grid(2, 2, 1, 1), stride=2)]),
+        ns.Conv("c", grid(2, 2, 1, 1), threshold=rng.integers(1, 400) / 64, shortcuts=shortcuts),
         ns.Dense("d", grid(5, 18), threshold=rng.integers(1, 300) / 64),
         ns.Output("out", grid(3, 5)),
     ]  # fmt: skip

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import cases
+from strategies import cases, residuals
 
 import neurosim as ns
 
 pytestmark = pytest.mark.small
 
 
-@settings(max_examples=150)
-@given(cases())
+@settings(max_examples=200)
+@given(st.one_of(cases(), residuals()))
 def test_every_spike_and_potential_is_that_of_the_readable_twin(case):
     network, inputs = case
     trace = ns.simulate(network, inputs, record_potentials=True)
@@ -28,8 +28,24 @@ def test_every_spike_and_potential_is_that_of_the_readable_twin(case):
         assert trace.outputs[n].tolist() == potentials["out"][-1]
 
 
+@settings(max_examples=60)
+@given(st.one_of(cases(), residuals()))
+def test_every_spike_and_potential_is_that_of_pytorch(case):
+    pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
+    from neurosim.training.reference import record
+
+    network, inputs = case
+    trace = ns.simulate(network, inputs, record_potentials=True)
+    recorded = record(network, inputs.images if inputs.images is not None else inputs.spikes)
+    for layer in network.layers:
+        assert (trace.potentials(layer.name) == recorded[layer.name].potentials).all()
+        if layer.spiking:
+            spikes = trace.spikes(layer.name).reshape(len(inputs), network.timesteps, -1)
+            assert (spikes == recorded[layer.name].spikes).all()
+
+
 @settings(max_examples=40)
-@given(cases(), st.integers(3, 8))
+@given(st.one_of(cases(), residuals()), st.integers(3, 8))
 def test_clipping_at_the_state_width_is_that_of_the_readable_twin(case, state_bits):
     network, inputs = case
     trace = ns.simulate(network, inputs, state_bits=state_bits)
@@ -71,6 +87,39 @@ def test_dynamics_by_hand():
     assert trace.potentials("n")[0, :, 0].tolist() == [8, 4, 1, 8, 4]
     assert trace.spikes("n")[0, :, 0].tolist() == [False, True, True, False, True]
     assert trace.outputs.tolist() == [[3]]
+
+
+def test_pooled_shortcuts_by_hand():
+    """Windows with 3 spikes and with 1; spikes in the odd last row and column reach nothing."""
+    kernel = [[[[1]]]]
+    shortcuts = [
+        ns.Shortcut("input", scale=10, pool="sum2"), ns.Shortcut("input", scale=100, pool="max2"),
+        ns.Shortcut("input", np.array(kernel) * 1000, pool="sum2"), ns.Shortcut("input", np.array(kernel) * 10000, pool="max2"),
+    ]  # fmt: skip
+    network = ns.Network.build(
+        "pooled", timesteps=2, input_shape=(1, 3, 5), encoding="spikes",
+        layers=[ns.Conv("n", kernel, threshold=10**6, pool="max2", shortcuts=shortcuts), ns.Output("out", [[1, 1]])],
+    )  # fmt: skip
+    spikes = np.zeros((1, 2, 1, 3, 5))
+    spikes[0, 0, 0] = [[1, 1, 0, 0, 1], [0, 1, 1, 0, 0], [1, 0, 0, 0, 0]]
+    spikes[0, 1, 0] = [[0, 0, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 1, 0, 1]]
+    trace = ns.simulate(network, ns.Inputs.from_spikes(spikes), record_potentials=True)
+    assert trace.potentials("n")[0].tolist() == [[13131, 11111]] * 2
+    reached = ns.simulate(network, ns.Inputs.from_spikes(spikes)).layers["n"].reached
+    assert reached[0, :, 0].tolist() == [0b11, 0]
+
+
+def test_potentials_that_leave_32_bits_over_a_pooled_shortcut_are_clipped_and_not_wrapped():
+    network = ns.Network.build(
+        "large", timesteps=1, input_shape=(1, 2, 2), encoding="spikes",
+        layers=[
+            ns.Conv("n", [[[[1]]]], threshold=5, pool="max2", shortcuts=[ns.Shortcut("input", scale=2**30, pool="sum2")]),
+            ns.Output("out", [[1]]),
+        ],
+    )  # fmt: skip
+    trace = ns.simulate(network, ns.Inputs.from_spikes(np.ones((1, 1, 1, 2, 2))), record_potentials=True)
+    assert trace.potentials("n").item() == 2**31 - 1 - 5
+    assert trace.layers["n"].clipped.neuron.tolist() == [0]
 
 
 def test_a_negative_potential_leaks_with_floor():

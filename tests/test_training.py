@@ -1,330 +1,378 @@
-"""Training: the equations, the gradients, the conversion, and runs that can be stopped and resumed."""
+"""Training runs: both methods end to end on a small net, conversion, checkpoints, and what goes wrong on the way."""
 
-import gzip
+import dataclasses
+import itertools
 import json
 
-import naive
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from strategies import cases
 
 import neurosim as ns
-from neurosim.errors import FileError, NeurosimError
+from neurosim.errors import NeurosimError
+from neurosim.verify import verify
 
 torch = pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
- 
 
-from neurosim.training import diet, export, reference  # noqa: E402
-from neurosim.training.architecture import ARCHITECTURES, Architecture, Layers, steps  # noqa: E402
-from neurosim.training.datasets import IDX_FILES, load_mnist  # noqa: E402
-from neurosim.training.neurons import GAMMA, Ann, Snn, balance_thresholds, lif_step  # noqa: E402
+from neurosim.training import train as training  # noqa: E402
+from neurosim.training.ann import Ann  # noqa: E402
+from neurosim.training.architecture import architecture  # noqa: E402
+from neurosim.training.augment import Pixels, augmented, cropped_and_flipped  # noqa: E402
+from neurosim.training.balance import balance_thresholds  # noqa: E402
+from neurosim.training.convert import convert  # noqa: E402
+from neurosim.training.datasets import load_mnist  # noqa: E402
+from neurosim.training.recipe import Recipe, check_recipe  # noqa: E402
+from neurosim.training.snn import SMALLEST_THRESHOLD, Snn  # noqa: E402
+from neurosim.training.trainer import Trainer  # noqa: E402
+from neurosim.training.weights import Weights  # noqa: E402
 
-TINY = Architecture("tiny", (1, 28, 28), (2, "A", 2, "A"), (5,), 10)
-
-
-def numbers(*values):
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def test_v1_by_hand():
-    """leak 0.5, threshold 1, currents 0.8, 0.8, 0.0, 2.6: u before reset 0.8, 1.2, 0.1, 2.65."""
-    u, trains = numbers(0.0), []
-    for current in (0.8, 0.8, 0.0, 2.6):
-        u, s = lif_step(u, numbers(current), numbers(0.5), numbers(1.0))
-        trains.append((round(u.item(), 9), s.item()))
-    assert trains == [(0.8, 0), (0.2, 1), (0.1, 0), (1.65, 1)]
+QUICK = Recipe(
+    arch="mnist_vgg", width=0.125, hidden=(5,), timesteps=3, ann_epochs=2, snn_epochs=2, batch=50, calibration_steps=4,
+    calibration_images=40, validation=60,
+)  # fmt: skip
 
 
-def test_a_potential_at_the_threshold_does_not_fire():
-    _, s = lif_step(numbers(0.0), numbers(1.0), numbers(1.0), numbers(1.0))
-    assert s.item() == 0
-
-
-def test_v1_is_the_papers_written_form_without_leak():
-    rng = np.random.default_rng(0)
-    currents = rng.normal(0.4, 0.6, (200, 7))
-    for leak, equal in ((1.0, True), (0.7, False)):
-        u = torch.zeros(7, dtype=torch.float64)
-        v1 = []
-        for current in currents:
-            u, s = lif_step(u, torch.from_numpy(current), numbers(leak), numbers(1.0))
-            v1.append(s.numpy())
-        written, before, v2 = np.zeros(7), np.zeros(7), []
-        for current in currents:
-            written = leak * written + current - before
-            before = (written > 1).astype(float)
-            v2.append(before)
-        assert (np.array(v1) == np.array(v2)).all() == equal
-
-
-def gradients_by_hand(currents, leak, threshold, upstream):
-    """The sums of DIET-SNN for one layer: delta_t, dL/dthreshold, dL/dleak, dL/dcurrent, in plain numpy."""
-    steps_, neurons = currents.shape
-    pre, post, spikes = np.zeros((steps_, neurons)), np.zeros((steps_ + 1, neurons)), np.zeros((steps_, neurons))
-    for t in range(steps_):
-        pre[t] = leak * post[t] + currents[t]
-        spikes[t] = pre[t] / threshold - 1 > 0
-        post[t + 1] = pre[t] - threshold * spikes[t]
-    slope = GAMMA * np.maximum(0, 1 - np.abs(pre / threshold - 1))
-    delta = np.zeros((steps_ + 1, neurons))
-    d_threshold = d_leak = 0.0
-    for t in reversed(range(steps_)):
-        d_threshold += (-upstream[t] * slope[t] * pre[t] / threshold**2 - spikes[t] * leak * delta[t + 1]).sum()
-        delta[t] = upstream[t] * slope[t] / threshold + leak * delta[t + 1]
-        d_leak += (delta[t] * post[t]).sum()
-    return d_threshold, d_leak, delta[:-1]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_gradients_are_the_exact_sums(seed):
-    rng = np.random.default_rng(seed)
-    currents, upstream = rng.normal(0.5, 0.7, (6, 11)), rng.normal(size=(6, 11))
-    leak = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
-    threshold = torch.tensor(0.9, dtype=torch.float64, requires_grad=True)
-    given_currents = torch.tensor(currents, requires_grad=True)
-    u, loss = torch.zeros(11, dtype=torch.float64), 0.0
-    for t in range(6):
-        u, s = lif_step(u, given_currents[t], leak, threshold)
-        loss = loss + (s * torch.from_numpy(upstream[t])).sum()
-    loss.backward()
-    d_threshold, d_leak, d_current = gradients_by_hand(currents, 0.8, 0.9, upstream)
-    assert threshold.grad.item() == pytest.approx(d_threshold, abs=1e-9)
-    assert leak.grad.item() == pytest.approx(d_leak, abs=1e-9)
-    np.testing.assert_allclose(given_currents.grad.numpy(), d_current, atol=1e-9)
-
-
-def test_clamping_keeps_leaks_in_range_and_thresholds_positive():
-    snn = Snn(Layers(TINY), 0.0)
-    with torch.no_grad():
-        snn.leaks[0].fill_(1.7)
-        snn.leaks[1].fill_(-0.2)
-        snn.thresholds[0].fill_(-3.0)
-    snn.clamp()
-    assert [x.item() for x in snn.leaks[:2]] == [1.0, 0.0]
-    assert snn.thresholds[0].item() > 0
-
-
-def test_balancing_takes_the_percentile_of_the_current():
+def tiny(pool="avg", name="mnist_vgg", **options):
     torch.manual_seed(0)
-    snn = Snn(Layers(TINY), 0.0)
-    images = torch.rand(4, 1, 28, 28)
-    found = balance_thresholds(snn, images, 99.0, 0.5, 3)
-    first = snn.layers.current(0, images).detach().flatten().numpy()
-    assert found[0] == pytest.approx(0.5 * np.sort(first)[round(0.99 * (first.size - 1))])
-    assert all(leak.item() == 1.0 for leak in snn.leaks)
+    return Weights(architecture(name, (1, 28, 28), 10, width=0.125, pool=pool, **options))
 
 
-def test_dropout_masks_are_constant_over_time():
-    torch.manual_seed(0)
-    snn = Snn(Layers(TINY), 0.5)
-    snn.train()
-    masks = {}
-    x = torch.ones(3, 5)
-    first = snn._mask(masks, 2, x)
-    assert snn._mask(masks, 2, x) is first
-    assert set(np.unique(first.numpy())) <= {0.0, 2.0}
-
-
-def test_the_mnist_network_is_small_enough():
-    total = sum(np.prod(s.weight_shape) for s in steps(ARCHITECTURES["mnist_vgg"]))
-    assert total == 144 + 4608 + 1568 * 128 + 1280 < 300_000
-
-
-@settings(max_examples=60)
-@given(cases())
-def test_the_reference_is_the_readable_twin(case):
-    network, inputs = case
-    data = inputs.images if inputs.images is not None else inputs.spikes
-    recorded = reference.record(network, data)
-    for n, sample in enumerate(data):
-        fired, potentials, _ = naive.run(network, sample)
-        for layer in network.layers:
-            assert recorded[layer.name].potentials[n].tolist() == potentials[layer.name]
-            if layer.spiking:
-                assert [set(np.flatnonzero(s).tolist()) for s in recorded[layer.name].spikes[n]] == fired[layer.name]
-
-
-@settings(max_examples=20)
-@given(cases())
-def test_exported_golden_samples_verify(case):
-    network, inputs = case
-    data = inputs.images if inputs.images is not None else inputs.spikes
-    from neurosim.verify import verify
-
-    verdict = verify(export.with_golden(network, data, inputs.labels))
-    assert verdict.ok and verdict.probes == len(network.layers)
-
-
-def test_export_folds_the_average_pool_exactly():
-    torch.manual_seed(1)
-    snn = Snn(Layers(TINY), 0.0).eval()
-    balance_thresholds(snn, torch.rand(8, 1, 28, 28), 99.0, 0.4, 5)
-    network = export.float_network(snn, "tiny", 4, {})
-    images = (np.random.default_rng(0).random((6, 1, 28, 28)) * 255).astype(np.uint8)
-    counts = []
-    with torch.no_grad():
-        logits = snn(torch.from_numpy(images).float() / 255, 4, counts)
-    trace = ns.simulate(network, ns.Inputs(images))
-    assert list(trace.spike_counts().values()) == pytest.approx([int(c.sum()) for c in counts], rel=0.01)
-    np.testing.assert_allclose(trace.outputs, logits.numpy(), atol=0.3)
-
-
-def small_mnist(folder, images=260, test=40):
+def bars(images=260, test=40):
+    """Pictures of bars whose height is the label, as an MNIST file would hold them."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, images + test).astype(np.uint8)
     data = (rng.random((images + test, 28, 28)) * 60).astype(np.uint8)
     for i, label in enumerate(labels):
         data[i, 2 * label : 2 * label + 4, 4:24] = 220
-    parts = {"x_train": data[:images], "y_train": labels[:images], "x_test": data[images:], "y_test": labels[images:]}
-    path = folder / "small.npz"
-    np.savez(path, **parts)
-    return path, parts
+    return {"x_train": data[:images], "y_train": labels[:images], "x_test": data[images:], "y_test": labels[images:]}
 
 
 @pytest.fixture
-def quick(monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "tiny", TINY)
-    monkeypatch.setattr(diet, "load_mnist", lambda path, seed: load_mnist(path, seed, validation=60))
-    epochs = {"ann_epochs": 2, "snn_epochs": 2, "batch": 50}
-    return diet.Recipe(arch="tiny", timesteps=3, calibration_steps=4, calibration_images=40, **epochs)
+def data(tmp_path):
+    """The path of a small data set."""
+    np.savez(tmp_path / "small.npz", **bars())
+    return tmp_path / "small.npz"
 
 
-def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path, quick):
-    data, _ = small_mnist(tmp_path)
-    whole = diet.train_diet(data, tmp_path / "whole.h5", quick, checkpoints=tmp_path / "a")
+def test_clamping_keeps_leaks_in_range_and_thresholds_positive_and_says_what_moved():
+    snn = Snn(tiny())
+    with torch.no_grad():
+        snn.leaks["conv1"].fill_(1.7)
+        snn.leaks["conv2"].fill_(-0.2)
+        snn.thresholds["conv1"].fill_(-3.0)
+    assert snn.clamp() == ["leak of conv1", "leak of conv2", "threshold of conv1"]
+    assert (snn.leaks["conv1"].item(), snn.leaks["conv2"].item()) == (1.0, 0.0)
+    assert snn.thresholds["conv1"].item() == pytest.approx(SMALLEST_THRESHOLD) and snn.clamp() == []
+
+
+def stepwise(snn, image, timesteps):
+    """Logits of the network computed step by step, layer after layer within the step, as hardware would."""
+    plan = snn.weights.architecture
+    u = {s.name: 0.0 for s in plan.steps}
+    for _ in range(timesteps):
+        values = {"input": image}
+        for step in plan.spiking:
+            u[step.name] = snn.leaks[step.name] * u[step.name] + snn.weights.current(step, values)
+            fired = (u[step.name] > snn.thresholds[step.name]).to(image.dtype)
+            u[step.name] = u[step.name] - snn.thresholds[step.name] * fired
+            values[step.name] = fired * snn.amplitude(step.name)
+        u["out"] = u["out"] + snn.weights.current(plan.steps[-1], values)
+    return u["out"]
+
+
+@pytest.mark.parametrize("amplitude", [None, 2.0])
+@pytest.mark.parametrize("pool", ["avg", "max"])
+@pytest.mark.parametrize("name", ["vgg9", "resnet12"])
+@torch.no_grad()
+def test_layer_by_layer_through_time_is_step_by_step(name, pool, amplitude):
+    weights = tiny(pool, name, hidden=()).double()
+    betas = None if amplitude is None else {s.name: amplitude for s in weights.architecture.spiking}
+    snn = Snn(weights, betas=betas).double()
+    images = torch.rand(3, 1, 28, 28, dtype=torch.float64)
+    balance_thresholds(snn, images, 99.0, 0.3, 4)
+    for leak in snn.leaks.values():
+        leak.fill_(0.9)
+    counts = {}
+    found = snn.eval()(images, 5, lambda n, s: counts.setdefault(n, float(s.sum())))
+    np.testing.assert_allclose(found.numpy(), stepwise(snn, images, 5).numpy(), rtol=1e-5, atol=1e-6)
+    assert all(counts.values())
+
+
+def test_dropout_masks_are_drawn_per_sample_and_kept_for_all_steps():
+    torch.manual_seed(0)
+    snn = Snn(tiny(), dropout=(0.5, 0.5)).train()
+    step = next(s for s in snn.weights.architecture.steps if s.name == "fc1")
+    sent = snn._sent(step, torch.ones(4, 3, 200))
+    assert set(np.unique(sent.numpy())) == {0.0, 2.0}
+    assert (sent == sent[:1]).all() and not (sent[:, 0] == sent[:, 1]).all()
+    pooled = next(s for s in snn.weights.architecture.steps if s.name == "conv1")
+    assert (snn._sent(pooled, torch.ones(4, 3, 8, 2, 2)) == 1).all()
+
+
+def test_balancing_takes_the_percentile_of_the_current():
+    snn = Snn(tiny())
+    images = torch.rand(4, 1, 28, 28)
+    balance_thresholds(snn, images, 99.0, 0.5, 3)
+    steps = snn.weights.architecture.steps
+    first = snn.weights.current(steps[0], {"input": images}).detach()
+    expected = np.sort(first.flatten().numpy())[round(0.99 * (first.numel() - 1))]
+    assert snn.thresholds["conv1"].item() == pytest.approx(0.5 * expected)
+    assert all(leak.item() == 1.0 for leak in snn.leaks.values())
+    u, largest = torch.zeros_like(first), 0.0
+    for _ in range(3):
+        u = u + first
+        fired = (u > float(expected)).float()
+        u = u - float(expected) * fired
+        current = snn.weights.current(steps[1], {"conv1": fired}).detach().flatten().numpy()
+        largest = max(largest, np.sort(current)[round(0.99 * (current.size - 1))])
+    assert snn.thresholds["conv2"].item() == pytest.approx(0.5 * largest, rel=1e-5)
+
+
+def test_residual_layers_are_balanced_by_the_sum_of_both_branches():
+    snn = Snn(tiny(name="resnet12"))
+    images = torch.rand(4, 1, 28, 28)
+    balance_thresholds(snn, images, 99.0, 1.0, 3)
+    assert len({round(t.item(), 6) for t in snn.thresholds.values()}) == len(snn.thresholds)
+    without = Snn(tiny(name="resnet12"))
+    with torch.no_grad():
+        without.weights.load_state_dict(snn.weights.state_dict())
+    without.weights._skipped = lambda step, values: 0.0
+    balance_thresholds(without, images, 99.0, 1.0, 3)
+    assert without.thresholds["res1_1_conv1"].item() == pytest.approx(snn.thresholds["res1_1_conv1"].item())
+    assert without.thresholds["res1_1_conv2"].item() != pytest.approx(snn.thresholds["res1_1_conv2"].item())
+
+
+def test_datta_conversion_scales_every_layer_and_keeps_both_losses():
+    torch.manual_seed(0)
+    ann = Ann(tiny("max"), (0.0, 0.0), clipped=True)
+    with torch.no_grad():
+        for clip in ann.clips.values():
+            clip.fill_(0.5)
+    before = {k: w.clone() for k, w in ann.weights.of.items()}
+    images = torch.rand(8, 1, 28, 28)
+    snn, found = convert(ann, images, dataclasses.replace(QUICK, method="datta", timesteps=2))
+    assert set(found) == set(snn.thresholds) == set(snn.betas)
+    for name, scaling in found.items():
+        assert scaling["signed_loss"] <= scaling["base_signed_loss"] and scaling["mu"] == pytest.approx(0.5)
+        assert snn.thresholds[name].item() == pytest.approx(scaling["alpha"] * 0.5)
+        assert snn.amplitude(name).item() == pytest.approx(scaling["alpha"] * scaling["beta"] * 0.5)
+    assert snn.surrogate == "boxcar"
+    with torch.no_grad():
+        snn.weights.of["conv1"].zero_()
+    assert all((ann.weights.of[k] == w).all() for k, w in before.items())
+
+
+def test_the_gradient_flows_to_a_threshold_through_the_amplitude():
+    snn = Snn(tiny("max"), betas={"conv1": 0.5, "conv2": 0.5, "fc1": 0.5}, surrogate="boxcar")
+    snn(torch.rand(4, 1, 28, 28) * 5, 2).sum().backward()
+    assert all(t.grad is not None and t.grad != 0 for t in snn.thresholds.values())
+
+
+def test_pixels_are_normalised_as_the_data_set_says(data):
+    dataset = dataclasses.replace(load_mnist(data, 0, 60), mean=(0.5,), std=(0.25,))
+    found = Pixels(dataset, "cpu")(dataset.train.images[:3])
+    np.testing.assert_allclose(found.numpy(), (dataset.train.images[:3] / 255 - 0.5) / 0.25, rtol=1e-6, atol=1e-6)
+
+
+def test_crops_are_windows_of_the_padded_picture_some_of_them_mirrored():
+    torch.manual_seed(0)
+    images = torch.rand(40, 3, 16, 16) + 1
+    mirrored = 0
+    for one, found in zip(images, cropped_and_flipped(images), strict=True):
+        padded = torch.nn.functional.pad(one, (2, 2, 2, 2))
+        windows = [padded[:, y : y + 16, x : x + 16] for y in range(5) for x in range(5)]
+        plain = any((found == w).all() for w in windows)
+        assert plain or any((found.flip(2) == w).all() for w in windows)
+        mirrored += not plain
+    assert 10 < mirrored < 30
+    assert augmented(torch.rand(2, 1, 28, 28)).shape == (2, 1, 28, 28)
+
+
+@pytest.mark.parametrize("method", ["diet", "datta"])
+def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path, data, method):
+    recipe = dataclasses.replace(QUICK, method=method, stages=(4,))
+    whole = training.train(data, tmp_path / "whole.h5", recipe, checkpoints=tmp_path / "a")
 
     class KilledError(Exception):
         pass
 
-    for stop_at in (("ann", 1), ("snn", 1)):
+    for stop_at in (("ann", 1), ("snn_t4", 2), ("snn_t3", 1)):
 
         def say(line, stop_at=stop_at):
-            if (line["phase"], line["epoch"]) == stop_at:
+            if (line["phase"], line.get("epoch")) == stop_at:
                 raise KilledError
 
         with pytest.raises(KilledError):
-            diet.train_diet(data, tmp_path / "part.h5", quick, checkpoints=tmp_path / "b", resume=True, say=say)
+            training.train(data, tmp_path / "part.h5", recipe, checkpoints=tmp_path / "b", resume=True, say=say)
         assert not (tmp_path / "part.h5").exists()
-    resumed = diet.train_diet(data, tmp_path / "part.h5", quick, checkpoints=tmp_path / "b", resume=True)
-    assert resumed == whole
+    resumed = training.train(data, tmp_path / "part.h5", recipe, checkpoints=tmp_path / "b", resume=True)
     # The best epoch may come before the kill; the losses of every epoch show what was drawn after it.
-    assert (tmp_path / "b" / "log.jsonl").read_text() == (tmp_path / "a" / "log.jsonl").read_text()
+    logs = [[untimed(line) for line in report.pop("lines")] for report in (whole, resumed)]
+    assert logs[0] == logs[1] and len(logs[0]) == 7
+    assert resumed == whole
+    written = [json.loads(line) for line in (tmp_path / "b" / "log.jsonl").read_text().splitlines()]
+    assert [untimed(line) for line in written] == logs[0]
     a, b = ns.load_network(tmp_path / "whole.h5"), ns.load_network(tmp_path / "part.h5")
     assert a.sha256 == b.sha256 and a.float_twin.sha256 == b.float_twin.sha256
 
 
-def test_one_line_per_epoch_and_a_network_that_verifies(tmp_path, quick):
-    from neurosim.verify import verify
-
-    data, _ = small_mnist(tmp_path)
-    diet.train_diet(data, tmp_path / "net.h5", quick, checkpoints=tmp_path / "c")
-    lines = [json.loads(line) for line in (tmp_path / "c" / "log.jsonl").read_text().splitlines()]
-    assert [(x["phase"], x["epoch"]) for x in lines] == [("ann", 1), ("ann", 2), ("snn", 1), ("snn", 2)]
-    assert verify(ns.load_network(tmp_path / "net.h5")).ok
+def untimed(line):
+    return {k: v for k, v in line.items() if k != "seconds"}
 
 
-def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, quick):
-    data, _ = small_mnist(tmp_path)
-    diet.train_diet(data, tmp_path / "net.h5", quick, checkpoints=tmp_path / "d")
-    other = diet.Recipe(**{**quick.__dict__, "timesteps": 2})
-    with pytest.raises(NeurosimError, match="another recipe"):
-        diet.train_diet(data, tmp_path / "net.h5", other, checkpoints=tmp_path / "d", resume=True)
+@pytest.mark.parametrize("method", ["diet", "datta"])
+def test_a_run_reports_every_step_and_writes_a_network_that_verifies(tmp_path, data, method):
+    seen, ticks = [], []
+    recipe = dataclasses.replace(QUICK, method=method)
+    report = training.train(data, tmp_path / "net.h5", recipe, say=seen.append, tick=lambda *t: ticks.append(t))
+    assert [(x["phase"], x.get("epoch")) for x in seen] == [
+        ("ann", 1), ("ann", 2), ("convert", None), ("snn_t3", 1), ("snn_t3", 2)
+    ]  # fmt: skip
+    assert set(seen[-1]) >= {"loss", "validation_accuracy", "spikes_per_neuron", "leaks", "thresholds", "silent", "seconds"}
+    assert ticks[-1] == ("snn_t3", 1.0) and all(a <= b for a, b in itertools.pairwise(ticks))
+    network = ns.load_network(tmp_path / "net.h5")
+    assert verify(network).ok
+    assert network.about["report"]["snn_int_accuracy"] == report["snn_int_accuracy"] == network.about["accuracy_reference"]
+    assert max(report["float_mismatch_rate"].values()) < 0.01
+    kept = report["paper"]["conv1_mac"]
+    assert kept["once"]["snn_J"] < kept["per_step"]["snn_J"] and kept["once"]["ann_J"] == kept["per_step"]["ann_J"]
 
 
-def test_an_exploding_loss_stops_and_says_where(tmp_path, quick, monkeypatch):
-    data, _ = small_mnist(tmp_path)
-    monkeypatch.setattr(Ann, "forward", lambda self, x: self.layers.current(0, x).flatten(1)[:, :10] * float("nan"))
-    with pytest.raises(NeurosimError, match="ann epoch 0 is not finite"):
-        diet.train_diet(data, tmp_path / "net.h5", quick)
+def test_the_ablations_train_what_they_say(data, tmp_path):
+    for threshold, leak in ((False, False), (True, False), (True, True)):
+        recipe = dataclasses.replace(QUICK, ann_epochs=1, train_threshold=threshold, train_leak=leak, neuron_lr=0.05)
+        report = training.train(data, tmp_path / "net.h5", recipe)
+        assert any(value != 1.0 for value in report["leaks"].values()) == leak
+        converted = {name: found["threshold"] for name, found in report["conversion"].items()}
+        assert (report["thresholds"] != converted) == threshold
+
+
+def test_seeds_give_a_mean_and_a_deviation_and_keep_the_best_network(data, tmp_path):
+    recipe = dataclasses.replace(QUICK, ann_epochs=1, snn_epochs=1)
+    report = training.train_seeds(data, tmp_path / "net.h5", recipe, 2, checkpoints=tmp_path / "c")
+    alone = [
+        training.train(data, tmp_path / f"{s}.h5", dataclasses.replace(recipe, seed=s)) for s in (0, 1)
+    ]  # fmt: skip
+    accuracies = [r["snn_int_accuracy"] for r in alone]
+    assert report["seeds"]["snn_int_accuracy"] == {
+        "mean": pytest.approx(np.mean(accuracies)), "std": pytest.approx(np.std(accuracies, ddof=1))
+    }  # fmt: skip
+    best = int(np.argmax([r["validation_accuracy"] for r in alone]))
+    assert ns.load_network(tmp_path / "net.h5").sha256 == ns.load_network(tmp_path / f"{best}.h5").sha256
+    assert sorted(p.name for p in (tmp_path / "c").iterdir()) == ["seed0", "seed1"]
+
+
+def test_a_run_can_start_from_the_weights_of_another(data, tmp_path):
+    training.train(data, tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
+    source = tmp_path / "d" / "ann.pt"
+    once_more = dataclasses.replace(QUICK, method="datta", ann_epochs=0, snn_epochs=0)
+    report = training.train(data, tmp_path / "again.h5", once_more, init=source)
+    assert report["ann_accuracy"] >= 0
+    with pytest.raises(NeurosimError, match=r"holds other weights: .*needed \[1, 1, 3, 3\]"):
+        training.train(data, tmp_path / "x.h5", dataclasses.replace(QUICK, width=0.0625), init=source)
+    with pytest.raises(NeurosimError, match="conv3 is missing"):
+        training.train(data, tmp_path / "x.h5", dataclasses.replace(QUICK, arch="vgg6"), init=source)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused_and_named(tmp_path, data):
+    training.train(data, tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
+    other = dataclasses.replace(QUICK, timesteps=2)
+    with pytest.raises(NeurosimError, match=r"another recipe \(timesteps differ\)"):
+        training.train(data, tmp_path / "net.h5", other, checkpoints=tmp_path / "d", resume=True)
+    with pytest.raises(NeurosimError, match="holds the checkpoints of another run"):
+        training.train(data, tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", None, {"done": 1}])
+def test_a_damaged_checkpoint_is_refused(tmp_path, data, content):
+    training.train(data, tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
+    path = tmp_path / "d" / "snn_t3.pt"
+    if isinstance(content, dict):
+        torch.save(content, path)
+    else:
+        path.write_bytes(path.read_bytes()[:-200] if content is None else content)
+    with pytest.raises(NeurosimError, match=r"snn_t3\.pt"):
+        training.train(data, tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d", resume=True)
+
+
+@pytest.mark.parametrize("layer", ["conv1", "fc1"])
+def test_an_exploding_loss_stops_and_names_the_layer(tmp_path, data, layer, monkeypatch):
+    healthy = Weights.current
+
+    def current(self, step, values):
+        found = healthy(self, step, values)
+        if step.name == layer:
+            found = found * float("nan")
+            if self._watch:
+                self._watch(step.name, found)
+        return found
+
+    monkeypatch.setattr(Weights, "current", current)
+    with pytest.raises(NeurosimError, match=f"ann epoch 1 is not finite; it died in layer '{layer}' .all weights are finite"):
+        training.train(data, tmp_path / "net.h5", QUICK)
+    assert not (tmp_path / "net.h5").exists()
+
+
+def test_a_silent_layer_is_reported_with_the_conversion(tmp_path, data):
+    seen = []
+    training.train(data, tmp_path / "net.h5", dataclasses.replace(QUICK, scale=1000.0, snn_epochs=1), say=seen.append)
+    assert next(x for x in seen if x["phase"] == "convert")["silent"] == ["conv1", "conv2", "fc1"]
+
+
+def test_half_precision_trains_too(tmp_path, data):
+    report = training.train(data, tmp_path / "net.h5", dataclasses.replace(QUICK, precision="bf16"))
+    assert verify(ns.load_network(tmp_path / "net.h5")).ok and report["snn_float_accuracy"] > 0
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [("arch", "resnet9000", "unknown"), ("timesteps", 0, "timesteps is 0"), ("ann_epochs", 0, "ann_epochs is 0")],
+    ("change", "words"),
+    [
+        ({"arch": "resnet9000"}, "architecture 'resnet9000' is unknown; there are: mnist_vgg"),
+        ({"method": "magic"}, "method 'magic' is unknown"),
+        ({"timesteps": 0}, "timesteps is 0; at least 1"),
+        ({"stages": (0,)}, "stage T=0"),
+        ({"ann_epochs": -1}, "ann_epochs is -1"),
+        ({"ann_lr": float("nan")}, "ann_lr is nan"),
+        ({"neuron_lr": -1.0}, "neuron_lr is -1"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"percentile": 0.0}, "percentile is 0.0"),
+        ({"bits": 1}, "1 bits per weight"),
+        ({"precision": "fp8"}, "precision 'fp8' is unknown"),
+        ({"device": "abacus"}, "device 'abacus' cannot be used"),
+    ],
 )
-def test_a_recipe_that_cannot_be_is_refused(tmp_path, quick, field, value, words):
-    data, _ = small_mnist(tmp_path)
+def test_a_recipe_that_cannot_be_is_refused(change, words):
     with pytest.raises(NeurosimError, match=words):
-        diet.train_diet(data, tmp_path / "net.h5", diet.Recipe(**{**quick.__dict__, field: value}))
+        check_recipe(dataclasses.replace(QUICK, **change))
 
 
-def idx(array):
-    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+def test_all_problems_of_a_recipe_come_at_once():
+    with pytest.raises(NeurosimError, match=r"timesteps is 0.*batch is 0.*unknown"):
+        check_recipe(dataclasses.replace(QUICK, timesteps=0, batch=0, arch="x"))
 
 
-def write_idx(folder, parts, zipped):
-    for key, name in IDX_FILES.items():
-        data = idx(parts[key])
-        (folder / (f"{name}.gz" if zipped else name)).write_bytes(gzip.compress(data) if zipped else data)
+def test_the_curve_of_a_run_is_drawn(tmp_path, data):
+    pytest.importorskip("matplotlib", reason="needs the extra: pip install -e '.[train]'")
+    from neurosim.training.plots import plot_training
+
+    report = training.train(data, tmp_path / "net.h5", QUICK)
+    plot_training(report["lines"], tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(NeurosimError, match="no epoch to plot"):
+        plot_training([], tmp_path / "none.png")
 
 
-@pytest.mark.parametrize("zipped", [False, True])
-def test_idx_files_give_what_the_npz_gives(tmp_path, zipped):
-    path, parts = small_mnist(tmp_path)
-    folder = tmp_path / "idx"
-    folder.mkdir()
-    write_idx(folder, parts, zipped)
-    one, other = load_mnist(path, 3, 60), load_mnist(folder, 3, 60)
-    for part in ("train", "validation", "test"):
-        assert (getattr(one, part).images == getattr(other, part).images).all()
-        assert (getattr(one, part).labels == getattr(other, part).labels).all()
+def test_the_trainer_counts_spikes_as_the_simulator_does(tmp_path, data):
+    training.train(data, tmp_path / "net.h5", QUICK)
+    dataset = load_mnist(data, 0, 60)
+    network = ns.load_network(tmp_path / "net.h5").float_twin
+    trace = ns.simulate(network, ns.Inputs(dataset.test.images))
+    report = ns.load_network(tmp_path / "net.h5").about["report"]
+    for name, rate in trace.rates.items():
+        assert report["float_spikes_per_neuron_by_layer"][name] == pytest.approx(rate, abs=2e-3)
 
 
-def test_the_splits_are_disjoint_and_complete(tmp_path):
-    path, parts = small_mnist(tmp_path)
-    data = load_mnist(path, 1, 60)
-    joined = np.concatenate([data.train.images, data.validation.images])[:, 0]
-    assert len(data.validation.images) == 60
-    assert sorted(x.tobytes() for x in joined) == sorted(x.tobytes() for x in parts["x_train"])
-
-
-def damage_truncated(folder, parts):
-    path = folder / IDX_FILES["x_train"]
-    path.write_bytes(path.read_bytes()[:-7])
-
-
-def damage_magic(folder, parts):
-    path = folder / IDX_FILES["y_test"]
-    path.write_bytes(b"\0\0\x0d\1" + path.read_bytes()[4:])
-
-
-def damage_missing(folder, parts):
-    (folder / IDX_FILES["y_train"]).unlink()
-
-
-def damage_label(folder, parts):
-    (folder / IDX_FILES["y_train"]).write_bytes(idx(np.full_like(parts["y_train"], 10)))
-
-
-def damage_shape(folder, parts):
-    (folder / IDX_FILES["x_test"]).write_bytes(idx(parts["x_test"][:, :20]))
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [(damage_truncated, "truncated"), (damage_magic, "magic number"), (damage_missing, "is missing"),
-     (damage_label, "0..9"), (damage_shape, r"\[40, 20, 28\]")],
-)  # fmt: skip
-def test_damaged_idx_files_are_refused_with_the_reason(tmp_path, damage, words):
-    _, parts = small_mnist(tmp_path)
-    folder = tmp_path / "idx"
-    folder.mkdir()
-    write_idx(folder, parts, False)
-    damage(folder, parts)
-    with pytest.raises(FileError, match=words):
-        load_mnist(folder, 0, 60)
-
-
-def test_damaged_npz_files_are_refused_with_the_reason(tmp_path):
-    path, parts = small_mnist(tmp_path)
-    np.savez(tmp_path / "short.npz", x_train=parts["x_train"])
-    with pytest.raises(FileError, match="'y_test' is missing"):
-        load_mnist(tmp_path / "short.npz")
-    (tmp_path / "cut.npz").write_bytes(path.read_bytes()[:500])
-    with pytest.raises(FileError, match="cannot be read"):
-        load_mnist(tmp_path / "cut.npz")
-    with pytest.raises(FileError, match="does not exist"):
-        load_mnist(tmp_path / "none.npz")
-    with pytest.raises(FileError, match="too few"):
-        load_mnist(path)
+def test_a_trainer_needs_an_empty_folder_or_resume(tmp_path, data):
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "ann.pt").write_bytes(b"x")
+    with pytest.raises(NeurosimError, match="use --resume or another folder"):
+        Trainer(QUICK, load_mnist(data, 0, 60), tmp_path / "f", False, lambda line: None)

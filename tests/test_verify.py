@@ -90,6 +90,17 @@ def test_any_changed_shortcut_is_found_in_the_layer_it_feeds(encoding, value, wh
     assert_found_in(with_layer(network, "conv3", shortcuts=(one, other)), "conv3")
 
 
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("name", ["conv2", "conv3"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_another_pool_of_a_shortcut_is_found_in_the_layer_it_feeds(encoding, name, index):
+    network = samples.golden(samples.pooled_block(encoding))
+    assert verify(network).ok
+    shortcuts = list(network.layer(name).shortcuts)
+    shortcuts[index] = replace(shortcuts[index], pool={"sum2": "max2", "max2": "sum2"}[shortcuts[index].pool])
+    assert_found_in(with_layer(network, name, shortcuts=shortcuts), name)
+
+
 @settings(max_examples=40)
 @given(st.sampled_from(ENCODINGS), st.sampled_from(SPIKING), st.integers(1, 1200))
 def test_any_changed_threshold_is_found_in_its_layer(encoding, name, threshold):

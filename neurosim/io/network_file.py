@@ -99,6 +99,7 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         child.attrs["source"] = shortcut.source
         child.attrs["stride"] = shortcut.stride
         child.attrs["padding"] = shortcut.padding
+        child.attrs["pool"] = shortcut.pool or "none"
         pair = [None if x is None else x.shortcuts[index] for x in (exact, twin)]
         _write_synapses(child, pair[0], pair[1], "[Cout,Cin,k,k]")
 
@@ -195,7 +196,6 @@ def _read_layer(name: str, group: Node, suffix: str) -> Layer | None:
     if kind != "output":
         options["threshold"] = group.number(f"threshold{suffix}")
         options["leak"] = _read_leak(group, suffix)
-    pool = group.text("pool", "none")
     shortcuts = []
     if "shortcuts" in group:
         found = group.child("shortcuts")
@@ -203,7 +203,7 @@ def _read_layer(name: str, group: Node, suffix: str) -> Layer | None:
     if weight is None:
         return None
     return LAYER_KINDS[kind](
-        name, weight, pool=None if pool == "none" else pool, shortcuts=shortcuts,  # type: ignore[arg-type]
+        name, weight, pool=_read_pool(group), shortcuts=shortcuts,
         inputs=None if inputs is None else [_plain(x) for x in np.atleast_1d(inputs)],
         weight_bits=None if suffix else group.integer("weight_bits", None, optional=True),
         weight_scale=None if suffix else group.number("weight_scale", optional=True), **options,
@@ -222,7 +222,13 @@ def _read_leak(group: Node, suffix: str) -> Any:
 def _read_shortcut(group: Node, suffix: str) -> Shortcut:
     weight = group.array(f"weight{suffix}", "f" if suffix else "iu", 4, optional=True)
     scale = group.number(f"scale{suffix}") if weight is None else None
-    return Shortcut(group.text("source"), weight, scale, group.integer("stride", 1), group.integer("padding", 0))
+    stride, padding = group.integer("stride", 1), group.integer("padding", 0)
+    return Shortcut(group.text("source"), weight, scale, stride, padding, _read_pool(group))
+
+
+def _read_pool(group: Node) -> Any:
+    pool = group.text("pool", "none")
+    return None if pool == "none" else pool
 
 
 def _read_golden(group: Node, network: Network) -> Golden | None:
@@ -291,4 +297,3 @@ def _read_stimulus(group: Node, network: Network, source: str) -> np.ndarray | N
         group.say(f"dataset 'data' has shape {list(data.shape)}; needed {list(needed)}")
         return None
     return data if data is None or data.ndim == 4 else unpacked(data, math.prod(shape))
-

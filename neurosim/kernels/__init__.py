@@ -6,9 +6,10 @@ from typing import Any
 import numba
 
 
-def jit(function: Callable[..., Any]) -> Callable[..., Any]:
+def jit(function: Callable[..., Any] | None = None, **options: Any) -> Callable[..., Any]:
     """Compile at the first call and keep the code on disk (compiling the layer kernel takes 5 s, loading it 0.1 s).
 
     Without the interpreter's lock, so that batches of images run in threads.
     """
-    return numba.njit(nogil=True, cache=True)(function)
+    compiler = numba.njit(nogil=True, cache=True, **options)
+    return compiler if function is None else compiler(function)

@@ -37,6 +37,7 @@ class Synapses(NamedTuple):
     pooled: np.ndarray  # int32 [source sites], window of the site under max pooling; empty without
     windows: int  # windows of one channel under max pooling
     first_latch: int  # where the latches of this source begin in the state
+    latches: int  # how many there are: windows of all channels
 
 
 class IntegerLeak(NamedTuple):
@@ -78,7 +79,10 @@ class State(NamedTuple):
     lone: np.ndarray  # int32 [neurons], last step in which the neuron was noted as a lone visit
     candidates: np.ndarray  # int32 [neurons], possible lone visits of this step
     held: np.ndarray  # int32 [neurons], neurons still above threshold after their reset
+    singles: np.ndarray  # int32 [4 * neurons], neurons that one identity shortcut reaches in this step
     latched: np.ndarray  # int32 [windows * channels of the sources], max pooling: last step with a spike in it
+    passed_channel: np.ndarray  # int32 [as many], channels of the events of one source that pass max pooling in this step
+    passed_site: np.ndarray  # int32 [as many], their sites
 
 
 class Tape(NamedTuple):
@@ -149,10 +153,14 @@ def list_lone(state, neurons, channels, step, n_visits, n_candidates):
 
 @jit
 def identity_targets(synapses, channel, site, out):
-    """Write the neuron that each event reaches over an identity shortcut; return the filled part of *out*."""
+    """Write the neuron that each event reaches over an identity shortcut, if any; return the filled part of *out*."""
+    n = 0
     for e in range(len(channel)):
-        out[e] = synapses.target[synapses.first[site[e]]] + channel[e]
-    return out[: len(channel)]
+        run = synapses.first[site[e]]
+        if run < synapses.first[site[e] + 1]:
+            out[n] = synapses.target[run] + channel[e]
+            n += 1
+    return out[:n]
 
 
 @jit
@@ -171,16 +179,26 @@ def decay(lif, state, sites, step):
 
 
 @jit
-def add_rows(state, synapses, channel, site, step):
+def first_of_windows(state, synapses, channel, site, step):
+    """The channels and sites of the events that max pooling passes: the first of each window."""
+    n = 0
+    for e in range(len(channel)):
+        window = synapses.pooled[site[e]]
+        latch = synapses.first_latch + channel[e] * synapses.windows + window
+        if window >= 0 and state.latched[latch] != step:
+            state.latched[latch] = step
+            state.passed_channel[n] = channel[e]
+            state.passed_site[n] = site[e]
+            n += 1
+    return state.passed_channel[:n], state.passed_site[:n]
+
+
+@jit
+def add_rows(state, synapses, channel, site):
     """Add the weights of one step's events to the potentials."""
     for e in range(len(channel)):
         c = channel[e]
         s = site[e]
-        if len(synapses.pooled) > 0:
-            latch = synapses.first_latch + c * synapses.windows + synapses.pooled[s]
-            if synapses.pooled[s] < 0 or state.latched[latch] == step:
-                continue
-            state.latched[latch] = step
         shift = c * synapses.channel_step
         for r in range(synapses.first[s], synapses.first[s + 1]):
             # Unsigned: with indices that may be negative the loop does not vectorise.
@@ -271,7 +289,7 @@ def list_visits(lif, state, sources, driven, step, n_held):
         channel = events.channel[events.start[step] : events.start[step + 1]]
         site = events.site[events.start[step] : events.start[step + 1]]
         if synapses.identity:
-            neurons = identity_targets(synapses, channel, site, state.held)
+            neurons = identity_targets(synapses, channel, site, state.singles)
             n_visits, n_candidates = list_lone(state, neurons, lif.channels, step, n_visits, n_candidates)
         else:
             n_visits = list_reached(state, synapses, lif.channels, site, step, n_visits)
@@ -286,11 +304,13 @@ def integrate(lif, state, sources, current, step):
     for synapses, events in sources:
         channel = events.channel[events.start[step] : events.start[step + 1]]
         site = events.site[events.start[step] : events.start[step + 1]]
+        if synapses.windows > 0:
+            channel, site = first_of_windows(state, synapses, channel, site, step)
         if synapses.identity:
-            for neuron in identity_targets(synapses, channel, site, state.held):
+            for neuron in identity_targets(synapses, channel, site, state.singles):
                 state.potential[neuron] += synapses.unit
         else:
-            add_rows(state, synapses, channel, site, step)
+            add_rows(state, synapses, channel, site)
 
 
 @jit

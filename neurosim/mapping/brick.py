@@ -56,17 +56,15 @@ class Reach(NamedTuple):
 
 
 def reach(network: Network, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Reach:
-    """How the (pooled) map of *source* reaches *brick* over the main synapses or over a shortcut with weights."""
-    if shortcut is None and not isinstance(layer, Conv):
-        _, h, w = layer.in_shape
+    """How the (pooled) map of *source* reaches *brick* over the main synapses or over a shortcut.
+
+    An identity shortcut reaches as a kernel of 1 does, but each of its channels reaches its own channel alone.
+    """
+    _, h, w = source_shape(network, layer, source, shortcut)
+    link = shortcut or layer
+    if not isinstance(link, Conv | Shortcut):
         return Reach(np.ones(h, np.int64), np.ones(w, np.int64))
-    if shortcut is None:
-        assert isinstance(layer, Conv)
-        (_, h, w), conv = layer.in_shape, (layer.weight.shape[2], layer.stride, layer.padding)
-    else:
-        assert shortcut.weight is not None
-        _, h, w = network.shape_of(source)
-        conv = (shortcut.weight.shape[2], shortcut.stride, shortcut.padding)
+    conv = (1, 1, 0) if link.weight is None else (link.weight.shape[2], link.stride, link.padding)
     _, out_h, out_w = layer.shape
     return Reach(_reached(h, out_h, conv, brick.y0, brick.y1), _reached(w, out_w, conv, brick.x0, brick.x1))
 
@@ -83,5 +81,5 @@ def projections(network: Network, layer: Layer) -> list[tuple[str, Shortcut | No
 
 
 def source_shape(network: Network, layer: Layer, source: str, shortcut: Shortcut | None) -> tuple[int, int, int]:
-    """Shape of the map that the synapses read: pooled for the main ones."""
-    return pooled(network.shape_of(source), layer.pool if shortcut is None else None)
+    """Shape of the map that the synapses read, pooled where they say so."""
+    return pooled(network.shape_of(source), (shortcut or layer).pool)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from neurosim.checks import signed_bits
 from neurosim.chip import Chip, Kind, Memory
 from neurosim.errors import NeurosimError
 from neurosim.layers import INPUT, Layer
-from neurosim.mapping.brick import Brick, projections, reach, source_shape
+from neurosim.mapping.brick import Brick, projections, reach
 from neurosim.network import Network
 
 
@@ -77,10 +78,17 @@ REMEDY: dict[str, str] = {
 
 
 def stored_weights(layer: Layer, channels: int) -> int:
-    """Weights that *channels* output channels need; shared kernels are stored once per core."""
+    """Weights that *channels* output channels need; shared kernels are stored once per core, and the constant of a direct
+    shortcut takes the place of as many weights as its bits fill."""
     count = channels * layer.weight[0].size
     for shortcut in layer.shortcuts:
-        count += 1 if shortcut.weight is None else channels * shortcut.weight[0].size
+        if shortcut.weight is not None:
+            count += channels * shortcut.weight[0].size
+        elif layer.weight.dtype.kind == "i":
+            scale = int(shortcut.scale or 0)
+            count += -(-signed_bits(scale, scale) // (layer.weight_bits or 8))
+        else:
+            count += 1
     return count
 
 
@@ -99,11 +107,9 @@ def axons(network: Network, layer: Layer, brick: Brick) -> int:
     for source, shortcut in projections(network, layer):
         if source == INPUT and network.input.encoding == "direct":
             continue
-        if shortcut is not None and shortcut.weight is None:
-            total += brick.neurons
-        else:
-            channels = source_shape(network, layer, source, shortcut)[0]
-            total += channels * reach(network, layer, source, shortcut, brick).positions
+        identity = (shortcut or layer).weight is None
+        channels = brick.channels if identity else network.shape_of(source)[0]
+        total += channels * reach(network, layer, source, shortcut, brick).positions
     return total
 
 
@@ -150,4 +156,3 @@ def violations(network: Network, brick: Brick, core: int | None, found: list[Use
         for u in found
         if u.limit is not None and u.demand > u.limit
     ]
-

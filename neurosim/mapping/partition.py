@@ -103,18 +103,14 @@ def _largest_fanout(network: Network, chip: Chip, layer: Layer, bricks: dict[int
 def _cores_reached(network: Network, layer: Layer, consumer: Layer, bricks: list[Brick]) -> np.ndarray:
     """int64 [sites]: most cores of *consumer* that a neuron of *layer* at each site reaches."""
     mine = [p for p in projections(network, consumer) if p[0] == layer.name]
-    identity = any(s is not None and s.weight is None for _, s in mine)
     total = np.zeros(layer.shape[1] * layer.shape[2], np.int64)
     alone = np.zeros_like(total)
     for brick in bricks:
-        reached = np.zeros(len(total), bool)
+        reached = {identity: np.zeros(len(total), bool) for identity in (False, True)}
         for source, shortcut in mine:
-            if shortcut is None or shortcut.weight is not None:
-                onto = pool_sites(layer.shape, consumer.pool if shortcut is None else None)
-                reached |= np.append(reach(network, consumer, source, shortcut, brick).sites > 0, False)[onto]
-        total += reached
-        if identity:
-            inside = np.zeros(layer.shape[1:], bool)
-            inside[brick.y0 : brick.y1, brick.x0 : brick.x1] = True
-            alone |= inside.ravel() & ~reached
+            onto = pool_sites(layer.shape, (shortcut or consumer).pool)
+            sites = np.append(reach(network, consumer, source, shortcut, brick).sites > 0, False)[onto]
+            reached[(shortcut or consumer).weight is None] |= sites
+        total += reached[False]
+        alone |= reached[True] & ~reached[False]
     return total + alone

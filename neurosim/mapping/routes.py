@@ -22,13 +22,12 @@ from neurosim.synapses import pool_sites
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Work caused in the bricks of one consumer.
+    """Work caused in the bricks of one consumer, over its main synapses or one of its shortcuts.
 
     visits: [bricks of the chip, columns], weight rows that one spike in a column makes a brick fetch (identity: single
     weights). or_pooled: columns are those of the max-pooled map.
     """
 
-    consumer: str
     visits: csr_array
     identity: bool
     or_pooled: bool
@@ -129,13 +128,17 @@ class _Maker:
         return csr_array((np.ones(len(columns), np.int64), (first, columns)), shape=arrives.shape)
 
     def _box(self, brick: Brick) -> np.ndarray:
-        """int64 [columns]: 1 for the columns inside a brick of the shape of the source."""
+        """int64 [columns]: 1 for the columns inside a brick of the source."""
         _, h, w = self.shape
         site = np.zeros((h, w), np.int64)
         site[brick.y0 : brick.y1, brick.x0 : brick.x1] = 1
+        return np.outer(self._inside(brick), site.ravel()).ravel()
+
+    def _inside(self, brick: Brick) -> np.ndarray:
+        """int64 [segments]: 1 for the segments of the channels of *brick*."""
         inside = np.zeros(self.segments, np.int64)
-        inside[np.unique(self.segment[brick.c0 : brick.c1])] = 1
-        return np.outer(inside, site.ravel()).ravel()
+        inside[self.segment[brick.c0 : brick.c1]] = 1
+        return inside
 
     def _stacked(self, rows: list[tuple[int, np.ndarray]], columns: int = 0) -> csr_array:
         """[bricks, columns] from rows of some bricks."""
@@ -150,19 +153,17 @@ class _Maker:
 
     def _projection(self, layer: Layer, shortcut: Shortcut | None) -> tuple[Projection, csr_array]:
         """The work in a consumer, and which of its bricks a spike of each (unpooled) column arrives at."""
+        pool, identity = (shortcut or layer).pool, (shortcut or layer).weight is None
+        onto = pool_sites(self.shape, pool)
         mine = [(i, b) for i, b in enumerate(self.bricks) if self.network.layers[b.layer] is layer]
-        if shortcut is not None and shortcut.weight is None:
-            visits = self._stacked([(i, self._box(b)) for i, b in mine])
-            return Projection(layer.name, visits, True, False), visits
-        or_pooled = shortcut is None and layer.pool == "max2"
-        onto = pool_sites(self.shape, layer.pool if shortcut is None else None)
-        reached = [(i, reach(self.network, layer, self.source, shortcut, b).sites) for i, b in mine]
-        raw = self._stacked([(i, np.tile(np.append(r, 0)[onto], self.segments)) for i, r in reached])
-        if not or_pooled:
-            return Projection(layer.name, raw, False, False), raw
+        inside = {i: self._inside(b) if identity else np.ones(self.segments, np.int64) for i, b in mine}
+        sites = {i: reach(self.network, layer, self.source, shortcut, b).sites for i, b in mine}
+        arrives = self._stacked([(i, np.outer(inside[i], np.append(sites[i], 0)[onto]).ravel()) for i, _ in mine])
+        if pool != "max2":
+            return Projection(arrives, identity, False), arrives
         _, h, w = source_shape(self.network, layer, self.source, shortcut)
-        pooled = self._stacked([(i, np.tile(r, self.segments)) for i, r in reached], self.segments * h * w)
-        return Projection(layer.name, pooled, False, True), raw
+        visits = self._stacked([(i, np.outer(inside[i], sites[i]).ravel()) for i, _ in mine], self.segments * h * w)
+        return Projection(visits, identity, True), arrives
 
     def _grouped(self, owner: csr_array, arrives: csr_array) -> tuple[csr_array, list[int], list[np.ndarray]]:
         """Columns grouped by sender and set of receiving bricks; columns that send nowhere are left out."""

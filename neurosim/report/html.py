@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from html import escape
 from importlib import resources
+from typing import Any
 
 import numpy as np
 
-from neurosim.baseline import ann, paper
+from neurosim.baseline import ann
 from neurosim.energy import COMPUTE, MOVEMENT, STATIC
 from neurosim.io.hdf5 import replacing
 from neurosim.report.text import BOUND_WORDS, memory_text
@@ -121,7 +122,7 @@ def _time(result: Result) -> str:
 
 def _comparison(result: Result) -> str:
     images = len(result.trace)
-    dense, model = ann(result.mapping, images), paper(result.trace)
+    dense, model = ann(result.mapping, images), result.paper
     moved = result.energy.compute_J + result.energy.data_movement_J
     rows = [
         [f"papers' model, {constants}, first layer {when.replace('_', ' ')}", *_pair(m["ann_J"], m["snn_J"])]
@@ -130,7 +131,19 @@ def _comparison(result: Result) -> str:
     ]
     rows.append(["this chip, compute", *_pair(dense["compute_J"] / images, result.energy.compute_J / images)])
     rows.append(["this chip, compute and data movement", *_pair(dense["total_J"] / images, moved / images)])
-    return _table(["per image", "ANN", "SNN", "ANN / SNN"], rows) + f"<p>The ANN: {escape(dense['assumes'])}.</p>"
+    head = _table(["per image", "ANN", "SNN", "ANN / SNN"], rows) + f"<p>The ANN: {escape(dense['assumes'])}.</p>"
+    return head + _operations(model)
+
+
+def _operations(model: dict[str, Any]) -> str:
+    """The papers' operations layer by layer, beside what was added."""
+    rows = [
+        [row["name"], si(row["ann_macs"], ""), "" if row["spikes_per_neuron"] is None else f"{row['spikes_per_neuron']:.3f}",
+         si(row["snn_operations"], ""), si(row["accumulates"], "")]
+        for row in model["layers"]
+    ]  # fmt: skip
+    words = ["layer", "MACs of the ANN", "spikes per neuron", "operations, papers' model", "accumulates, counted"]
+    return _table(words, rows, "per image, all steps")
 
 
 def _pair(theirs: float, ours: float) -> list[str]:

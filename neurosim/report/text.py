@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from neurosim.baseline import ann, paper
+from neurosim.baseline import ann
 from neurosim.chip import Chip, Memory
 from neurosim.energy import COMPUTE, MOVEMENT, STATIC
 from neurosim.layers import Leak
@@ -20,6 +20,10 @@ from neurosim.result import Result
 from neurosim.verify import Verdict
 
 BOUND_WORDS = {"core_busy": "busiest core", "noc": "mesh", "update": "neuron updates", "barrier": "barriers"}
+ACCURACIES = {
+    "ann_accuracy": "ANN", "converted_accuracy": "converted", "snn_float_accuracy": "SNN, float32",
+    "snn_int_accuracy": "SNN, integer",
+}  # fmt: skip
 
 
 def table(*columns: str, title: str = "") -> Table:
@@ -90,7 +94,7 @@ def _share(part: float, whole: float) -> float:
 
 def _comparison(result: Result) -> list[RenderableType]:
     images = len(result.trace)
-    dense, model = ann(result.mapping, images), paper(result.trace)
+    dense, model = ann(result.mapping, images), result.paper
     dynamic = result.energy.compute_J + result.energy.data_movement_J
     rows = table("against the same network without spikes", "ANN", "SNN", "ANN / SNN")
     rows.add_row(
@@ -121,12 +125,13 @@ def network_table(network: Network) -> RenderableType:
     """The layers of a network."""
     rows = table("layer", "kind", "shape", "reads", "weights", "bits", "threshold", "leak")
     for layer in network.layers:
-        reads = ", ".join([*(layer.inputs or ()), *(f"+{s.source}" for s in layer.shortcuts)])
+        main = [(name, layer.pool) for name in layer.inputs or ()]
+        reads = main + [(f"+{s.source}", s.pool) for s in layer.shortcuts]
+        sources = ", ".join(f"{name} ({pool})" if pool else name for name, pool in reads)
         threshold = "-" if layer.threshold is None else f"{layer.threshold:g}"
         shape = "x".join(map(str, layer.shape if layer.kind == "conv" else layer.shape[:1]))
-        pool = f" ({layer.pool})" if layer.pool else ""
         weights = (f"{layer.weight.size:,}", str(layer.weight_bits))
-        rows.add_row(layer.name, layer.kind, shape, reads + pool, *weights, threshold, leak_text(layer.leak))
+        rows.add_row(layer.name, layer.kind, shape, sources, *weights, threshold, leak_text(layer.leak))
     golden = "no golden samples" if network.golden is None else f"{len(network.golden.images)} golden samples"
     arithmetic = "integer" if network.integer else "float32"
     twin = ", float twin kept" if network.float_twin is not None else ""
@@ -230,17 +235,34 @@ def listing_text(found: dict[str, Any]) -> RenderableType:
     return Group(Text(found["format"], style="bold"), head, Text(""), rows)
 
 
-def training_table(report: dict[str, Any]) -> Table:
-    """Accuracies on the test images, and what was trained."""
-    rows = table("test images", "")
-    names = {"ann_accuracy": "ANN", "snn_float_accuracy": "SNN, float32", "snn_int_accuracy": "SNN, integer"}
-    for key, name in names.items():
-        rows.add_row(name, f"{100 * report[key]:.2f} %")
-    rows.add_row("spikes per neuron, all steps", f"{report['spikes_per_neuron']:.3f}")
-    rows.add_row("weights", f"{report['weights']:,}")
-    for key in ("leaks", "thresholds"):
-        rows.add_row(key, ", ".join(f"{x:.3f}" for x in report[key]))
-    return rows
+def training_text(report: dict[str, Any]) -> Group:
+    """Accuracies on the test images, and what was trained, by layer."""
+    spread = report["seeds"] if report.get("seeds", {}).get("count", 1) > 1 else {}
+    rows = table("test images", "accuracy", *(["mean of seeds"] if spread else []))
+    for key, name in ACCURACIES.items():
+        if key in report:
+            over = [f"{100 * spread[key]['mean']:.2f} ± {100 * spread[key]['std']:.2f} %"] if spread else []
+            rows.add_row(name, f"{100 * report[key]:.2f} %", *over)
+    layers = table("layer", "spikes per neuron, all steps", "leak", "threshold")
+    for name, rate in report["spikes_per_neuron_by_layer"].items():
+        layers.add_row(name, f"{rate:.3f}", f"{report['leaks'][name]:.4f}", f"{report['thresholds'][name]:.4f}")
+    layers.add_row("all", f"{report['spikes_per_neuron']:.3f}", "", "")
+    return Group(rows, Text(f"{report['weights']:,} weights"), Text(""), layers)
+
+
+def quantization_text(found: dict[str, Any]) -> Group:
+    """What `quantize` wrote, and the accuracy of each width."""
+    parts: list[RenderableType] = []
+    if found["network"] is not None:
+        golden = "with golden samples" if found["golden"] else "no golden samples, so verify has nothing to check"
+        parts.append(Text(f"{found['network']}: {found['bits']}-bit weights, {golden}"))
+    if found["accuracy"] is not None:
+        rows = table("weights", f"accuracy on {found['samples']:,} samples")
+        for width in found["widths"]:
+            rows.add_row(f"{width['bits']} bits", f"{100 * width['accuracy']:.2f} %")
+        rows.add_row("float32", f"{100 * found['float_accuracy']:.2f} %")
+        parts.append(rows)
+    return Group(*parts)
 
 
 def spikes_table(counts: dict[str, int], network: Network, images: int) -> Table:
@@ -250,4 +272,3 @@ def spikes_table(counts: dict[str, int], network: Network, images: int) -> Table
         neurons = network.layer(name).neurons
         rows.add_row(name, f"{neurons:,}", f"{spikes / images:,.1f}", f"{spikes / images / neurons:.3f}")
     return rows
-

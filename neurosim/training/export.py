@@ -6,32 +6,61 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from neurosim.inputs import pixels
-from neurosim.layers import INPUT, Conv, Dense, Layer, Output
+from neurosim.layers import INPUT, Conv, Dense, Layer, Output, Pool, Shortcut
 from neurosim.network import Golden, Network
-from neurosim.training.neurons import Snn
+from neurosim.training.architecture import Skip, Step
+from neurosim.training.datasets import Dataset
 from neurosim.training.reference import record, respond
+from neurosim.training.snn import Snn
+from neurosim.training.weights import SKIP
 
 # The average over a 2x2 window is a sum of spikes times 1/4; a power of two, so folding it into the weights is exact.
 AVERAGE = 0.25
+POOLS: dict[str | None, Pool] = {None: None, "avg": "sum2", "max": "max2"}
 PROBE_DENSITY = 0.5
 
 
-def float_network(snn: Snn, name: str, timesteps: int, about: dict[str, Any]) -> Network:
-    """The float32 network of a trained SNN, average pools folded into the weights."""
-    architecture = snn.layers.architecture
-    layers: list[Layer] = []
-    for index, step in enumerate(snn.layers.steps):
-        weight = snn.layers.weights[index].detach().numpy() * np.float32(AVERAGE if step.pooled else 1)
-        pool = "sum2" if step.pooled else None
-        if step.kind == "output":
-            layers.append(Output(step.name, weight, pool=pool))  # type: ignore[arg-type]
-            continue
-        neuron: dict[str, Any] = {"threshold": snn.thresholds[index].item(), "leak": snn.leaks[index].item(), "pool": pool}
-        made = Conv(step.name, weight, padding=1, **neuron) if step.kind == "conv" else Dense(step.name, weight, **neuron)
-        layers.append(made)
-    return Network.build(name, timesteps=timesteps, input_shape=architecture.input_shape, layers=layers, about=about)
+def float_network(snn: Snn, name: str, timesteps: int, dataset: Dataset, about: dict[str, Any]) -> Network:
+    """The float32 network of a trained SNN. Average pools and the amplitude of a layer's spikes are folded into the weights
+    of its readers, so that spikes are bits."""
+    return Network.build(
+        name, timesteps=timesteps, input_shape=dataset.shape, mean=dataset.mean, std=dataset.std,
+        layers=[_layer(snn, step) for step in snn.weights.architecture.steps], about=about,
+    )  # fmt: skip
+
+
+def _layer(snn: Snn, step: Step) -> Layer:
+    weight, pool = _array(snn.weights.of[step.name]) * _folded(snn, step), POOLS[step.pool]
+    if step.kind == "output":
+        return Output(step.name, weight, pool=pool, inputs=[step.source])
+    neuron: dict[str, Any] = {"threshold": snn.thresholds[step.name].item(), "leak": snn.leaks[step.name].item()}
+    neuron |= {"pool": pool, "inputs": [step.source]}
+    if step.kind == "dense":
+        return Dense(step.name, weight, **neuron)
+    shortcuts = [] if step.skip is None else [_shortcut(snn, step, step.skip)]
+    return Conv(step.name, weight, stride=step.stride, padding=1, shortcuts=shortcuts, **neuron)
+
+
+def _shortcut(snn: Snn, step: Step, skip: Skip) -> Shortcut:
+    factor, pool = _folded(snn, skip), POOLS[skip.pool]
+    if skip.weight_shape is None:
+        return Shortcut(skip.source, scale=float(factor), pool=pool)
+    return Shortcut(skip.source, _array(snn.weights.of[step.name + SKIP]) * factor, stride=skip.stride, pool=pool)
+
+
+def _folded(snn: Snn, reader: Step | Skip) -> np.float32:
+    """What a reader's weights are multiplied by."""
+    amplitude = snn.amplitude(reader.source)
+    return np.float32(amplitude.item() if isinstance(amplitude, Tensor) else amplitude) * np.float32(
+        AVERAGE if reader.pool == "avg" else 1
+    )
+
+
+def _array(weight: Tensor) -> np.ndarray:
+    return weight.detach().cpu().contiguous().numpy()
 
 
 def with_golden(network: Network, images: np.ndarray, labels: np.ndarray | None, seed: int = 0) -> Network:

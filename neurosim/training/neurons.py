@@ -1,137 +1,150 @@
-"""ReLU neurons for pre-training, leaky integrate-and-fire neurons in the dynamics V1 of DIET-SNN."""
+"""Neurons: leaky integrate-and-fire in the dynamics V1 of DIET-SNN, and the clipped ReLU of Datta & Beerel."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from neurosim.training.architecture import Layers
+from neurosim.kernels import lif as kernel
 
+T = TypeVar("T")
+# Surrogate derivatives of the spike by z = u / threshold - 1: GAMMA * max(0, 1 - |z|) (Bellec et al. 2018, as used by
+# DIET-SNN), and 1 for |z| < 1 (Datta & Beerel, released code).
+TRIANGLE, BOXCAR = "triangle", "boxcar"
 GAMMA = 0.3
-SMALLEST_THRESHOLD = 1e-3
 
 
-class Triangle(torch.autograd.Function):
-    """s = 1 if z > 0 else 0; ds/dz = GAMMA * max(0, 1 - |z|) (Bellec et al. 2018, as used by DIET-SNN)."""
+class Lif(torch.autograd.Function):
+    """A layer of leaky integrate-and-fire neurons through all time steps.
+
+    Forward, per step: ``u = leak * u + I``, ``s = u > threshold``, ``u -= threshold * s``. Backward, with g the gradient of
+    s, d that of u before the reset, and S' the surrogate derivative (DIET-SNN; no gradient flows through the spike in the
+    reset, but through the threshold there)::
+
+        d[t]         = g[t] S'[t] / threshold + leak d[t+1]
+        d leak       = sum d[t] (u[t-1] after the reset)
+        d threshold  = sum -g[t] S'[t] u[t] / threshold^2 - s[t] leak d[t+1]
+
+    summed over time, batch and neurons. Memory on the CPU is walked by the compiled kernels, on other devices by PyTorch.
+    """
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor) -> Tensor:
-        ctx.save_for_backward(z)
-        return (z > 0).to(z.dtype)
+    def forward(ctx: Any, current: Tensor, leak: Tensor, threshold: Tensor, timesteps: int, surrogate: str) -> Tensor:
+        """current [T, B, ...], or [1, B, ...] where it is the same at every step -> spikes [T, B, ...] of its dtype."""
+        dtype, current = current.dtype, _as_stored(current)
+        fire = _fire_compiled if current.device.type == "cpu" else _fire
+        before_reset, spikes = fire(current, leak, threshold, timesteps)
+        ctx.save_for_backward(before_reset, leak, threshold)
+        ctx.shared, ctx.dtype, ctx.surrogate = len(current) == 1, dtype, surrogate
+        return _as_used(spikes.to(dtype))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        (z,) = ctx.saved_tensors
-        return grad * GAMMA * (1 - z.abs()).clamp(min=0)
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        before_reset, leak, threshold = ctx.saved_tensors
+        grad = _as_stored(grads[0])
+        gradients = _gradients_compiled if grad.device.type == "cpu" else _gradients
+        found = gradients(grad, before_reset, leak, threshold, ctx.surrogate, ctx.shared)
+        return _as_used(found[0]).to(ctx.dtype), found[1].to(leak.dtype), found[2].to(threshold.dtype), None, None
 
 
-def lif_step(u: Tensor, current: Tensor, leak: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of V1: leak, integrate, compare (strictly greater), soft reset. Returns (potential, spikes).
-
-    No gradient flows through the spike in the reset; it does through the threshold there (DIET-SNN, released code).
-    """
-    u = leak * u + current
-    s = Triangle.apply(u / threshold - 1)
-    return u - threshold * s.detach(), s
-
-
-class Ann(nn.Module):
-    """ReLU network; dropout after hidden dense layers."""
-
-    def __init__(self, layers: Layers, dropout: float):
-        super().__init__()
-        self.layers = layers
-        self.dropout = dropout
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x [B, C, H, W] -> logits [B, classes]."""
-        for index, step in enumerate(self.layers.steps):
-            x = self.layers.current(index, x)
-            if step.kind != "output":
-                x = F.relu(x)
-            if step.kind == "dense":
-                x = F.dropout(x, self.dropout, self.training)
-        return x
+def _fire(current: Tensor, leak: Tensor, threshold: Tensor, timesteps: int) -> tuple[Tensor, Tensor]:
+    """(potentials before the reset, spikes), each [T, B, ...]."""
+    before_reset = current.new_empty((timesteps, *current.shape[1:]))
+    u = torch.zeros_like(current[0])
+    for t in range(timesteps):
+        torch.mul(u, leak, out=before_reset[t]).add_(current[t if len(current) > 1 else 0])
+        u = before_reset[t] - threshold * (before_reset[t] > threshold)
+    return before_reset, before_reset > threshold
 
 
-class Snn(nn.Module):
-    """Spiking network with one leak and one threshold per layer; the image is the input current's source at every step."""
-
-    def __init__(self, layers: Layers, dropout: float):
-        super().__init__()
-        self.layers = layers
-        self.dropout = dropout
-        spiking = len(layers.steps) - 1
-        self.leaks = nn.ParameterList([nn.Parameter(torch.tensor(1.0)) for _ in range(spiking)])
-        self.thresholds = nn.ParameterList([nn.Parameter(torch.tensor(1.0)) for _ in range(spiking)])
-
-    def forward(self, image: Tensor, timesteps: int, counts: list[Tensor] | None = None) -> Tensor:
-        """image [B, C, H, W] -> logits [B, classes], the output potentials after *timesteps*.
-
-        *counts*, if given, receives for each spiking layer its spikes of all steps, a tensor [B].
-        """
-        first = self.layers.current(0, image)
-        potentials: list[Any] = [0.0] * len(self.leaks)
-        masks: dict[int, Tensor] = {}
-        total = [torch.zeros(len(image)) for _ in self.leaks]
-        logits = torch.zeros(())
-        for _ in range(timesteps):
-            x = first
-            for index in range(len(self.leaks)):
-                current = first if index == 0 else self.layers.current(index, x)
-                potentials[index], x = lif_step(potentials[index], current, self.leaks[index], self.thresholds[index])
-                if counts is not None:
-                    total[index] = total[index] + x.detach().flatten(1).sum(1)
-                x = x * self._mask(masks, index, x)
-            logits = logits + self.layers.current(len(self.leaks), x)
-        if counts is not None:
-            counts.extend(total)
-        return logits
-
-    def _mask(self, masks: dict[int, Tensor], index: int, x: Tensor) -> Tensor | float:
-        """Dropout drawn once per sample and kept for all steps."""
-        if not self.training or self.layers.steps[index].kind != "dense":
-            return 1.0
-        if index not in masks:
-            masks[index] = F.dropout(torch.ones_like(x), self.dropout)
-        return masks[index]
-
-    @torch.no_grad()
-    def clamp(self) -> None:
-        """Leaks to [0, 1], thresholds to positive values; after every optimiser step."""
-        for leak, threshold in zip(self.leaks, self.thresholds, strict=True):
-            leak.clamp_(0.0, 1.0)
-            threshold.clamp_(min=SMALLEST_THRESHOLD)
+def _gradients(
+    grad: Tensor, before_reset: Tensor, leak: Tensor, threshold: Tensor, surrogate: str, shared: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of current, leak and threshold."""
+    z = (before_reset / threshold - 1).abs()
+    slope = GAMMA * (1 - z).clamp(min=0) if surrogate == TRIANGLE else (z < 1).to(z.dtype)
+    direct = grad * slope / threshold
+    spikes = (before_reset > threshold).to(z.dtype)
+    after_reset = before_reset - threshold * spikes
+    deltas = torch.empty_like(direct)
+    later = torch.zeros_like(direct[0])
+    to_threshold = -(direct * before_reset).sum(dtype=torch.float64) / threshold
+    for t in reversed(range(len(direct))):
+        to_threshold = to_threshold - (spikes[t] * later).sum(dtype=torch.float64) * leak
+        later = torch.add(direct[t], later * leak, out=deltas[t])
+    to_leak = (deltas[1:] * after_reset[:-1]).sum(dtype=torch.float64)
+    return deltas.sum(0, keepdim=True) if shared else deltas, to_leak, to_threshold
 
 
-@torch.no_grad()
-def balance_thresholds(snn: Snn, images: Tensor, percentile: float, scale: float, steps: int) -> list[float]:
-    """Set each threshold to *scale* times the largest *percentile* over time of the layer's input current.
+def _fire_compiled(current: Tensor, leak: Tensor, threshold: Tensor, timesteps: int) -> tuple[Tensor, Tensor]:
+    before_reset = current.new_empty((timesteps, *current.shape[1:]))
+    spikes = torch.empty(before_reset.shape, dtype=torch.uint8)
+    arrays = [_flat(x) for x in (current, before_reset, spikes)]
+    scalar = arrays[0].dtype.type
 
-    Layer by layer, with integrate-and-fire neurons (leak 1) and the thresholds already found at full scale (DIET-SNN,
-    released code). Returns the thresholds.
-    """
-    snn.eval()
-    found: list[Tensor] = []
-    for index in range(len(snn.leaks)):
-        potentials: list[Any] = [0.0] * index
-        largest = torch.tensor(0.0)
-        for _ in range(steps if index else 1):
-            x = images
-            for before in range(index):
-                current = snn.layers.current(before, x)
-                potentials[before], x = lif_step(potentials[before], current, torch.tensor(1.0), found[before])
-            largest = torch.maximum(largest, _percentile(snn.layers.current(index, x), percentile))
-        found.append(largest)
-    for leak, threshold, value in zip(snn.leaks, snn.thresholds, found, strict=True):
-        leak.fill_(1.0)
-        threshold.copy_(value * scale)
-    return [float(t) for t in snn.thresholds]
+    def part(columns: slice) -> None:
+        arrives, pre, fired = (a[:, columns] for a in arrays)
+        kernel.fire(arrives, scalar(leak.item()), scalar(threshold.item()), pre, fired)
+
+    _shared_out(part, arrays[0].shape[1])
+    return before_reset, spikes
 
 
-def _percentile(values: Tensor, percentile: float) -> Tensor:
-    flat = values.flatten()
-    return flat.kthvalue(1 + round(percentile / 100 * (len(flat) - 1))).values
+def _gradients_compiled(
+    grad: Tensor, before_reset: Tensor, leak: Tensor, threshold: Tensor, surrogate: str, shared: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    to_current = torch.zeros_like(before_reset[:1] if shared else before_reset)
+    arrays = [_flat(x) for x in (grad, before_reset, to_current)]
+    scalar = arrays[1].dtype.type
+
+    def part(columns: slice) -> tuple[float, float]:
+        g, pre, out = (a[:, columns] for a in arrays)
+        numbers = scalar(leak.item()), scalar(threshold.item()), scalar(GAMMA)
+        return kernel.gradients(g, pre, *numbers, surrogate == TRIANGLE, out)
+
+    parts = torch.tensor(_shared_out(part, arrays[0].shape[1]), dtype=torch.float64).sum(0)
+    return to_current, parts[0], parts[1]
+
+
+def _flat(x: Tensor) -> np.ndarray:
+    return x.detach().flatten(1).numpy()
+
+
+def _shared_out(work: Callable[[slice], T], columns: int) -> list[T]:
+    """The results of *work* on equal parts of the columns, one per thread."""
+    threads = torch.get_num_threads()
+    size = max(1, -(-columns // threads))
+    parts = [slice(first, first + size) for first in range(0, columns, size)]
+    if len(parts) == 1:
+        return [work(parts[0])]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, parts))
+
+
+def _as_stored(x: Tensor) -> Tensor:
+    """At least single precision, and channels last, as convolutions leave it: [T, B, C, H, W] -> [T, B, H, W, C]."""
+    return x.movedim(2, -1).to(torch.promote_types(x.dtype, torch.float32)).contiguous()
+
+
+def _as_used(x: Tensor) -> Tensor:
+    return x.movedim(-1, 2)
+
+
+class Clip(torch.autograd.Function):
+    """min(max(a, 0), mu): gradient 1 to a inside (0, mu), 1 to mu where clipped (Datta & Beerel; trainable clipping)."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, mu: Tensor) -> Tensor:
+        ctx.save_for_backward(a, mu)
+        return torch.minimum(a.clamp(min=0), mu.to(a.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        grad, (a, mu) = grads[0], ctx.saved_tensors
+        clipped = a > mu
+        return grad * ((a > 0) & ~clipped), (grad * clipped).sum(dtype=torch.float32).to(mu.dtype)

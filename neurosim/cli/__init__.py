@@ -1,0 +1,43 @@
+"""The command line: each command is parse, one call, print."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import traceback
+
+from neurosim.cli import machine, networks, training
+from neurosim.cli.app import app
+from neurosim.errors import NeurosimError
+
+__all__ = ["app", "machine", "main", "networks", "training"]
+
+
+def main() -> None:
+    """Run the command line; errors are lines on stderr, not tracebacks."""
+    debug = "--debug" in sys.argv
+    sys.argv = [a for a in sys.argv if a != "--debug"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        app()
+    except NeurosimError as error:
+        _leave(str(error), error.exit_code, debug)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except MemoryError:
+        _leave("out of memory; use fewer samples (--images) or workers", 2, debug)
+    except OSError as error:
+        _leave(str(error), 2, debug)
+    except Exception as error:
+        _leave(f"internal error, please report it with the output of --debug: {type(error).__name__}: {error}", 2, debug)
+
+
+def _leave(message: str, code: int, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    sys.stderr.write(f"neurosim: {message}\n")
+    sys.exit(code)

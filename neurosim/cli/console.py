@@ -1,0 +1,100 @@
+"""What the commands share: files in, tables and JSON out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+import neurosim as ns
+from neurosim.cli.options import Placer
+from neurosim.errors import InputsError, NeurosimError, TraceError
+from neurosim.inputs import Inputs
+from neurosim.io.hdf5 import check_target, replacing
+from neurosim.report import text
+from neurosim.report.progress import progress
+from neurosim.result import Result
+from neurosim.simulate import STATE_BITS, simulate
+
+
+def show(rendered: RenderableType, json_to: str | None, values: Any) -> None:
+    """Print for people, and write *values* for programs; with '-' only the latter."""
+    write_json(json_to, values)
+    if json_to == "-":
+        return
+    width = None if sys.stdout.isatty() else 140
+    Console(width=width, highlight=False, markup=False, emoji=False).print(rendered)
+
+
+def write_json(json_to: str | None, values: Any) -> None:
+    if json_to == "-":
+        sys.stdout.write(json.dumps(values, allow_nan=False) + "\n")
+    elif json_to is not None:
+        with replacing(json_to) as temporary:
+            temporary.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def bundled(name: str) -> Path:
+    """A file that travels with the package: in the wheel under data/, in a checkout under models/ or traces/."""
+    installed = Path(str(resources.files("neurosim"))) / "data" / name
+    checkout = Path(__file__).resolve().parents[2]
+    return next((p for p in (installed, checkout / "models" / name, checkout / "traces" / name) if p.exists()), installed)
+
+
+def loaded(path: Path, images: int | None) -> Inputs:
+    """The first *images* samples of an inputs file; more than there are is an error."""
+    inputs = ns.load_inputs(path)
+    if images is not None and images > len(inputs):
+        raise NeurosimError(f"--images {images}: {path} holds {len(inputs)} samples")
+    return inputs if images is None else inputs[:images]
+
+
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Problems with inputs and traces name the file they came from."""
+    try:
+        yield
+    except (InputsError, TraceError) as error:
+        raise type(error)(str(path), error.problems) from error
+
+
+def simulated(network: ns.Network, inputs: Inputs, path: Path, state_bits: int = STATE_BITS, workers: int = 1) -> ns.SpikeTrace:
+    with about(path), progress("simulating", len(inputs)) as done:
+        return simulate(network, inputs, state_bits=state_bits, workers=workers, progress=done)
+
+
+def mapped(network: ns.Network, chip: ns.Chip, placer: Placer, json_to: str | None) -> ns.Mapping:
+    """The mapping; what does not fit is also written as JSON."""
+    with violations_to(json_to):
+        return ns.map_network(network, chip, placer.value)
+
+
+@contextmanager
+def violations_to(json_to: str | None) -> Iterator[None]:
+    try:
+        yield
+    except ns.MappingError as error:
+        write_json(json_to, {"feasible": False, "violations": [v.to_dict() for v in error.violations]})
+        raise
+
+
+def check_targets(*paths: Path | str | None) -> None:
+    """Notice before the work that a result could not be written after it."""
+    for path in paths:
+        if path is not None and path != "-":
+            check_target(path)
+
+
+def finish(result: Result, output: Path | None, report: Path | None, json_to: str | None) -> None:
+    """Write what was asked for, print the summary."""
+    if output is not None:
+        result.save(str(output))
+    if report is not None:
+        result.report(str(report))
+    show(text.run_summary(result), json_to, result.to_dict())

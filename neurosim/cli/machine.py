@@ -1,0 +1,156 @@
+"""Commands that involve a chip: demo, run, replay, map, presets."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import neurosim as ns
+from neurosim.cli.app import app
+from neurosim.cli.console import about, bundled, check_targets, finish, loaded, mapped, show, simulated, violations_to
+from neurosim.cli.options import (
+    ChipOption,
+    ImagesOption,
+    InputsArg,
+    JsonOption,
+    NetworkArg,
+    OutputOption,
+    Placer,
+    PlacerOption,
+    ReportOption,
+    Schedule,
+    ScheduleOption,
+    SetOption,
+    Timing,
+    TimingOption,
+    TraceOption,
+    WorkersOption,
+)
+from neurosim.errors import NeurosimError
+from neurosim.io.chip_file import DEFAULT, load_chip, preset_names, preset_toml
+from neurosim.io.hdf5 import command as this_command
+from neurosim.report import text
+
+DEMO_REPORT = Path("neurosim-demo.html")
+
+
+@app.command()
+def demo(
+    chip: ChipOption = DEFAULT,
+    changes: SetOption = None,
+    images: ImagesOption = None,
+    workers: WorkersOption = 1,
+    report: Annotated[Path, typer.Option("--report", metavar="FILE.html", help="Where the report goes.")] = DEMO_REPORT,
+    json_to: JsonOption = None,
+) -> None:
+    """The main job on the bundled network and images: answer, time, energy, where it went, and an HTML report."""
+    network, data = bundled("mnist_vgg_t5.h5"), bundled("mnist_test_1000.h5")
+    run(network, data, chip, changes, images, workers, report=report, json_to=json_to)
+    if json_to != "-":
+        by_hand = ["neurosim", "run", str(network), str(data), "--chip", chip, "--report", str(report)]
+        by_hand += [word for change in changes or () for word in ("--set", change)]
+        by_hand += ["--images", str(images)] if images else []
+        typer.echo(f"\nThe report is in {report}. The same by hand:\n  {shlex.join(by_hand)}")
+
+
+@app.command()
+def run(
+    network: NetworkArg,
+    inputs: InputsArg,
+    chip: ChipOption = DEFAULT,
+    changes: SetOption = None,
+    images: ImagesOption = None,
+    workers: WorkersOption = 1,
+    placer: PlacerOption = Placer.ROW_MAJOR,
+    timing: TimingOption = Timing.ANALYTIC,
+    schedule: ScheduleOption = Schedule.SEQUENTIAL,
+    trace: TraceOption = None,
+    output: OutputOption = None,
+    report: ReportOption = None,
+    json_to: JsonOption = None,
+) -> None:
+    """Simulate a network on a chip."""
+    check_targets(trace, output, report, json_to)
+    net, data = ns.load_network(network), loaded(inputs, images)
+    mapping = mapped(net, load_chip(chip, changes or ()), placer, json_to)
+    recorded = simulated(net, data, inputs, mapping.chip.core.state_bits, workers)
+    if trace is not None:
+        recorded.save(str(trace))
+    finish(ns.evaluate(recorded, mapping, command=this_command()), output, report, json_to)
+
+
+@app.command()
+def replay(
+    recorded: Annotated[Path, typer.Argument(metavar="TRACE.h5", help="Spike trace file.")],
+    chip: ChipOption = DEFAULT,
+    changes: SetOption = None,
+    images: ImagesOption = None,
+    workers: WorkersOption = 1,
+    placer: PlacerOption = Placer.ROW_MAJOR,
+    timing: TimingOption = Timing.ANALYTIC,
+    schedule: ScheduleOption = Schedule.SEQUENTIAL,
+    trace: TraceOption = None,
+    output: OutputOption = None,
+    report: ReportOption = None,
+    json_to: JsonOption = None,
+) -> None:
+    """The result of `run` from a recorded trace, with the options of `run`; nothing is simulated again."""
+    check_targets(trace, output, report, json_to)
+    spikes = ns.load_trace(recorded)
+    with about(recorded):
+        spikes = spikes if images is None else spikes.head(images)
+        mapping = mapped(spikes.network, load_chip(chip, changes or ()), placer, json_to)
+        result = ns.evaluate(spikes, mapping, command=this_command())
+    if trace is not None:
+        spikes.save(str(trace))
+    finish(result, output, report, json_to)
+
+
+@app.command(name="map")
+def map_command(
+    network: NetworkArg,
+    chip: ChipOption = DEFAULT,
+    changes: SetOption = None,
+    placer: PlacerOption = Placer.ROW_MAJOR,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Cores and memory without placing.")] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="MAP.h5", help="Keep the mapping.")] = None,
+    json_to: JsonOption = None,
+) -> None:
+    """Which neurons live in which core; or everything that does not fit."""
+    check_targets(output, json_to)
+    net, target = ns.load_network(network), load_chip(chip, changes or ())
+    if estimate:
+        with violations_to(json_to):
+            found = ns.estimate(net, target)
+        show(text.estimate_text(found), json_to, found)
+        raise typer.Exit(0 if found["feasible"] else 1)
+    mapping = mapped(net, target, placer, json_to)
+    if output is not None:
+        mapping.save(str(output))
+    show(text.mapping_summary(mapping), json_to, mapping.to_dict())
+
+
+@app.command()
+def presets(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one chip with the source of every number.")] = None,
+    as_toml: Annotated[bool, typer.Option("--toml", help="Print the TOML, to start a chip of your own from.")] = False,
+    json_to: JsonOption = None,
+) -> None:
+    """The chips that ship."""
+    if as_toml and json_to is None:
+        typer.echo(preset_toml(name or DEFAULT), nl=False)
+        return
+    if name is not None and name not in preset_names():
+        raise NeurosimError(f"preset {name!r} does not exist; there are: {', '.join(preset_names())}")
+    chips = [load_chip(n) for n in ([name] if name else preset_names())]
+    if name:
+        show(text.chip_text(chips[0]), json_to, [chips[0].values])
+        return
+    rows = text.table("name", "cores", "title")
+    rows.columns[2].justify = "left"
+    for each in chips:
+        rows.add_row(each.name, str(each.mesh.cores), each.title)
+    show(rows, json_to, [each.values for each in chips])

@@ -1,0 +1,61 @@
+"""Commands that involve no chip: verify, trace, inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+
+import neurosim as ns
+from neurosim.cli.app import app
+from neurosim.cli.console import check_targets, loaded, show, simulated
+from neurosim.cli.options import ImagesOption, InputsArg, JsonOption, NetworkArg, WorkersOption
+from neurosim.io.listing import listing
+from neurosim.report import text
+from neurosim.simulate import STATE_BITS
+from neurosim.verify import verify as verify_network
+
+
+@app.command()
+def verify(network: NetworkArg, json_to: JsonOption = None) -> None:
+    """Re-simulate the golden samples of a network; every spike and potential must be the recorded one."""
+    net = ns.load_network(network)
+    verdict = verify_network(net)
+    show(text.verdict_text(net.name, verdict), json_to, verdict.to_dict())
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def trace(
+    network: NetworkArg,
+    inputs: InputsArg,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="TRACE.h5", help="Where the spike trace goes.")],
+    images: ImagesOption = None,
+    workers: WorkersOption = 1,
+    state_bits: Annotated[int, typer.Option("--state-bits", min=2, max=32, help="Width of a potential.")] = STATE_BITS,
+    json_to: JsonOption = None,
+) -> None:
+    """Record the spikes of a network; no chip is involved."""
+    check_targets(output, json_to)
+    net, data = ns.load_network(network), loaded(inputs, images)
+    recorded = simulated(net, data, inputs, state_bits, workers)
+    recorded.save(str(output))
+    counts = recorded.spike_counts()
+    values = {"images": len(recorded), "accuracy": recorded.accuracy, "spikes": counts, "trace": str(output)}
+    show(text.spikes_table(counts, net, len(recorded)), json_to, values)
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Any neurosim file.")],
+    json_to: JsonOption = None,
+) -> None:
+    """What is in a neurosim file (a chip: `presets`, or its TOML)."""
+    found = listing(file)
+    parts: list[RenderableType] = [text.listing_text(found)]
+    if found["format"] == "neurosim-network":
+        parts = [text.network_table(ns.load_network(file)), "", *parts]
+    show(text.Group(*parts), json_to, found)

@@ -1,0 +1,42 @@
+"""What the commands take."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Placer(StrEnum):
+    """How bricks are given cores; one member for each entry of `PLACERS`."""
+
+    ROW_MAJOR = "row-major"
+
+
+class Timing(StrEnum):
+    """Level of detail of time."""
+
+    ANALYTIC = "analytic"
+
+
+class Schedule(StrEnum):
+    """Order of the layers within a time step."""
+
+    SEQUENTIAL = "sequential"
+
+
+NetworkArg = Annotated[Path, typer.Argument(metavar="NETWORK", help="Network file (HDF5).")]
+InputsArg = Annotated[Path, typer.Argument(metavar="INPUTS", help="Inputs file (HDF5, .npz or .npy).")]
+ChipOption = Annotated[str, typer.Option("--chip", metavar="NAME_OR_FILE", help="Preset name or TOML file.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="key.path=value", help="Change a setting; repeatable.")]
+ImagesOption = Annotated[int | None, typer.Option("--images", min=1, metavar="N", help="Use the first N samples.")]
+WorkersOption = Annotated[int, typer.Option("--workers", min=1, metavar="N", help="Threads that share the samples.")]
+PlacerOption = Annotated[Placer, typer.Option("--placer", help="How bricks are given cores.")]
+TimingOption = Annotated[Timing, typer.Option("--timing", help="Level of detail of time.")]
+ScheduleOption = Annotated[Schedule, typer.Option("--schedule", help="Order of the layers within a time step.")]
+TraceOption = Annotated[Path | None, typer.Option("--trace", metavar="TRACE.h5", help="Keep the spike trace.")]
+OutputOption = Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN.h5", help="Keep the run.")]
+ReportOption = Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="Write an HTML report.")]
+JsonOption = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; '-' is stdout.")]

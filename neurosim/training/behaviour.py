@@ -1,0 +1,50 @@
+"""What a network does on a split of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from neurosim.training.ann import Ann
+from neurosim.training.augment import Pixels
+from neurosim.training.datasets import Split
+from neurosim.training.snn import Snn
+
+BATCH = 250
+SILENT = 0.005
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """Per spiking layer: *rates*, spikes per neuron over all steps; *firing*, the share of neurons (of all samples) that
+    fire at all."""
+
+    accuracy: float
+    rates: dict[str, float] = field(default_factory=dict)
+    firing: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def silent(self) -> list[str]:
+        return [name for name, share in self.firing.items() if share < SILENT]
+
+
+@torch.no_grad()
+def observed(model: Ann | Snn, pixels: Pixels, split: Split, timesteps: int = 0) -> Behaviour:
+    """Accuracy and, of a spiking network, activity over *timesteps*."""
+    model.eval()
+    right = 0
+    seen: dict[str, list[float]] = {}
+
+    def watch(name: str, fired: Tensor) -> None:
+        total, neurons = seen.setdefault(name, [0.0, 0.0]), fired[0, 0].numel()
+        total[0] += float(fired.sum(dtype=torch.float64)) / neurons
+        total[1] += float(fired.amax(0).sum(dtype=torch.float64)) / neurons
+
+    n = len(split.labels)
+    for first in range(0, n, BATCH):
+        x = pixels(split.images[first : first + BATCH])
+        logits = model(x, timesteps, watch) if isinstance(model, Snn) else model(x)
+        right += int((logits.argmax(1).cpu().numpy() == split.labels[first : first + BATCH]).sum())
+    return Behaviour(right / n, {k: v[0] / n for k, v in seen.items()}, {k: v[1] / n for k, v in seen.items()})

@@ -1,0 +1,126 @@
+"""Everything that decides the result of a training run."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from neurosim.errors import NeurosimError
+from neurosim.training.architecture import NAMES, Pool
+from neurosim.training.neurons import BOXCAR, TRIANGLE
+
+DIET, DATTA = "diet", "datta"
+METHODS = {DIET: "DIET-SNN (Rathi & Roy)", DATTA: "Datta & Beerel (DATE 2022)"}
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training run; every field is an option of `neurosim train`.
+
+    *stages*: larger T to fine-tune at before *timesteps*. *percentile*, *scale*, *calibration_steps*,
+    *calibration_images*: threshold balancing of DIET-SNN (for Datta & Beerel only the images matter). *neuron_lr*: of
+    leaks and thresholds. *validation*: training images held out. *train_threshold*, *train_leak*: False leaves what the
+    conversion found.
+    """
+
+    method: str = DIET
+    arch: str = "mnist_vgg"
+    width: float = 1.0
+    hidden: tuple[int, ...] | None = None
+    pool: Pool | None = None
+    timesteps: int = 5
+    stages: tuple[int, ...] = ()
+    bits: int = 8
+    seed: int = 0
+    validation: int | None = None
+    ann_epochs: int = 20
+    snn_epochs: int = 15
+    batch: int = 128
+    ann_lr: float = 0.05
+    snn_lr: float = 5e-4
+    neuron_lr: float = 5e-4
+    weight_decay: float = 5e-4
+    dropout: float = 0.1
+    dense_dropout: float = 0.3
+    percentile: float = 99.7
+    scale: float = 0.6
+    calibration_steps: int = 100
+    calibration_images: int = 512
+    train_threshold: bool = True
+    train_leak: bool = True
+    precision: str = "fp32"
+    device: str = "cpu"
+
+    @property
+    def all_stages(self) -> tuple[int, ...]:
+        return (*self.stages, self.timesteps)
+
+    @property
+    def pooling(self) -> Pool:
+        """Average pools for DIET-SNN, maximum pools for Datta & Beerel, unless chosen."""
+        return self.pool or ("avg" if self.method == DIET else "max")
+
+    @property
+    def surrogate(self) -> str:
+        return TRIANGLE if self.method == DIET else BOXCAR
+
+    @property
+    def dropouts(self) -> tuple[float, float]:
+        """After convolutions, after dense layers."""
+        return self.dropout, self.dense_dropout
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON and checkpoints hold it."""
+        values = dataclasses.asdict(self)
+        return values | {"stages": list(self.stages), "hidden": None if self.hidden is None else list(self.hidden)}
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Raise NeurosimError with every problem of *recipe*."""
+    problems = [
+        f"{name} is {value}; at least {least}" for name, least in LEAST.items() if (value := getattr(recipe, name)) < least
+    ]
+    problems += [f"stage T={t}; at least 1" for t in recipe.stages if t < 1]
+    problems += [
+        f"{name} is {value}; a finite number above 0" for name in ("ann_lr", "snn_lr", "scale")
+        if not (math.isfinite(value := getattr(recipe, name)) and value > 0)
+    ]  # fmt: skip
+    problems += [
+        f"{name} is {value}; a finite number of at least 0" for name in ("neuron_lr", "weight_decay")
+        if not (math.isfinite(value := getattr(recipe, name)) and value >= 0)
+    ]  # fmt: skip
+    problems += [
+        f"{name} is {value}; it must lie in 0..1, below 1" for name in ("dropout", "dense_dropout")
+        if not 0 <= (value := getattr(recipe, name)) < 1
+    ]  # fmt: skip
+    if not 0 < recipe.percentile <= 100:
+        problems.append(f"percentile is {recipe.percentile}; it must lie above 0 and be at most 100")
+    if not 2 <= recipe.bits <= 16:
+        problems.append(f"{recipe.bits} bits per weight; 2 to 16")
+    problems += _unknown("method", recipe.method, METHODS) + _unknown("architecture", recipe.arch, NAMES)
+    problems += _unknown("precision", recipe.precision, PRECISIONS) + _device_problems(recipe.device)
+    if problems:
+        raise NeurosimError("training: " + "; ".join(problems))
+
+
+LEAST = {
+    "timesteps": 1, "batch": 1, "ann_epochs": 0, "snn_epochs": 0, "calibration_steps": 1, "calibration_images": 1, "seed": 0
+}  # fmt: skip
+
+
+def _unknown(what: str, given: str, known: Any) -> list[str]:
+    return [] if given in known else [f"{what} {given!r} is unknown; there are: {', '.join(known)}"]
+
+
+def _device_problems(device: str) -> list[str]:
+    """Whether PyTorch can put a tensor there."""
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        return [f"device {device!r} cannot be used: {str(error).splitlines()[0]}"]
+    return []
