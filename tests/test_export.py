@@ -53,6 +53,7 @@ def test_the_exported_network_fires_the_spikes_of_the_trained_one(name, side, po
     """Pools, shortcuts (direct, pooled, strided) and amplitudes folded; in double precision no spike may differ, so what
     differs in single precision is rounding, and rare."""
     snn, dataset = spiking(name, pool, amplitude, side)
+    snn = export.in_half_precision(snn)
     network = export.float_network(snn, name, STEPS, dataset, {})
     fired = {}
     with torch.no_grad():
@@ -74,7 +75,7 @@ def test_amplitudes_are_folded_into_all_readers():
     amplitude = {name: 0.5 * snn.thresholds[name].item() for name in snn.thresholds}
     for layer in network.layers[1:]:
         factor = np.abs(layer.weight).sum() / np.abs(snn.weights.of[layer.name].detach().numpy()).sum()
-        assert factor == pytest.approx(amplitude[layer.inputs[0]], rel=1e-5)
+        assert factor == pytest.approx(amplitude[layer.inputs[0]], rel=1e-4)
         for shortcut in layer.shortcuts:
             if shortcut.weight is None:
                 assert shortcut.scale == pytest.approx(amplitude[shortcut.source], rel=1e-5)
@@ -86,9 +87,25 @@ def test_an_average_pool_is_a_quarter_in_the_weights_and_the_shortcut():
     network = export.float_network(snn, "n", STEPS, dataset, {})
     block = network.layer("res1_1_conv1"), network.layer("res1_1_conv2")
     assert block[0].pool == "sum2" and block[1].pool is None
-    np.testing.assert_array_equal(block[0].weight, snn.weights.of["res1_1_conv1"].detach().numpy() / 4)
+    folded = snn.weights.of["res1_1_conv1"].detach().numpy() / 4
+    np.testing.assert_array_equal(block[0].weight, folded.astype(np.float16).astype(np.float32))
     (shortcut,) = block[1].shortcuts
     assert (shortcut.source, shortcut.pool, shortcut.scale) == ("conv3", "sum2", 0.25)
+
+
+@pytest.mark.parametrize("amplitude", [None, 0.8])
+def test_what_is_measured_is_what_is_written(amplitude):
+    """Rounded once, the weights of the file are those of the network in PyTorch to the last bit of single precision."""
+    snn, dataset = spiking("resnet12", "avg", amplitude)
+    rounded = export.in_half_precision(snn)
+    layers = export.float_network(rounded, "n", STEPS, dataset, {}).layers
+    assert any((rounded.weights.of[k] != snn.weights.of[k]).any() for k in snn.weights.of)
+    for layer in layers:
+        written = layer.weight
+        assert (written.astype(np.float16) == written).all()
+        amplitude_in = 1.0 if amplitude is None or layer.inputs[0] == "input" else snn.amplitude(layer.inputs[0]).item()
+        factor = np.float32(amplitude_in) * np.float32(0.25 if layer.pool else 1)
+        np.testing.assert_allclose(rounded.weights.of[layer.name].detach().numpy() * factor, written, rtol=3e-7, atol=0)
 
 
 @settings(max_examples=60)

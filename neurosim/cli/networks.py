@@ -57,5 +57,6 @@ def inspect(
     found = listing(file)
     parts: list[RenderableType] = [text.listing_text(found)]
     if found["format"] == "neurosim-network":
-        parts = [text.network_table(ns.load_network(file)), "", *parts]
+        net = ns.load_network(file)
+        parts = [text.network_table(net), *text.record_text(net), "", *parts]
     show(text.Group(*parts), json_to, found)

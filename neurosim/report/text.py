@@ -250,6 +250,13 @@ def training_text(report: dict[str, Any]) -> Group:
     return Group(rows, Text(f"{report['weights']:,} weights"), Text(""), layers)
 
 
+def record_text(network: Network) -> list[RenderableType]:
+    """What the training that made a network reached, if its file says so."""
+    report = network.about.get("report")
+    known = isinstance(report, dict) and {"weights", "leaks", "thresholds", "spikes_per_neuron_by_layer"} <= set(report)
+    return [heading(f"Training: {network.about.get('method', '')}"), training_text(report)] if known else []
+
+
 def quantization_text(found: dict[str, Any]) -> Group:
     """What `quantize` wrote, and the accuracy of each width."""
     parts: list[RenderableType] = []

@@ -38,9 +38,9 @@ def observed(model: Ann | Snn, pixels: Pixels, split: Split, timesteps: int = 0)
     seen: dict[str, list[float]] = {}
 
     def watch(name: str, fired: Tensor) -> None:
-        total, neurons = seen.setdefault(name, [0.0, 0.0]), fired[0, 0].numel()
-        total[0] += float(fired.sum(dtype=torch.float64)) / neurons
-        total[1] += float(fired.amax(0).sum(dtype=torch.float64)) / neurons
+        total, spikes = seen.setdefault(name, [0.0, 0.0]), fired > 0
+        total[0] += float(spikes.sum()) / spikes[0, 0].numel()
+        total[1] += float(spikes.any(0).sum()) / spikes[0, 0].numel()
 
     n = len(split.labels)
     for first in range(0, n, BATCH):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from neurosim.inputs import pixels
@@ -21,19 +23,33 @@ from neurosim.training.weights import SKIP
 AVERAGE = 0.25
 POOLS: dict[str | None, Pool] = {None: None, "avg": "sum2", "max": "max2"}
 PROBE_DENSITY = 0.5
+# Potentials of hidden layers are recorded up to this many; probes hold those of every layer in any case.
+RECORDED = 2_000_000
 
 
 def float_network(snn: Snn, name: str, timesteps: int, dataset: Dataset, about: dict[str, Any]) -> Network:
     """The float32 network of a trained SNN. Average pools and the amplitude of a layer's spikes are folded into the weights
-    of its readers, so that spikes are bits."""
+    of its readers, so that spikes are bits; the weights are rounded to half precision, which halves their files."""
     return Network.build(
         name, timesteps=timesteps, input_shape=dataset.shape, mean=dataset.mean, std=dataset.std,
         layers=[_layer(snn, step) for step in snn.weights.architecture.steps], about=about,
     )  # fmt: skip
 
 
+@torch.no_grad()
+def in_half_precision(snn: Snn) -> Snn:
+    """The network with weights that `float_network` keeps as they are, so that what is measured is what is written."""
+    snn = deepcopy(snn)
+    for step in snn.weights.architecture.steps:
+        for name, reader in ((step.name, step), (step.name + SKIP, step.skip)):
+            if reader is not None and name in snn.weights.of:
+                weight, factor = snn.weights.of[name], float(_folded(snn, reader))
+                weight.copy_((weight * factor).half().float() / factor)
+    return snn
+
+
 def _layer(snn: Snn, step: Step) -> Layer:
-    weight, pool = _array(snn.weights.of[step.name]) * _folded(snn, step), POOLS[step.pool]
+    weight, pool = _array(snn.weights.of[step.name], _folded(snn, step)), POOLS[step.pool]
     if step.kind == "output":
         return Output(step.name, weight, pool=pool, inputs=[step.source])
     neuron: dict[str, Any] = {"threshold": snn.thresholds[step.name].item(), "leak": snn.leaks[step.name].item()}
@@ -48,7 +64,7 @@ def _shortcut(snn: Snn, step: Step, skip: Skip) -> Shortcut:
     factor, pool = _folded(snn, skip), POOLS[skip.pool]
     if skip.weight_shape is None:
         return Shortcut(skip.source, scale=float(factor), pool=pool)
-    return Shortcut(skip.source, _array(snn.weights.of[step.name + SKIP]) * factor, stride=skip.stride, pool=pool)
+    return Shortcut(skip.source, _array(snn.weights.of[step.name + SKIP], factor), stride=skip.stride, pool=pool)
 
 
 def _folded(snn: Snn, reader: Step | Skip) -> np.float32:
@@ -59,8 +75,9 @@ def _folded(snn: Snn, reader: Step | Skip) -> np.float32:
     )
 
 
-def _array(weight: Tensor) -> np.ndarray:
-    return weight.detach().cpu().contiguous().numpy()
+def _array(weight: Tensor, factor: np.float32) -> np.ndarray:
+    folded = weight.detach().cpu().contiguous().numpy() * factor
+    return folded.astype(np.float16).astype(np.float32)
 
 
 def with_golden(network: Network, images: np.ndarray, labels: np.ndarray | None, seed: int = 0) -> Network:
@@ -71,7 +88,8 @@ def with_golden(network: Network, images: np.ndarray, labels: np.ndarray | None,
     for layer in network.layers:
         driven = {s: _as_taken(network, d) if d.ndim == 4 else d for s, d in stimuli[layer.name].items()}
         probes[layer.name] = respond(network, layer, driven)
-    return network.with_golden(Golden(images, labels, record(network, taken), stimuli, probes))
+    values = len(images) * network.timesteps * sum(layer.neurons for layer in network.layers)
+    return network.with_golden(Golden(images, labels, record(network, taken, values <= RECORDED), stimuli, probes))
 
 
 def _stimuli(network: Network, layer: Layer, rng: np.random.Generator) -> dict[str, np.ndarray]:

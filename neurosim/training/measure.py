@@ -16,7 +16,7 @@ from neurosim.training.ann import Ann
 from neurosim.training.augment import Pixels
 from neurosim.training.behaviour import observed
 from neurosim.training.datasets import Dataset, Split
-from neurosim.training.export import described, float_network, with_golden
+from neurosim.training.export import described, float_network, in_half_precision, with_golden
 from neurosim.training.recipe import METHODS
 from neurosim.training.snn import Snn
 from neurosim.training.trainer import Line, Trainer
@@ -48,6 +48,7 @@ def exported(
     snn: Snn, name: str, timesteps: int, dataset: Dataset, bits: int, about: dict[str, Any], report: dict[str, Any]
 ) -> tuple[Network, dict[str, Any]]:
     """(integer network with golden samples, *report* with what the spiking network does on the test images)."""
+    snn = in_half_precision(snn)
     test, pixels = dataset.test, Pixels(dataset, str(next(snn.parameters()).device))
     twin = float_network(snn, name, timesteps, dataset, {"dataset": dataset.name})
     network = quantize(twin, bits)

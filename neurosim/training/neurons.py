@@ -73,11 +73,11 @@ def _gradients(
     after_reset = before_reset - threshold * spikes
     deltas = torch.empty_like(direct)
     later = torch.zeros_like(direct[0])
-    to_threshold = -(direct * before_reset).sum(dtype=torch.float64) / threshold
+    to_threshold = -(direct * before_reset).sum() / threshold
     for t in reversed(range(len(direct))):
-        to_threshold = to_threshold - (spikes[t] * later).sum(dtype=torch.float64) * leak
+        to_threshold = to_threshold - (spikes[t] * later).sum() * leak
         later = torch.add(direct[t], later * leak, out=deltas[t])
-    to_leak = (deltas[1:] * after_reset[:-1]).sum(dtype=torch.float64)
+    to_leak = (deltas[1:] * after_reset[:-1]).sum()
     return deltas.sum(0, keepdim=True) if shared else deltas, to_leak, to_threshold
 
 
