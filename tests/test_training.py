@@ -208,6 +208,7 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path, data, method):
     # The best epoch may come before the kill; the losses of every epoch show what was drawn after it.
     logs = [[untimed(line) for line in report.pop("lines")] for report in (whole, resumed)]
     assert logs[0] == logs[1] and len(logs[0]) == 7
+    assert all(report.pop("training_seconds") >= 0 for report in (whole, resumed))
     assert resumed == whole
     written = [json.loads(line) for line in (tmp_path / "b" / "log.jsonl").read_text().splitlines()]
     assert [untimed(line) for line in written] == logs[0]

@@ -12,7 +12,7 @@ import numpy as np
 from neurosim.baseline import ann
 from neurosim.energy import COMPUTE, MOVEMENT, STATIC
 from neurosim.io.hdf5 import replacing
-from neurosim.report.text import BOUND_WORDS, memory_text
+from neurosim.report.text import BOUND_WORDS, memory_text, papers_energies
 from neurosim.report.units import percent, si
 from neurosim.result import Result
 
@@ -124,11 +124,7 @@ def _comparison(result: Result) -> str:
     images = len(result.trace)
     dense, model = ann(result.mapping, images), result.paper
     moved = result.energy.compute_J + result.energy.data_movement_J
-    rows = [
-        [f"papers' model, {constants}, first layer {when.replace('_', ' ')}", *_pair(m["ann_J"], m["snn_J"])]
-        for constants, found in (("fp32 4.6 / 0.9 pJ", model), ("int32 3.2 / 0.1 pJ", model["int32"]))
-        for when, m in found["conv1_mac"].items()
-    ]
+    rows = [[f"papers' model, {name}", *_pair(theirs, ours)] for name, theirs, ours in papers_energies(model)]
     rows.append(["this chip, compute", *_pair(dense["compute_J"] / images, result.energy.compute_J / images)])
     rows.append(["this chip, compute and data movement", *_pair(dense["total_J"] / images, moved / images)])
     head = _table(["per image", "ANN", "SNN", "ANN / SNN"], rows) + f"<p>The ANN: {escape(dense['assumes'])}.</p>"

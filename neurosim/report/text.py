@@ -20,6 +20,8 @@ from neurosim.result import Result
 from neurosim.verify import Verdict
 
 BOUND_WORDS = {"core_busy": "busiest core", "noc": "mesh", "update": "neuron updates", "barrier": "barriers"}
+LONGEST = 240
+RECORD = {"weights", "leaks", "thresholds", "spikes_per_neuron", "spikes_per_neuron_by_layer"}
 ACCURACIES = {
     "ann_accuracy": "ANN", "converted_accuracy": "converted", "snn_float_accuracy": "SNN, float32",
     "snn_int_accuracy": "SNN, integer",
@@ -227,12 +229,16 @@ def listing_text(found: dict[str, Any]) -> RenderableType:
     head = table("attribute", "value")
     head.columns[1].justify = "left"
     for key, value in found["attributes"].items():
-        head.add_row(key, Text(str(value)))
+        head.add_row(key, Text(_shortened(str(value))))
     rows = table("dataset", "shape", "type", "unit", "meaning")
     rows.columns[4].justify = "left"
     for item in found["contents"]:
         rows.add_row(item["path"], "x".join(map(str, item["shape"])), item["dtype"], item["units"], Text(item["description"]))
     return Group(Text(found["format"], style="bold"), head, Text(""), rows)
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= LONGEST else f"{value[:LONGEST]} ... ({len(value):,} characters; all of them with --json -)"
 
 
 def training_text(report: dict[str, Any]) -> Group:
@@ -247,14 +253,36 @@ def training_text(report: dict[str, Any]) -> Group:
     for name, rate in report["spikes_per_neuron_by_layer"].items():
         layers.add_row(name, f"{rate:.3f}", f"{report['leaks'][name]:.4f}", f"{report['thresholds'][name]:.4f}")
     layers.add_row("all", f"{report['spikes_per_neuron']:.3f}", "", "")
-    return Group(rows, Text(f"{report['weights']:,} weights"), Text(""), layers)
+    facts = f"{report['weights']:,} weights"
+    if "training_seconds" in report:
+        facts += f"; training took {report['training_seconds'] / 60:,.0f} min"
+    return Group(rows, Text(facts), Text(""), layers, *_papers_model(report.get("paper")))
+
+
+def _papers_model(model: dict[str, Any] | None) -> list[RenderableType]:
+    if model is None:
+        return []
+    rows = table("papers' model, per image", "ANN", "SNN", "ANN / SNN")
+    for name, theirs, ours in papers_energies(model):
+        rows.add_row(name, si(theirs, "J"), si(ours, "J"), f"{theirs / ours:.2f}" if ours else "-")
+    return [Text(""), rows]
+
+
+def papers_energies(model: dict[str, Any]) -> list[tuple[str, float, float]]:
+    """(what is assumed, ANN, SNN) in joules of compute: both sets of constants, the first layer's MACs once and per step."""
+    return [
+        (f"{constants}, first layer {when.replace('_', ' ')}", spent["ann_J"], spent["snn_J"])
+        for constants, found in (("fp32 4.6 / 0.9 pJ", model), ("int32 3.2 / 0.1 pJ", model["int32"]))
+        for when, spent in found["conv1_mac"].items()
+    ]
 
 
 def record_text(network: Network) -> list[RenderableType]:
     """What the training that made a network reached, if its file says so."""
     report = network.about.get("report")
-    known = isinstance(report, dict) and {"weights", "leaks", "thresholds", "spikes_per_neuron_by_layer"} <= set(report)
-    return [heading(f"Training: {network.about.get('method', '')}"), training_text(report)] if known else []
+    if not isinstance(report, dict) or RECORD - set(report):
+        return []
+    return [heading(f"Training: {network.about.get('method', '')}"), training_text(report)]
 
 
 def quantization_text(found: dict[str, Any]) -> Group:

@@ -39,6 +39,7 @@ def measured(
         "validation_accuracy": observed(snn, pixels, dataset.validation, last).accuracy,
         "conversion": found,
         "curve": _curve(trainer.lines),
+        "training_seconds": round(sum(line.get("seconds", 0.0) for line in trainer.lines)),
     }
     about = {"method": METHODS[recipe.method], "recipe": recipe.to_dict()}
     return exported(snn, f"{recipe.arch}_{recipe.method}_t{last}", last, dataset, recipe.bits, about, report)
