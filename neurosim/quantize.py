@@ -85,6 +85,9 @@ def _quantized(layer: Layer, bits: int, leak_bits: int, input_scale: float) -> L
     if layer.threshold is not None:
         from_input = input_scale if INPUT in (layer.inputs or ()) else 1.0
         threshold = max(1, int(np.rint(q * layer.threshold * from_input)))
+        if threshold >= 2**31:
+            message = f"its threshold of {layer.threshold:g} is {threshold:.3g} on the integer grid, more than 32 bits hold"
+            raise NetworkError(f"layer {layer.name!r}", [message])
     leak = (round(layer.leak * 2**leak_bits), leak_bits) if isinstance(layer.leak, float) else None
     return replace(
         layer, weight=whole(layer.weight), threshold=threshold, leak=leak, weight_bits=bits, weight_scale=q,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -415,7 +416,7 @@ def test_train_prints_a_line_per_epoch_and_a_network_that_verifies(pictures, tmp
     )  # fmt: skip
     assert found.code == 0, found
     lines = [json.loads(line) for line in found.err.splitlines()]
-    assert [line["phase"] for line in lines] == ["ann", "convert", "snn_t3", "snn_t2"]
+    assert [line["phase"] for line in lines] == ["start", "ann", "convert", "snn_t3", "snn_t2"]
     for words in ("ANN", "converted", "SNN, float32", "SNN, integer", "conv1", "threshold", "weights"):
         assert words in found.out
     assert "mean of seeds" not in found.out
@@ -461,3 +462,28 @@ def test_quantize_compares_widths(files):
 def test_quantize_says_what_it_needs(files, more, words):
     found = call("quantize", files / "float.h5", *more)
     assert found.code == 2 and words in found.err
+
+
+def test_no_result_overwrites_another_or_what_it_was_made_from(files, pictures, tmp_path):
+    pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
+    before = pictures.read_bytes()
+    net = tmp_path / "net.h5"
+    for arguments in (
+        ("train", "diet", "--data", pictures, "-o", pictures), ("train", "diet", "--data", pictures, "-o", net, "--json", net),
+        ("run", files / "net.h5", files / "in.h5", "-o", files / "in.h5"),
+        ("run", files / "net.h5", files / "in.h5", "-o", net, "--trace", net),
+    ):  # fmt: skip
+        found = call(*arguments)
+        assert found.code == 2 and "is also read, or written twice" in found.err
+    assert pictures.read_bytes() == before and not net.exists()
+
+
+def test_on_a_terminal_an_epoch_is_a_line_for_people():
+    from neurosim.report.record import training_line
+
+    line = {"phase": "snn_t5", "epoch": 3, "of": 15, "loss": 0.21, "validation_accuracy": 0.978, "seconds": 12.2}
+    line |= {"spikes_per_neuron": {"a": 0.2, "b": 0.4}, "silent": ["b"], "clamped": ["leak of a"]}
+    assert re.split(" {3,}", training_line(line)) == [
+        "snn_t5", "3/15", "loss 0.2100", "validation 97.80 %", "0.30 spikes/neuron, mean of layers", "12 s", "silent: b",
+        "clamped: leak of a",
+    ]  # fmt: skip

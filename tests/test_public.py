@@ -49,7 +49,7 @@ def _filled(rng, shapes, numbers):
     state = {}
     for key, shape in shapes.items():
         weight = rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[1:]))
-        state[f"{key}.weight"] = torch.from_numpy(weight.astype(np.float32))
+        state[f"{key}.weight"] = torch.from_numpy(weight.astype(np.float16).astype(np.float32))
     # Out of order, as a public file has them.
     for n in sorted(numbers, key=str):
         state[f"threshold.t{n}"] = torch.tensor(0.3 + 0.01 * n)
@@ -107,7 +107,7 @@ def data(monkeypatch):
     split = Split(rng.integers(0, 256, (6, *CIFAR)).astype(np.uint8), np.arange(6) % 10)
     names = tuple("abcdefghij")
     dataset = Dataset("noise", 10, names, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), split, split, split)
-    monkeypatch.setattr(public, "load_dataset", lambda path, checked: dataset)
+    monkeypatch.setattr(public, "load_dataset", lambda path, validation, checked: dataset)
     return dataset
 
 
@@ -197,8 +197,8 @@ def test_a_threshold_left_over_by_their_code_is_let_be_in_a_residual_network_onl
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"state_dict": 5}, "no state_dict of tensors"),
-        ({"epoch": 3}, "no state_dict of tensors"),
+        ({"state_dict": 5}, "no state_dict of real, dense tensors"),
+        ({"epoch": 3}, "no state_dict of real, dense tensors"),
         (saved({}), "features.0.weight is missing"),
         (saved(vgg5(np.random.default_rng(0)), timesteps=0), "timesteps is 0; give --timesteps"),
         (saved(vgg5(np.random.default_rng(0)), timesteps="5"), "timesteps is '5'"),
@@ -220,3 +220,9 @@ def test_a_checkpoint_cannot_run_code(tmp_path, data):
     with pytest.raises(NeurosimError, match="cannot be read as a checkpoint"):
         public.convert_public(tmp_path / "theirs.pth", tmp_path / "net.h5", "vgg5", tmp_path)
     assert not (tmp_path / "pwned").exists()
+
+
+def test_the_pool_is_the_one_that_was_asked_for(tmp_path, data):
+    torch.save(saved(vgg5(np.random.default_rng(0))), tmp_path / "theirs.pth")
+    public.convert_public(tmp_path / "theirs.pth", tmp_path / "net.h5", "vgg5", tmp_path, pool="max")
+    assert {layer.pool for layer in ns.load_network(tmp_path / "net.h5").layers} == {None, "max2"}

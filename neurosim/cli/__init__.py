@@ -13,6 +13,8 @@ from neurosim.errors import NeurosimError
 
 __all__ = ["app", "machine", "main", "networks", "training"]
 
+UNEXPECTED = "internal error, please report it with the output of --debug: {}: {}"
+
 
 def main() -> None:
     """Run the command line; errors are lines on stderr, not tracebacks."""
@@ -29,11 +31,15 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except MemoryError:
-        _leave("out of memory; use fewer samples (--images) or workers", 2, debug)
+        _leave("out of memory; use fewer samples (--images) or workers, or a smaller --batch", 2, debug)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError" and "can't allocate memory" not in str(error):
+            _leave(UNEXPECTED.format(type(error).__name__, error), 2, debug)
+        _leave("out of memory; use a smaller --batch, --calibration-images, --timesteps or network", 2, debug)
     except OSError as error:
         _leave(str(error), 2, debug)
     except Exception as error:
-        _leave(f"internal error, please report it with the output of --debug: {type(error).__name__}: {error}", 2, debug)
+        _leave(UNEXPECTED.format(type(error).__name__, error), 2, debug)
 
 
 def _leave(message: str, code: int, debug: bool) -> None:

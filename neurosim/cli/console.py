@@ -84,11 +84,15 @@ def violations_to(json_to: str | None) -> Iterator[None]:
         raise
 
 
-def check_targets(*paths: Path | str | None) -> None:
-    """Notice before the work that a result could not be written after it."""
-    for path in paths:
-        if path is not None and path != "-":
-            check_target(path)
+def check_targets(*paths: Path | str | None, sources: tuple[Path | None, ...] = ()) -> None:
+    """Notice before the work that a result could not be written after it, or over another result or a *source*."""
+    targets = [Path(path) for path in paths if path is not None and path != "-"]
+    taken = [path.resolve() for path in sources if path is not None]
+    for path in targets:
+        check_target(path)
+        if path.resolve() in taken:
+            raise NeurosimError(f"{path}: is also read, or written twice; give every result a file of its own")
+        taken.append(path.resolve())
 
 
 def finish(result: Result, output: Path | None, report: Path | None, json_to: str | None) -> None:

@@ -73,7 +73,7 @@ def run(
     json_to: JsonOption = None,
 ) -> None:
     """Simulate a network on a chip."""
-    check_targets(trace, output, report, json_to)
+    check_targets(trace, output, report, json_to, sources=(network, inputs))
     net, data = ns.load_network(network), loaded(inputs, images)
     mapping = mapped(net, load_chip(chip, changes or ()), placer, json_to)
     recorded = simulated(net, data, inputs, mapping.chip.core.state_bits, workers)
@@ -98,7 +98,7 @@ def replay(
     json_to: JsonOption = None,
 ) -> None:
     """The result of `run` from a recorded trace, with the options of `run`; nothing is simulated again."""
-    check_targets(trace, output, report, json_to)
+    check_targets(trace, output, report, json_to, sources=(recorded,))
     spikes = ns.load_trace(recorded)
     with about(recorded):
         spikes = spikes if images is None else spikes.head(images)
@@ -120,7 +120,7 @@ def map_command(
     json_to: JsonOption = None,
 ) -> None:
     """Which neurons live in which core; or everything that does not fit."""
-    check_targets(output, json_to)
+    check_targets(output, json_to, sources=(network,))
     net, target = ns.load_network(network), load_chip(chip, changes or ())
     if estimate:
         with violations_to(json_to):

@@ -13,7 +13,7 @@ from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, loaded, show, simulated
 from neurosim.cli.options import ImagesOption, InputsArg, JsonOption, NetworkArg, WorkersOption
 from neurosim.io.listing import listing
-from neurosim.report import text
+from neurosim.report import record, text
 from neurosim.simulate import STATE_BITS
 from neurosim.verify import verify as verify_network
 
@@ -39,7 +39,7 @@ def trace(
     json_to: JsonOption = None,
 ) -> None:
     """Record the spikes of a network; no chip is involved."""
-    check_targets(output, json_to)
+    check_targets(output, json_to, sources=(network, inputs))
     net, data = ns.load_network(network), loaded(inputs, images)
     recorded = simulated(net, data, inputs, state_bits, workers)
     recorded.save(str(output))
@@ -58,5 +58,5 @@ def inspect(
     parts: list[RenderableType] = [text.listing_text(found)]
     if found["format"] == "neurosim-network":
         net = ns.load_network(file)
-        parts = [text.network_table(net), *text.record_text(net), "", *parts]
+        parts = [text.network_table(net), *record.record_text(net), "", *parts]
     show(text.Group(*parts), json_to, found)

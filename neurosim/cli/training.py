@@ -16,7 +16,7 @@ from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, show, simulated
 from neurosim.cli.options import JsonOption
 from neurosim.errors import NeurosimError
-from neurosim.report import text
+from neurosim.report import record
 from neurosim.report.progress import phases
 
 TEST_IMAGES = 1000
@@ -97,10 +97,11 @@ def train(
     precision: Annotated[Precision, typer.Option("--precision", help="bf16 is faster where supported.")] = Precision.FP32,
     device: Annotated[str, typer.Option("--device", help="Any device PyTorch has: cpu, cuda, mps ...")] = "cpu",
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights, order, augmentation and split.")] = 0,
-    validation: Annotated[int | None, typer.Option("--validation", help="Training images held out; 5,000 or 10 %.")] = None,
+    validation: Annotated[int | None, typer.Option("--validation", help="Images held out: 5,000, or 10 %.")] = None,
+    image_size: Annotated[int, typer.Option("--image-size", help="Side of the images of a folder.")] = 224,
     seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="Repeat for N seeds: mean and deviation.")] = 1,
     init: Annotated[Path | None, typer.Option("--init", metavar="FILE.pt", help="Start from a checkpoint's weights.")] = None,
-    checkpoints: Annotated[Path | None, typer.Option("--checkpoints", metavar="DIR", help="One checkpoint per epoch.")] = None,
+    checkpoints: Annotated[Path | None, typer.Option("--checkpoints", metavar="DIR", help="Keeps the run, to resume.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoints.")] = False,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE.png", help="The course of the training.")] = None,
     test_inputs: Annotated[
@@ -109,31 +110,36 @@ def train(
     unchecked_data: Annotated[bool, typer.Option("--unchecked-data", help="Accept other editions of the archives.")] = False,
     json_to: JsonOption = None,
 ) -> None:
-    """Train a spiking network and export it (extra `train`). One JSON line per epoch goes to stderr."""
-    check_targets(output, test_inputs, plot, json_to)
+    """Train a spiking network and export it (extra `train`). What happens goes to stderr: a line per epoch for people on a
+    terminal, JSON lines otherwise and in the folder of the checkpoints."""
+    check_targets(output, test_inputs, plot, json_to, sources=(data, init))
     package = training("train")
+    if plot is not None:
+        training("plots", needs="matplotlib")
+        if not ann_epochs and not snn_epochs:
+            raise NeurosimError("--plot has no epoch to draw: --ann-epochs and --snn-epochs are 0")
     recipe = training("recipe").Recipe(
         method=method.value, arch=arch, width=width, hidden=whole_numbers("--hidden", hidden), pool=pool and pool.value,
         timesteps=timesteps, stages=whole_numbers("--stages", stages) or (), bits=bits, seed=seed, validation=validation,
-        ann_epochs=ann_epochs, snn_epochs=snn_epochs, batch=batch, ann_lr=ann_lr, snn_lr=snn_lr, neuron_lr=neuron_lr,
-        weight_decay=weight_decay, dropout=dropout, dense_dropout=dense_dropout, percentile=percentile, scale=scale,
-        calibration_steps=calibration_steps, calibration_images=calibration_images,
+        image_size=image_size, ann_epochs=ann_epochs, snn_epochs=snn_epochs, batch=batch, ann_lr=ann_lr, snn_lr=snn_lr,
+        neuron_lr=neuron_lr, weight_decay=weight_decay, dropout=dropout, dense_dropout=dense_dropout, percentile=percentile,
+        scale=scale, calibration_steps=calibration_steps, calibration_images=calibration_images,
         train_threshold=neurons != Neurons.FIXED, train_leak=neurons == Neurons.ALL,
         precision=precision.value, device=device,
     )  # fmt: skip
     if resume and checkpoints is None:
         raise NeurosimError("--resume needs --checkpoints DIR, the folder of the run to go on with")
     with phases() as (write, tick):
-        report = package.train_seeds(
-            data, output, recipe, seeds, checkpoints=checkpoints, resume=resume, init=init, checked=not unchecked_data,
-            say=lambda line: write(json.dumps(line)), tick=tick,
+        report = package.train(
+            package.Source(data, init, not unchecked_data), output, recipe, seeds=seeds, checkpoints=checkpoints, resume=resume,
+            say=lambda line: write(record.training_line(line), json.dumps(line)), tick=tick,
         )  # fmt: skip
+    show(record.training_text(report), json_to, report)
     if plot is not None:
         training("plots").plot_training(report["lines"], plot)
     if test_inputs is not None:
-        dataset = training("datasets").load_dataset(data, seed, validation, not unchecked_data)
+        dataset = training("datasets").load_dataset(data, seed, validation, not unchecked_data, image_size)
         training("measure").save_test_inputs(dataset, TEST_IMAGES, str(test_inputs))
-    show(text.training_text(report), json_to, report)
 
 
 @app.command()
@@ -149,11 +155,11 @@ def convert(
     json_to: JsonOption = None,
 ) -> None:
     """Deploy a network trained with the public DIET-SNN code (extra `train`): its state_dict as an integer network."""
-    check_targets(output, json_to)
+    check_targets(output, json_to, sources=(checkpoint, data))
     report = training("public").convert_public(
         checkpoint, output, arch, data, pool=pool.value, timesteps=timesteps, bits=bits, checked=not unchecked_data
     )
-    show(text.training_text(report), json_to, report)
+    show(record.training_text(report), json_to, report)
 
 
 @app.command()
@@ -170,7 +176,7 @@ def quantize(
 ) -> None:
     """Make an integer network from the float weights in a network file, or compare widths on inputs (several --bits)."""
     widths = bits or [8]
-    check_targets(output, json_to)
+    check_targets(output, json_to, sources=(inputs,))
     if output is not None and len(widths) > 1:
         raise NeurosimError(f"-o {output} holds one network, and there are {len(widths)} widths; give one --bits, or no -o")
     if output is None and inputs is None:
@@ -190,7 +196,7 @@ def quantize(
     values["widths"] = [{"bits": width, "accuracy": accuracies[width]} for width in widths]
     if output is not None:
         values["golden"] = keep(integers[widths[0]], net, values["accuracy"], output)
-    show(text.quantization_text(values), json_to, values)
+    show(record.quantization_text(values), json_to, values)
 
 
 def keep(integer: ns.Network, net: ns.Network, accuracy: float | None, output: Path) -> bool:
@@ -208,17 +214,19 @@ def whole_numbers(option: str, given: str | None) -> tuple[int, ...] | None:
     if given is None:
         return None
     try:
-        return tuple(int(part) for part in given.split(",") if part.strip())
+        return tuple(int(part) for part in given.split(",")) if given.strip() else ()
     except ValueError:
         raise NeurosimError(f"{option} {given!r}: needed are whole numbers separated by commas, such as 20,10") from None
 
 
-def training(module: str) -> Any:
-    """A module of the training package; says what to install where PyTorch is absent."""
+def training(module: str, needs: str | None = None) -> Any:
+    """A module of the training package; says what to install where PyTorch or *needs* is absent."""
     try:
+        if needs is not None:
+            import_module(needs)
         return import_module(f"neurosim.training.{module}")
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "PIL", "matplotlib"):
             raise
-        needs = "python -m pip install 'neurosim-hw[train]'"
-        raise NeurosimError(f"{error.name} is not installed; training needs: {needs}") from None
+        install = "python -m pip install 'neurosim-hw[train]'"
+        raise NeurosimError(f"{error.name} is not installed; training needs: {install}") from None

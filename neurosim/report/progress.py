@@ -29,8 +29,8 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def phases() -> Iterator[tuple[Callable[[str], None], Callable[[str, float], None]]]:
-    """(a function that writes a line, a function to call with a phase and the share of it that is done)."""
+def phases() -> Iterator[tuple[Callable[[str, str], None], Callable[[str, float], None]]]:
+    """(a function that writes a line for people, or else for programs; a function to call with a phase and its share done)."""
     console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal, speed_estimate_period=600) as bar:
@@ -41,4 +41,10 @@ def phases() -> Iterator[tuple[Callable[[str], None], Callable[[str, float], Non
                 tasks[phase] = bar.add_task(phase, total=1.0)
             bar.update(tasks[phase], completed=done)
 
-        yield (console.print if console.is_terminal else lambda line: print(line, file=sys.stderr, flush=True)), tick
+        def write(for_people: str, for_programs: str) -> None:
+            if console.is_terminal:
+                console.print(for_people)
+            else:
+                print(for_programs, file=sys.stderr, flush=True)
+
+        yield write, tick

@@ -21,11 +21,6 @@ from neurosim.verify import Verdict
 
 BOUND_WORDS = {"core_busy": "busiest core", "noc": "mesh", "update": "neuron updates", "barrier": "barriers"}
 LONGEST = 240
-RECORD = {"weights", "leaks", "thresholds", "spikes_per_neuron", "spikes_per_neuron_by_layer"}
-ACCURACIES = {
-    "ann_accuracy": "ANN", "converted_accuracy": "converted", "snn_float_accuracy": "SNN, float32",
-    "snn_int_accuracy": "SNN, integer",
-}  # fmt: skip
 
 
 def table(*columns: str, title: str = "") -> Table:
@@ -241,33 +236,6 @@ def _shortened(value: str) -> str:
     return value if len(value) <= LONGEST else f"{value[:LONGEST]} ... ({len(value):,} characters; all of them with --json -)"
 
 
-def training_text(report: dict[str, Any]) -> Group:
-    """Accuracies on the test images, and what was trained, by layer."""
-    spread = report["seeds"] if report.get("seeds", {}).get("count", 1) > 1 else {}
-    rows = table("test images", "accuracy", *(["mean of seeds"] if spread else []))
-    for key, name in ACCURACIES.items():
-        if key in report:
-            over = [f"{100 * spread[key]['mean']:.2f} ± {100 * spread[key]['std']:.2f} %"] if spread else []
-            rows.add_row(name, f"{100 * report[key]:.2f} %", *over)
-    layers = table("layer", "spikes per neuron, all steps", "leak", "threshold")
-    for name, rate in report["spikes_per_neuron_by_layer"].items():
-        layers.add_row(name, f"{rate:.3f}", f"{report['leaks'][name]:.4f}", f"{report['thresholds'][name]:.4f}")
-    layers.add_row("all", f"{report['spikes_per_neuron']:.3f}", "", "")
-    facts = f"{report['weights']:,} weights"
-    if "training_seconds" in report:
-        facts += f"; training took {report['training_seconds'] / 60:,.0f} min"
-    return Group(rows, Text(facts), Text(""), layers, *_papers_model(report.get("paper")))
-
-
-def _papers_model(model: dict[str, Any] | None) -> list[RenderableType]:
-    if model is None:
-        return []
-    rows = table("papers' model, per image", "ANN", "SNN", "ANN / SNN")
-    for name, theirs, ours in papers_energies(model):
-        rows.add_row(name, si(theirs, "J"), si(ours, "J"), f"{theirs / ours:.2f}" if ours else "-")
-    return [Text(""), rows]
-
-
 def papers_energies(model: dict[str, Any]) -> list[tuple[str, float, float]]:
     """(what is assumed, ANN, SNN) in joules of compute: both sets of constants, the first layer's MACs once and per step."""
     return [
@@ -275,29 +243,6 @@ def papers_energies(model: dict[str, Any]) -> list[tuple[str, float, float]]:
         for constants, found in (("fp32 4.6 / 0.9 pJ", model), ("int32 3.2 / 0.1 pJ", model["int32"]))
         for when, spent in found["conv1_mac"].items()
     ]
-
-
-def record_text(network: Network) -> list[RenderableType]:
-    """What the training that made a network reached, if its file says so."""
-    report = network.about.get("report")
-    if not isinstance(report, dict) or RECORD - set(report):
-        return []
-    return [heading(f"Training: {network.about.get('method', '')}"), training_text(report)]
-
-
-def quantization_text(found: dict[str, Any]) -> Group:
-    """What `quantize` wrote, and the accuracy of each width."""
-    parts: list[RenderableType] = []
-    if found["network"] is not None:
-        golden = "with golden samples" if found["golden"] else "no golden samples, so verify has nothing to check"
-        parts.append(Text(f"{found['network']}: {found['bits']}-bit weights, {golden}"))
-    if found["accuracy"] is not None:
-        rows = table("weights", f"accuracy on {found['samples']:,} samples")
-        for width in found["widths"]:
-            rows.add_row(f"{width['bits']} bits", f"{100 * width['accuracy']:.2f} %")
-        rows.add_row("float32", f"{100 * found['float_accuracy']:.2f} %")
-        parts.append(rows)
-    return Group(*parts)
 
 
 def spikes_table(counts: dict[str, int], network: Network, images: int) -> Table:

@@ -92,7 +92,7 @@ def architecture(
     """The architecture *name* for images of *input_shape* [C, H, W].
 
     *width* multiplies all channels and hidden layers; *hidden* gives the dense layers before the output instead. Images
-    wider than 64 pixels get one more pool before the classifier, and a ResNet's first convolution a stride of 2.
+    wider or taller than 64 pixels get one more pool before the classifier, and a ResNet's first convolution a stride of 2.
     Raises NeurosimError with every problem.
     """
     problems = []
@@ -127,6 +127,7 @@ class _Builder:
         self.pending: Pool | None = None
 
     def vgg(self, features: Sequence[str], hidden: Sequence[int], scaled: bool) -> None:
+        features = [*features, "A"] if self.large and features[-1] != "A" else features
         for index, feature in enumerate(features):
             if feature == "A":
                 self.pool()
@@ -145,6 +146,8 @@ class _Builder:
             for block in range(1, count + 1):
                 stride = 2 if stage > 1 and block == 1 else 1
                 self.block(f"res{stage}_{block}", self.scaled(channels), stride, gain)
+        if self.large:
+            self.pool()
         self.classifier(hidden)
 
     def block(self, name: str, channels: int, stride: int, gain: float) -> None:
@@ -164,8 +167,6 @@ class _Builder:
         self.append(Step(name, "conv", self.last, self.pending, stride, weight_shape, shape, skip, dropout, gain))
 
     def classifier(self, hidden: Sequence[int]) -> None:
-        if self.large and self.pending is None:
-            self.pool()
         for index, neurons in enumerate((*hidden, self.classes)):
             last = index == len(hidden)
             name, kind = ("out", "output") if last else (f"fc{index + 1}", "dense")

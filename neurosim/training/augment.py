@@ -41,7 +41,10 @@ def shifted(images: Tensor, pixels: int = 2, degrees: float = 10.0) -> Tensor:
 
 
 def cropped_and_flipped(images: Tensor) -> Tensor:
-    """Each image [B, C, H, W] shifted by up to an eighth of its side, zeros moving in, and mirrored half of the time."""
+    """Each image [B, C, H, W] shifted by up to an eighth of its side and mirrored half of the time.
+
+    Zeros move in after normalisation, a mean grey; the papers' code pads with black before it.
+    """
     batch, _, height, width = images.shape
     pad = height // 8
     moves = torch.randint(0, 2 * pad + 1, (batch, 2)).to(images.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
@@ -39,11 +40,17 @@ def convert(ann: Ann, images: Tensor, recipe: Recipe) -> tuple[Snn, dict[str, An
 def scaled(ann: Ann, images: Tensor, timesteps: int) -> dict[str, Scaling]:
     """Datta & Beerel's (alpha, beta) of every layer, from the pre-activations of the clipped network on *images*."""
     ann.eval()
-    seen: dict[str, list[Tensor]] = {}
-    with ann.weights.watched(lambda name, a: seen.setdefault(name, []).append(a.float().cpu())):
-        for part in images.split(CHUNK):
-            ann(part)
-    return {
-        step.name: search(percentiles(torch.cat(seen[step.name]).numpy()), ann.clips[step.name].item(), timesteps)
-        for step in ann.weights.architecture.spiking
-    }
+    found: dict[str, Scaling] = {}
+    for step in ann.weights.architecture.spiking:
+        seen: list[Tensor] = []
+        with ann.weights.watched(partial(_kept, seen, step.name)):
+            for part in images.split(CHUNK):
+                ann(part)
+        values = torch.cat(seen).numpy()
+        found[step.name] = search(percentiles(values), ann.clips[step.name].item(), timesteps)
+    return found
+
+
+def _kept(seen: list[Tensor], wanted: str, name: str, current: Tensor) -> None:
+    if name == wanted:
+        seen.append(current.float().cpu())

@@ -41,7 +41,7 @@ def measured(
         "curve": _curve(trainer.lines),
         "training_seconds": round(sum(line.get("seconds", 0.0) for line in trainer.lines)),
     }
-    about = {"method": METHODS[recipe.method], "recipe": recipe.to_dict()}
+    about = {"method": METHODS[recipe.method], "recipe": trainer.checkpoints.identity}
     return exported(snn, f"{recipe.arch}_{recipe.method}_t{last}", last, dataset, recipe.bits, about, report)
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from neurosim.errors import FileError
 from neurosim.training.architecture import RESNETS, Architecture, Pool, Step, architecture
-from neurosim.training.checkpoint import read_checkpoint
+from neurosim.training.checkpoint import read_checkpoint, tensors
 from neurosim.training.datasets import load_dataset
 from neurosim.training.measure import exported
 from neurosim.training.snn import Snn
@@ -49,23 +49,23 @@ def convert_public(
     *timesteps*: None takes the checkpoint's. Raises FileError with every key that is missing, unknown or of another shape.
     """
     saved = read_checkpoint(checkpoint)
-    dataset = load_dataset(data, checked=checked)
+    dataset = load_dataset(data, validation=1, checked=checked)
     hidden = hidden_of(saved) if arch not in RESNETS else None
     plan = architecture(arch, dataset.shape, dataset.classes, hidden=hidden, pool=pool)
     steps = timesteps if timesteps is not None else saved.get("timesteps")
     snn = loaded(saved, plan, str(checkpoint))
-    if not isinstance(steps, int) or steps < 1:
+    if type(steps) is not int or steps < 1:
         raise FileError(str(checkpoint), [f"timesteps is {steps!r}; give --timesteps T, at least 1"])
     network, report = exported(snn, f"{arch}_t{steps}", steps, dataset, bits, {"method": METHOD}, {})
     network.save(str(output))
-    return report
+    return report | {"network": str(output)}
 
 
 def loaded(saved: dict[str, Any], plan: Architecture, name: str) -> Snn:
     """The spiking network of a public checkpoint. Raises FileError(name) with every problem; nothing is loaded half-way."""
-    state = saved.get("state_dict", saved)
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise FileError(name, ["holds no state_dict of tensors"])
+    state = tensors(saved.get("state_dict", saved))
+    if state is None:
+        raise FileError(name, ["holds no state_dict of real, dense tensors"])
     given = {key.removeprefix(PREFIX): value for key, value in state.items()}
     keys = public_keys(plan)
     given |= _listed(saved, given, keys)
@@ -145,6 +145,8 @@ def _listed(saved: dict[str, Any], given: dict[str, Tensor], keys: dict[str, Key
     for kind, name in LISTS.items():
         values = saved.get(name)
         if any(key.startswith(kind) for key in given) or not isinstance(values, list) or len(values) < len(numbers):
+            continue
+        if not all(isinstance(v, int | float) for v in values):
             continue
         found |= {f"{kind}{n}": torch.as_tensor(float(v)) for n, v in zip(numbers, values, strict=False)}
     return found

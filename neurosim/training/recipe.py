@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -20,12 +21,12 @@ PRECISIONS = ("fp32", "bf16")
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training run; every field is an option of `neurosim train`.
+    """A training run; every field is an option of `neurosim train`. Besides it the data and the weights to start from decide.
 
     *stages*: larger T to fine-tune at before *timesteps*. *percentile*, *scale*, *calibration_steps*,
     *calibration_images*: threshold balancing of DIET-SNN (for Datta & Beerel only the images matter). *neuron_lr*: of
-    leaks and thresholds. *validation*: training images held out. *train_threshold*, *train_leak*: False leaves what the
-    conversion found.
+    leaks and thresholds. *validation*: training images held out. *image_size*: side of the images of a
+    folder. *train_threshold*, *train_leak*: False leaves what the conversion found.
     """
 
     method: str = DIET
@@ -38,6 +39,7 @@ class Recipe:
     bits: int = 8
     seed: int = 0
     validation: int | None = None
+    image_size: int = 224
     ann_epochs: int = 20
     snn_epochs: int = 15
     batch: int = 128
@@ -85,7 +87,12 @@ def check_recipe(recipe: Recipe) -> None:
     problems = [
         f"{name} is {value}; at least {least}" for name, least in LEAST.items() if (value := getattr(recipe, name)) < least
     ]
-    problems += [f"stage T={t}; at least 1" for t in recipe.stages if t < 1]
+    if any(later >= earlier for earlier, later in itertools.pairwise(recipe.all_stages)):
+        problems.append(f"T goes {', '.join(map(str, recipe.all_stages))}; stages must fall, down to timesteps")
+    if recipe.seed >= 2**32:
+        problems.append(f"seed is {recipe.seed}; below 2^32")
+    if recipe.validation is not None and recipe.validation < 1:
+        problems.append(f"validation is {recipe.validation}; at least 1 image must be held out")
     problems += [
         f"{name} is {value}; a finite number above 0" for name in ("ann_lr", "snn_lr", "scale")
         if not (math.isfinite(value := getattr(recipe, name)) and value > 0)
@@ -109,7 +116,8 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 LEAST = {
-    "timesteps": 1, "batch": 1, "ann_epochs": 0, "snn_epochs": 0, "calibration_steps": 1, "calibration_images": 1, "seed": 0
+    "timesteps": 1, "batch": 1, "ann_epochs": 0, "snn_epochs": 0, "calibration_steps": 1, "calibration_images": 1, "seed": 0,
+    "image_size": 8,
 }  # fmt: skip
 
 
@@ -120,7 +128,7 @@ def _unknown(what: str, given: str, known: Any) -> list[str]:
 def _device_problems(device: str) -> list[str]:
     """Whether PyTorch can put a tensor there."""
     try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        return [f"device {device!r} cannot be used: {str(error).splitlines()[0]}"]
+        float(torch.zeros(1, device=device))
+    except Exception as error:
+        return [f"device {device!r} cannot be used: {str(error).splitlines()[0][:200]}"]
     return []

@@ -20,7 +20,8 @@ class Snn(nn.Module):
     """One leak and one threshold per layer; the image drives the first layer with the same current at every step.
 
     Layers do not feed back, so each runs through all steps before the next one starts. A spike of layer l has the value 1,
-    or beta_l * threshold_l where *betas* are given (Datta & Beerel).
+    or beta_l * threshold_l where *betas* are given (Datta & Beerel; their code fakes the gradient of that product, here it is
+    exact).
     """
 
     def __init__(

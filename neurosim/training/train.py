@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
+import math
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from neurosim.errors import NeurosimError
-from neurosim.io.hdf5 import replacing
+from neurosim.network import Network
 from neurosim.training.ann import Ann
 from neurosim.training.architecture import Architecture, architecture
-from neurosim.training.checkpoint import read_checkpoint
+from neurosim.training.checkpoint import Checkpoints, file_hash, fingerprint, read_checkpoint, tensors
 from neurosim.training.convert import convert
 from neurosim.training.datasets import load_dataset
 from neurosim.training.measure import measured
@@ -25,56 +25,80 @@ from neurosim.training.trainer import Line, Say, Tick, Trainer, described
 from neurosim.training.weights import Weights
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where the images come from, and the weights to start from (a checkpoint of the same architecture)."""
+
+    data: Path
+    init: Path | None = None
+    checked: bool = True
+
+
 def train(
-    data: Path,
+    source: Source,
     output: Path,
     recipe: Recipe,
     *,
+    seeds: int = 1,
     checkpoints: Path | None = None,
     resume: bool = False,
-    init: Path | None = None,
-    checked: bool = True,
     say: Say = lambda line: None,
     tick: Tick = lambda phase, done: None,
 ) -> dict[str, Any]:
-    """Train on *data*, write the integer network with golden samples to *output*, return the report.
+    """Train for *seeds* seeds from that of the recipe on; write the integer network that is best on its validation split, with
+    golden samples, to *output*.
 
-    *checkpoints*: a folder for one checkpoint per epoch, from which *resume* goes on. *init*: a checkpoint of the same
-    architecture whose weights to start from. *checked*: archives must be the published ones. *say* receives one dict per
-    epoch and event, *tick* the phase and the share of it that is done. Raises NeurosimError.
+    *checkpoints*: a folder that keeps the state after every epoch (with several seeds, one in it for each), from which
+    *resume* goes on. *say* receives one dict per epoch and event, *tick* the phase and the share of it that is done.
+    Returns the report of the network, its `lines`, and under `seeds` mean and standard deviation (n - 1) of every
+    accuracy. Raises NeurosimError.
     """
     check_recipe(recipe)
-    dataset = load_dataset(data, recipe.seed, recipe.validation, checked)
+    reports: list[dict[str, Any]] = []
+    for seed in range(recipe.seed, recipe.seed + seeds):
+        several = seeds > 1
+        folder = checkpoints / f"seed{seed}" if checkpoints and several else checkpoints
+
+        def ticked(phase: str, done: float, name: str = f"seed {seed}, " if several else "") -> None:
+            tick(name + phase, done)
+
+        network, report = trained(source, replace(recipe, seed=seed), folder, resume, say, ticked)
+        if all(report["validation_accuracy"] > r["validation_accuracy"] for r in reports):
+            network.save(str(output))
+        reports.append(report | {"seed": seed})
+    kept = max(reports, key=lambda r: r["validation_accuracy"])
+    return kept | {"network": str(output), "seeds": {"count": seeds, "kept": kept["seed"]} | _spread(reports)}
+
+
+def trained(
+    source: Source, recipe: Recipe, folder: Path | None, resume: bool, say: Say, tick: Tick
+) -> tuple[Network, dict[str, Any]]:
+    """(integer network with golden samples, report) of one seed."""
+    dataset = load_dataset(source.data, recipe.seed, recipe.validation, source.checked, recipe.image_size)
     plan = architecture(
         recipe.arch, dataset.shape, dataset.classes, width=recipe.width, hidden=recipe.hidden, pool=recipe.pooling
     )
-    trainer = Trainer(recipe, dataset, checkpoints, resume, say, tick)
-    ann = pretrained(trainer, plan, init)
+    identity = recipe.to_dict() | {"data": fingerprint(dataset), "init": source.init and file_hash(source.init)}
+    trainer = Trainer(recipe, dataset, Checkpoints.opened(folder, identity, resume), say, tick)
+    torch.backends.cudnn.allow_tf32 = recipe.precision != "fp32"
+    say(_heading(trainer, plan))
+    ann = pretrained(trainer, plan, source.init)
     snn, found = converted(trainer, ann)
     start = deepcopy(snn)
     network, report = measured(trainer, ann, start, finetuned(trainer, snn), found)
-    network.save(str(output))
-    return report | {"lines": trainer.lines}
+    return network, report | {"lines": trainer.lines}
 
 
-def train_seeds(data: Path, output: Path, recipe: Recipe, seeds: int, **options: Any) -> dict[str, Any]:
-    """`train` for *seeds* seeds from that of the recipe on; the network that is best on its validation split is kept.
-
-    Returns the report of that one, with mean and standard deviation (n - 1) of every accuracy over the seeds.
-    """
-    folder: Path | None = options.pop("checkpoints", None)
-    reports: list[dict[str, Any]] = []
-    best = -1.0
-    for seed in range(recipe.seed, recipe.seed + seeds):
-        mine = folder / f"seed{seed}" if folder and seeds > 1 else folder
-        with replacing(output) as temporary:
-            report = train(data, temporary, replace(recipe, seed=seed), checkpoints=mine, **options)
-            if report["validation_accuracy"] <= best:
-                shutil.copyfile(output, temporary)
-        reports.append(report | {"seed": seed})
-        best = max(best, report["validation_accuracy"])
-    kept = max(reports, key=lambda r: r["validation_accuracy"])
-    return kept | {"seeds": {"count": seeds, "of": [r["seed"] for r in reports]} | _spread(reports)}
+def _heading(trainer: Trainer, plan: Architecture) -> Line:
+    """What a run says first."""
+    recipe, dataset, folder = trainer.recipe, trainer.dataset, trainer.checkpoints.folder
+    return {
+        "phase": "start", "dataset": dataset.name, "train": len(dataset.train.labels),
+        "validation": len(dataset.validation.labels), "test": len(dataset.test.labels), "arch": plan.name,
+        "weights": plan.weights, "neurons": sum(math.prod(s.shape) for s in plan.spiking), "stages": list(recipe.all_stages),
+        "seed": recipe.seed, "device": recipe.device, "threads": torch.get_num_threads(),
+        "checkpoints": sorted(p.stem for p in folder.glob("*.pt")) if folder else [],
+    }  # fmt: skip
 
 
 def _spread(reports: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
@@ -130,20 +154,23 @@ def finetuned(trainer: Trainer, snn: Snn) -> Snn:
 def adopt(weights: Weights, path: Path) -> None:
     """Take the weights of a checkpoint of the same architecture; the output layer is left out where the classes differ."""
     saved = read_checkpoint(path).get("best_state")
-    if not isinstance(saved, dict):
-        raise NeurosimError(f"{path}: is not a checkpoint of this program: it holds no 'best_state'")
     prefix = "weights.of."
-    given = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
+    inside = {k: v for k, v in saved.items() if str(k).startswith(prefix)} if isinstance(saved, dict) else None
+    state = tensors(inside)
+    if not state:
+        raise NeurosimError(f"{path}: is not a checkpoint of this program: it holds no weights under 'best_state'")
+    given = {k.removeprefix(prefix): v for k, v in state.items()}
     needed = {name: tuple(w.shape) for name, w in weights.of.items()}
     output = weights.architecture.steps[-1].name
-    if output in given and given[output].shape[0] != needed[output][0]:
+    if output in given and given[output].shape[1:] == needed[output][1:] and len(given[output]) != needed[output][0]:
         del given[output], needed[output]
     problems = [f"{name} is missing" for name in needed if name not in given]
     problems += [f"{name} is not part of {weights.architecture.name}" for name in given if name not in needed]
-    problems += [
-        f"{name} is {list(given[name].shape)}, needed {list(shape)}"
-        for name, shape in needed.items() if name in given and tuple(given[name].shape) != shape
-    ]  # fmt: skip
+    for name, shape in needed.items():
+        if name in given and tuple(given[name].shape) != shape:
+            problems.append(f"{name} is {list(given[name].shape)}, needed {list(shape)}")
+        elif name in given and not torch.isfinite(given[name]).all():
+            problems.append(f"{name} is not finite")
     if problems:
         raise NeurosimError(f"{path}: holds other weights: " + "; ".join(problems))
     with torch.no_grad():

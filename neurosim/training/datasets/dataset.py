@@ -58,7 +58,7 @@ def held_out(count: int, validation: int, seed: int) -> tuple[np.ndarray, np.nda
 
 def split_problems(count: int, validation: int) -> list[str]:
     if validation < 0:
-        return [f"a validation split of {validation} images cannot be; take 0 or more"]
+        return [f"a validation split of {validation} images cannot be; take 1 or more"]
     if count <= validation:
         return [f"{count} training images are too few for a validation split of {validation}"]
     return []

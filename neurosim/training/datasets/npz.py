@@ -25,7 +25,7 @@ def npz_names(path: Path) -> tuple[str, ...]:
     except FileNotFoundError:
         raise FileError(str(path), ["does not exist"]) from None
     except DAMAGE as error:
-        raise FileError(str(path), [f"cannot be read as .npz: {error}"]) from error
+        raise FileError(str(path), ["cannot be read as .npz: damaged, or not arrays of numbers"]) from error
 
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -37,4 +37,4 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             return {name: np.asarray(file[name]) for name in names}
     except DAMAGE as error:
-        raise FileError(str(path), [f"cannot be read as .npz: {error}"]) from error
+        raise FileError(str(path), ["cannot be read as .npz: damaged, or not arrays of numbers"]) from error
