@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -13,6 +14,8 @@ from neurosim.training.datasets import Split
 from neurosim.training.snn import Snn
 
 BATCH = 250
+# Values of the largest layer over all steps and images of a batch: 1 GB in single precision.
+VALUES = 2**28
 SILENT = 0.005
 
 
@@ -43,8 +46,10 @@ def observed(model: Ann | Snn, pixels: Pixels, split: Split, timesteps: int = 0)
         total[1] += float(spikes.any(0).sum()) / spikes[0, 0].numel()
 
     n = len(split.labels)
-    for first in range(0, n, BATCH):
-        x = pixels(split.images[first : first + BATCH])
+    largest = max(math.prod(s.shape) for s in model.weights.architecture.steps) * max(1, timesteps)
+    size = max(1, min(BATCH, VALUES // largest))
+    for first in range(0, n, size):
+        x = pixels(split.images[first : first + size])
         logits = model(x, timesteps, watch) if isinstance(model, Snn) else model(x)
-        right += int((logits.argmax(1).cpu().numpy() == split.labels[first : first + BATCH]).sum())
+        right += int((logits.argmax(1).cpu().numpy() == split.labels[first : first + size]).sum())
     return Behaviour(right / n, {k: v[0] / n for k, v in seen.items()}, {k: v[1] / n for k, v in seen.items()})
