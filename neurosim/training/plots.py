@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from neurosim.errors import NeurosimError
 from neurosim.io.hdf5 import replacing
 
-PANELS = {
-    "leaks": "leak", "thresholds": "threshold", "spikes_per_neuron": "spikes per neuron, all steps"
-}  # fmt: skip
+PANELS = {"leaks": "leak", "thresholds": "threshold", "spikes_per_neuron": "spikes per neuron, all steps"}
 
 
 def plot_training(lines: list[dict[str, Any]], path: Path) -> None:
@@ -32,14 +29,6 @@ def plot_training(lines: list[dict[str, Any]], path: Path) -> None:
     axes[-1].legend(fontsize="x-small", ncols=2)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `log.jsonl`."""
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise NeurosimError(f"{path}: cannot be read as a training log: {error}") from error
 
 
 def _accuracy(axis: Any, epochs: list[dict[str, Any]]) -> None:
