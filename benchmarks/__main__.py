@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import neurosim as ns
-from benchmarks import dense_torch, kernel, load, sanafe_peer, vgg
+from benchmarks import dense_torch, kernel, load, noc, sanafe_peer, vgg
 from benchmarks.machine import machine, one_thread
 from benchmarks.row import Row, heading
 
@@ -20,6 +20,7 @@ SECTIONS: dict[str, tuple[str, Callable[[int], Iterator[Row]]]] = {
     "sanafe": ("3 SANA-FE: dense 784-512-512-10, T=20", sanafe_peer.rows),
     "torch": ("4 PyTorch: the VGG9 of 2, dense", dense_torch.rows),
     "load": ("5 load: dense network file", load.rows),
+    "noc": ("6 packet network", noc.rows),
 }
 
 

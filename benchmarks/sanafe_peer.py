@@ -175,7 +175,7 @@ def _compared(label: str, peer: Peer, repeats: int) -> Iterator[Row]:
     mapping = ns.map_network(peer.network, chip(peer.network))
 
     def both(samples: ns.Inputs) -> ns.Result:
-        return ns.evaluate(ns.simulate(peer.network, samples, workers=1), mapping)
+        return ns.evaluate(ns.simulate(peer.network, samples, workers=1), mapping, timing="analytic")
 
     jobs = {"many": Job(lambda: both(inputs)), "function": Job(lambda: ns.simulate(peer.network, inputs, workers=1))}
     jobs["one"] = Job(lambda: both(inputs[:1]))

@@ -24,10 +24,10 @@ SLICE_BYTES = 2**26
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """Counts per (image, step) and brick, int64 [N * T, bricks]. *links*: flits per link, int64 [N * T, layers, links], and
-    *longest*: links of the longest route taken, int64 [N * T, layers], by the layer that sends.
+    """Counts per (image, step) and brick, int64 [N * T, bricks].
 
-    spikes: firings. packets: sent. hops_x, hops_y: flits x links crossed, booked to the sender. events: packets received.
+    spikes: firings. packets: sent. hops_x, hops_y: flits x links crossed, crossings: those between chips, booked to the sender.
+    events: packets received.
     input_arrivals: those of them that came from outside; input_events: spikes fed from outside, each booked once, to the first
     brick it arrives at. rows: weight rows fetched for events; singles: single weights fetched for
     identity shortcuts. synaptic_events: (spike, synapse) pairs. active, idle: visited neurons that were, were not touched.
@@ -40,6 +40,7 @@ class Activity:
     packets: np.ndarray
     hops_x: np.ndarray
     hops_y: np.ndarray
+    crossings: np.ndarray
     events: np.ndarray
     input_arrivals: np.ndarray
     input_events: np.ndarray
@@ -57,8 +58,6 @@ class Activity:
     leaks: np.ndarray
     clips: np.ndarray
     input_words: np.ndarray
-    links: np.ndarray
-    longest: np.ndarray
 
     @property
     def counts(self) -> dict[str, np.ndarray]:
@@ -66,13 +65,13 @@ class Activity:
         return {name: getattr(self, name) for name in COUNTS}
 
 
-COUNTS = tuple(f.name for f in fields(Activity) if f.name not in ("links", "longest"))
+COUNTS = tuple(f.name for f in fields(Activity))
 
 
 def slice_images(mapping: Mapping) -> int:
     """Images whose activity fits comfortably in memory at once."""
     widest = max((f.segments * f.sites for f in mapping.fanouts.values()), default=1)
-    per_step = 8 * max(widest, len(COUNTS) * len(mapping.bricks), len(mapping.network.layers) * mapping.grid.links)
+    per_step = 8 * max(widest, len(COUNTS) * len(mapping.bricks))
     return max(1, SLICE_BYTES // (per_step * mapping.network.timesteps))
 
 
@@ -116,8 +115,6 @@ class _Counter:
         self.channels = np.array([b.channels for b in mapping.bricks])
         self.neurons = np.array([b.neurons for b in mapping.bricks])
         self.found = {name: np.zeros((self.rows, self.bricks), np.int64) for name in COUNTS}
-        self.links = np.zeros((self.rows, len(self.network.layers), mapping.grid.links), np.int64)
-        self.longest = np.zeros((self.rows, len(self.network.layers)), np.int64)
 
     def count(self) -> Activity:
         for source in self.mapping.fanouts.values():
@@ -131,7 +128,7 @@ class _Counter:
                 self._updates(layer, mine)
             self._first_and_last(layer, mine)
             self._clips(layer, mine)
-        return Activity(**self.found, links=self.links, longest=self.longest)
+        return Activity(**self.found)
 
     def _bits(self, bits: np.ndarray) -> np.ndarray:
         """[rows, bytes] of this slice."""
@@ -164,9 +161,7 @@ class _Counter:
         self.found["packets"] += (source.packets @ by_group).T
         self.found["hops_x"] += flits * (source.hops_x @ by_group).T
         self.found["hops_y"] += flits * (source.hops_y @ by_group).T
-        index = [layer.name for layer in self.network.layers].index(source.source)
-        self.links[:, index] = flits * (source.links @ by_group).T
-        self.longest[:, index] = ((by_group > 0) * source.longest[:, None]).max(0, initial=0)
+        self.found["crossings"] += flits * (source.crossings @ by_group).T
 
     def _windows(self, source: Fanout, bits: np.ndarray) -> np.ndarray:
         """int64 [rows, columns of the max-pooled map]: windows that hold a spike."""

@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from neurosim.errors import ChipError
+from neurosim.noc.deadlock import check_deadlock, check_room
+from neurosim.noc.geometry import Grid
+from neurosim.noc.machine import UNLIMITED, Machine
 
 Kind = Literal["weights", "state", "axons", "routes", "queue", "input"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -41,19 +44,27 @@ class Clock(Part):
 
 
 class Mesh(Part):
-    """A width x height mesh of routers, each with *cores_per_tile* cores; XY routing.
+    """A width x height mesh or torus of routers, each with *cores_per_tile* cores; XY routing, credit flow control.
 
-    A flit takes *router_cycles* per router and *link_cycles* per link; a link carries one flit per *link_cycles*.
-    *delivery*: one packet per destination core (unicast), or one per spike along a tree (multicast).
+    A flit takes *router_cycles* per router, *link_cycles* per link, *local_cycles* between a core and its router; a link
+    carries one flit per *link_interval*. A port has *virtual_channels* of *buffer_flits* each; a slot that a flit has left is
+    of use again *credit_cycles* later. *delivery*: one packet per destination core (unicast), or one per spike along a tree
+    (multicast).
     """
 
+    topology: Literal["mesh", "torus"] = "mesh"
     width: Count
     height: Count
     cores_per_tile: Count = 1
     flit_bits: Count
     packet_bits: Count
-    router_cycles: Cycles
+    router_cycles: Count
     link_cycles: Count
+    link_interval: Count = 1
+    local_cycles: Count = 1
+    credit_cycles: Count = 2
+    virtual_channels: Count = 4
+    buffer_flits: Count = 4
     delivery: Literal["unicast", "multicast"] = "unicast"
     source: str
 
@@ -70,7 +81,8 @@ class Core(Part):
     """Limits and widths of a core; a limit that is not given does not bind.
 
     lanes: accumulates (or MACs) started at once. update_lanes: neurons compared at once. axons: distinct inputs it can tell
-    apart. routes: (neuron, destination) pairs it can hold.
+    apart. routes: (neuron, destination) pairs it can hold. queue_packets: packets that wait to be worked off; a full queue
+    stalls the mesh.
     """
 
     lanes: Count
@@ -81,6 +93,7 @@ class Core(Part):
     max_neurons: Count | None = None
     max_axons: Count | None = None
     max_routes: Count | None = None
+    queue_packets: Count | None = None
     source: str
 
 
@@ -102,13 +115,17 @@ class Access(Part):
 
 
 class Memory(Part):
-    """A memory: what it holds, its size and word, the price of a word. *per*: one in every core, or one on the chip."""
+    """A memory: what it holds, its size and word, the price of a word. *per*: one in every core, or one on the chip.
+
+    words_per_cycle: what its ports read and write in a cycle; where it is not given, they never make a core wait.
+    """
 
     name: Annotated[str, Field(min_length=1)]
     holds: Annotated[tuple[Kind, ...], Field(min_length=1)]
     per: Literal["core", "chip"] = "core"
     bits: Count
     word_bits: Count
+    words_per_cycle: Count | None = None
     read: Access
     write: Access
     leakage_mw: Price = 0.0
@@ -166,8 +183,23 @@ class Static(Part):
     source: str
 
 
+class Board(Part):
+    """Chips side by side, each with the mesh of the chip; the links between them are slower and dearer.
+
+    columns, rows: in chips. link_cycles, link_interval: of a flit that leaves for another chip, in place of those of the mesh.
+    pj: energy of that, besides the hop.
+    """
+
+    columns: Count = 1
+    rows: Count = 1
+    link_cycles: Count
+    link_interval: Count = 1
+    pj: Price
+    source: str
+
+
 class Chip(Part):
-    """A described chip. Energy is in pJ, time in cycles, sizes in bits, power in mW."""
+    """A described chip, or several of them on a board. Energy is in pJ, time in cycles, sizes in bits, power in mW."""
 
     name: Annotated[str, Field(min_length=1)]
     title: str
@@ -175,6 +207,7 @@ class Chip(Part):
     notes: str = ""
     clock: Clock
     mesh: Mesh
+    board: Board | None = None
     core: Core
     policy: Policy
     memory: tuple[Memory, ...]
@@ -191,10 +224,18 @@ class Chip(Part):
                 problems.append(f"{kind!r} is held by {' and '.join(homes) or 'no memory'}; exactly one must hold it")
         names = [m.name for m in self.memory]
         problems += [f"memory name {n!r} is used {names.count(n)} times" for n in sorted(set(names)) if names.count(n) > 1]
-        if self.mesh.cores > MAX_CORES:
-            problems.append(f"the mesh has {self.mesh.cores} cores; at most {MAX_CORES} are supported")
+        if self.cores > MAX_CORES:
+            problems.append(f"there are {self.cores:,} cores; at most {MAX_CORES:,} are supported")
         if problems:
             raise ValueError("; ".join(problems))
+        return self
+
+    @model_validator(mode="after")
+    def _packets_can_always_move(self) -> Chip:
+        """Raises NeurosimError where waiting could go around in a circle, or a tree would need a larger buffer."""
+        if self.cores <= MAX_CORES:
+            check_deadlock(self.machine)
+            check_room(self.machine, self.mesh.flits_per_packet)
         return self
 
     @classmethod
@@ -213,6 +254,33 @@ class Chip(Part):
     def sha256(self) -> str:
         """Hash of everything that can change a result (titles, notes and sources cannot)."""
         return hashlib.sha256(json.dumps(_bare(self.values), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def chips(self) -> int:
+        return self.board.columns * self.board.rows if self.board else 1
+
+    @property
+    def cores(self) -> int:
+        """Of all chips."""
+        return self.chips * self.mesh.cores
+
+    @property
+    def grid(self) -> Grid:
+        """Where the tiles of all chips are."""
+        mesh, columns, rows = self.mesh, self.board.columns if self.board else 1, self.board.rows if self.board else 1
+        return Grid(
+            columns * mesh.width, rows * mesh.height, mesh.cores_per_tile, mesh.topology == "torus", mesh.width, mesh.height
+        )
+
+    @property
+    def machine(self) -> Machine:
+        """What packets travel through."""
+        mesh, board = self.mesh, self.board or self.mesh
+        return Machine(
+            self.grid, mesh.virtual_channels, mesh.buffer_flits, mesh.router_cycles, mesh.link_cycles, mesh.link_interval,
+            board.link_cycles, board.link_interval, mesh.local_cycles, mesh.credit_cycles, self.core.queue_packets or UNLIMITED,
+            self.operation.barrier.cycles, mesh.delivery == "multicast",
+        )  # fmt: skip
 
     def home(self, kind: Kind) -> Memory:
         """The memory that holds *kind*."""

@@ -81,6 +81,8 @@ def energy(mapping: Mapping, counts: Counts, images: int, cycles: int, barriers:
         "mesh": (MOVEMENT, counts["hops_x"] * prices.hop_x.pj + counts["hops_y"] * prices.hop_y.pj),
         "barriers": (MOVEMENT, _shared(mapping, barriers * prices.barrier.pj)),
     }
+    if mapping.chip.board:
+        parts["links between chips"] = (MOVEMENT, counts["crossings"] * mapping.chip.board.pj)
     memory = memory_uses(mapping, counts)
     for use in memory:
         name = f"memory {use.level}"
@@ -143,9 +145,10 @@ def _shared(mapping: Mapping, amount: float) -> np.ndarray:
 
 
 def _leakage(mapping: Mapping, cycles: int) -> np.ndarray:
-    """J per used core: its memories, its own static power, its share of the chip's. Unused cores are switched off."""
+    """J per used core: its memories, its own static power, its share of the chips'. Unused cores and chips are switched off."""
     chip = mapping.chip
     seconds = cycles / chip.clock.hz
     per_core = chip.static.core_mw + sum(m.leakage_mw for m in chip.memory if m.per == "core")
     whole = chip.static.chip_mw + sum(m.leakage_mw for m in chip.memory if m.per == "chip")
-    return (per_core + _shared(mapping, whole)) * MW * seconds
+    used = len({mapping.grid.chip_of(mapping.grid.tile_of(int(core))) for core in mapping.cores})
+    return (per_core + _shared(mapping, whole * used)) * MW * seconds

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
 from neurosim.activity import COUNTS, activity, slice_images, trace_problems
 from neurosim.chip import Chip
 from neurosim.energy import energy
-from neurosim.errors import TraceError
+from neurosim.errors import NeurosimError, TraceError
 from neurosim.inputs import Inputs
 from neurosim.mapping.mapping import Mapping, map_network
 from neurosim.network import Network
-from neurosim.result import Result, Times
+from neurosim.result import Result, times
+from neurosim.schedule import SCHEDULES
 from neurosim.simulate import simulate
-from neurosim.timeline import BOUNDS, timeline
+from neurosim.timeline import TIMINGS, Clock, Maker, Recorder
 from neurosim.trace import SpikeTrace
 
 
@@ -25,6 +26,8 @@ def run(
     chip: Chip,
     *,
     placer: str = "row-major",
+    timing: str = "packet",
+    schedule: str = "sequential",
     workers: int = 1,
     progress: Callable[[int], None] | None = None,
     command: str = "",
@@ -32,12 +35,13 @@ def run(
     """Map *network* onto *chip*, simulate it on *inputs* with the chip's state width, and evaluate."""
     mapping = map_network(network, chip, placer)
     trace = simulate(network, inputs, state_bits=chip.core.state_bits, workers=workers, progress=progress)
-    return evaluate(trace, mapping, command=command)
+    return evaluate(trace, mapping, timing=timing, schedule=schedule, workers=workers, command=command)
 
 
 def compare(
-    network: Network, inputs: Inputs, chips: Sequence[Chip], *, placer: str = "row-major", workers: int = 1
-) -> list[Result]:
+    network: Network, inputs: Inputs, chips: Sequence[Chip], *, placer: str = "row-major", timing: str = "packet",
+    schedule: str = "sequential", workers: int = 1,
+) -> list[Result]:  # fmt: skip
     """The result on each chip, in order; the network is simulated once for every state width that changes its spikes."""
     mappings = [map_network(network, chip, placer) for chip in chips]
     traces: list[SpikeTrace] = []
@@ -47,38 +51,53 @@ def compare(
         if not usable:
             usable = [simulate(network, inputs, state_bits=mapping.chip.core.state_bits, workers=workers)]
             traces += usable
-        results.append(evaluate(usable[0], mapping))
+        results.append(evaluate(usable[0], mapping, timing=timing, schedule=schedule, workers=workers))
     return results
 
 
-def evaluate(trace: SpikeTrace, mapping: Mapping, *, command: str = "") -> Result:
+def evaluate(
+    trace: SpikeTrace,
+    mapping: Mapping,
+    *,
+    timing: str | Maker = "packet",
+    schedule: str = "sequential",
+    workers: int = 1,
+    progress: Callable[[int], None] | None = None,
+    recorder: Recorder | None = None,
+    command: str = "",
+) -> Result:
     """What the recorded spikes cost on the mapped chip; nothing is simulated again.
 
-    Raises TraceError if the trace belongs to another network, or the chip's state width would change the spikes.
+    *timing*: level of detail of time (TIMINGS), or a function that makes a network of your own from a Machine. *schedule*:
+    order of the layers (SCHEDULES). *workers*: threads that share the turns; the result does not depend on them. *progress*
+    is told the images done. *recorder* is shown every turn. Raises TraceError if the trace belongs to another network, or the
+    chip's state width would change the spikes.
     """
     problems = trace_problems(trace, mapping)
     if problems:
         raise TraceError("spike trace", problems)
+    name = timing if isinstance(timing, str) else "own"
+    _known(timing=(name, TIMINGS if name is timing else [name]), schedule=(schedule, SCHEDULES))
     totals = {name: np.zeros(len(mapping.bricks), np.int64) for name in COUNTS}
-    steps, bound_by = [], dict.fromkeys(BOUNDS, 0)
-    work = np.zeros(len(mapping.bricks), np.int64)
-    links, peak = np.zeros(mapping.grid.links, np.int64), np.zeros(mapping.grid.links)
+    clock = Clock(trace, mapping, timing, schedule, workers=workers, recorder=recorder)
     size = slice_images(mapping)
     for first in range(0, len(trace), size):
         counts = activity(trace, mapping, first, min(first + size, len(trace)))
-        times = timeline(counts, mapping)
-        for name, values in counts.counts.items():
-            totals[name] += values.sum(0)
-        for name, cycles in times.bound_by.items():
-            bound_by[name] += cycles
-        steps.append(times.steps)
-        work += times.work.sum(0)
-        flits = counts.links.sum(1)
-        links += flits.sum(0)
-        peak = np.maximum(peak, (flits * mapping.chip.mesh.link_cycles / np.maximum(times.steps, 1)[:, None]).max(0))
-    time = Times(
-        np.concatenate(steps).reshape(len(trace), trace.timesteps), bound_by, work, links, peak, mapping.chip.clock.hz
-    )
-    barriers = time.steps.size * len(mapping.network.layers)
-    spent = energy(mapping, totals, len(trace), time.cycles, barriers)
+        clock.add(counts, first * trace.timesteps)
+        for kind, values in counts.counts.items():
+            totals[kind] += values.sum(0)
+        if progress:
+            progress(min(size, len(trace) - first))
+    time = times(clock.timeline(), len(trace), trace.timesteps, mapping.chip.clock.hz, name, schedule)
+    spent = energy(mapping, totals, len(trace), time.cycles, len(clock.cycles))
     return Result(trace, mapping, totals, time, spent, command)
+
+
+def _known(**choices: tuple[str, Collection[str]]) -> None:
+    """Raise NeurosimError for every choice that does not exist."""
+    wrong = [
+        f"{name} {value!r} does not exist; there are: {', '.join(known)}"
+        for name, (value, known) in choices.items() if value not in known
+    ]  # fmt: skip
+    if wrong:
+        raise NeurosimError("; ".join(wrong))

@@ -13,7 +13,7 @@ from neurosim.baseline import ann, paper
 from neurosim.energy import Counts, Energy
 from neurosim.mapping.demand import Use, stored_weights
 from neurosim.mapping.mapping import Mapping
-from neurosim.timeline import BOUNDS
+from neurosim.timeline import BOUNDS, Tally, Timeline
 from neurosim.trace import SpikeTrace
 from neurosim.version import __version__
 
@@ -24,25 +24,31 @@ ALWAYS_LEFT_OUT = (
 
 LAZY_LEAK = "leak multiplies beyond one per visit: a core is taken to catch up with the steps a neuron was idle by a table"
 
+UNHINDERED = "waiting of packets for each other and for full buffers: time is analytic, a lower bound of packet timing"
+DELAYED = "memory for the events of shortcuts until they are due: in a pipeline a layer holds them for some turns"
 FLOAT_PRICES = "floating point: a float32 network is priced with the chip's integer operations, and its state width is 32 bits"
+BLOCKED_SHOWN = 20
 WIDE_WEIGHTS = "wider arithmetic: additions and multiplications cost the same for weights of more than 8 bits"
 
 
 @dataclass(frozen=True, eq=False)
 class Times:
-    """Cycles: steps int64 [N, T]; bound_by: cycles by what set the pace; work: int64 [bricks]; links: flits int64 [links];
-    peak_use: float64 [links], largest share of a step in which a link was busy."""
+    """Cycles: steps int64 [N, T], of each step of each image; drain: after the last of them, until the last image is
+    answered; latency int64 [N], from the first turn of an image to its answer; bound_by: by what set the pace; tally: by core
+    and by link."""
 
     steps: np.ndarray
+    drain: int
+    latency: np.ndarray
     bound_by: dict[str, int]
-    work: np.ndarray
-    links: np.ndarray
-    peak_use: np.ndarray
+    tally: Tally
     hz: float
+    timing: str
+    schedule: str
 
     @property
     def cycles(self) -> int:
-        return int(self.steps.sum())
+        return int(self.steps.sum()) + self.drain
 
     @property
     def seconds(self) -> float:
@@ -50,7 +56,24 @@ class Times:
 
     @property
     def seconds_per_image(self) -> float:
+        """Of the run; with a pipeline an image takes longer, see *latency*."""
         return self.seconds / len(self.steps)
+
+    @property
+    def latency_seconds(self) -> float:
+        """Mean over images."""
+        return float(self.latency.mean()) / self.hz
+
+
+def times(timeline: Timeline, images: int, timesteps: int, hz: float, timing: str, schedule: str) -> Times:
+    """The turns of a run as steps and images."""
+    ends = np.concatenate([[0], np.cumsum(timeline.cycles)])
+    rows = np.array([timeline.schedule.of_row(row) for row in range(images * timesteps)]).reshape(images, timesteps, 2)
+    spans = np.array([timeline.schedule.span(image) for image in range(images)])
+    steps = ends[rows[..., 1]] - ends[rows[..., 0]]
+    bound_by = dict(zip(BOUNDS, timeline.split.sum(0).tolist(), strict=True))
+    latency, drain = ends[spans[:, 1]] - ends[spans[:, 0]], int(ends[-1] - steps.sum())
+    return Times(steps, drain, latency, bound_by, timeline.tally, hz, timing, schedule)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,18 +127,18 @@ class Result:
             "packets": t["packets"],
             "flits": t["packets"] * flits,
             "flit_hops": t["hops_x"] + t["hops_y"],
-            "inter_chip_flits": np.zeros_like(visited),
+            "inter_chip_flits": t["crossings"],
             "saturations": t["clips"],
         }
 
     @cached_property
     def cores(self) -> np.ndarray:
         """Structured array, one row per used core."""
-        m = self.mapping
+        m, tally = self.mapping, self.time.tally
         names = [layer.name for layer in m.network.layers]
         rows: dict[str, Any] = {
             "index": m.cores,
-            "chip": np.zeros(len(m.bricks), np.int64),
+            "chip": [m.grid.chip_of(m.grid.tile_of(int(c))) for c in m.cores],
             "x": [m.grid.xy(int(c))[0] for c in m.cores],
             "y": [m.grid.xy(int(c))[1] for c in m.cores],
             "layer": [names[b.layer] for b in m.bricks],
@@ -123,7 +146,11 @@ class Result:
             "synapses": [stored_weights(m.network.layers[b.layer], b.channels) for b in m.bricks],
             "memory_use": [_fullest_memory(used) for used in m.uses],
             **self.count_columns,
-            "busy_cycles": self.time.work,
+            "busy_cycles": tally.busy[m.cores],
+            "memory_stall_cycles": tally.waiting[m.cores],
+            "idle_cycles": self.time.cycles - tally.busy[m.cores],
+            "queue_peak": tally.peak[m.cores],
+            "refused_cycles": tally.refused[m.cores],
             "energy_J": self.energy.per_brick_J,
         }
         return _table(rows)
@@ -171,6 +198,7 @@ class Result:
             "layers": _records(self.layers),
             "cores": self._cores(),
             "links": self._links(),
+            "blocked": self.blocked,
             "ann": ann(self.mapping, len(trace)),
             "paper": self.paper,
             "chip": {"name": chip.name, "sha256": chip.sha256, "values": chip.values},
@@ -189,8 +217,8 @@ class Result:
             "seed": None,
             "inputs": self.trace.inputs_name,
             "placer": self.mapping.placer,
-            "timing": "analytic",
-            "schedule": "sequential",
+            "timing": self.time.timing,
+            "schedule": self.time.schedule,
         }
 
     @property
@@ -198,11 +226,16 @@ class Result:
         """What this model leaves out, in words."""
         network = self.trace.network
         notes = [
+            (UNHINDERED, self.time.timing == "analytic"),
+            (DELAYED, self.time.schedule == "pipelined" and any(layer.shortcuts for layer in network.layers)),
             (LAZY_LEAK, self.mapping.chip.policy.update == "touched"),
             (FLOAT_PRICES, not network.integer),
             (WIDE_WEIGHTS, network.integer and any((layer.weight_bits or 8) > 8 for layer in network.layers)),
         ]
-        return [*self.mapping.chip.not_counted, *(text for text, applies in notes if applies), *ALWAYS_LEFT_OUT]
+        chip = self.mapping.chip
+        portless = [m.name for m in chip.memory if not m.words_per_cycle and {"weights", "state", "input"} & set(m.holds)]
+        notes.append((f"waiting for the ports of {', '.join(portless)}: no words_per_cycle is given", bool(portless)))
+        return [*chip.not_counted, *(text for text, applies in notes if applies), *ALWAYS_LEFT_OUT]
 
     def _time(self) -> dict[str, Any]:
         total = self.time.cycles
@@ -210,6 +243,8 @@ class Result:
             "cycles": total,
             "seconds": self.time.seconds,
             "seconds_per_image": self.time.seconds_per_image,
+            "latency_seconds_per_image": self.time.latency_seconds,
+            "images_per_second": 1 / self.time.seconds_per_image if total else None,
             "cycles_per_step": self.time.steps.mean(0).tolist(),
             "bound_by": {name: self.time.bound_by[name] / total if total else 0.0 for name in BOUNDS},
         }
@@ -231,10 +266,27 @@ class Result:
         return records
 
     def _links(self) -> list[dict[str, Any]]:
-        ends = {int(i): self.mapping.grid.ends(int(i)) for i in np.flatnonzero(self.time.links)}
+        tally, intervals = self.time.tally, self.mapping.chip.machine.intervals
+        ends = {int(i): self.mapping.grid.ends(int(i)) for i in np.flatnonzero(tally.flits)}
         return [
-            {"from": list(a), "to": list(b), "flits": int(self.time.links[i]), "peak_use": float(self.time.peak_use[i])}
+            {
+                "from": list(a), "to": list(b), "flits": int(tally.flits[i]), "peak_use": float(tally.peak_use[i]),
+                "busy_cycles": int(tally.flits[i] * intervals[i]), "stalled_cycles": int(tally.stalled[i]),
+            }
             for i, (a, b) in ends.items()
+        ]  # fmt: skip
+
+    @property
+    def blocked(self) -> list[dict[str, int]]:
+        """Who was blocked by whom, the longest first: the cycles that packets for core *waiting* were next in a buffer behind a
+        packet for core *behind*, summed over packets (several can wait at once)."""
+        table = self.time.tally.blocked
+        if table is None:
+            return []
+        behind, waiting = np.nonzero(table)
+        order = np.argsort(-table[behind, waiting], kind="stable")[:BLOCKED_SHOWN]
+        return [
+            {"waiting": int(waiting[i]), "behind": int(behind[i]), "cycles": int(table[behind[i], waiting[i]])} for i in order
         ]
 
     def _network(self) -> dict[str, Any]:

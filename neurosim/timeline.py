@@ -1,86 +1,250 @@
-"""Time: cycles per step from counts. Analytic: the busiest core, the busiest link, the barrier; nothing queues.
+"""Time: what happens turn by turn, at one of three levels of detail.
 
-Within a step the layers take turns, as in training. A turn lasts as long as the slower of its two overlapping parts (the
-busiest core working off events; the busiest link carrying the packets, plus the longest route), then the longest update of its
-neurons including the injection of their packets, then a barrier.
+A turn lies between two barriers (`neurosim.schedule`). The spikes that travel in it leave their cores one by one; the cores
+that receive them work them off; when all is done, the neurons of the layers that work in this turn are updated, and a barrier
+closes it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Protocol
 
 import numpy as np
 
 from neurosim.activity import Activity
+from neurosim.delivery import Expansion, memory_cycles
+from neurosim.layers import INPUT
 from neurosim.mapping.mapping import Mapping
+from neurosim.noc.analytic import AnalyticNetwork
+from neurosim.noc.machine import Machine
+from neurosim.noc.packet import PacketNetwork
+from neurosim.noc.simpy_model import SimpyNetwork
+from neurosim.noc.traffic import Journey, Traffic
+from neurosim.schedule import SCHEDULES, Schedule
+from neurosim.trace import SpikeTrace
 
 BOUNDS = ("core_busy", "noc", "update", "barrier")
 
 
+class Network(Protocol):
+    """Something that packets travel through."""
+
+    def travel(self, traffic: Traffic, limit: int | None = None) -> Journey: ...
+
+
+Maker = Callable[[Machine], Network]
+TIMINGS: dict[str, Maker] = {
+    "analytic": AnalyticNetwork, "packet": PacketNetwork, "simpy": SimpyNetwork
+}  # fmt: skip
+Recorder = Callable[[int, int, Traffic, Journey], None]
+
+
+# Turns that a thread takes at once.
+CHUNK = 64
+# Machines with more cores have no table of who waited for whom.
+MOST_BLOCKED = 1024
+
+
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """Cycles. busy, noc, update: [N * T, layers]; barrier: of one turn; work: [N * T, bricks], of each core."""
+    """cycles: int64 [turns]; split: int64 [turns, 4], by what set the pace (BOUNDS); tally: sums over turns."""
+
+    schedule: Schedule
+    cycles: np.ndarray
+    split: np.ndarray
+    tally: Tally
+
+
+@dataclass(eq=False)
+class Tally:
+    """Sums over turns. By core, int64 [cores]: busy, of which waiting for memories; refused, cycles in which the full queue
+    kept the mesh waiting; peak, of the queue. By link, int64 [links]: flits, stalled; peak_use: float64, largest share of a
+    turn in which it was busy. blocked: cycles that packets stood behind a packet for another core, int64 [cores, cores], by
+    (that core, their own), or None.
+    """
 
     busy: np.ndarray
-    noc: np.ndarray
+    waiting: np.ndarray
+    refused: np.ndarray
+    peak: np.ndarray
+    flits: np.ndarray
+    stalled: np.ndarray
+    peak_use: np.ndarray
+    blocked: np.ndarray | None
+
+    @classmethod
+    def empty(cls, mapping: Mapping) -> Tally:
+        cores, links = mapping.grid.cores, mapping.grid.links
+        busy, waiting, refused, peak = np.zeros((4, cores), np.int64)
+        flits, stalled = np.zeros((2, links), np.int64)
+        blocked = np.zeros((cores, cores), np.int64) if cores <= MOST_BLOCKED else None
+        return cls(busy, waiting, refused, peak, flits, stalled, np.zeros(links), blocked)
+
+    def add(self, other: Tally) -> None:
+        """Take in the sums of other turns."""
+        for name in ("busy", "waiting", "refused", "flits", "stalled"):
+            getattr(self, name)[:] += getattr(other, name)
+        np.maximum(self.peak, other.peak, out=self.peak)
+        np.maximum(self.peak_use, other.peak_use, out=self.peak_use)
+        if self.blocked is not None and other.blocked is not None:
+            self.blocked += other.blocked
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Cycles of cores at the rows (image * timesteps + step) from *first* on, int64 [rows, bricks]: fetch, of the port of the
+    input memory; local, on images and on spikes from outside; update; waiting, those of local and update that wait for
+    memories."""
+
+    first: int
+    fetch: np.ndarray
+    local: np.ndarray
     update: np.ndarray
-    barrier: int
-    work: np.ndarray
+    waiting: np.ndarray
 
     @property
-    def steps(self) -> np.ndarray:
-        """int64 [N * T]: cycles of each step of each image."""
-        turns = np.maximum(self.busy, self.noc) + self.update + self.barrier
-        return turns.sum(1)
-
-    @property
-    def bound_by(self) -> dict[str, int]:
-        """Cycles by what set the pace."""
-        by_core = self.busy >= self.noc
-        return {
-            "core_busy": int(self.busy[by_core].sum()),
-            "noc": int(self.noc[~by_core].sum()),
-            "update": int(self.update.sum()),
-            "barrier": self.barrier * self.busy.size,
-        }
+    def last(self) -> int:
+        return self.first + len(self.update)
 
 
-def timeline(activity: Activity, mapping: Mapping) -> Timeline:
-    """The cycles of every turn of every step."""
-    core, cost, mesh = mapping.chip.core, mapping.chip.operation, mapping.chip.mesh
-    slots = np.array([-(-b.channels // core.lanes) for b in mapping.bricks])
-    events = (
-        activity.events * cost.event.cycles
-        + (activity.rows * slots + activity.singles) * cost.accumulate.cycles
-        + activity.analog_rows * slots * cost.mac.cycles
+class Clock:
+    """Takes the activity of a run, slice by slice in order, and tells the time.
+
+    *recorder* is shown every turn: (number, cycle in which it begins, traffic, journey); with it there is one thread.
+    """
+
+    def __init__(
+        self, trace: SpikeTrace, mapping: Mapping, timing: str | Maker = "packet", schedule: str = "sequential", *,
+        workers: int = 1, recorder: Recorder | None = None,
+    ):  # fmt: skip
+        self.trace, self.mapping, self.recorder = trace, mapping, recorder
+        self.schedule: Schedule = SCHEDULES[schedule](mapping.network)
+        self.rows = len(trace) * trace.timesteps
+        self.expansion = Expansion(mapping)
+        self.machine = mapping.chip.machine
+        self.workers = 1 if recorder else workers
+        make = TIMINGS[timing] if isinstance(timing, str) else timing
+        self.networks = [make(self.machine) for _ in range(self.workers)]
+        self.known: list[Work] = []
+        turns = self.schedule.turns(self.rows)
+        self.cycles, self.split = np.zeros(turns, np.int64), np.zeros((turns, len(BOUNDS)), np.int64)
+        self.tally = Tally.empty(mapping)
+        self.next = 0
+
+    def add(self, activity: Activity, first: int) -> None:
+        """The activity from row *first* on; runs every turn that is thereby known."""
+        self.known.append(work_of(activity, self.expansion, self.trace, self.mapping, first))
+        ready = self.schedule.ready(self.known[-1].last, self.rows)
+        chunks = [range(at, min(at + CHUNK, ready)) for at in range(self.next, ready, CHUNK)]
+        if self.workers == 1:
+            for chunk in chunks:
+                self.tally.add(self._run(self.networks[0], chunk))
+        else:
+            self._in_threads(chunks)
+        self.next = ready
+        self.known = [work for work in self.known if work.last > self.schedule.oldest(ready)]
+
+    def timeline(self) -> Timeline:
+        """When all activity has been added."""
+        return Timeline(self.schedule, self.cycles, self.split, self.tally)
+
+    def _in_threads(self, chunks: list[range]) -> None:
+        free = SimpleQueue[Network]()
+        for network in self.networks:
+            free.put(network)
+
+        def run(chunk: range) -> Tally:
+            network = free.get()
+            try:
+                return self._run(network, chunk)
+            finally:
+                free.put(network)
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            for tally in pool.map(run, chunks):
+                self.tally.add(tally)
+
+    def _run(self, network: Network, turns: range) -> Tally:
+        tally = Tally.empty(self.mapping)
+        for turn in turns:
+            traffic, waiting = self._traffic(turn)
+            journey = network.travel(traffic)
+            self.cycles[turn] = journey.cycles
+            self.split[turn] = split(traffic, journey, self.machine.barrier_cycles)
+            count(tally, traffic, journey, waiting, self.machine)
+            if self.recorder:
+                self.recorder(turn, int(self.cycles[:turn].sum()), traffic, journey)
+        return tally
+
+    def _traffic(self, turn: int) -> tuple[Traffic, np.ndarray]:
+        """(what happens in a turn; int64 [cores], cycles of the cores' own work that wait for memories)."""
+        mapping, layers = self.mapping, self.mapping.network.layers
+        about, targets = self.expansion.tables([
+            (layers[layer].name, self.trace.bits_of(layers[layer].name)[divmod(row, self.trace.timesteps)])
+            for row, layer in self.schedule.travelling(turn, self.rows)
+        ])  # fmt: skip
+        fetch, local, update, waiting = np.zeros((4, mapping.grid.cores), np.int64)
+        for row, layer in self.schedule.working(turn, self.rows):
+            mine = np.flatnonzero(mapping.layer_of == layer)
+            work = next(w for w in self.known if w.first <= row < w.last)
+            for total, of_row in ((fetch, work.fetch), (local, work.local), (update, work.update), (waiting, work.waiting)):
+                np.add.at(total, mapping.cores[mine], of_row[row - work.first, mine])
+        return Traffic.of_tables(about, targets, fetch, local, update), waiting
+
+
+def split(traffic: Traffic, journey: Journey, barrier: int) -> tuple[int, int, int, int]:
+    """Cycles of a turn by what set the pace: the core that was done last, working; waiting for packets or its image; the
+    longest update; the barrier."""
+    if not len(journey.free):
+        return 0, 0, journey.cycles - barrier, barrier
+    last = int(journey.free.argmax())
+    worked = int(traffic.work[last]) + int(traffic.service[traffic.target == last].sum(dtype=np.int64))
+    worked = min(worked, journey.delivered)
+    return worked, journey.delivered - worked, journey.cycles - journey.delivered - barrier, barrier
+
+
+def count(tally: Tally, traffic: Traffic, journey: Journey, waiting: np.ndarray, machine: Machine) -> None:
+    """Add a turn to the sums."""
+    cores = machine.grid.cores
+    assert traffic.tables is not None
+    served = np.bincount(traffic.target, traffic.service, cores).astype(np.int64)
+    tally.busy += traffic.work + traffic.update + served
+    tally.waiting += waiting + np.bincount(traffic.target, traffic.tables[1]["stall"], cores).astype(np.int64)
+    tally.refused += journey.refused
+    np.maximum(tally.peak, journey.peak, out=tally.peak)
+    tally.flits += journey.flits
+    tally.stalled += journey.stalled
+    np.maximum(tally.peak_use, journey.flits * machine.intervals / max(journey.cycles, 1), out=tally.peak_use)
+    if tally.blocked is not None:
+        held = np.flatnonzero(journey.holder >= 0)
+        mine, other = (traffic.target[traffic.first[p]] for p in (held, journey.holder[held]))
+        np.add.at(tally.blocked, (other[mine != other], mine[mine != other]), journey.held[held][mine != other])
+
+
+def work_of(activity: Activity, expansion: Expansion, trace: SpikeTrace, mapping: Mapping, first: int) -> Work:
+    """The cycles of the cores' own work."""
+    chip, cost = mapping.chip, mapping.chip.operation
+    channels = np.array([b.channels for b in mapping.bricks])
+    bits = np.array([mapping.network.layers[b.layer].weight_bits or 8 for b in mapping.bricks])
+    state = chip.home("state").words(chip.core.state_bits)
+    multiply = activity.analog_rows * -(-channels // chip.core.lanes) * cost.mac.cycles
+    fetched = memory_cycles(chip, {"weights": activity.analog_rows * -(-channels * bits // chip.home("weights").word_bits)})
+    visits = (
+        -(-activity.active // chip.core.update_lanes) * cost.update_active.cycles
+        + -(-activity.idle // chip.core.update_lanes) * cost.update_idle.cycles
     )
-    updates = (
-        -(-activity.active // core.update_lanes) * cost.update_active.cycles
-        + -(-activity.idle // core.update_lanes) * cost.update_idle.cycles
-        + activity.packets * cost.packet.cycles
-    )
-    return Timeline(
-        _busiest(events, mapping), _network(activity, mapping, mesh.router_cycles + mesh.link_cycles, mesh.link_cycles),
-        _busiest(updates, mapping), cost.barrier.cycles, events + updates,
-    )  # fmt: skip
-
-
-def _busiest(cycles: np.ndarray, mapping: Mapping) -> np.ndarray:
-    """[rows, layers]: the largest of the bricks of each layer."""
-    out = np.zeros((len(cycles), len(mapping.network.layers)), np.int64)
-    for index in range(out.shape[1]):
-        out[:, index] = cycles[:, mapping.layer_of == index].max(1)
-    return out
-
-
-def _network(activity: Activity, mapping: Mapping, hop_cycles: int, link_cycles: int) -> np.ndarray:
-    """[rows, layers]: time of the packets that travel while a layer takes its turn, those of sources it is first to read."""
-    layers = mapping.network.layers
-    out = np.zeros(activity.longest.shape, np.int64)
-    first_reader = {s: i for i, layer in reversed(list(enumerate(layers))) for s in layer.sources}
-    for index in range(len(layers)):
-        senders = [i for i, layer in enumerate(layers) if first_reader.get(layer.name) == index]
-        if senders:
-            flits = activity.links[:, senders].sum(1).max(1)
-            out[:, index] = flits * link_cycles + activity.longest[:, senders].max(1) * hop_cycles
-    return out
+    touched = memory_cycles(chip, {"state": (2 * (activity.active + activity.idle) + activity.current_adds) * state})
+    update, local = np.maximum(visits, touched), np.maximum(multiply, fetched)
+    waiting = update - visits + local - multiply
+    if mapping.network.input.encoding == "spikes":
+        for at, row in enumerate(range(first, first + len(update))):
+            work, waits = expansion.outside(trace.bits_of(INPUT)[divmod(row, trace.timesteps)])
+            local[at] += work[mapping.cores]
+            waiting[at] += waits[mapping.cores]
+    port = chip.home("input").words_per_cycle
+    fetch = -(-activity.input_words // port) if port else np.zeros_like(local)
+    return Work(first, fetch, local, update, waiting)

@@ -1,6 +1,7 @@
 """The hardware one can read: core by core, event by event, synapse by synapse, every counter raised by hand.
 
-The specification of `neurosim.activity`. The function is that of naive.py; nothing of the package is used for counting.
+The specification of `neurosim.activity` and of the work behind `neurosim.timeline`. The function is that of naive.py; nothing
+of the package is used for counting.
 """
 
 from collections import Counter
@@ -10,19 +11,24 @@ from itertools import product
 import naive
 
 COUNTS = (
-    "spikes", "packets", "hops_x", "hops_y", "events", "input_arrivals", "input_events", "rows", "singles", "synaptic_events",
-    "active", "idle",
-    "analog_rows", "macs", "current_adds", "current_writes", "clears", "readouts", "leaks", "clips", "input_words",
+    "spikes", "packets", "hops_x", "hops_y", "crossings", "events", "input_arrivals", "input_events", "rows", "singles",
+    "synaptic_events", "active", "idle", "analog_rows", "macs", "current_adds", "current_writes", "clears", "readouts",
+    "leaks", "clips", "input_words",
 )  # fmt: skip
 
 
 class Tally:
-    """counts[name][row, brick]; links[row, layer, ((x, y), (x, y))] in flits; longest[row, layer]. Zeros are left out."""
+    """counts[name][row, brick]; links[((x, y), (x, y))] in flits. Zeros are left out.
+
+    sent[row, layer]: of every spike that goes anywhere, by rising neuron, (sending core, {receiving core: (cycles of work,
+    those of them that wait for a memory)}). own[row, brick]: (fetch, work, update, waiting) in cycles.
+    """
 
     def __init__(self):
         self.counts = {name: Counter() for name in COUNTS}
         self.links = Counter()
-        self.longest = Counter()
+        self.sent = {}
+        self.own = {}
 
 
 def run(network, samples, chip, bricks, cores):
@@ -45,6 +51,7 @@ class Machine:
         self.home = {layer.name: self.homes(index, layer) for index, layer in enumerate(network.layers)}
         self.tables = {layer.name: [by_source(s) for s in naive.synapses_of(network, layer)] for layer in network.layers}
         self.tally = Tally()
+        self.outside = {}
 
     def homes(self, index, layer):
         """The brick of every neuron."""
@@ -79,6 +86,7 @@ class Machine:
 
     def step(self, step, shown):
         values = {"input": {i: int(v) for i, v in enumerate(shown.ravel()) if v}}
+        self.outside = {}
         if not self.image:
             self.send("input", values["input"])
         for layer in self.network.layers:
@@ -91,6 +99,8 @@ class Machine:
         if step == self.network.timesteps - 1:
             for neuron in range(self.network.output.neurons):
                 self.count("readouts", self.home[self.network.output.name][neuron])
+        for brick in range(len(self.bricks)):
+            self.tally.own[self.row, brick] = self.own_work(brick)
 
     def clear(self, layer):
         for neuron in range(layer.neurons):
@@ -98,6 +108,8 @@ class Machine:
 
     def send(self, source, fired):
         """Spikes of *source* become packets, flits on links, and events."""
+        names, latched = [layer.name for layer in self.network.layers], set()
+        sent = self.tally.sent.setdefault((self.row, names.index(source)), []) if source != "input" else []
         for neuron in sorted(fired):
             targets = self.destinations(source, neuron)
             for brick in targets:
@@ -109,7 +121,73 @@ class Machine:
             if source != "input":
                 sender = self.home[source][neuron]
                 self.count("spikes", sender)
-                self.route(source, sender, targets)
+                self.route(sender, targets)
+            work = self.work_of_spike(source, neuron, latched)
+            assert sorted(work) == targets
+            if source == "input":
+                for brick, (cycles, waiting) in work.items():
+                    before = self.outside.get(brick, (0, 0))
+                    self.outside[brick] = before[0] + cycles, before[1] + waiting
+            elif work:
+                sent.append((self.cores[sender], {self.cores[brick]: found for brick, found in work.items()}))
+
+    def work_of_spike(self, source, neuron, latched):
+        """{brick: (cycles, those waiting for a memory)}; a max-pooling window costs at its first spike alone."""
+        rows, singles = {brick: set() for brick in self.destinations(source, neuron)}, Counter()
+        for layer in self.network.layers:
+            kernels = [layer.weight] * len(layer.inputs) + [s.weight for s in layer.shortcuts]
+            for place, (name, table, kernel) in enumerate(zip(layer.sources, self.tables[layer.name], kernels, strict=True)):
+                entries = table.get(neuron, []) if name == source else []
+                window = (layer.name, place, entries[0][1]) if entries and entries[0][1] is not None else None
+                if window in latched:
+                    continue
+                latched |= {window} - {None}
+                for target, _ in entries:
+                    brick = self.home[layer.name][target]
+                    if kernel is None:
+                        singles[brick] += 1
+                    else:
+                        rows[brick].add((place, target % (layer.shape[1] * layer.shape[2])))
+        return {brick: self.cycles_of_event(brick, len(rows[brick]), singles[brick]) for brick in rows}
+
+    def cycles_of_event(self, brick, rows, singles):
+        """The look-up, then sums and memories at the same time."""
+        b, price, core = self.bricks[brick], self.chip.operation, self.chip.core
+        sums = (rows * rounds(b.channels, core.lanes) + singles) * price.accumulate.cycles
+        state = 2 * (rows * b.channels + singles) * self.words("state", core.state_bits)
+        memory = self.port_cycles(self.weight_words(brick, rows, singles), state)
+        return price.event.cycles + max(sums, memory), max(memory - sums, 0)
+
+    def weight_words(self, brick, rows, singles=0):
+        bits = self.network.layers[self.bricks[brick].layer].weight_bits
+        return rows * self.words("weights", self.bricks[brick].channels * bits) + singles * self.words("weights", bits)
+
+    def words(self, kind, bits):
+        return rounds(bits, next(m.word_bits for m in self.chip.memory if kind in m.holds))
+
+    def port_cycles(self, weights, state):
+        """Memories work at the same time; what one memory holds goes through its port together."""
+        longest = 0
+        for memory in self.chip.memory:
+            words = weights * ("weights" in memory.holds) + state * ("state" in memory.holds)
+            if memory.words_per_cycle is not None:
+                longest = max(longest, rounds(words, memory.words_per_cycle))
+        return longest
+
+    def own_work(self, brick):
+        """(fetch, work, update, waiting) of this step besides packets."""
+        core, price = self.chip.core, self.chip.operation
+        count = {name: values[self.row, brick] for name, values in self.tally.counts.items()}
+        sums = count["analog_rows"] * rounds(self.bricks[brick].channels, core.lanes) * price.mac.cycles
+        image = max(sums, self.port_cycles(self.weight_words(brick, count["analog_rows"]), 0))
+        visits = rounds(count["active"], core.update_lanes) * price.update_active.cycles
+        visits += rounds(count["idle"], core.update_lanes) * price.update_idle.cycles
+        accesses = 2 * (count["active"] + count["idle"]) + count["current_adds"]
+        update = max(visits, self.port_cycles(0, accesses * self.words("state", core.state_bits)))
+        spikes, waiting = self.outside.get(brick, (0, 0))
+        port = next(m.words_per_cycle for m in self.chip.memory if "input" in m.holds)
+        fetch = 0 if port is None else rounds(count["input_words"], port)
+        return fetch, image + spikes, update, waiting + image - sums + update - visits
 
     def destinations(self, source, neuron):
         """Bricks that a spike has to reach: those with a synapse from it."""
@@ -120,8 +198,7 @@ class Machine:
                     found |= {self.home[layer.name][target] for target, _ in table.get(neuron, [])}
         return sorted(found)
 
-    def route(self, source, sender, targets):
-        names = [layer.name for layer in self.network.layers]
+    def route(self, sender, targets):
         routes = [self.path(self.cores[sender], core) for core in sorted({self.cores[t] for t in targets})]
         if not routes:
             return
@@ -129,29 +206,44 @@ class Machine:
         self.count("packets", sender, 1 if multicast else len(routes))
         crossed = [link for route in routes for link in route]
         for link in set(crossed) if multicast else crossed:
-            (_, y), (_, to_y) = link
-            self.count("hops_x" if y == to_y else "hops_y", sender, self.flits)
-            self.tally.links[self.row, names.index(source), link] += self.flits
-        key = self.row, names.index(source)
-        if longest := max(len(route) for route in routes):
-            self.tally.longest[key] = max(self.tally.longest[key], longest)
+            here, there = link
+            self.count("hops_x" if here[1] == there[1] else "hops_y", sender, self.flits)
+            self.count("crossings", sender, self.flits if self.chip_of(here) != self.chip_of(there) else 0)
+            self.tally.links[link] += self.flits
+
+    def size(self):
+        """Columns and rows of tiles of all chips."""
+        mesh, board = self.chip.mesh, self.chip.board
+        return (mesh.width * board.columns, mesh.height * board.rows) if board else (mesh.width, mesh.height)
+
+    def chip_of(self, place):
+        return place[0] // self.chip.mesh.width, place[1] // self.chip.mesh.height
 
     def path(self, source, target):
         """Links from core to core, a step along x while that is not yet right, then along y."""
-        (x, y), (to_x, to_y) = self.place(source), self.place(target)
+        here, there = self.place(source), self.place(target)
         links = []
-        while (x, y) != (to_x, to_y):
-            before = x, y
-            if x != to_x:
-                x += 1 if to_x > x else -1
-            else:
-                y += 1 if to_y > y else -1
-            links.append((before, (x, y)))
+        for axis in (0, 1):
+            step = self.direction(here[axis], there[axis], self.size()[axis])
+            while here[axis] != there[axis]:
+                before, moved = here, list(here)
+                moved[axis] = (here[axis] + step) % self.size()[axis]
+                here = tuple(moved)
+                links.append((before, here))
         return links
 
+    def direction(self, start, end, size):
+        """On a torus whichever way arrives first, the one of rising numbers if both do."""
+        if self.chip.mesh.topology == "mesh":
+            return 1 if end > start else -1
+        forwards = backwards = start
+        while end not in (forwards, backwards):
+            forwards, backwards = (forwards + 1) % size, (backwards - 1) % size
+        return 1 if forwards == end else -1
+
     def place(self, core):
-        tile = core // self.chip.mesh.cores_per_tile
-        return tile % self.chip.mesh.width, tile // self.chip.mesh.width
+        tile, width = core // self.chip.mesh.cores_per_tile, self.size()[0]
+        return tile % width, tile // width
 
     def drive(self, layer, step):
         """The current of the image; every neuron is touched by it."""
@@ -259,6 +351,10 @@ class Machine:
         endless.u = before
         endless.step(shown)
         return [i for i, u in enumerate(endless.u) if not population.low <= u <= population.high]
+
+
+def rounds(items, at_once):
+    return (items + at_once - 1) // at_once
 
 
 def by_source(synapses):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "neurosim"
-ROOMS = {"numba": "kernels", "h5py": "io", "torch": "training"}
+ROOMS = {"numba": "kernels", "h5py": "io", "torch": "training", "simpy": "noc"}
 # From the bottom up. A module may import from lower layers and from its own.
 LAYERS = [
     {"version", "errors"},
@@ -15,7 +15,7 @@ LAYERS = [
     {"network"},
     {"synapses", "inputs", "trace", "quantize", "chip"},
     {"simulate", "mapping"},
-    {"activity", "verify"},
+    {"activity", "verify", "schedule", "delivery"},
     {"timeline", "energy", "baseline"},
     {"result"},
     {"pipeline"},

@@ -9,8 +9,12 @@ import neurosim as ns
 from neurosim.chip import KINDS
 from neurosim.errors import ChipError, FileError, NeurosimError
 from neurosim.io.chip_file import preset_names, preset_toml
+from neurosim.kernels.fabric import UNLIMITED
+from neurosim.noc.geometry import Grid
+from neurosim.noc.machine import Machine
 
 CHILD = 'base = "mesh45"\n'
+BOARD = '[board]\nlink_cycles = 9\nlink_interval = 4\npj = 11.0\nsource = "made up"\n'
 # A file, and what the message must say.
 WRONG = {
     "zero cores": (CHILD + "[mesh]\nwidth = 0", ["mesh.width", "0", "greater than 0"]),
@@ -37,6 +41,19 @@ WRONG = {
     "unknown policy": (CHILD + '[policy]\nupdate = "sometimes"', ["policy.update", "sometimes"]),
     "unknown kind of data": (CHILD + '[[memory]]\nname = "dram"\nholds = ["input", "gold"]', ["memory.dram.holds", "gold"]),
     "state too wide": (CHILD + "[core]\nstate_bits = 64", ["core.state_bits", "64"]),
+    "no time in a router": (CHILD + "[mesh]\nrouter_cycles = 0", ["mesh.router_cycles", "greater than 0"]),
+    "no time between routers": (CHILD + "[mesh]\nlink_cycles = 0", ["mesh.link_cycles", "greater than 0"]),
+    "no time between flits": (CHILD + "[mesh]\nlink_interval = 0", ["mesh.link_interval", "greater than 0"]),
+    "no time into a core": (CHILD + "[mesh]\nlocal_cycles = 0", ["mesh.local_cycles", "greater than 0"]),
+    "no time for a credit": (CHILD + "[mesh]\ncredit_cycles = 0", ["mesh.credit_cycles", "greater than 0"]),
+    "no channel": (CHILD + "[mesh]\nvirtual_channels = 0", ["mesh.virtual_channels", "greater than 0"]),
+    "no buffer": (CHILD + "[mesh]\nbuffer_flits = 0", ["mesh.buffer_flits", "greater than 0"]),
+    "unknown topology": (CHILD + '[mesh]\ntopology = "ring"', ["mesh.topology", "ring", "'mesh' or 'torus'"]),
+    "no queue": (CHILD + "[core]\nqueue_packets = 0", ["core.queue_packets", "greater than 0"]),
+    "no port": (CHILD + '[[memory]]\nname = "dram"\nwords_per_cycle = 0', ["memory.dram.words_per_cycle", "greater than 0"]),
+    "half a board": (CHILD + "[board]\ncolumns = 2", ["board.link_cycles: is missing", "board.pj: is missing", "board.source"]),
+    "no chip on the board": (CHILD + BOARD + "columns = 0", ["board.columns", "greater than 0"]),
+    "too large a board": (CHILD + BOARD + "columns = 64\nrows = 17", ["there are 69,632 cores; at most 65,536 are supported"]),
     "two homes": (CHILD + '[[memory]]\nname = "dram"\nholds = ["input", "state"]', ["'state'", "state_sram and dram"]),
     "no home": (CHILD + '[[memory]]\nname = "dram"\nholds = ["weights"]', ["'input' is held by no memory", "'weights'"]),
     "no source": ('[clock]\nhz = 5e8', ["clock.source", "is missing"]),
@@ -191,6 +208,49 @@ def test_the_hash_ignores_words_and_sees_numbers():
     assert chip.replace("title", "x").sha256 == chip.sha256
     numbers = {"core.lanes": 3, "operation.mac.pj": 9, "memory.dram.write.pj": 1, "policy.update": "all", "mesh.width": 9}
     assert len({chip.replace(*n).sha256 for n in numbers.items()} | {chip.sha256}) == 6
+
+
+def test_a_torus_with_one_virtual_channel_is_refused(tmp_path, network):
+    """Where a ring has more than three tiles; a ring of three, and two channels, are free of circles."""
+    file = tmp_path / "chip.toml"
+    file.write_text(CHILD + '[mesh]\ntopology = "torus"\nvirtual_channels = 1\nwidth = 4\nheight = 1\n')
+    says = ["(0, 0) -> (1, 0) -> (2, 0) -> (3, 0) -> (0, 0)", "at least 2 virtual channels"]
+    samples.refused("map", network, "--chip", file, says=says)
+    for more in ("virtual_channels = 2", "width = 3", 'topology = "mesh"'):
+        values = {"topology": '"torus"', "virtual_channels": 1, "width": 4, "height": 1}
+        values |= dict([more.split(" = ")])
+        file.write_text(CHILD + "[mesh]\n" + "\n".join(f"{key} = {value}" for key, value in values.items()))
+        ns.load_chip(file)
+
+
+def test_a_packet_for_several_cores_that_no_buffer_can_hold_is_refused(tmp_path, network):
+    file = tmp_path / "chip.toml"
+    file.write_text(CHILD + '[mesh]\ndelivery = "multicast"\npacket_bits = 160\nbuffer_flits = 4\n')
+    samples.refused("map", network, "--chip", file, says=["5 flits", "virtual channel of 4", "room for 5 flits"])
+    chip = ns.load_chip("mesh45").replace("mesh.packet_bits", 160)
+    assert chip.replace("mesh.buffer_flits", 5).replace("mesh.delivery", "multicast").machine.whole
+
+
+def test_the_machine_is_what_the_chip_says(tmp_path):
+    file = tmp_path / "chip.toml"
+    file.write_text(
+        CHILD
+        + '[mesh]\nwidth = 3\nheight = 2\ncores_per_tile = 5\ntopology = "torus"\nvirtual_channels = 6\nbuffer_flits = 7\n'
+        "router_cycles = 8\nlink_cycles = 10\nlink_interval = 12\nlocal_cycles = 13\ncredit_cycles = 14\n"
+        "[core]\nqueue_packets = 15\n[operation]\nbarrier = { cycles = 16 }\n" + BOARD + "columns = 2\nrows = 4\n"
+    )
+    chip = ns.load_chip(file)
+    grid = Grid(6, 8, 5, torus=True, chip_width=3, chip_height=2)
+    machine = Machine(
+        grid, channels=6, depth=7, router_cycles=8, link_cycles=10, link_interval=12, chip_link_cycles=9, chip_link_interval=4,
+        local_cycles=13, credit_cycles=14, queue=15, barrier_cycles=16, whole=False,
+    )  # fmt: skip
+    assert (chip.grid, chip.machine, chip.chips, chip.cores) == (grid, machine, 8, 8 * 3 * 2 * 5)
+    alone = chip.replace("board", None).replace("core.queue_packets", None).replace("mesh.topology", "mesh")
+    assert (alone.chips, alone.cores) == (1, 30)
+    assert alone.machine.grid == Grid(3, 2, 5, torus=False, chip_width=3, chip_height=2)
+    assert alone.machine.queue == UNLIMITED
+    assert not alone.grid.crossings().any()
 
 
 def test_whole_floats_are_integers():

@@ -25,7 +25,7 @@ COUNTS = {
     "spikes", "input_events", "synaptic_events", "accumulates", "macs", "neuron_updates", "leak_multiplies", "compares",
     "packets", "flits", "flit_hops", "inter_chip_flits", "saturations",
 }  # fmt: skip
-COMMANDS = ("demo", "run", "verify", "trace", "replay", "map", "inspect", "presets", "quantize", "train", "convert")
+COMMANDS = ("demo", "run", "verify", "trace", "replay", "map", "inspect", "presets", "quantize", "train", "convert", "noc")
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +57,9 @@ def test_run_says_what_was_modelled_the_answer_time_and_energy(files):
     out = done("run", files / "net.h5", files / "in.h5").out
     for words in (
         "Modelled", "residual: 173 neurons", "T = 4", "8-bit integer weights", "mesh45", "5 of 64",
-        "6 samples of random images", "accuracy", "spikes per neuron", "Time (analytic)", "per image", "set by:",
-        "busiest core", "barriers", "Energy", "data movement", "static", "weight_sram", "ANN / SNN", "Layers", "conv3",
-        "Not counted",
+        "6 samples of random images", "accuracy", "spikes per neuron", "Time (packet, sequential)", "per image", "set by:",
+        "busy cores", "barriers", "longest queue", "Energy", "data movement", "static", "weight_sram", "ANN / SNN", "Layers",
+        "conv3", "Not counted",
     ):  # fmt: skip
         assert words in out, words
 

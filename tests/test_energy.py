@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from test_activity import runs, traced
+from test_activity import changed, examples, runs, traced
 from test_laws import almost
 
 import neurosim as ns
@@ -41,6 +41,8 @@ def priced(chip, operation=0, read=0, write=0, power=0):
     for memory in values["memory"]:
         memory["read"]["pj"], memory["write"]["pj"], memory["leakage_mw"] = read, write, power
     values["static"]["core_mw"] = values["static"]["chip_mw"] = power
+    if values["board"]:
+        values["board"]["pj"] = 0
     return ns.Chip.parse(values, "test")
 
 
@@ -97,6 +99,32 @@ def test_leakage_by_hand():
     assert result.energy.components["leakage"][0] == result.energy.components["leakage"][1]
 
 
+def board(**values):
+    """Two chips of one core each."""
+    more = {"columns": 2, "rows": 1, "link_cycles": 1, "link_interval": 1, "pj": 0, "source": "made up", **values}
+    return {"mesh.width": 1, "mesh.height": 1, "board": more}
+
+
+def test_what_crosses_from_chip_to_chip_costs_a_link_between_chips_besides_the_hop():
+    """Two packets of two flits leave the chip of layer a."""
+    network, inputs = tiny()
+    chip = changed(priced(ns.load_chip("mesh45")), board(pj=7) | {"mesh.packet_bits": 64, "operation.hop_x.pj": 5})
+    result = ns.run(network, inputs, chip)
+    assert result.counts["inter_chip_flits"] == result.counts["flit_hops"] == 4
+    assert result.energy.components["links between chips"].tolist() == [4 * 7 * PJ, 0]
+    assert result.energy.data_movement_J == result.energy.total_J == almost(4 * (5 + 7) * PJ)
+    assert "links between chips" not in ns.run(network, inputs, priced(ns.load_chip("mesh45"))).energy.components
+
+
+def test_a_chip_without_a_used_core_draws_no_power():
+    """As above: two used chips of one core each, of two or of six."""
+    network, inputs = tiny()
+    for columns in (2, 6):
+        result = ns.run(network, inputs, changed(priced(ns.load_chip("mesh45"), power=2), board(columns=columns)))
+        milliwatts = 2 * (2 + 4 * 2) + 2 * (2 + 2)
+        assert result.energy.static_J == almost(milliwatts * 1e-3 * result.time.cycles / 500e6)
+
+
 def image_run(chip):
     """An image-fed layer in four cores, on chips that store its current or do not."""
     network = ns.Network.build(
@@ -130,7 +158,7 @@ def test_each_operation_costs_its_count_times_its_price(operation, policy):
     assert two.energy.total_J == almost(2 * count * PJ)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(runs())
 def test_without_prices_there_is_no_energy(case):
     inputs, mapping = case
@@ -140,7 +168,7 @@ def test_without_prices_there_is_no_energy(case):
     assert set(energy.by_component_J.values()) == {0.0}
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(runs(), st.integers(0, 50))
 def test_prices_change_no_count_and_no_time(case, price):
     inputs, mapping = case
@@ -157,7 +185,7 @@ def words(result):
     return [(use["level"], use["holds"], use["reads"], use["writes"]) for use in result.to_dict()["memory"]]
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(runs())
 def test_twice_the_prices_are_twice_the_energy(case):
     inputs, mapping = case
@@ -166,7 +194,7 @@ def test_twice_the_prices_are_twice_the_energy(case):
     assert twice.by_component_J == almost({name: 2 * joules for name, joules in once.by_component_J.items()})
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(runs(), st.sampled_from(["read", "write"]), st.data())
 def test_a_word_costs_its_price_in_its_own_memory_alone(case, access, data):
     inputs, mapping = case
@@ -178,7 +206,7 @@ def test_a_word_costs_its_price_in_its_own_memory_alone(case, access, data):
     assert result.energy.by_component_J[f"memory {level}"] == result.energy.total_J
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(runs())
 def test_the_memory_table_adds_up_to_the_components_of_its_levels(case):
     inputs, mapping = case

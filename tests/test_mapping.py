@@ -60,7 +60,7 @@ def test_bricks_hold_every_neuron_exactly_once(mapping):
                 held[b.c0 : b.c1, b.y0 : b.y1, b.x0 : b.x1] += 1
         assert (held == 1).all()
     assert sorted({*mapping.cores.tolist()}) == sorted(mapping.cores.tolist())
-    assert all(0 <= core < mapping.chip.mesh.cores for core in mapping.cores)
+    assert all(0 <= core < mapping.chip.cores for core in mapping.cores)
     assert all(b.neurons > 0 for b in mapping.bricks)
 
 
@@ -324,6 +324,20 @@ def test_multicast_needs_one_route_per_neuron():
         mapping = ns.map_network(network, changed(ns.load_chip("mesh45"), changes | {"mesh.delivery": delivery}))
         routes[delivery] = [use.demand for used in mapping.uses[:3] for use in used if use.resource == "routes"]
     assert routes == {"unicast": [8, 8, 8], "multicast": [2, 2, 2]}
+
+
+def test_one_chip_is_full_before_the_next_is_used():
+    """Three by two chips of two by two tiles of two cores, whose numbers go along the rows of all chips together."""
+    board = {"columns": 3, "rows": 2, "link_cycles": 1, "pj": 0, "source": "made up"}
+    changes = {"mesh.width": 2, "mesh.height": 2, "mesh.cores_per_tile": 2, "core.max_neurons": 1, "board": board}
+    mapping = ns.map_network(dense(1, 47), changed(ns.load_chip("mesh45"), changes))
+    places = [
+        (2 * chip_y + y, 2 * chip_x + x, inside)
+        for chip_y, chip_x, y, x, inside in product(range(2), range(3), range(2), range(2), range(2))
+    ]
+    assert mapping.cores.tolist() == [(y * 6 + x) * 2 + inside for y, x, inside in places]
+    result = ns.run(mapping.network, ns.Inputs.from_spikes(np.zeros((1, 1, 1, 1, 1))), mapping.chip)
+    assert result.cores["chip"].tolist() == [chip for chip in range(6) for _ in range(8)]
 
 
 def test_an_unknown_placer_is_refused():

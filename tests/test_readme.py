@@ -12,7 +12,8 @@ from neurosim import cli
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ (neurosim .*)$", README, re.MULTILINE)
-PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+TIMING = (ROOT / "docs" / "timing.md").read_text(encoding="utf-8")
+PROGRAMS = re.findall(r"```python\n(.*?)```", README + TIMING, re.DOTALL)
 CHIPS = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 
 
@@ -39,7 +40,7 @@ def test_commands_succeed(command, monkeypatch, capsys):
     assert left.value.code == 0, capsys.readouterr().err
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=["bundled network", "network from arrays"])
+@pytest.mark.parametrize("program", PROGRAMS, ids=["bundled network", "network from arrays", "own microarchitecture"])
 def test_programs_run(program):
     exec(compile(program, "README.md", "exec"), {})
 

@@ -13,11 +13,12 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 import neurosim as ns
-from neurosim.cli.options import Placer
+from neurosim.cli.options import Placer, Schedule, Timing
 from neurosim.errors import InputsError, NeurosimError, TraceError
 from neurosim.inputs import Inputs
-from neurosim.io.hdf5 import check_target, replacing
+from neurosim.io.hdf5 import check_target, command, replacing
 from neurosim.report import text
+from neurosim.report.perfetto import PerfettoTrace
 from neurosim.report.progress import progress
 from neurosim.result import Result
 from neurosim.simulate import STATE_BITS, simulate
@@ -73,6 +74,27 @@ def mapped(network: ns.Network, chip: ns.Chip, placer: Placer, json_to: str | No
     """The mapping; what does not fit is also written as JSON."""
     with violations_to(json_to):
         return ns.map_network(network, chip, placer.value)
+
+
+def evaluated(
+    trace: ns.SpikeTrace, mapping: ns.Mapping, timing: Timing, schedule: Schedule, workers: int, perfetto: Path | None
+) -> Result:
+    with progress("timing", len(trace)) as done, recording(perfetto, mapping) as recorder:
+        return ns.evaluate(
+            trace, mapping, timing=timing.value, schedule=schedule.value, workers=workers, progress=done, recorder=recorder,
+            command=command(),
+        )  # fmt: skip
+
+
+@contextmanager
+def recording(path: Path | None, mapping: ns.Mapping) -> Iterator[PerfettoTrace | None]:
+    """A recorder of what every core does, if a *path* is given; says what it recorded."""
+    if path is None:
+        yield None
+        return
+    with PerfettoTrace(path, mapping) as recorder:
+        yield recorder
+    print(f"{path}: {recorder.summary}; open it at https://ui.perfetto.dev", file=sys.stderr)
 
 
 @contextmanager

@@ -10,7 +10,18 @@ import typer
 
 import neurosim as ns
 from neurosim.cli.app import app
-from neurosim.cli.console import about, bundled, check_targets, finish, loaded, mapped, show, simulated, violations_to
+from neurosim.cli.console import (
+    about,
+    bundled,
+    check_targets,
+    evaluated,
+    finish,
+    loaded,
+    mapped,
+    show,
+    simulated,
+    violations_to,
+)
 from neurosim.cli.options import (
     ChipOption,
     ImagesOption,
@@ -18,6 +29,7 @@ from neurosim.cli.options import (
     JsonOption,
     NetworkArg,
     OutputOption,
+    PerfettoOption,
     Placer,
     PlacerOption,
     ReportOption,
@@ -31,7 +43,6 @@ from neurosim.cli.options import (
 )
 from neurosim.errors import NeurosimError
 from neurosim.io.chip_file import DEFAULT, load_chip, preset_names, preset_toml
-from neurosim.io.hdf5 import command as this_command
 from neurosim.report import text
 
 DEMO_REPORT = Path("neurosim-demo.html")
@@ -65,21 +76,22 @@ def run(
     images: ImagesOption = None,
     workers: WorkersOption = 1,
     placer: PlacerOption = Placer.ROW_MAJOR,
-    timing: TimingOption = Timing.ANALYTIC,
+    timing: TimingOption = Timing.PACKET,
     schedule: ScheduleOption = Schedule.SEQUENTIAL,
     trace: TraceOption = None,
     output: OutputOption = None,
     report: ReportOption = None,
+    perfetto: PerfettoOption = None,
     json_to: JsonOption = None,
 ) -> None:
     """Simulate a network on a chip."""
-    check_targets(trace, output, report, json_to, sources=(network, inputs))
+    check_targets(trace, output, report, perfetto, json_to, sources=(network, inputs))
     net, data = ns.load_network(network), loaded(inputs, images)
     mapping = mapped(net, load_chip(chip, changes or ()), placer, json_to)
     recorded = simulated(net, data, inputs, mapping.chip.core.state_bits, workers)
     if trace is not None:
         recorded.save(str(trace))
-    finish(ns.evaluate(recorded, mapping, command=this_command()), output, report, json_to)
+    finish(evaluated(recorded, mapping, timing, schedule, workers, perfetto), output, report, json_to)
 
 
 @app.command()
@@ -90,20 +102,21 @@ def replay(
     images: ImagesOption = None,
     workers: WorkersOption = 1,
     placer: PlacerOption = Placer.ROW_MAJOR,
-    timing: TimingOption = Timing.ANALYTIC,
+    timing: TimingOption = Timing.PACKET,
     schedule: ScheduleOption = Schedule.SEQUENTIAL,
     trace: TraceOption = None,
     output: OutputOption = None,
     report: ReportOption = None,
+    perfetto: PerfettoOption = None,
     json_to: JsonOption = None,
 ) -> None:
     """The result of `run` from a recorded trace, with the options of `run`; nothing is simulated again."""
-    check_targets(trace, output, report, json_to, sources=(recorded,))
+    check_targets(trace, output, report, perfetto, json_to, sources=(recorded,))
     spikes = ns.load_trace(recorded)
     with about(recorded):
         spikes = spikes if images is None else spikes.head(images)
         mapping = mapped(spikes.network, load_chip(chip, changes or ()), placer, json_to)
-        result = ns.evaluate(spikes, mapping, command=this_command())
+        result = evaluated(spikes, mapping, timing, schedule, workers, perfetto)
     if trace is not None:
         spikes.save(str(trace))
     finish(result, output, report, json_to)
@@ -152,5 +165,5 @@ def presets(
     rows = text.table("name", "cores", "title")
     rows.columns[2].justify = "left"
     for each in chips:
-        rows.add_row(each.name, str(each.mesh.cores), each.title)
+        rows.add_row(each.name, str(each.cores), each.title)
     show(rows, json_to, [each.values for each in chips])

@@ -19,12 +19,15 @@ class Timing(StrEnum):
     """Level of detail of time."""
 
     ANALYTIC = "analytic"
+    PACKET = "packet"
+    SIMPY = "simpy"
 
 
 class Schedule(StrEnum):
-    """Order of the layers within a time step."""
+    """Order of the layers."""
 
     SEQUENTIAL = "sequential"
+    PIPELINED = "pipelined"
 
 
 NetworkArg = Annotated[Path, typer.Argument(metavar="NETWORK", help="Network file (HDF5).")]
@@ -35,8 +38,9 @@ ImagesOption = Annotated[int | None, typer.Option("--images", min=1, metavar="N"
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, metavar="N", help="Threads that share the samples.")]
 PlacerOption = Annotated[Placer, typer.Option("--placer", help="How bricks are given cores.")]
 TimingOption = Annotated[Timing, typer.Option("--timing", help="Level of detail of time.")]
-ScheduleOption = Annotated[Schedule, typer.Option("--schedule", help="Order of the layers within a time step.")]
+ScheduleOption = Annotated[Schedule, typer.Option("--schedule", help="Layers one by one, or all at once.")]
 TraceOption = Annotated[Path | None, typer.Option("--trace", metavar="TRACE.h5", help="Keep the spike trace.")]
 OutputOption = Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN.h5", help="Keep the run.")]
 ReportOption = Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="Write an HTML report.")]
+PerfettoOption = Annotated[Path | None, typer.Option("--perfetto", metavar="FILE.json", help="Keep what cores do, by packet.")]
 JsonOption = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; '-' is stdout.")]

@@ -32,7 +32,7 @@ class Mapping:
 
     @property
     def grid(self) -> Grid:
-        return Grid(self.chip.mesh.width, self.chip.mesh.height, self.chip.mesh.cores_per_tile)
+        return self.chip.grid
 
     @property
     def layer_of(self) -> np.ndarray:
@@ -71,7 +71,7 @@ class Mapping:
             "chip": self.chip.name,
             "placer": self.placer,
             "cores_used": len(self.bricks),
-            "cores": self.chip.mesh.cores,
+            "cores": self.chip.cores,
             "feasible": True,
             "layers": [
                 {"name": n, "neurons": layer.neurons, "cores": int((self.layer_of == i).sum())}
@@ -125,8 +125,8 @@ def estimate(network: Network, chip: Chip) -> dict[str, Any]:
         bits = sum(u.demand for found in used for u in found if u.unit == "bits")
         layers.append({"name": layer.name, "neurons": layer.neurons, "cores": len(used), "memory_bits": bits})
     return {
-        "network": network.name, "chip": chip.name, "cores_used": len(bricks), "cores": chip.mesh.cores,
-        "feasible": len(bricks) <= chip.mesh.cores, "layers": layers,
+        "network": network.name, "chip": chip.name, "cores_used": len(bricks), "cores": chip.cores,
+        "feasible": len(bricks) <= chip.cores, "layers": layers,
     }  # fmt: skip
 
 
@@ -150,9 +150,9 @@ def _shared_memory_violations(mapping: Mapping) -> list[Violation]:
 
 def _chip_violations(network: Network, chip: Chip, bricks: int) -> list[Violation]:
     found = []
-    if bricks > chip.mesh.cores:
+    if bricks > chip.cores:
         remedy = "enlarge mesh.width or mesh.height, or give cores more memory or neurons"
-        found.append(Violation("", None, "", "cores", bricks, chip.mesh.cores, "cores", remedy))
+        found.append(Violation("", None, "", "cores", bricks, chip.cores, "cores", remedy))
     memory = chip.home("input")
     bits = int(np.prod(network.input.shape)) * pixel_bits(network)
     if network.input.encoding == "direct" and bits > memory.bits:

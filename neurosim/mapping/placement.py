@@ -14,8 +14,8 @@ Placer = Callable[[Network, Chip, Sequence[Brick]], np.ndarray]
 
 
 def row_major(network: Network, chip: Chip, bricks: Sequence[Brick]) -> np.ndarray:
-    """Brick i in core i, rows of the mesh from the top left."""
-    return np.arange(len(bricks))
+    """Brick i in core i, rows of the mesh from the top left, chip by chip."""
+    return chip.grid.by_chip()[: len(bricks)]
 
 
 PLACERS: dict[str, Placer] = {"row-major": row_major}

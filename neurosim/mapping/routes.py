@@ -16,7 +16,6 @@ from neurosim.chip import Chip
 from neurosim.layers import INPUT, Layer, Shape, Shortcut
 from neurosim.mapping.brick import Brick, projections, reach, source_shape
 from neurosim.network import Network
-from neurosim.noc.geometry import Grid
 from neurosim.synapses import pool_sites
 
 
@@ -39,9 +38,9 @@ class Fanout:
 
     segment: int64 [channels], segment of each channel; columns are segment * sites + site. owner: [bricks, columns], 1 where
     the column lives (input from outside: the first brick it arrives at). groups: [groups, columns], columns of one brick that
-    send to the same cores. What one spike of a group causes: packets, hops_x, hops_y: [bricks, groups], packets sent and links
-    crossed, at the sending brick (none for input from outside); arrivals: [bricks, groups]; links: [links, groups]; longest:
-    int64 [groups], links of the longest route.
+    send to the same cores. What one spike of a group causes: packets, hops_x, hops_y, crossings: [bricks, groups], packets
+    sent, links crossed and those of them that lead to another chip, at the sending brick (none for input from outside);
+    arrivals: [bricks, groups].
     """
 
     source: str
@@ -52,9 +51,8 @@ class Fanout:
     packets: csr_array
     hops_x: csr_array
     hops_y: csr_array
-    longest: np.ndarray
+    crossings: csr_array
     arrivals: csr_array
-    links: csr_array
     projections: tuple[Projection, ...]
 
     @property
@@ -104,7 +102,7 @@ class _Maker:
         self.source, self.shape, self.segment = source, shape, segment
         self.sites = shape[1] * shape[2]
         self.segments = int(segment[-1]) + 1
-        self.grid = Grid(chip.mesh.width, chip.mesh.height, chip.mesh.cores_per_tile)
+        self.grid = chip.grid
 
     def fanout(self, own: list[tuple[int, Brick]]) -> Fanout:
         owner = self._stacked([(i, self._box(b)) for i, b in own])
@@ -205,15 +203,14 @@ class _Maker:
         found: tuple[Projection, ...],
     ) -> Fanout:
         multicast = self.chip.mesh.delivery == "multicast"
-        horizontal = self.grid.horizontal()
-        links, packets, longest = [], [], []
+        horizontal, crossing = self.grid.horizontal(), self.grid.crossings()
+        links, packets = [], []
         for sender, receivers in zip(senders, targets, strict=True):
             cores = np.unique(self.cores[receivers])
             routes = [self.grid.route(int(self.cores[sender]), int(c)) for c in cores] if sender >= 0 else []
             crossed = [link for route in routes for link in route]
             links.append(np.array(sorted(set(crossed)) if multicast else crossed, np.int64))
             packets.append(0 if sender < 0 else 1 if multicast else len(cores))
-            longest.append(max((len(r) for r in routes), default=0))
         group = np.repeat(np.arange(len(links)), [len(x) for x in links])
         link = np.concatenate([*links, np.empty(0, np.int64)])
         arrivals = np.repeat(np.arange(len(targets)), [len(t) for t in targets])
@@ -222,7 +219,7 @@ class _Maker:
         return Fanout(
             self.source, self.shape, self.segment, owner, groups, self._sent(senders, packets),
             self._sent(senders, np.bincount(group[horizontal[link]], minlength=n)),
-            self._sent(senders, np.bincount(group[~horizontal[link]], minlength=n)), np.array(longest, np.int64),
-            csr_array((np.ones(len(receiver), np.int64), (receiver, arrivals)), shape=(len(self.bricks), n)),
-            csr_array((np.ones(len(link), np.int64), (link, group)), shape=(self.grid.links, n)), found,
+            self._sent(senders, np.bincount(group[~horizontal[link]], minlength=n)),
+            self._sent(senders, np.bincount(group[crossing[link]], minlength=n)),
+            csr_array((np.ones(len(receiver), np.int64), (receiver, arrivals)), shape=(len(self.bricks), n)), found,
         )  # fmt: skip

@@ -17,6 +17,18 @@ from neurosim.report.units import percent, si
 from neurosim.result import Result
 
 STYLE = resources.files("neurosim") / "report" / "style.css"
+SCHEDULE_WORDS = {
+    "sequential": "The layers of a time step take turns; a barrier closes every turn.",
+    "pipelined": "All layers work in every turn, each one step behind its sources; a barrier closes every turn.",
+}
+TIMING_WORDS = {
+    "analytic": "A turn ends when the busiest core and the busiest link are done and its neurons are updated. Nothing queues: "
+    "a lower bound.",
+    "packet": "Packets travel flit by flit through routers with virtual channels, buffers and credits, wait in the queues of "
+    "the cores, and are worked off; then the neurons are updated.",
+    "simpy": "Packets travel flit by flit through the SimPy model of routers and cores; then the neurons are updated.",
+    "own": "Packets travel through a network that was handed in; then the neurons are updated.",
+}
 CELL = 34
 GROUPS = {COMPUTE: "compute", MOVEMENT: "movement", STATIC: "static"}
 
@@ -71,9 +83,9 @@ def _headline(result: Result) -> str:
     tiles = [
         ("accuracy", accuracy, f"{len(result.trace):,} samples of {result.trace.inputs_name}"),
         ("energy per image", si(result.energy.per_image_J, "J"), "all components below"),
-        ("time per image", si(result.time.seconds_per_image, "s"), f"at {si(chip.clock.hz, 'Hz')}, layers in turn"),
+        ("time per image", si(result.time.seconds_per_image, "s"), f"at {si(chip.clock.hz, 'Hz')}, {result.time.schedule}"),
         ("spikes per neuron", f"{result.trace.spikes_per_neuron:.3f}", f"over {result.trace.timesteps} steps"),
-        ("cores", f"{len(result.mapping.bricks)} of {chip.mesh.cores}", f"{chip.mesh.width}x{chip.mesh.height} mesh"),
+        ("cores", f"{len(result.mapping.bricks)} of {chip.cores}", f"{chip.mesh.width}x{chip.mesh.height} mesh"),
     ]
     cards = "".join(
         f'<div class="card"><div class="name">{escape(n)}</div><div class="value">{escape(v)}</div><div>{escape(d)}</div></div>'
@@ -112,12 +124,35 @@ def _time(result: Result) -> str:
         [BOUND_WORDS[k], f"{v / len(result.trace):,.0f}", percent(v / max(1, time.cycles))] for k, v in time.bound_by.items()
     ]
     steps = [[f"step {t}", f"{c:,.0f}", si(c / time.hz, "s")] for t, c in enumerate(time.steps.mean(0))]
+    if time.drain:
+        steps.append(["after the last image", f"{time.drain:,}", si(time.drain / time.hz, "s")])
+    paragraph = f"{SCHEDULE_WORDS[time.schedule]} {TIMING_WORDS[time.timing]}"
     return (
-        "<p>Analytic: in every step the layers take turns; a turn ends when the busiest core and the busiest link are done, "
-        "its neurons are updated and the barrier has closed. Nothing queues.</p>"
+        f"<p>{escape(paragraph)}</p>"
+        + _table(["", "time"], _speeds(result))
         + _table(["set by", "cycles per image", "share"], shares)
         + _table(["time step", "cycles, mean", "time"], steps)
+        + _blocked(result)
     )
+
+
+def _speeds(result: Result) -> list[list[str]]:
+    time = result.time
+    rate = f"{1 / time.seconds_per_image:,.0f} images/s" if time.cycles else ""
+    return [["from an image to its answer", si(time.latency_seconds, "s")], ["throughput", rate]]
+
+
+def _blocked(result: Result) -> str:
+    """Who was blocked by whom."""
+    if not result.blocked:
+        return ""
+    layer = {int(c["index"]): f"core {c['index']} ({c['layer']})" for c in result.cores}
+    images = len(result.trace)
+    rows = [
+        [layer[pair["waiting"]], layer[pair["behind"]], f"{pair['cycles'] / images:,.0f}"] for pair in result.blocked[:10]
+    ]
+    head = ["packets for", "stood behind packets for", "packet cycles per image"]
+    return _table(head, rows, "who was blocked by whom, the ten longest")
 
 
 def _comparison(result: Result) -> str:
@@ -179,11 +214,11 @@ def _mesh(result: Result) -> str:
 
 def _heat(result: Result, values: np.ndarray, unit: str) -> str:
     grid, chip = result.mapping.grid, result.mapping.chip
-    across = chip.mesh.width * chip.mesh.cores_per_tile
+    across = grid.width * grid.cores_per_tile
     largest = float(values.max(initial=0)) or 1.0
     found = {int(c["index"]): (str(c["layer"]), float(v)) for c, v in zip(result.cores, values, strict=True)}
     cells = []
-    for core in range(chip.mesh.cores):
+    for core in range(chip.cores):
         x, y = grid.xy(core)
         left = (x * chip.mesh.cores_per_tile + core % chip.mesh.cores_per_tile) * CELL
         layer, value = found.get(core, ("unused", 0.0))
@@ -193,22 +228,23 @@ def _heat(result: Result, values: np.ndarray, unit: str) -> str:
         name = f"<text {middle}>{escape(layer[:6])}</text>" if core in found else ""
         square = f'x="{left}" y="{y * CELL}" width="{CELL - 2}" height="{CELL - 2}"'
         cells.append(f"<g><title>{escape(label)}</title><rect {square} {fill}/>{name}</g>")
-    box, words = f"0 0 {across * CELL} {chip.mesh.height * CELL}", f"heat map of the mesh, largest {si(largest, unit)}"
+    box, words = f"0 0 {across * CELL} {grid.height * CELL}", f"heat map of the mesh, largest {si(largest, unit)}"
     return f'<svg viewBox="{box}" role="img" aria-label="{words}">{"".join(cells)}</svg>'
 
 
 def _links(result: Result) -> str:
-    order = np.argsort(-result.time.links, kind="stable")[:10]
+    order = np.argsort(-result.time.tally.flits, kind="stable")[:10]
     images = len(result.trace)
     rows = []
     for link in order:
-        if result.time.links[link]:
+        if result.time.tally.flits[link]:
             a, b = result.mapping.grid.ends(int(link))
-            flits, peak = int(result.time.links[link]), float(result.time.peak_use[link])
-            rows.append([f"{a} to {b}", si(flits / images, ""), percent(peak)])
+            flits, peak = int(result.time.tally.flits[link]), float(result.time.tally.peak_use[link])
+            stalled = percent(int(result.time.tally.stalled[link]) / max(1, result.time.cycles))
+            rows.append([f"{a} to {b}", si(flits / images, ""), percent(peak), stalled])
     if not rows:
         return "<p>No packet crosses a link.</p>"
-    return _table(["link", "flits per image", "largest use in a step"], rows, "the ten busiest")
+    return _table(["link", "flits per image", "largest use in a turn", "stalled, of the time"], rows, "the ten busiest")
 
 
 def _spikes(result: Result) -> str:

@@ -19,7 +19,7 @@ from neurosim.report.units import percent, si
 from neurosim.result import Result
 from neurosim.verify import Verdict
 
-BOUND_WORDS = {"core_busy": "busiest core", "noc": "mesh", "update": "neuron updates", "barrier": "barriers"}
+BOUND_WORDS = {"core_busy": "busy cores", "noc": "the mesh", "update": "neuron updates", "barrier": "barriers"}
 LONGEST = 240
 
 
@@ -54,7 +54,7 @@ def _modelled(result: Result) -> list[RenderableType]:
     size = f"{neurons:,} neurons, {network.synapses:,} weights, T = {network.timesteps}"
     rows.add_row("network", f"{network.name}: {size}, {arithmetic}")
     rows.add_row("chip", f"{chip.name}: {chip.title} ({chip.node})")
-    used = f"{len(mapping.bricks)} of {chip.mesh.cores}"
+    used = f"{len(mapping.bricks)} of {chip.cores}"
     rows.add_row("cores", f"{used} on a {chip.mesh.width}x{chip.mesh.height} mesh, placed {mapping.placer}")
     rows.add_row("inputs", f"{len(result.trace):,} samples of {result.trace.inputs_name}")
     return [heading("Modelled"), rows]
@@ -71,7 +71,37 @@ def _time(result: Result) -> list[RenderableType]:
     per_image = time.cycles / len(result.trace)
     shares = ", ".join(f"{BOUND_WORDS[k]} {percent(v / max(1, time.cycles))}" for k, v in time.bound_by.items())
     line = f"{si(time.seconds_per_image, 's')} per image ({per_image:,.0f} cycles at {si(time.hz, 'Hz')})"
-    return [heading("Time (analytic)"), Text(line), Text(f"set by: {shares}")]
+    if time.schedule == "pipelined":
+        line += f"; {si(time.latency_seconds, 's')} from an image to its answer"
+    lines = [line, f"set by: {shares}", *_contention(result)]
+    return [heading(f"Time ({time.timing}, {time.schedule})"), *(Text(x) for x in lines)]
+
+
+def _contention(result: Result) -> list[str]:
+    """What waited for what."""
+    tally, grid = result.time.tally, result.mapping.grid
+    lines: list[str] = []
+    if result.time.timing == "analytic":
+        return lines
+    core, link = int(tally.peak.argmax()), int(tally.stalled.argmax())
+    if tally.peak[core]:
+        limit = result.mapping.chip.core.queue_packets
+        lines.append(f"longest queue: {tally.peak[core]:,}{f' of {limit:,}' if limit else ''} packets, {_core(result, core)}")
+    if tally.stalled[link]:
+        a, b = grid.ends(link)
+        share = percent(tally.stalled[link] / max(1, result.time.cycles))
+        lines.append(f"most stalled link: {a} to {b}, {share} of the time")
+    if result.blocked:
+        worst = result.blocked[0]
+        mine, other = _core(result, worst["waiting"]), _core(result, worst["behind"])
+        lines.append(f"most blocked: packets for {mine}, behind packets for {other}")
+    return lines
+
+
+def _core(result: Result, core: int) -> str:
+    """A core and its layer."""
+    names = result.cores["layer"][result.cores["index"] == core]
+    return f"core {core}" + (f" ({names[0]})" if len(names) else "")
 
 
 def _energy(result: Result) -> list[RenderableType]:
@@ -168,8 +198,7 @@ def mapping_summary(mapping: Mapping) -> RenderableType:
             fullest[use.resource] = max(fullest.get(use.resource, 0.0), use.share)
         text = ", ".join(f"{k} {percent(v)}" for k, v in fullest.items() if v > 0)
         rows.add_row(layer.name, str(len(mine)), f"{b.channels} x {b.y1 - b.y0} x {b.x1 - b.x0}", text)
-    mesh = mapping.chip.mesh
-    used = f"{len(mapping.bricks)} of {mesh.cores} cores, {mapping.placer}"
+    used = f"{len(mapping.bricks)} of {mapping.chip.cores} cores, {mapping.placer}"
     first = Text(f"{mapping.network.name} on {mapping.chip.name}: {used}")
     return Group(first, rows, heading("Mesh (number of the layer in each core)"), Text(mesh_picture(mapping)))
 
@@ -177,8 +206,8 @@ def mapping_summary(mapping: Mapping) -> RenderableType:
 def mesh_picture(mapping: Mapping) -> str:
     """One line per row of tiles; each core shows the number of its layer, '.' when it is unused."""
     layer_of = {int(core): str(b.layer) for b, core in zip(mapping.bricks, mapping.cores, strict=True)}
-    per_tile, width = mapping.chip.mesh.cores_per_tile, mapping.chip.mesh.width
-    cores = [layer_of.get(i, ".") for i in range(mapping.chip.mesh.cores)]
+    per_tile, width = mapping.grid.cores_per_tile, mapping.grid.width
+    cores = [layer_of.get(i, ".") for i in range(mapping.chip.cores)]
     tiles = ["".join(cores[i : i + per_tile]) for i in range(0, len(cores), per_tile)]
     lines = [" ".join(tiles[i : i + width]) for i in range(0, len(tiles), width)]
     names = ", ".join(f"{i} {layer.name}" for i, layer in enumerate(mapping.network.layers))

@@ -1,0 +1,187 @@
+"""What a spike sets in motion: the packets that a firing neuron sends, and the cycles that each receiving core works on one.
+
+A column is a (segment of channels, site) of a population, see `neurosim.mapping.routes`: all its neurons live in one core and
+send to the same cores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from neurosim.chip import Chip, Kind
+from neurosim.kernels import fabric as f
+from neurosim.kernels.expand import count_packets, fill_packets, list_spikes, work_outside
+from neurosim.kernels.fabric import table
+from neurosim.layers import INPUT, pooled
+from neurosim.mapping.mapping import Mapping
+from neurosim.mapping.routes import Fanout
+from neurosim.noc.geometry import Grid
+from neurosim.synapses import pool_sites
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """Where the spikes of one population go.
+
+    first: int64 [columns + 1], entries of a column, by their offset from the sender. sender: int64 [columns], core, -1 for
+    input from outside. core: int64 [entries]. place: int64 [entries, 3], column, row and port of the core. service: int64
+    [entries, 2], cycles that the core works on the packet, for the first spike of a max-pooling window and for a later one
+    (without pooling the same). stall: int64 [entries, 2], those of them in which it waits for a memory. window: int64 [sites],
+    the window of a site, -1; windows: of one channel, 0 without max pooling.
+    """
+
+    source: str
+    segment: np.ndarray
+    sites: int
+    first: np.ndarray
+    sender: np.ndarray
+    core: np.ndarray
+    place: np.ndarray
+    service: np.ndarray
+    stall: np.ndarray
+    window: np.ndarray
+    windows: int
+
+    @property
+    def columns(self) -> tuple[np.ndarray | int, ...]:
+        """As the kernel takes them."""
+        work = self.service, self.stall
+        return self.first, self.sender, self.core, self.place, *work, self.sites, self.window, self.windows
+
+
+def _delivery(mapping: Mapping, fanout: Fanout) -> Delivery:
+    work, grid = _Work(mapping, fanout), mapping.grid
+    sender, core = _senders(mapping, fanout), mapping.cores[work.brick]
+    order = _by_offset(grid, sender[work.column], core, work.column)
+    column, core = work.column[order], core[order]
+    cycles = [work.cycles(later) for later in (False, True)]
+    busy = np.stack([np.maximum(compute, memory) for compute, memory in cycles], 1)[order] + mapping.chip.operation.event.cycles
+    waits = np.stack([np.maximum(memory - compute, 0) for compute, memory in cycles], 1)[order]
+    # Bricks that share a core share the packet.
+    starts = np.flatnonzero(np.append(True, (np.diff(column) != 0) | (np.diff(core) != 0))[: len(column)])
+    if len(starts):
+        busy, waits = np.add.reduceat(busy, starts), np.add.reduceat(waits, starts)
+    column, core = column[starts], core[starts]
+    first = np.concatenate([[0], np.cumsum(np.bincount(column, minlength=len(sender)))])
+    tile, port = np.divmod(core, grid.cores_per_tile)
+    place = np.stack([tile % grid.width, tile // grid.width, port], 1)
+    return Delivery(fanout.source, fanout.segment, fanout.sites, first, sender, core, place, busy, waits, *work.window)
+
+
+def _senders(mapping: Mapping, fanout: Fanout) -> np.ndarray:
+    """int64 [columns]: the core that a column lives in, -1 outside."""
+    sender = np.full(fanout.segments * fanout.sites, -1)
+    if fanout.source != INPUT:
+        brick, column = fanout.owner.nonzero()
+        sender[column] = mapping.cores[brick]
+    return sender
+
+
+def _by_offset(grid: Grid, sender: np.ndarray, core: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """The order of entries by column, then by the offset of their core from the sender."""
+    (x, y), (tx, ty) = ((c // grid.cores_per_tile % grid.width, c // grid.cores_per_tile // grid.width) for c in (sender, core))
+    return np.lexsort((core, grid.shorter(ty - y, grid.height), grid.shorter(tx - x, grid.width), column))
+
+
+class _Work:
+    """The work that one spike of a column causes in a brick, for every (brick, column) that it reaches."""
+
+    def __init__(self, mapping: Mapping, fanout: Fanout):
+        self.mapping, self.fanout = mapping, fanout
+        found = [(p, _unpooled(fanout, p.visits).tocoo() if p.or_pooled else p.visits.tocoo()) for p in fanout.projections]
+        columns = fanout.segments * fanout.sites
+        keys = np.unique(np.concatenate([*(v.row.astype(np.int64) * columns + v.col for _, v in found), np.empty(0, np.int64)]))
+        self.brick, self.column = np.divmod(keys, columns)
+        # Weight rows and single weights; those that only the first spike of a window fetches apart.
+        self.rows, self.singles = np.zeros((2, 2, len(keys)), np.int64)
+        for projection, visits in found:
+            at = np.searchsorted(keys, visits.row.astype(np.int64) * columns + visits.col)
+            np.add.at((self.singles if projection.identity else self.rows)[int(projection.or_pooled)], at, visits.data)
+
+    @property
+    def window(self) -> tuple[np.ndarray, int]:
+        """(window of each site, windows of a channel) where a consumer pools with max."""
+        if not any(p.or_pooled for p in self.fanout.projections):
+            return np.full(self.fanout.sites, -1), 0
+        _, h, w = pooled(self.fanout.shape, "max2")
+        return pool_sites(self.fanout.shape, "max2").astype(np.int64), h * w
+
+    def cycles(self, later: bool) -> tuple[np.ndarray, np.ndarray]:
+        """int64 [entries] each: cycles of the accumulates; cycles that the slowest memory needs for weights and potentials."""
+        mapping, chip = self.mapping, self.mapping.chip
+        rows, singles = (self.rows[0], self.singles[0]) if later else (self.rows.sum(0), self.singles.sum(0))
+        channels = np.array([b.channels for b in mapping.bricks])[self.brick]
+        bits = np.array([mapping.network.layers[b.layer].weight_bits or 8 for b in mapping.bricks])[self.brick]
+        compute = (rows * -(-channels // chip.core.lanes) + singles) * chip.operation.accumulate.cycles
+        word = chip.home("weights").word_bits
+        fetched = rows * -(-channels * bits // word) + singles * -(-bits // word)
+        # A potential is read and written.
+        touched = 2 * (rows * channels + singles) * chip.home("state").words(chip.core.state_bits)
+        return compute, memory_cycles(chip, {"weights": fetched, "state": touched})
+
+
+def _unpooled(fanout: Fanout, visits: csr_array) -> csr_array:
+    """Visits by column of the max-pooled map as visits by column of the map: every site causes what its window does."""
+    _, h, w = pooled(fanout.shape, "max2")
+    window = pool_sites(fanout.shape, "max2")
+    site = np.flatnonzero(window >= 0)
+    segment = np.repeat(np.arange(fanout.segments), len(site))
+    column = segment * fanout.sites + np.tile(site, fanout.segments)
+    pooled_column = segment * h * w + np.tile(window[site], fanout.segments)
+    ones = np.ones(len(column), np.int64)
+    return visits @ csr_array((ones, (pooled_column, column)), shape=(visits.shape[1], fanout.segments * fanout.sites))
+
+
+def memory_cycles(chip: Chip, words: dict[Kind, np.ndarray]) -> np.ndarray:
+    """Cycles that the slowest memory of a core needs for these words of each kind, each memory through ports of its own."""
+    cycles = np.zeros(next(iter(words.values())).shape, np.int64)
+    for memory in chip.memory:
+        held = [words[kind] for kind in memory.holds if kind in words]
+        if memory.words_per_cycle and held:
+            cycles = np.maximum(cycles, -(-sum(held) // memory.words_per_cycle))
+    return cycles
+
+
+class Expansion:
+    """Writes the packets that spikes cause."""
+
+    def __init__(self, mapping: Mapping):
+        self.mapping = mapping
+        self.deliveries = {name: _delivery(mapping, fanout) for name, fanout in mapping.fanouts.items()}
+
+    def tables(self, populations: list[tuple[str, np.ndarray]]) -> tuple[np.recarray, np.recarray]:
+        """(ABOUT, TARGET) of the packets of (name, packed spikes uint8 [bytes]) populations, see `neurosim.kernels.fabric`."""
+        chip, cores = self.mapping.chip, self.mapping.grid.cores
+        tree = chip.mesh.delivery == "multicast"
+        found = [(self.deliveries[name], *self._listed(self.deliveries[name], bits)) for name, bits in populations]
+        packets, targets = np.zeros(cores, np.int64), np.zeros(cores, np.int64)
+        for delivery, column, _ in found:
+            count_packets(column, delivery.first, delivery.sender, tree, packets, targets)
+        about, arriving = table(f.ABOUT, int(packets.sum()) + 1), table(f.TARGET, int(targets.sum()))
+        about[-1].first_target = len(arriving)
+        next_packet, next_target, sent = np.cumsum(packets) - packets, np.cumsum(targets) - targets, np.zeros(cores, np.int64)
+        for delivery, column, channel in found:
+            latched = np.zeros(len(delivery.segment) * delivery.windows, np.uint8)
+            fill_packets(
+                (column, channel, latched), delivery.columns, tree, chip.operation.packet.cycles, chip.mesh.flits_per_packet,
+                next_packet, next_target, sent, about, arriving,
+            )  # fmt: skip
+        return about, arriving
+
+    def outside(self, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """int64 [cores] each: cycles of work on the spikes fed from outside in a step; those of them that wait for memories."""
+        delivery = self.deliveries[INPUT]
+        column, channel = self._listed(delivery, bits)
+        work, waits = np.zeros((2, self.mapping.grid.cores), np.int64)
+        latched = np.zeros(len(delivery.segment) * delivery.windows, np.uint8)
+        work_outside((column, channel, latched), delivery.columns, work, waits)
+        return work, waits
+
+    def _listed(self, delivery: Delivery, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(column, channel) of every spike."""
+        column, channel = np.empty((2, len(delivery.segment) * delivery.sites), np.int32)
+        n = list_spikes(bits, delivery.segment, delivery.sites, column, channel)
+        return column[:n], channel[:n]

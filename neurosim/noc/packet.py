@@ -1,0 +1,160 @@
+"""The packet network, compiled: the tables that the kernel works on, filled and read."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurosim.errors import NeurosimError
+from neurosim.kernels import fabric as f
+from neurosim.kernels.expand import order_by_time
+from neurosim.kernels.fabric import Fabric, Packets, Passage, State, table
+from neurosim.kernels.router import begin, transport
+from neurosim.noc.geometry import Grid
+from neurosim.noc.machine import Machine
+from neurosim.noc.traffic import Journey, Traffic
+
+
+class PacketNetwork:
+    """Routers, links and cores of *machine*; `travel` may be called again and again, by one thread at a time."""
+
+    def __init__(self, machine: Machine):
+        self.machine = machine
+        grid = machine.grid
+        ports = grid.cores_per_tile + 4
+        self.fabric = Fabric(
+            grid.width, grid.height, grid.torus, grid.cores_per_tile, ports, machine.channels, machine.depth, machine.whole,
+            machine.credit_cycles, machine.local_cycles, machine.queue,
+        )  # fmt: skip
+        self.state = new_state(machine, self.fabric)
+
+    def travel(self, traffic: Traffic, limit: int | None = None) -> Journey:
+        """Move all packets to their targets, or all that can be up to cycle *limit*; no other traffic can follow then."""
+        grid, state = self.machine.grid, self.state
+        packets = packed(traffic, grid)
+        taken = table(f.TAKEN_PACKET, len(traffic.target), arrived=-1, started=-1)
+        passage = Passage(table(f.SENT_PACKET, len(traffic), entered=-1, holder=-1), taken)
+        if len(state.order) < len(traffic.target):
+            state = self.state = state._replace(order=np.zeros(len(traffic.target), np.int32))
+        begin(packets, state)
+        state.cores["free"] = traffic.occupied
+        if transport(self.fabric, packets, state, passage, f.NEVER if limit is None else limit) < 0:
+            raise NeurosimError("packets wait for each other in a circle; use more virtual channels, or another topology")
+        links = state.links.reshape(grid.tiles, self.fabric.ports)
+        local, outer = links[:, : grid.cores_per_tile], links[:, grid.cores_per_tile :]
+        delivered = int(state.cores["free"].max(initial=0))
+        return Journey(
+            entered=whole(passage.packets["entered"]),
+            held=whole(passage.packets["held"]),
+            holder=whole(passage.packets["holder"]),
+            arrived=whole(taken["arrived"]),
+            started=whole(taken["started"]),
+            free=whole(state.cores["free"]),
+            peak=whole(state.cores["peak"]),
+            flits=whole(outer["passed"]),
+            stalled=whole(outer["stalled"]),
+            refused=whole(local["stalled"]),
+            delivered=delivered,
+            cycles=delivered + int(traffic.update.max(initial=0)) + self.machine.barrier_cycles,
+        )
+
+
+def whole(column: np.ndarray) -> np.ndarray:
+    """A copy as one int64 row."""
+    return column.astype(np.int64).ravel()
+
+
+def packed(traffic: Traffic, grid: Grid) -> Packets:
+    """The packets as tables; raises NeurosimError where cycles could exceed what these hold."""
+    latest = int(traffic.created.max(initial=0)) + int(traffic.occupied.max(initial=0))
+    latest += int(traffic.service.sum(dtype=np.int64))
+    if latest >= f.NEVER // 2:
+        limit = f"at most {f.NEVER // 2:,} can be followed at once"
+        raise NeurosimError(f"packets keep the cores busy for {latest:,} cycles; {limit}")
+    about, targets = traffic.tables or tables(traffic, grid)
+    by_time = np.empty(len(traffic), np.int32)
+    order_by_time(traffic.created, np.zeros(int(traffic.created.max(initial=0)) + 2, np.int64), by_time)
+    return Packets(about, targets, starts(traffic.source, grid.cores), by_time, starts(traffic.target, grid.cores))
+
+
+def tables(traffic: Traffic, grid: Grid) -> tuple[np.recarray, np.recarray]:
+    """(ABOUT, TARGET) of packets."""
+    about = table(f.ABOUT, len(traffic) + 1, first_target=traffic.first)
+    about["created"][:-1], about["flits"][:-1], about["source"][:-1] = traffic.created, traffic.flits, traffic.source
+    tile, port = np.divmod(traffic.target, grid.cores_per_tile)
+    targets = table(
+        f.TARGET, len(traffic.target), service=traffic.service, owner=traffic.owner, flits=traffic.flits[traffic.owner],
+        column=tile % grid.width, row=tile // grid.width, port=port, core=traffic.target,
+    )  # fmt: skip
+    return about, targets
+
+
+def starts(core: np.ndarray, cores: int) -> np.ndarray:
+    """int32 [cores + 1]: how many entries belong to lower cores."""
+    return np.concatenate([[0], np.cumsum(np.bincount(core, minlength=cores))]).astype(np.int32)
+
+
+def new_state(machine: Machine, fabric: Fabric) -> State:
+    """Empty routers and idle cores."""
+    grid = machine.grid
+    local = fabric.ports * fabric.channels
+    channels = grid.tiles * local
+    links = link_table(machine, fabric)
+    lanes = lane_table(machine, links)
+    tile, core = np.arange(grid.tiles), np.arange(grid.cores)
+    return State(
+        spots=spots(fabric, links),
+        inputs=table(f.INPUT, channels * (1 + fabric.ports), place=-1, next_waiting=-2),
+        turns=np.zeros(channels * fabric.ports, np.int32),
+        slots=table(f.SLOT, channels * fabric.depth),
+        outputs=table(f.OUTPUT, channels, credits=fabric.depth, asker=-1),
+        links=links,
+        entrances=table(f.ENTRANCE, len(links), named=-1),
+        routers=table(f.ROUTER, grid.tiles, column=tile % grid.width, row=tile // grid.width),
+        active=np.zeros(channels, np.int32),
+        cores=table(f.CORE, grid.cores, into=-1, router=core // grid.cores_per_tile),
+        source_credits=np.full(grid.cores * fabric.channels, fabric.depth, np.int32),
+        order=np.zeros(0, np.int32),
+        lanes=lanes,
+        wires=table(f.WIRE, lanes["length"].sum()),
+        alarms=np.zeros(len(links), np.int64),
+        awake=np.zeros(grid.tiles, np.int32),
+        senders=np.zeros(grid.cores, np.int32),
+        asked=np.zeros(local, np.int32),
+        naming=np.zeros(fabric.ports, np.int32),
+        taking=np.zeros(fabric.ports, np.int32),
+        scalars=np.zeros(5, np.int32),
+    )
+
+
+def link_table(machine: Machine, fabric: Fabric) -> np.recarray:
+    """State.links of idle links."""
+    grid = machine.grid
+    none = dict.fromkeys(("beyond", "lane", "stalled_since", "winner", "first_waiting"), -1)
+    links = table(f.LINK, grid.tiles * fabric.ports, delay=machine.leave_cycles, interval=1, **none)
+    outer = links.reshape(grid.tiles, fabric.ports)[:, fabric.cores :]
+    beyond, crossing = (a.reshape(grid.tiles, 4) for a in (grid.neighbours(), grid.crossings()))
+    outer["beyond"] = beyond
+    outer["delay"] = machine.router_cycles - 1 + np.where(crossing, machine.chip_link_cycles, machine.link_cycles)
+    outer["interval"] = machine.intervals.reshape(grid.tiles, 4)
+    outer["lane"] = np.where(beyond < 0, -1, np.where(crossing, f.CHIP_LANE, f.LINK_LANE))
+    return links
+
+
+def lane_table(machine: Machine, links: np.recarray) -> np.recarray:
+    """State.lanes with nothing on its way, and room for what can be: a flit per cycle and link, a credit per cycle and port."""
+    lengths = np.array([
+        len(links) * machine.credit_cycles, machine.grid.cores * machine.local_cycles,
+        *(links["delay"][links["lane"] == lane].sum() for lane in (f.LINK_LANE, f.CHIP_LANE)),
+    ]) + 1  # fmt: skip
+    return table(f.LANE, len(lengths), length=lengths, begin=np.cumsum(lengths) - lengths)
+
+
+def spots(fabric: Fabric, links: np.recarray) -> np.recarray:
+    """State.spots: where every input channel is, and where its credits go."""
+    count = len(links) * fabric.channels
+    virtual, port = np.arange(count) % fabric.channels, np.arange(count) // fabric.channels % fabric.ports
+    router = np.arange(count) // (fabric.channels * fabric.ports)
+    before = links["beyond"][router * fabric.ports + port] * fabric.ports + fabric.cores + ((port - fabric.cores) ^ 1)
+    local = count + (router * fabric.cores + port) * fabric.channels + virtual
+    back = np.where(port < fabric.cores, local, ~(before * fabric.channels + virtual))
+    return table(f.SPOT, count, router=router, port=port, virtual=virtual, back=back)
