@@ -265,10 +265,13 @@ def turns_of(inputs, mapping, timing, schedule):
 def test_bounds_are_never_larger_than_what_packets_need_and_equal_where_none_waits():
     equal, larger = Counter(), Counter()
 
-    @examples(40)
-    @given(runs(), SCHEDULE)
-    def look(case, schedule):
-        turns = [turns_of(*case, timing, schedule) for timing in ("analytic", "packet")]
+    @examples(60)
+    @given(runs(), SCHEDULE, st.booleans())
+    def look(case, schedule, apart):
+        inputs, mapping = case
+        if apart:
+            mapping = replace(mapping, chip=changed(mapping.chip, {"mesh.packet_bits": 1, "operation.packet.cycles": 1000}))
+        turns = [turns_of(inputs, mapping, timing, schedule) for timing in ("analytic", "packet")]
         for (trip, bound), (_, journey) in zip(*turns, strict=True):
             assert bound.cycles <= journey.cycles
             assert (bound.arrived <= journey.arrived).all() and (bound.free <= journey.free).all()

@@ -38,6 +38,7 @@ class PacketNetwork:
         begin(packets, state)
         state.cores["free"] = traffic.occupied
         if transport(self.fabric, packets, state, passage, f.NEVER if limit is None else limit) < 0:
+            self.state = new_state(self.machine, self.fabric)
             raise NeurosimError("packets wait for each other in a circle; use more virtual channels, or another topology")
         links = state.links.reshape(grid.tiles, self.fabric.ports)
         local, outer = links[:, : grid.cores_per_tile], links[:, grid.cores_per_tile :]
@@ -71,8 +72,12 @@ def packed(traffic: Traffic, grid: Grid) -> Packets:
         limit = f"at most {f.NEVER // 2:,} can be followed at once"
         raise NeurosimError(f"packets keep the cores busy for {latest:,} cycles; {limit}")
     about, targets = traffic.tables or tables(traffic, grid)
-    by_time = np.empty(len(traffic), np.int32)
-    order_by_time(traffic.created, np.zeros(int(traffic.created.max(initial=0)) + 2, np.int64), by_time)
+    cycles = int(traffic.created.max(initial=0)) + 2
+    if cycles < 64 * len(traffic):
+        by_time = np.empty(len(traffic), np.int32)
+        order_by_time(traffic.created, np.zeros(cycles, np.int64), by_time)
+    else:
+        by_time = np.argsort(traffic.created, kind="stable").astype(np.int32)
     return Packets(about, targets, starts(traffic.source, grid.cores), by_time, starts(traffic.target, grid.cores))
 
 
