@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_activity import changed, examples, runs, traced
-from test_laws import almost
+from test_activity import changed, examples, runs
+from test_laws import almost, evaluated
 
 import neurosim as ns
 from neurosim.activity import COUNTS
@@ -163,7 +163,7 @@ def test_each_operation_costs_its_count_times_its_price(operation, policy):
 def test_without_prices_there_is_no_energy(case):
     inputs, mapping = case
     free = replace(mapping, chip=priced(mapping.chip))
-    energy = ns.evaluate(traced(inputs, mapping), free).energy
+    energy = evaluated(inputs, free).energy
     assert energy.total_J == 0
     assert set(energy.by_component_J.values()) == {0.0}
 
@@ -172,9 +172,8 @@ def test_without_prices_there_is_no_energy(case):
 @given(runs(), st.integers(0, 50))
 def test_prices_change_no_count_and_no_time(case, price):
     inputs, mapping = case
-    trace = traced(inputs, mapping)
-    before = ns.evaluate(trace, mapping)
-    after = ns.evaluate(trace, replace(mapping, chip=priced(mapping.chip, price, price + 1, price + 2, price)))
+    before = evaluated(inputs, mapping)
+    after = evaluated(inputs, replace(mapping, chip=priced(mapping.chip, price, price + 1, price + 2, price)))
     assert before.counts == after.counts
     assert all((before.totals[name] == after.totals[name]).all() for name in COUNTS)
     assert before.time.steps.tolist() == after.time.steps.tolist()
@@ -189,8 +188,7 @@ def words(result):
 @given(runs())
 def test_twice_the_prices_are_twice_the_energy(case):
     inputs, mapping = case
-    trace = traced(inputs, mapping)
-    once, twice = (ns.evaluate(trace, replace(mapping, chip=priced(mapping.chip, p, p, p, p))).energy for p in (1, 2))
+    once, twice = (evaluated(inputs, replace(mapping, chip=priced(mapping.chip, p, p, p, p))).energy for p in (1, 2))
     assert twice.by_component_J == almost({name: 2 * joules for name, joules in once.by_component_J.items()})
 
 
@@ -200,7 +198,7 @@ def test_a_word_costs_its_price_in_its_own_memory_alone(case, access, data):
     inputs, mapping = case
     level = data.draw(st.sampled_from([m.name for m in mapping.chip.memory]))
     chip = priced(mapping.chip).replace(f"memory.{level}.{access}.pj", 3)
-    result = ns.evaluate(traced(inputs, mapping), replace(mapping, chip=chip))
+    result = evaluated(inputs, replace(mapping, chip=chip))
     counted = sum(use[f"{access}s"] for use in result.to_dict()["memory"] if use["level"] == level)
     assert result.energy.total_J == almost(3 * counted * PJ)
     assert result.energy.by_component_J[f"memory {level}"] == result.energy.total_J
@@ -210,7 +208,7 @@ def test_a_word_costs_its_price_in_its_own_memory_alone(case, access, data):
 @given(runs())
 def test_the_memory_table_adds_up_to_the_components_of_its_levels(case):
     inputs, mapping = case
-    result = ns.evaluate(traced(inputs, mapping), mapping)
+    result = evaluated(inputs, mapping)
     table = result.to_dict()["memory"]
     for memory in mapping.chip.memory:
         mine = [use for use in table if use["level"] == memory.name]

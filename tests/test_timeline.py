@@ -187,6 +187,23 @@ def test_packets_that_a_shortcut_alone_reads_travel_in_the_turn_of_its_layer(sch
     assert found["noc"] // 1000 == {"sequential": 2 * 2, "pipelined": 3}[schedule]
 
 
+@pytest.mark.parametrize("outside", [True, False])
+@pytest.mark.parametrize(("pool", "fetched"), [("max2", 1), ("sum2", 4)])
+def test_spikes_of_a_max_pooled_window_wait_for_the_memory_once(pool, fetched, outside):
+    """Four spikes in one window; a row of four 8-bit weights through a port of one byte takes 4 cycles, the sums take 1."""
+    first = [] if outside else [ns.Conv("first", 2 * np.ones((1, 1, 1, 1), int), 1)]
+    network = ns.Network.build(
+        "window", timesteps=1, input_shape=(1, 2, 2), encoding="spikes",
+        layers=[*first, ns.Conv("b", np.ones((4, 1, 1, 1), int), 9, pool=pool), ns.Output("out", np.ones((1, 4), int))],
+    )  # fmt: skip
+    changes = {"mesh.width": 3, "mesh.height": 1, "memory.weight_sram.word_bits": 8, "memory.weight_sram.words_per_cycle": 1}
+    mapping = ns.map_network(network, changed(ns.load_chip("mesh45"), changes))
+    for schedule in SCHEDULES:
+        found = assert_times_of_a_plain_loop(ns.Inputs.from_spikes(np.ones((1, 1, 1, 2, 2))), mapping, schedule)
+        assert found["waiting"][len(first)] == fetched * 3
+        assert found["busy"][len(first)] == fetched * 4 + 4 * 1 + 1
+
+
 # By hand.
 
 
