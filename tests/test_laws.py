@@ -330,7 +330,7 @@ def test_neither_a_link_nor_a_core_is_busy_longer_than_the_run(case, timing, sch
 @examples(50)
 @given(runs(), SCHEDULE)
 def test_no_queue_holds_more_than_it_may(case, schedule):
-    result = evaluated(*case, schedule=schedule)
+    result = evaluated(*case, timing="packet", schedule=schedule)
     limit = result.mapping.chip.core.queue_packets
     assert limit is None or (result.cores["queue_peak"] <= limit).all()
     assert limit is not None or not result.cores["refused_cycles"].any()
