@@ -13,8 +13,9 @@ import numpy as np
 EAST, WEST, SOUTH, NORTH = range(4)
 NEVER = UNLIMITED = 2**31 - 1
 CREDIT_LANE, LOCAL_LANE, LINK_LANE, CHIP_LANE = range(4)
-# Places in State.scalars: packets delivered, routers awake, cores that send, alarms set, what is on its way.
-DELIVERED, AWAKE_ROUTERS, SENDING, ALARMS, ON_WAY = range(5)
+# Places in State.scalars: packets delivered, active channels, cores that send, alarms set, output channels asked for,
+# input ports that name a flit.
+DELIVERED, ACTIVE, SENDING, ALARMS, ASKED, NAMED = range(6)
 
 
 def row(names: str) -> np.dtype:
@@ -35,23 +36,21 @@ SENT_PACKET = row("entered held holder")
 # Cycle in which the last flit reached the core, in which the core took the packet out of its queue.
 TAKEN_PACKET = row("arrived started")
 
-# Where input channels are, and where their credits go.
-SPOT = row("router port virtual back")
-# Input channels: first slot of the flits in the buffer, how many there are, number of the first within its packet, place in
-# the list of active channels of the router (-1: asleep), ports that the packet at the head still needs (a set of bits, 0
+# Input channels: where they are, first slot of the flits in the buffer, how many there are, number of the first within its
+# packet, place in the list of active channels (-1: asleep), ports that the packet at the head still needs (a set of bits, 0
 # before they are known) and the only one if there is one (else -1). Of each way on (a branch): targets, virtual channel of
 # the output (-1 before it is allocated), cycle of its allocation, flits sent, whether it is blocked, what waits for the same
-# link after it (-1; -2: it does not wait). An only branch is in the row of its channel; for those of packets that divide
-# there are further rows, one per channel and port.
+# link after it (-1; -2: it does not wait), flits in all. An only branch is in the row of its channel; for those of packets
+# that divide there are further rows, one per channel and port.
 INPUT = row(
-    "head count flit place needed only "
-    "branch_first branch_last branch_virtual since sent blocked next_waiting"
+    "router port head count flit place needed only "
+    "branch_first branch_last branch_virtual since sent blocked next_waiting flits"
 )
 # Slots of buffers: targets that this copy of the packet is for, cycle of arrival.
 SLOT = row("first last time")
 # Output channels: free slots beyond, whether a packet has it, which branch that is, the input channel it serves first; in a
-# decision: who asks for it (-1), how far behind the turn.
-OUTPUT = row("credits taken holder asker_turn asker asker_key")
+# decision: who asks for it (-1), how far behind the turn, towards which port.
+OUTPUT = row("credits taken holder asker_turn asker asker_key asker_port")
 # Ports of routers. As outputs: cycles to what lies beyond and between flits, the router beyond, the lane of the flits, cycle
 # from which the link is free, blocked branches, cycle since which it is stalled (-1), cycles stalled, flits passed, first
 # branch that waits for it (-1), whether an alarm is set for it, input port served first; in a decision: the winning input
@@ -59,10 +58,11 @@ OUTPUT = row("credits taken holder asker_turn asker asker_key")
 LINK = row(
     "delay interval beyond lane free blocked stalled_since stalled passed first_waiting alarm output_turn winner winner_key"
 )
-# The same ports as inputs: virtual channel named first; in a decision: the channel (-1) and port named.
+# The same ports as inputs: virtual channel named first; in a decision: the channel named (-1), how far behind the turn, the
+# port it is named for.
 ENTRANCE = row("turn named named_key named_port")
-# Routers: active channels, whether any is, where.
-ROUTER = row("active awake column row")
+# Routers: where they are.
+ROUTER = row("column row")
 # Cores. Sending: next packet and flit, virtual channel it goes into (-1), the one to try first, whether it sends. Taking:
 # packets in the queue or with leave to enter it, most of them, how many are complete, how many taken out, cycle from which it
 # is free, where its part of State.order begins. Its router.
@@ -111,27 +111,26 @@ class Passage(NamedTuple):
 class State(NamedTuple):
     """Everything that changes while packets travel, with what is fixed about the same things."""
 
-    spots: np.recarray
     inputs: np.recarray
+    back: np.ndarray  # int32 [channels], where the credits of an input channel go: as WIRE.where
     turns: np.ndarray  # int32 [channels * ports], virtual channel to ask for first
     slots: np.recarray
     outputs: np.recarray
     links: np.recarray
     entrances: np.recarray
     routers: np.recarray
-    active: np.ndarray  # int32 [channels], a list of channels for each router
+    active: np.ndarray  # int32 [channels], a list
     cores: np.recarray
     source_credits: np.ndarray  # int32 [cores * channels]
     order: np.ndarray  # int32 [targets], as each core takes them
     lanes: np.recarray
     wires: np.recarray
     alarms: np.ndarray  # int64 [links], a heap of cycle * 2^32 + link
-    awake: np.ndarray  # int32 [routers], a list
     senders: np.ndarray  # int32 [cores], a list
-    asked: np.ndarray  # int32 [channels of a router], a list
-    naming: np.ndarray  # int32 [ports], a list
-    taking: np.ndarray  # int32 [ports], a list
-    scalars: np.ndarray  # int32 [5]
+    asked: np.ndarray  # int32 [channels], a list
+    naming: np.ndarray  # int32 [links], a list
+    taking: np.ndarray  # int32 [links], a list
+    scalars: np.ndarray  # int32 [6]
 
 
 def table(columns: np.dtype, rows: int, **values: np.ndarray | int) -> np.recarray:

@@ -21,15 +21,16 @@ import numpy as np
 
 from neurosim.kernels import jit
 from neurosim.kernels.fabric import (
+    ACTIVE,
     ALARMS,
-    AWAKE_ROUTERS,
+    ASKED,
     CREDIT_LANE,
     DELIVERED,
     EAST,
     LOCAL_LANE,
+    NAMED,
     NEVER,
     NORTH,
-    ON_WAY,
     SENDING,
     SOUTH,
     WEST,
@@ -66,7 +67,7 @@ def transport(fabric, packets, state, passage, limit):
         ring_alarms(fabric, state, t)
         decide(fabric, packets, state, passage, t)
         t += 1
-        if scalars[AWAKE_ROUTERS] + scalars[SENDING] + scalars[ON_WAY] == 0 and scalars[DELIVERED] < targets:
+        if scalars[ACTIVE] + scalars[SENDING] + on_way(state) == 0 and scalars[DELIVERED] < targets:
             soonest = state.alarms[0] >> 32 if scalars[ALARMS] > 0 else NEVER
             if due < count:
                 soonest = min(soonest, at(about, packets.by_time[due]).created)
@@ -124,7 +125,15 @@ def post(state, number, time, where, first, last, flit):
     wire.last = last
     wire.flit = flit
     lane.many += 1
-    state.scalars[ON_WAY] += 1
+
+
+@inlined
+def on_way(state):
+    """Flits and credits that have yet to arrive."""
+    many = 0
+    for number in range(len(state.lanes)):
+        many += state.lanes[number].many
+    return many
 
 
 @inlined
@@ -142,7 +151,6 @@ def receive(fabric, packets, state, t):
                 store(fabric, state, wire.where, wire.first, wire.last, wire.flit, t)
             lane.oldest = after(lane.oldest, lane.length)
             lane.many -= 1
-            state.scalars[ON_WAY] -= 1
 
 
 @inlined
@@ -152,10 +160,10 @@ def credit(fabric, packets, state, where, t):
         output = at(state.outputs, ~where)
         output.credits += 1
         if output.taken != 0 and at(state.inputs, output.holder).blocked != 0:
-            wake(fabric, state, channel_of(fabric, state, output.holder))
+            wake(state, channel_of(fabric, state, output.holder))
         if fabric.whole:
-            spot = at(state.spots, ~where)
-            wake_waiting(fabric, state, spot.router * fabric.ports + spot.port)
+            same = at(state.inputs, ~where)
+            wake_waiting(fabric, state, same.router * fabric.ports + same.port)
         return
     source = where - len(state.outputs)
     state.source_credits[source] += 1
@@ -178,7 +186,7 @@ def store(fabric, state, channel, first, last, flit, t):
     here.count += 1
     # Behind other flits it changes nothing, unless a branch has had all of those.
     if here.count == 1 or here.only < 0:
-        wake(fabric, state, channel)
+        wake(state, channel)
 
 
 @inlined
@@ -191,29 +199,22 @@ def slot_of(fabric, channel, head, number):
 
 
 @inlined
-def wake(fabric, state, channel):
-    """Let a channel, and so its router, take part in the next decision."""
+def wake(state, channel):
+    """Let a channel take part in the next decision."""
     here = at(state.inputs, channel)
     if here.place < 0:
-        number = at(state.spots, channel).router
-        router = at(state.routers, number)
-        here.place = router.active
-        state.active[number * fabric.ports * fabric.channels + router.active] = channel
-        router.active += 1
-        if router.awake == 0:
-            router.awake = 1
-            state.awake[state.scalars[AWAKE_ROUTERS]] = number
-            state.scalars[AWAKE_ROUTERS] += 1
+        here.place = state.scalars[ACTIVE]
+        state.active[here.place] = channel
+        state.scalars[ACTIVE] += 1
 
 
 @inlined
-def put_to_sleep(fabric, state, number, channel):
-    """Take a channel off the list of its router."""
-    here, router = at(state.inputs, channel), at(state.routers, number)
-    router.active -= 1
-    base = number * fabric.ports * fabric.channels
-    moved = state.active[base + router.active]
-    state.active[base + here.place] = moved
+def put_to_sleep(state, channel):
+    """Take a channel off the list."""
+    here = at(state.inputs, channel)
+    state.scalars[ACTIVE] -= 1
+    moved = state.active[state.scalars[ACTIVE]]
+    state.active[here.place] = moved
     at(state.inputs, moved).place = here.place
     here.place = -1
 
@@ -236,7 +237,7 @@ def wake_waiting(fabric, state, output):
         branch = at(state.inputs, row)
         link.first_waiting = branch.next_waiting
         branch.next_waiting = -2
-        wake(fabric, state, channel_of(fabric, state, row))
+        wake(state, channel_of(fabric, state, row))
 
 
 @inlined
@@ -362,72 +363,57 @@ def distance(index, turn, size):
 
 @inlined
 def decide(fabric, packets, state, passage, t):
-    """All routers with active channels."""
+    """Allocate channels and switches; channels that can do nothing until something happens fall asleep."""
+    scalars = state.scalars
     i = 0
-    while i < state.scalars[AWAKE_ROUTERS]:
-        number = state.awake[i]
-        decide_router(fabric, packets, state, passage, number, t)
-        router = at(state.routers, number)
-        if router.active > 0:
-            i += 1
-        else:
-            router.awake = 0
-            state.scalars[AWAKE_ROUTERS] -= 1
-            state.awake[i] = state.awake[state.scalars[AWAKE_ROUTERS]]
-
-
-@inlined
-def decide_router(fabric, packets, state, passage, router, t):
-    """Allocate channels and the switch of one router; channels that can do nothing until something happens fall asleep."""
-    ports, base = router * fabric.ports, router * fabric.ports * fabric.channels
-    asked = named = i = 0
-    while i < at(state.routers, router).active:
-        channel = state.active[base + i]
+    while i < scalars[ACTIVE]:
+        channel = state.active[i]
         here = at(state.inputs, channel)
         if here.needed == 0:
-            divide(fabric, packets, state, router, channel, t)
-        lowest, highest = np.int32(0), np.int32(fabric.ports)
-        if here.only >= 0:
-            lowest, highest = here.only, np.int32(here.only + 1)
+            divide(fabric, packets, state, here.router, channel, t)
         stays = False
-        for port in range(lowest, highest):
-            if here.needed & (1 << port) == 0:
-                continue
-            row = branch_of(fabric, state, channel, port)
-            if at(state.inputs, row).branch_virtual < 0:
-                wanted = free_channel(fabric, packets, state, router, channel, row, port)
-                if wanted < 0:
-                    wait_for(state, row, ports + port)
-                    block(state, row, ports + port, t)
-                    continue
-                asked = ask(fabric, state, router, channel, wanted, asked)
-            else:
-                ready = readiness(fabric, state, passage, router, channel, row, port, t)
-                if ready == BLOCKED:
-                    block(state, row, ports + port, t)
-                    continue
-                if ready == READY:
-                    named = name(fabric, state, router, channel, port, named)
-                stays = stays or ready != ABSENT
-                unblock(state, row, ports + port, t)
-                continue
-            stays = True
-            unblock(state, row, ports + port, t)
+        if here.only >= 0:
+            stays = look(fabric, packets, state, passage, here.router, channel, channel, here.only, t)
+        else:
+            for port in range(fabric.ports):
+                if here.needed & (1 << port) != 0:
+                    row = branch_of(fabric, state, channel, port)
+                    stays |= look(fabric, packets, state, passage, here.router, channel, row, port, t)
         if stays:
             i += 1
         else:
-            put_to_sleep(fabric, state, router, channel)
-    for i in range(asked):
-        grant_channel(fabric, state, router, state.asked[i], t)
-    taken = choose(fabric, state, router, named)
+            put_to_sleep(state, channel)
+    for i in range(scalars[ASKED]):
+        grant_channel(fabric, state, state.asked[i], t)
+    taken = choose(fabric, state)
     for i in range(taken):
-        port = state.taking[i]
-        link = at(state.links, ports + port)
-        channel = at(state.entrances, ports + link.winner).named
-        link.winner = -1
-        move(fabric, packets, state, passage, router, port, channel, t)
-    for i in range(named):
-        at(state.entrances, ports + state.naming[i]).named = -1
+        move(fabric, packets, state, passage, state.taking[i], t)
+    for i in range(scalars[NAMED]):
+        at(state.entrances, state.naming[i]).named = -1
+    scalars[ASKED] = scalars[NAMED] = 0
+
+
+@inlined
+def look(fabric, packets, state, passage, router, channel, row, port, t):
+    """Let a branch ask for a channel or name a flit; returns whether it looks again in the next cycle."""
+    output = router * fabric.ports + port
+    if at(state.inputs, row).branch_virtual < 0:
+        wanted = free_channel(fabric, packets, state, router, channel, row, port)
+        if wanted < 0:
+            wait_for(state, row, output)
+            block(state, row, output, t)
+            return False
+        unblock(state, row, output, t)
+        ask(fabric, state, router, channel, port, wanted)
+        return True
+    ready = readiness(fabric, state, passage, router, channel, row, port, t)
+    if ready == BLOCKED:
+        block(state, row, output, t)
+        return False
+    unblock(state, row, output, t)
+    if ready == READY:
+        name(fabric, state, router, channel, port)
+    return ready != ABSENT
 
 
 @inlined
@@ -459,26 +445,39 @@ def divide(fabric, packets, state, router, channel, t):
     here = at(state.inputs, channel)
     slot = at(state.slots, slot_of(fabric, channel, here.head, 0))
     first, last = slot.first, slot.last
+    flits = at(packets.targets, first).flits
     port = port_towards(fabric, packets, state, router, first)
-    here.only = port if first + 1 == last or port == port_towards(fabric, packets, state, router, last - 1) else -1
+    if first + 1 == last:
+        here.only = port
+        here.needed = 1 << port
+        start_branch(fabric, state, channel, port, first, last, flits, t)
+        return
+    here.only = port if port == port_towards(fabric, packets, state, router, last - 1) else -1
     needed = 0
     while first < last:
-        branch = at(state.inputs, branch_of(fabric, state, channel, port))
         needed |= 1 << port
-        branch.branch_first = first
-        branch.branch_virtual = 0 if port < fabric.cores else -1
-        branch.since = t
-        branch.sent = 0
-        branch.next_waiting = -2
-        towards = port
+        towards, end = port, first
         while towards == port:
-            first += 1
-            if first == last:
+            end += 1
+            if end == last:
                 break
-            towards = port_towards(fabric, packets, state, router, first)
-        branch.branch_last = first
-        port = towards
+            towards = port_towards(fabric, packets, state, router, end)
+        start_branch(fabric, state, branch_of(fabric, state, channel, port), port, first, end, flits, t)
+        first, port = end, towards
     here.needed = needed
+
+
+@inlined
+def start_branch(fabric, state, row, port, first, last, flits, t):
+    """A way on for the targets from *first* to before *last*."""
+    branch = at(state.inputs, row)
+    branch.branch_first = first
+    branch.branch_last = last
+    branch.branch_virtual = 0 if port < fabric.cores else -1
+    branch.since = t
+    branch.flits = flits
+    branch.sent = 0
+    branch.next_waiting = -2
 
 
 @inlined
@@ -498,12 +497,12 @@ def port_towards(fabric, packets, state, router, number):
     """The port of a router that leads to a target: first along x, then along y."""
     target, here = at(packets.targets, number), at(state.routers, router)
     dx = shorter(target.column - here.column, fabric.width, fabric.torus)
-    if dx != 0:
-        return np.int32(fabric.cores + EAST if dx > 0 else fabric.cores + WEST)
     dy = shorter(target.row - here.row, fabric.height, fabric.torus)
-    if dy != 0:
-        return np.int32(fabric.cores + SOUTH if dy > 0 else fabric.cores + NORTH)
-    return target.port
+    along_x = fabric.cores + (EAST if dx > 0 else WEST)
+    along_y = fabric.cores + (SOUTH if dy > 0 else NORTH)
+    # Every line is a choice between two numbers at hand, not a jump that a processor would guess wrong.
+    port = along_y if dy != 0 else target.port
+    return np.int32(along_x if dx != 0 else port)
 
 
 @inlined
@@ -552,37 +551,37 @@ def will_wrap(fabric, packets, state, router, port, first, last):
 
 
 @inlined
-def ask(fabric, state, router, channel, number, asked):
-    """A branch asks for an output channel; returns how many have been asked for."""
+def ask(fabric, state, router, channel, port, number):
+    """A branch asks for an output channel."""
     wanted = at(state.outputs, number)
     size = fabric.ports * fabric.channels
     key = distance(channel - router * size, wanted.asker_turn, size)
     if wanted.asker < 0:
-        state.asked[asked] = number
-        asked += 1
+        state.asked[state.scalars[ASKED]] = number
+        state.scalars[ASKED] += 1
     elif key > wanted.asker_key:
-        return asked
+        return
     wanted.asker = channel
     wanted.asker_key = key
-    return asked
+    wanted.asker_port = port
 
 
 @inlined
-def grant_channel(fabric, state, router, number, t):
+def grant_channel(fabric, state, number, t):
     """An output channel goes to the one whose turn it is."""
     wanted = at(state.outputs, number)
     channel = wanted.asker
     wanted.asker = -1
     wanted.taken = 1
     size = fabric.ports * fabric.channels
+    router, port = at(state.inputs, channel).router, wanted.asker_port
+    virtual = np.int32(number - (router * fabric.ports + port) * fabric.channels)
     wanted.asker_turn = after(channel - router * size, size)
-    # An output channel has the port and number of the input channel of the same index.
-    same = at(state.spots, number)
-    wanted.holder = branch_of(fabric, state, channel, same.port)
+    wanted.holder = branch_of(fabric, state, channel, port)
     branch = at(state.inputs, wanted.holder)
-    branch.branch_virtual = same.virtual
+    branch.branch_virtual = virtual
     branch.since = t
-    state.turns[channel * fabric.ports + same.port] = after(same.virtual, fabric.channels)
+    state.turns[channel * fabric.ports + port] = after(virtual, fabric.channels)
 
 
 @inlined
@@ -627,57 +626,61 @@ def full(fabric, state, passage, output, number, t):
 
 
 @inlined
-def name(fabric, state, router, channel, port, named):
-    """An input port names one of its flits, that of the channel whose turn it is; returns how many ports name one."""
-    spot = at(state.spots, channel)
-    entrance = at(state.entrances, router * fabric.ports + spot.port)
-    key = distance(spot.virtual, entrance.turn, fabric.channels) * fabric.ports + port
+def name(fabric, state, router, channel, port):
+    """An input port names one of its flits, that of the channel whose turn it is."""
+    number = router * fabric.ports + at(state.inputs, channel).port
+    entrance = at(state.entrances, number)
+    key = distance(channel - number * fabric.channels, entrance.turn, fabric.channels) * fabric.ports + port
     if entrance.named < 0:
-        state.naming[named] = spot.port
-        named += 1
+        state.naming[state.scalars[NAMED]] = number
+        state.scalars[NAMED] += 1
     elif key > entrance.named_key:
-        return named
+        return
     entrance.named = channel
     entrance.named_key = key
     entrance.named_port = port
-    return named
 
 
 @inlined
-def choose(fabric, state, router, named):
+def choose(fabric, state):
     """Every output port takes the flit of one input port; returns how many do."""
     taken = 0
-    for i in range(named):
-        source = state.naming[i]
-        port = at(state.entrances, router * fabric.ports + source).named_port
-        link = at(state.links, router * fabric.ports + port)
-        key = distance(source, link.output_turn, fabric.ports)
+    for i in range(state.scalars[NAMED]):
+        number = state.naming[i]
+        entrance = at(state.entrances, number)
+        port = at(state.inputs, entrance.named).port
+        output = number - port + entrance.named_port
+        link = at(state.links, output)
+        key = distance(port, link.output_turn, fabric.ports)
         if link.winner < 0:
-            state.taking[taken] = port
+            state.taking[taken] = output
             taken += 1
         elif key > link.winner_key:
             continue
-        link.winner = source
+        link.winner = number
         link.winner_key = key
     return taken
 
 
 @inlined
-def move(fabric, packets, state, passage, router, port, channel, t):
-    """The next flit of a branch takes the switch."""
-    here, branch = at(state.inputs, channel), at(state.inputs, branch_of(fabric, state, channel, port))
-    output, spot = router * fabric.ports + port, at(state.spots, channel)
-    link, target = at(state.links, output), at(packets.targets, branch.branch_first)
-    tail = branch.sent + 1 == target.flits
-    at(state.entrances, router * fabric.ports + spot.port).turn = after(spot.virtual, fabric.channels)
-    link.output_turn = after(spot.port, fabric.ports)
+def move(fabric, packets, state, passage, output, t):
+    """The flit that an output has chosen takes the switch."""
+    link = at(state.links, output)
+    entrance = at(state.entrances, link.winner)
+    channel, port = entrance.named, entrance.named_port
+    here = at(state.inputs, channel)
+    branch = at(state.inputs, branch_of(fabric, state, channel, port))
+    tail = branch.sent + 1 == branch.flits
+    entrance.turn = after(channel - link.winner * fabric.channels, fabric.channels)
+    link.output_turn = after(here.port, fabric.ports)
+    link.winner = -1
     link.free = t + link.interval
     link.passed += 1
     if link.blocked > 0:
         link.stalled += t - link.stalled_since
         link.stalled_since = t + 1
     if port < fabric.cores:
-        core = router * fabric.cores + port
+        core = here.router * fabric.cores + port
         deliver(packets, state, passage, core, branch.branch_first, branch.sent, tail, t + link.delay)
         if tail and link.first_waiting >= 0:
             full(fabric, state, passage, output, core, t)
@@ -694,8 +697,8 @@ def move(fabric, packets, state, passage, router, port, channel, t):
     branch.sent += 1
     if tail:
         here.needed &= ~(1 << port)
-    if here.only >= 0 or least_sent(fabric, state, channel, target.flits) > here.flit:
-        release(fabric, packets, state, passage, channel, target.owner, t)
+    if here.only >= 0 or least_sent(fabric, state, channel, branch.flits) > here.flit:
+        release(fabric, packets, state, passage, channel, branch.branch_first, t)
 
 
 @inlined
@@ -726,16 +729,16 @@ def deliver(packets, state, passage, number, target, flit, tail, arrival):
 
 
 @inlined
-def release(fabric, packets, state, passage, channel, packet, t):
+def release(fabric, packets, state, passage, channel, first, t):
     """The flit at the head of a channel leaves its slot, and a credit goes back."""
-    here, spot = at(state.inputs, channel), at(state.spots, channel)
-    post(state, CREDIT_LANE, t + fabric.credit_cycles, spot.back, 0, 0, 0)
+    here = at(state.inputs, channel)
+    post(state, CREDIT_LANE, t + fabric.credit_cycles, state.back[channel], 0, 0, 0)
     here.count -= 1
     here.flit = 0 if here.needed == 0 else here.flit + 1
     if here.count == 0:
         # Empty channels use their first slot again, which is still in the cache.
         here.head = 0
-        put_to_sleep(fabric, state, spot.router, channel)
+        put_to_sleep(state, channel)
         return
     here.head = after(here.head, fabric.depth)
     if here.needed == 0:
@@ -744,4 +747,4 @@ def release(fabric, packets, state, passage, channel, packet, t):
         behind = at(passage.packets, at(packets.targets, slot.first).owner)
         if waited > behind.held:
             behind.held = waited
-            behind.holder = packet
+            behind.holder = at(packets.targets, first).owner

@@ -107,8 +107,8 @@ def new_state(machine: Machine, fabric: Fabric) -> State:
     lanes = lane_table(machine, links)
     tile, core = np.arange(grid.tiles), np.arange(grid.cores)
     return State(
-        spots=spots(fabric, links),
-        inputs=table(f.INPUT, channels * (1 + fabric.ports), place=-1, next_waiting=-2),
+        back=back(fabric, links),
+        inputs=inputs(fabric, channels),
         turns=np.zeros(channels * fabric.ports, np.int32),
         slots=table(f.SLOT, channels * fabric.depth),
         outputs=table(f.OUTPUT, channels, credits=fabric.depth, asker=-1),
@@ -122,12 +122,11 @@ def new_state(machine: Machine, fabric: Fabric) -> State:
         lanes=lanes,
         wires=table(f.WIRE, lanes["length"].sum()),
         alarms=np.zeros(len(links), np.int64),
-        awake=np.zeros(grid.tiles, np.int32),
         senders=np.zeros(grid.cores, np.int32),
-        asked=np.zeros(local, np.int32),
-        naming=np.zeros(fabric.ports, np.int32),
-        taking=np.zeros(fabric.ports, np.int32),
-        scalars=np.zeros(5, np.int32),
+        asked=np.zeros(channels, np.int32),
+        naming=np.zeros(len(links), np.int32),
+        taking=np.zeros(len(links), np.int32),
+        scalars=np.zeros(6, np.int32),
     )
 
 
@@ -154,12 +153,19 @@ def lane_table(machine: Machine, links: np.recarray) -> np.recarray:
     return table(f.LANE, len(lengths), length=lengths, begin=np.cumsum(lengths) - lengths)
 
 
-def spots(fabric: Fabric, links: np.recarray) -> np.recarray:
-    """State.spots: where every input channel is, and where its credits go."""
-    count = len(links) * fabric.channels
-    virtual, port = np.arange(count) % fabric.channels, np.arange(count) // fabric.channels % fabric.ports
-    router = np.arange(count) // (fabric.channels * fabric.ports)
-    before = links["beyond"][router * fabric.ports + port] * fabric.ports + fabric.cores + ((port - fabric.cores) ^ 1)
-    local = count + (router * fabric.cores + port) * fabric.channels + virtual
-    back = np.where(port < fabric.cores, local, ~(before * fabric.channels + virtual))
-    return table(f.SPOT, count, router=router, port=port, virtual=virtual, back=back)
+def inputs(fabric: Fabric, channels: int) -> np.recarray:
+    """State.inputs: empty channels and their branches."""
+    rows = table(f.INPUT, channels * (1 + fabric.ports), place=-1, next_waiting=-2)
+    router, port = np.divmod(np.arange(channels) // fabric.channels, fabric.ports)
+    rows["router"][:channels], rows["port"][:channels] = router, port
+    return rows
+
+
+def back(fabric: Fabric, links: np.recarray) -> np.ndarray:
+    """State.back: the output before an input channel, or its core."""
+    channel = np.arange(len(links) * fabric.channels)
+    number, virtual = np.divmod(channel, fabric.channels)
+    router, port = np.divmod(number, fabric.ports)
+    before = links["beyond"][number] * fabric.ports + fabric.cores + ((port - fabric.cores) ^ 1)
+    local = len(channel) + (router * fabric.cores + port) * fabric.channels + virtual
+    return np.where(port < fabric.cores, local, ~(before * fabric.channels + virtual)).astype(np.int32)
