@@ -43,8 +43,8 @@ TIMINGS: dict[str, Maker] = {
 Recorder = Callable[[int, int, Traffic, Journey], None]
 
 
-# Turns that a thread takes at once.
-CHUNK = 64
+# Turns that a thread takes at once, at most; parts that each thread gets of what is known, so that none waits long for another.
+CHUNK, PARTS = 64, 4
 # Machines with more cores have no table of who waited for whom.
 MOST_BLOCKED = 1024
 
@@ -139,7 +139,8 @@ class Clock:
         """The activity from row *first* on; runs every turn that is thereby known."""
         self.known.append(work_of(activity, self.expansion, self.trace, self.mapping, first))
         ready = self.schedule.ready(self.known[-1].last, self.rows)
-        chunks = [range(at, min(at + CHUNK, ready)) for at in range(self.next, ready, CHUNK)]
+        size = min(CHUNK, max(1, (ready - self.next) // (PARTS * self.workers)))
+        chunks = [range(at, min(at + size, ready)) for at in range(self.next, ready, size)]
         if self.workers == 1:
             for chunk in chunks:
                 self.tally.add(self._run(self.networks[0], chunk))

@@ -95,7 +95,10 @@ def record_text(network: Network) -> list[RenderableType]:
     report = network.about.get("report")
     if not isinstance(report, dict) or RECORD - set(report):
         return []
-    return [heading(f"Training: {network.about.get('method', '')}"), training_text(report)]
+    rates = report["spikes_per_neuron_by_layer"]
+    in_order = {layer.name: rates[layer.name] for layer in network.layers if layer.name in rates}
+    text = training_text(report | {"spikes_per_neuron_by_layer": in_order})
+    return [heading(f"Training: {network.about.get('method', '')}"), text]
 
 
 def quantization_text(found: dict[str, Any]) -> Group:
