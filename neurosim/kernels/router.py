@@ -79,8 +79,15 @@ def transport(fabric, packets, state, passage, limit):
 
 
 @compiled
-def begin(packets, state):
+def begin(packets, state, passage):
     """Every arbiter starts with the first; no core has sent or taken anything."""
+    for packet in range(len(passage.packets)):
+        sent = at(passage.packets, packet)
+        sent.entered = sent.holder = -1
+        sent.held = 0
+    for target in range(len(passage.targets)):
+        taken = at(passage.targets, target)
+        taken.arrived = taken.started = -1
     for channel in range(len(state.outputs)):
         state.outputs[channel].asker_turn = 0
     for turn in range(len(state.turns)):

@@ -26,16 +26,16 @@ class PacketNetwork:
             machine.credit_cycles, machine.local_cycles, machine.queue,
         )  # fmt: skip
         self.state = new_state(machine, self.fabric)
+        self.passage = Passage(table(f.SENT_PACKET, 0), table(f.TAKEN_PACKET, 0))
 
     def travel(self, traffic: Traffic, limit: int | None = None) -> Journey:
         """Move all packets to their targets, or all that can be up to cycle *limit*; no other traffic can follow then."""
         grid, state = self.machine.grid, self.state
         packets = packed(traffic, grid)
-        taken = table(f.TAKEN_PACKET, len(traffic.target), arrived=-1, started=-1)
-        passage = Passage(table(f.SENT_PACKET, len(traffic), entered=-1, holder=-1), taken)
+        passage = self._passage(len(traffic), len(traffic.target))
         if len(state.order) < len(traffic.target):
             state = self.state = state._replace(order=np.zeros(len(traffic.target), np.int32))
-        begin(packets, state)
+        begin(packets, state, passage)
         state.cores["free"] = traffic.occupied
         if transport(self.fabric, packets, state, passage, f.NEVER if limit is None else limit) < 0:
             self.state = new_state(self.machine, self.fabric)
@@ -47,8 +47,8 @@ class PacketNetwork:
             entered=whole(passage.packets["entered"]),
             held=whole(passage.packets["held"]),
             holder=whole(passage.packets["holder"]),
-            arrived=whole(taken["arrived"]),
-            started=whole(taken["started"]),
+            arrived=whole(passage.targets["arrived"]),
+            started=whole(passage.targets["started"]),
             free=whole(state.cores["free"]),
             peak=whole(state.cores["peak"]),
             flits=whole(outer["passed"]),
@@ -57,6 +57,13 @@ class PacketNetwork:
             delivered=delivered,
             cycles=delivered + int(traffic.update.max(initial=0)) + self.machine.barrier_cycles,
         )
+
+    def _passage(self, packets: int, targets: int) -> Passage:
+        """Room for what will happen, used again by every travel."""
+        if len(self.passage.packets) < packets or len(self.passage.targets) < targets:
+            self.passage = Passage(table(f.SENT_PACKET, packets), table(f.TAKEN_PACKET, targets))
+        sent, taken = self.passage.packets[:packets], self.passage.targets[:targets]
+        return Passage(sent.view(np.recarray), taken.view(np.recarray))
 
 
 def whole(column: np.ndarray) -> np.ndarray:
@@ -71,7 +78,7 @@ def packed(traffic: Traffic, grid: Grid) -> Packets:
     if latest >= f.NEVER // 2:
         limit = f"at most {f.NEVER // 2:,} can be followed at once"
         raise NeurosimError(f"packets keep the cores busy for {latest:,} cycles; {limit}")
-    about, targets = traffic.tables or tables(traffic, grid)
+    about, targets = traffic.tables or traffic.as_tables(grid)
     cycles = int(traffic.created.max(initial=0)) + 2
     if cycles < 64 * len(traffic):
         by_time = np.empty(len(traffic), np.int32)
@@ -79,18 +86,6 @@ def packed(traffic: Traffic, grid: Grid) -> Packets:
     else:
         by_time = np.argsort(traffic.created, kind="stable").astype(np.int32)
     return Packets(about, targets, starts(traffic.source, grid.cores), by_time, starts(traffic.target, grid.cores))
-
-
-def tables(traffic: Traffic, grid: Grid) -> tuple[np.recarray, np.recarray]:
-    """(ABOUT, TARGET) of packets."""
-    about = table(f.ABOUT, len(traffic) + 1, first_target=traffic.first)
-    about["created"][:-1], about["flits"][:-1], about["source"][:-1] = traffic.created, traffic.flits, traffic.source
-    tile, port = np.divmod(traffic.target, grid.cores_per_tile)
-    targets = table(
-        f.TARGET, len(traffic.target), service=traffic.service, owner=traffic.owner, flits=traffic.flits[traffic.owner],
-        column=tile % grid.width, row=tile // grid.width, port=port, core=traffic.target,
-    )  # fmt: skip
-    return about, targets
 
 
 def starts(core: np.ndarray, cores: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurosim.kernels.fabric import ABOUT, TARGET, table
 from neurosim.noc.geometry import Grid
 
 
@@ -50,7 +51,7 @@ class Traffic:
     def of_tables(
         cls, about: np.recarray, targets: np.recarray, fetch: np.ndarray, work: np.ndarray, update: np.ndarray
     ) -> Traffic:
-        """The packets of ABOUT [packets + 1] and TARGET [targets], see `neurosim.kernels.fabric`."""
+        """The packets that are at hand as tables."""
         return cls(
             about["source"][:-1], about["created"][:-1], about["flits"][:-1], about["first_target"], targets["core"],
             targets["service"], fetch, work, update, (about, targets),
@@ -66,7 +67,19 @@ class Traffic:
         given = (np.asarray(column, np.int64) for column in (source, created, flits, target, service))
         sources, times, sizes, targets, work = (np.broadcast_to(column, len(source))[order] for column in given)
         none = np.zeros(grid.cores, np.int64)
-        return cls(sources, times, sizes, np.arange(len(source) + 1), targets, work, none, none, none), order
+        columns = sources, times, sizes, np.arange(len(source) + 1), targets, work, none, none, none
+        return cls(*columns, cls(*columns).as_tables(grid)), order
+
+    def as_tables(self, grid: Grid) -> tuple[np.recarray, np.recarray]:
+        """(ABOUT [packets + 1], TARGET [targets]), see `neurosim.kernels.fabric`."""
+        about = table(ABOUT, len(self) + 1, first_target=self.first)
+        about["created"][:-1], about["flits"][:-1], about["source"][:-1] = self.created, self.flits, self.source
+        tile, port = np.divmod(self.target, grid.cores_per_tile)
+        targets = table(
+            TARGET, len(self.target), service=self.service, owner=self.owner, flits=self.flits[self.owner],
+            column=tile % grid.width, row=tile // grid.width, port=port, core=self.target,
+        )  # fmt: skip
+        return about, targets
 
 
 @dataclass(frozen=True, eq=False)
