@@ -31,8 +31,8 @@ def ann(mapping: Mapping, images: int) -> dict[str, Any]:
     moved = 0.0
     for brick in mapping.bricks:
         layer = network.layers[brick.layer]
-        moved += brick.sites * layer.fan_in * weights.words(brick.channels * (layer.weight_bits or 8)) * weights.read.pj
-        moved += brick.neurons * state.words(chip.core.state_bits) * (state.read.pj + state.write.pj)
+        moved += brick.sites * layer.fan_in * weights.words(brick.channels * (layer.weight_bits or 8)) * weights.prices.read_pj
+        moved += brick.neurons * state.words(chip.core.state_bits) * (state.prices.read_pj + state.prices.write_pj)
     for source in mapping.fanouts.values():
         if source.source == INPUT:
             continue

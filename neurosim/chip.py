@@ -4,46 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from neurosim.errors import ChipError
+from neurosim.memory import KINDS, Kind, Memory
 from neurosim.noc.deadlock import check_deadlock, check_room
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import UNLIMITED, Machine
+from neurosim.part import Count, Cycles, Part, Positive, Price, Sourced, StateBits, Uncertain
 
-Kind = Literal["weights", "state", "axons", "routes", "queue", "input"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-
-
-def _whole(value: Any) -> Any:
-    """TOML and command lines may say 5e8 for an integer; true is not 1."""
-    if isinstance(value, bool):
-        raise ValueError("should be a number, not true or false")
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Count = Annotated[int, BeforeValidator(_whole), Field(gt=0)]
-Cycles = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
-Price = Annotated[float, BeforeValidator(_whole), Field(ge=0, allow_inf_nan=False)]
 MAX_CORES = 2**16
+# What cannot change a result.
+DESCRIPTION = ("source", "node", "grade", "title", "notes", "not_counted")
 
 
-class Part(BaseModel):
-    """Frozen; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
-
-
-class Clock(Part):
+class Clock(Sourced):
     """hz: cycles per second."""
 
-    hz: Annotated[float, BeforeValidator(_whole), Field(gt=0, allow_inf_nan=False)]
-    source: str
+    hz: Positive
 
 
-class Mesh(Part):
+class Mesh(Sourced):
     """A width x height mesh or torus of routers, each with *cores_per_tile* cores; XY routing, credit flow control.
 
     A flit takes *router_cycles* per router, *link_cycles* per link, *local_cycles* between a core and its router; a link
@@ -66,7 +49,6 @@ class Mesh(Part):
     virtual_channels: Count = 4
     buffer_flits: Count = 4
     delivery: Literal["unicast", "multicast"] = "unicast"
-    source: str
 
     @property
     def cores(self) -> int:
@@ -77,7 +59,7 @@ class Mesh(Part):
         return -(-self.packet_bits // self.flit_bits)
 
 
-class Core(Part):
+class Core(Sourced):
     """Limits and widths of a core; a limit that is not given does not bind.
 
     lanes: accumulates (or MACs) started at once. update_lanes: neurons compared at once. axons: distinct inputs it can tell
@@ -87,14 +69,13 @@ class Core(Part):
 
     lanes: Count
     update_lanes: Count
-    state_bits: Annotated[int, BeforeValidator(_whole), Field(ge=2, le=32)] = 32
+    state_bits: StateBits = 32
     axon_bits: Count
     route_bits: Count
     max_neurons: Count | None = None
     max_axons: Count | None = None
     max_routes: Count | None = None
     queue_packets: Count | None = None
-    source: str
 
 
 class Policy(Part):
@@ -108,39 +89,10 @@ class Policy(Part):
     analog: Literal["once", "per_step"]
 
 
-class Access(Part):
-    """pj: energy of one word."""
-
-    pj: Price
-
-
-class Memory(Part):
-    """A memory: what it holds, its size and word, the price of a word. *per*: one in every core, or one on the chip.
-
-    words_per_cycle: what its ports read and write in a cycle; where it is not given, they never make a core wait.
-    """
-
-    name: Annotated[str, Field(min_length=1)]
-    holds: Annotated[tuple[Kind, ...], Field(min_length=1)]
-    per: Literal["core", "chip"] = "core"
-    bits: Count
-    word_bits: Count
-    words_per_cycle: Count | None = None
-    read: Access
-    write: Access
-    leakage_mw: Price = 0.0
-    source: str
-
-    def words(self, item_bits: int) -> int:
-        """Words of one visit to an item."""
-        return -(-item_bits // self.word_bits)
-
-
-class Priced(Part):
+class Priced(Uncertain):
     """pj: energy of one."""
 
     pj: Price
-    source: str
 
 
 class Timed(Priced):
@@ -175,15 +127,14 @@ class Operations(Part):
     barrier: Timed
 
 
-class Static(Part):
+class Static(Uncertain):
     """Power drawn whatever happens, besides the leakage of memories: per used core, and for the whole chip."""
 
     core_mw: Price
     chip_mw: Price
-    source: str
 
 
-class Board(Part):
+class Board(Uncertain):
     """Chips side by side, each with the mesh of the chip; the links between them are slower and dearer.
 
     columns, rows: in chips. link_cycles, link_interval: of a flit that leaves for another chip, in place of those of the mesh.
@@ -195,7 +146,6 @@ class Board(Part):
     link_cycles: Count
     link_interval: Count = 1
     pj: Price
-    source: str
 
 
 class Chip(Part):
@@ -319,7 +269,7 @@ def _keys(place: Any) -> list[str]:
 
 def _bare(values: Any) -> Any:
     if isinstance(values, dict):
-        return {k: _bare(v) for k, v in values.items() if k not in ("source", "title", "notes", "not_counted")}
+        return {k: _bare(v) for k, v in values.items() if k not in DESCRIPTION}
     return [_bare(v) for v in values] if isinstance(values, list) else values
 
 

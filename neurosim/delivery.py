@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from neurosim.chip import Chip, Kind
+from neurosim.chip import Chip
 from neurosim.kernels import fabric as f
 from neurosim.kernels.expand import count_packets, fill_packets, list_spikes, work_outside
 from neurosim.kernels.fabric import table
 from neurosim.layers import INPUT, pooled
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.routes import Fanout
+from neurosim.memory import Kind
 from neurosim.noc.geometry import Grid
 from neurosim.synapses import pool_sites
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurosim.chip import KINDS, Kind
 from neurosim.mapping.mapping import Mapping
+from neurosim.memory import KINDS, Kind, Memory
 
 PJ = 1e-12
 MW = 1e-3
@@ -129,10 +129,15 @@ def memory_uses(mapping: Mapping, counts: Counts) -> tuple[MemoryUse, ...]:
         "input": (counts["input_words"] + counts["input_arrivals"] * home["input"].words(chip.mesh.packet_bits), none),
     }
     return tuple(
-        MemoryUse(m.name, kind, m.word_bits, *words[kind], (words[kind][0] * m.read.pj + words[kind][1] * m.write.pj) * PJ)
+        MemoryUse(m.name, kind, m.word_bits, *words[kind], _accesses(m, *words[kind]))
         for m in chip.memory
         for kind in m.holds
     )
+
+
+def _accesses(memory: Memory, reads: np.ndarray, writes: np.ndarray) -> np.ndarray:
+    """J of words read and written."""
+    return (reads * memory.prices.read_pj + writes * memory.prices.write_pj) * PJ
 
 
 def _words(bits: np.ndarray, word_bits: int) -> np.ndarray:
@@ -148,7 +153,8 @@ def _leakage(mapping: Mapping, cycles: int) -> np.ndarray:
     """J per used core: its memories, its own static power, its share of the chips'. Unused cores and chips are switched off."""
     chip = mapping.chip
     seconds = cycles / chip.clock.hz
-    per_core = chip.static.core_mw + sum(m.leakage_mw for m in chip.memory if m.per == "core")
-    whole = chip.static.chip_mw + sum(m.leakage_mw for m in chip.memory if m.per == "chip")
+    per_core = chip.static.core_mw + sum(m.prices.leakage_mw for m in chip.memory if m.per == "core")
+    per_chip = chip.static.chip_mw + sum(m.prices.leakage_mw for m in chip.memory if m.per == "chip")
+    outside = sum(m.prices.leakage_mw for m in chip.memory if m.per == "off chip")
     used = len({mapping.grid.chip_of(mapping.grid.tile_of(int(core))) for core in mapping.cores})
-    return (per_core + _shared(mapping, whole * used)) * MW * seconds
+    return (per_core + _shared(mapping, per_chip * used + outside)) * MW * seconds

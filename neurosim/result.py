@@ -235,6 +235,8 @@ class Result:
         chip = self.mapping.chip
         portless = [m.name for m in chip.memory if not m.words_per_cycle and {"weights", "state", "input"} & set(m.holds)]
         notes.append((f"waiting for the ports of {', '.join(portless)}: no words_per_cycle is given", bool(portless)))
+        beyond = [m.name for m in chip.memory if m.extrapolated]
+        notes.append((f"published prices for memories as large as {', '.join(beyond)}: theirs are extrapolated", bool(beyond)))
         return [*chip.not_counted, *(text for text, applies in notes if applies), *ALWAYS_LEFT_OUT]
 
     def _time(self) -> dict[str, Any]:

@@ -10,8 +10,8 @@ ROOMS = {"numba": "kernels", "h5py": "io", "torch": "training", "simpy": "noc"}
 # From the bottom up. A module may import from lower layers and from its own.
 LAYERS = [
     {"version", "errors"},
-    {"kernels", "noc", "layers"},
-    {"checks"},
+    {"kernels", "noc", "layers", "part", "sram"},
+    {"checks", "memory"},
     {"network"},
     {"synapses", "inputs", "trace", "quantize", "chip"},
     {"simulate", "mapping"},

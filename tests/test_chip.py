@@ -6,10 +6,10 @@ import pytest
 import samples
 
 import neurosim as ns
-from neurosim.chip import KINDS
 from neurosim.errors import ChipError, FileError, NeurosimError
 from neurosim.io.chip_file import preset_names, preset_toml
 from neurosim.kernels.fabric import UNLIMITED
+from neurosim.memory import KINDS
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import Machine
 
@@ -56,6 +56,17 @@ WRONG = {
     "too large a board": (CHILD + BOARD + "columns = 64\nrows = 17", ["there are 69,632 cores; at most 65,536 are supported"]),
     "two homes": (CHILD + '[[memory]]\nname = "dram"\nholds = ["input", "state"]', ["'state'", "state_sram and dram"]),
     "no home": (CHILD + '[[memory]]\nname = "dram"\nholds = ["weights"]', ["'input' is held by no memory", "'weights'"]),
+    "memory without prices": (CHILD + '[[memory]]\nname = "new"\nholds = ["queue"]\nbits = 8\nword_bits = 8', [
+        "memory.new: read is missing; give it, or set model = 'sram'", "write is missing", "source is missing",
+    ]),
+    "memory of no level": (CHILD + '[[memory]]\nname = "dram"\nper = "rack"', ["memory.dram.per", "rack", "'off chip'"]),
+    "memory of no model": (CHILD + '[[memory]]\nname = "dram"\nmodel = "flash"', ["memory.dram.model", "flash", "'sram'"]),
+    "memory larger than any published": (CHILD + '[[memory]]\nname = "dram"\nmodel = "sram"', [
+        "memory.dram: 8,589,934,592 bits lie outside the published sizes, 3,584 to 819,200 bits", "extrapolate = true",
+    ]),
+    "node of given prices": (CHILD + '[[memory]]\nname = "dram"\nnode_nm = 45', ["memory.dram: node_nm is for model = 'sram'"]),
+    "unknown grade": (CHILD + '[clock]\ngrade = "guessed"', ["clock.grade", "guessed", "'measured'"]),
+    "negative uncertainty": (CHILD + "[operation]\nmac = { uncertainty = -1 }", ["operation.mac.uncertainty", "-1"]),
     "no source": ('[clock]\nhz = 5e8', ["clock.source", "is missing"]),
     "syntax": ("[core\nlanes = 4", ["not valid TOML", "line 1"]),
     "duplicate key": ("name = 'a'\nname = 'b'", ["not valid TOML"]),

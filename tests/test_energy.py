@@ -117,11 +117,11 @@ def test_what_crosses_from_chip_to_chip_costs_a_link_between_chips_besides_the_h
 
 
 def test_a_chip_without_a_used_core_draws_no_power():
-    """As above: two used chips of one core each, of two or of six."""
+    """As above: two used chips of one core each, of two or of six; one memory off chip serves them all."""
     network, inputs = tiny()
     for columns in (2, 6):
         result = ns.run(network, inputs, changed(priced(ns.load_chip("mesh45"), power=2), board(columns=columns)))
-        milliwatts = 2 * (2 + 4 * 2) + 2 * (2 + 2)
+        milliwatts = 2 * (2 + 4 * 2) + 2 * 2 + 2
         assert result.energy.static_J == almost(milliwatts * 1e-3 * result.time.cycles / 500e6)
 
 

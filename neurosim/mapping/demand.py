@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from neurosim.checks import signed_bits
-from neurosim.chip import Chip, Kind, Memory
+from neurosim.chip import Chip
 from neurosim.errors import NeurosimError
 from neurosim.layers import INPUT, Layer
 from neurosim.mapping.brick import Brick, projections, reach
+from neurosim.memory import Kind, Memory
 from neurosim.network import Network
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.chip import Chip, Kind
+from neurosim.chip import Chip
 from neurosim.errors import NeurosimError
 from neurosim.layers import INPUT
 from neurosim.mapping.brick import Brick
@@ -16,6 +16,7 @@ from neurosim.mapping.demand import MappingError, Use, Violation, item_bits, mem
 from neurosim.mapping.partition import partition
 from neurosim.mapping.placement import PLACERS
 from neurosim.mapping.routes import Fanout, fanout
+from neurosim.memory import Kind
 from neurosim.network import Network
 from neurosim.noc.geometry import Grid
 
@@ -138,14 +139,24 @@ def check(mapping: Mapping) -> list[Violation]:
 
 
 def _shared_memory_violations(mapping: Mapping) -> list[Violation]:
-    """Memories of the whole chip that all bricks together overfill."""
-    total: dict[Kind, int] = {}
-    for brick, routes in zip(mapping.bricks, mapping.routes, strict=True):
-        for kind, bits in item_bits(mapping.network, mapping.chip, brick, int(routes)).items():
-            total[kind] = total.get(kind, 0) + bits
-    asked = [memory_use(m, total) for m in mapping.chip.memory if m.per == "chip" and total.keys() & m.holds]
-    over = [(u, u.limit) for u in asked if u.limit is not None and u.demand > u.limit]
-    return [Violation("", None, "", u.resource, u.demand, limit, u.unit, u.remedy) for u, limit in over]
+    """Memories that all bricks of a chip, or of all chips, overfill together."""
+    chips = [mapping.grid.chip_of(mapping.grid.tile_of(int(core))) for core in mapping.cores]
+    found = []
+    for memory in mapping.chip.memory:
+        if memory.per == "core":
+            continue
+        total: dict[int, dict[Kind, int]] = {}
+        for brick, chip, routes in zip(mapping.bricks, chips, mapping.routes, strict=True):
+            bits = total.setdefault(chip if memory.per == "chip" else 0, {})
+            for kind, needed in item_bits(mapping.network, mapping.chip, brick, int(routes)).items():
+                bits[kind] = bits.get(kind, 0) + needed
+        for chip, bits in sorted(total.items()):
+            use = memory_use(memory, bits)
+            if use.demand > memory.bits:
+                place = f" of chip {chip}" if memory.per == "chip" and mapping.chip.chips > 1 else ""
+                resource = use.resource + place
+                found.append(Violation("", None, "", resource, use.demand, memory.bits, use.unit, use.remedy))
+    return found
 
 
 def _chip_violations(network: Network, chip: Chip, bricks: int) -> list[Violation]:

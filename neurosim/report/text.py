@@ -10,11 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from neurosim.baseline import ann
-from neurosim.chip import Chip, Memory
+from neurosim.chip import Chip
 from neurosim.energy import COMPUTE, MOVEMENT, STATIC
 from neurosim.layers import Leak
 from neurosim.mapping.mapping import Mapping
+from neurosim.memory import Memory
 from neurosim.network import Network
+from neurosim.part import Sourced, Uncertain
 from neurosim.report.units import percent, si
 from neurosim.result import Result
 from neurosim.verify import Verdict
@@ -224,20 +226,28 @@ def estimate_text(estimate: dict[str, Any]) -> RenderableType:
 
 def chip_text(chip: Chip) -> RenderableType:
     """Every number of a chip with its source."""
-    rows = table("constant", "value", "source")
-    rows.columns[2].justify = "left"
+    rows = table("constant", "value", "grade", "source")
+    rows.columns[2].justify = rows.columns[3].justify = "left"
     mesh, core = chip.mesh, chip.core
-    rows.add_row("clock", si(chip.clock.hz, "Hz"), chip.clock.source)
-    rows.add_row("mesh", f"{mesh.width}x{mesh.height}, {mesh.cores_per_tile} per tile, {mesh.delivery}", mesh.source)
-    rows.add_row("flit / packet", f"{mesh.flit_bits} / {mesh.packet_bits} bit", mesh.source)
-    rows.add_row("router / link", f"{mesh.router_cycles} / {mesh.link_cycles} cycles", mesh.source)
-    rows.add_row("core", f"{core.lanes} lanes, {core.update_lanes} update lanes, {core.state_bits}-bit state", core.source)
+
+    def add(name: str, value: str, part: Sourced, source: str = "") -> None:
+        doubt = f" +- {percent(part.uncertainty)}" if isinstance(part, Uncertain) and part.uncertainty else ""
+        node = f"{part.node}: " if part.node else ""
+        rows.add_row(name, value + doubt, part.grade or "-", node + (source or part.source))
+
+    add("clock", si(chip.clock.hz, "Hz"), chip.clock)
+    add("mesh", f"{mesh.width}x{mesh.height}, {mesh.cores_per_tile} per tile, {mesh.delivery}", mesh)
+    add("flit / packet", f"{mesh.flit_bits} / {mesh.packet_bits} bit", mesh)
+    add("router / link", f"{mesh.router_cycles} / {mesh.link_cycles} cycles", mesh)
+    add("core", f"{core.lanes} lanes, {core.update_lanes} update lanes, {core.state_bits}-bit state", core)
     for memory in chip.memory:
-        rows.add_row(f"{memory.name} ({', '.join(memory.holds)})", memory_text(memory), memory.source)
+        add(f"{memory.name} ({', '.join(memory.holds)})", memory_text(memory), memory, memory.provenance)
     for name, price in chip.operation:
         cycles = f", {price.cycles} cycles" if hasattr(price, "cycles") else ""
-        rows.add_row(name, f"{price.pj:g} pJ{cycles}", price.source)
-    rows.add_row("static", f"{chip.static.core_mw:g} mW per core, {chip.static.chip_mw:g} mW", chip.static.source)
+        add(name, f"{price.pj:g} pJ{cycles}", price)
+    if chip.board:
+        add("link between chips", f"{chip.board.pj:g} pJ, {chip.board.link_cycles} cycles", chip.board)
+    add("static", f"{chip.static.core_mw:g} mW per core, {chip.static.chip_mw:g} mW", chip.static)
     left_out = [Text(f"- {x}") for x in chip.not_counted]
     first = Text(f"{chip.name}: {chip.title} ({chip.node})", style="bold")
     return Group(first, Text(chip.notes), rows, heading("Not counted"), *left_out)
@@ -246,7 +256,9 @@ def chip_text(chip: Chip) -> RenderableType:
 def memory_text(memory: Memory) -> str:
     """Size, word and prices of a memory."""
     size = f"{si(memory.bits, 'bit')}, {memory.word_bits}-bit words"
-    return f"{size}, read {memory.read.pj:g} pJ, write {memory.write.pj:g} pJ, leaks {memory.leakage_mw:g} mW"
+    read, write, leakage, area = memory.prices
+    prices = f"read {read:.3g} pJ, write {write:.3g} pJ, leaks {leakage:.3g} mW"
+    return f"{size}, {prices}" + (f", {area:.3g} mm2" if area is not None else "")
 
 
 def listing_text(found: dict[str, Any]) -> RenderableType:

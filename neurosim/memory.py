@@ -1,0 +1,90 @@
+"""Memories of a chip: what they hold, how large they are, and what an access costs."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Literal, NamedTuple, get_args
+
+from pydantic import Field, model_validator
+
+from neurosim.part import Count, Part, Positive, Price, Uncertain
+from neurosim.sram import CACTI_40NM
+
+Kind = Literal["weights", "state", "axons", "routes", "queue", "input"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Level = Literal["core", "chip", "off chip"]
+
+
+class Access(Part):
+    """pj: energy of one word."""
+
+    pj: Price
+
+
+class Prices(NamedTuple):
+    """Of one word read and written, of being on, of being there; area None where it is not known."""
+
+    read_pj: float
+    write_pj: float
+    leakage_mw: float
+    area_mm2: float | None
+
+
+class Memory(Uncertain):
+    """A memory: what it holds, its size and word, the price of a word. *per*: one in every core, on every chip, or off chip.
+
+    words_per_cycle: what its ports read and write in a cycle; where it is not given, they never make a core wait. model: the
+    prices are those *given*, or, whatever is given, those that an *sram* of this size and word has at *node_nm* (see
+    `neurosim.sram`), beyond the published sizes only with *extrapolate*.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    holds: Annotated[tuple[Kind, ...], Field(min_length=1)]
+    per: Level = "core"
+    bits: Count
+    word_bits: Count
+    words_per_cycle: Count | None = None
+    model: Literal["given", "sram"] = "given"
+    node_nm: Positive | None = None
+    extrapolate: bool = False
+    read: Access | None = None
+    write: Access | None = None
+    leakage_mw: Price | None = None
+    area_mm2: Price | None = None
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _prices_are_given_or_modelled(self) -> Memory:
+        low, high = CACTI_40NM.smallest, CACTI_40NM.largest
+        problems = []
+        if self.model == "given":
+            missing = [name for name in ("read", "write", "source") if not getattr(self, name)]
+            problems += [f"{name} is missing; give it, or set model = 'sram'" for name in missing]
+            problems += [f"{name} is for model = 'sram'" for name in ("node_nm", "extrapolate") if getattr(self, name)]
+        elif self.extrapolated and not self.extrapolate:
+            size = f"{self.bits:,} bits lie outside the published sizes, {low:,} to {high:,} bits"
+            problems.append(f"{size}; use model = 'given' with prices of your own, or set extrapolate = true")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @cached_property
+    def prices(self) -> Prices:
+        if self.model == "given" and self.read and self.write:
+            return Prices(self.read.pj, self.write.pj, self.leakage_mw or 0.0, self.area_mm2)
+        found = CACTI_40NM.estimate(self.bits, self.word_bits, self.node_nm)
+        return Prices(found.read_pj, found.write_pj, found.leakage_mw, found.area_mm2)
+
+    @property
+    def provenance(self) -> str:
+        """The source of its prices, in words."""
+        return self.source if self.model == "given" else CACTI_40NM.estimate(self.bits, self.word_bits, self.node_nm).source
+
+    @property
+    def extrapolated(self) -> bool:
+        """Whether its size lies beyond those on which its prices rest."""
+        return self.model == "sram" and not CACTI_40NM.smallest <= self.bits <= CACTI_40NM.largest
+
+    def words(self, item_bits: int) -> int:
+        """Words of one visit to an item."""
+        return -(-item_bits // self.word_bits)
