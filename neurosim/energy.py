@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from neurosim.mapping.mapping import Mapping
-from neurosim.memory import KINDS, Kind, Memory
+from neurosim.memory import KINDS, Kind
 
 PJ = 1e-12
-MW = 1e-3
+# pJ per cycle of a power in mW, times hz.
+PJ_PER_MWS = 1e9
 COMPUTE, MOVEMENT, STATIC = "compute", "data movement", "static"
+# (component, group) of what is not the access of a memory.
+ACCUMULATES, MACS = ("accumulates", COMPUTE), ("MACs of the first layer", COMPUTE)
+UPDATES, PACKETS = ("neuron updates", COMPUTE), ("packets", MOVEMENT)
+MESH, BARRIERS, BETWEEN = ("mesh", MOVEMENT), ("barriers", MOVEMENT), ("links between chips", MOVEMENT)
+LEAKAGE = ("leakage", STATIC)
 
 Counts = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Action:
+    """Something that costs energy: its component and group, how often each core did it, and what it costs once.
+
+    count: [bricks], int64, or float64 where the cores share what happens once per chip. constant: the price's place in the
+    chip file, in a part that is uncertain as a whole.
+    """
+
+    name: str
+    component: str
+    group: str
+    count: np.ndarray
+    constant: str
+    pj: float
+    uncertainty: float = 0.0
+
+    @property
+    def part(self) -> str:
+        return ".".join(self.constant.split(".")[:2])
+
+    @property
+    def total_pj(self) -> float:
+        return float(self.count.sum()) * self.pj
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +63,24 @@ class MemoryUse:
 
 @dataclass(frozen=True, eq=False)
 class Energy:
-    """J per component and brick; *groups* says whether a component is compute, data movement or static."""
+    """What everything that happened cost."""
 
-    components: dict[str, np.ndarray]
-    groups: dict[str, str]
+    actions: tuple[Action, ...]
     memory: tuple[MemoryUse, ...]
     images: int
+
+    @cached_property
+    def components(self) -> dict[str, np.ndarray]:
+        """J per component and brick."""
+        found: dict[str, np.ndarray] = {}
+        for action in self.actions:
+            found[action.component] = found.get(action.component, 0.0) + action.count * action.pj
+        return {name: pj * PJ for name, pj in found.items()}
+
+    @cached_property
+    def groups(self) -> dict[str, str]:
+        """Whether a component is compute, data movement or static."""
+        return {action.component: action.group for action in self.actions}
 
     @property
     def by_component_J(self) -> dict[str, float]:
@@ -72,37 +117,57 @@ class Energy:
 
 def energy(mapping: Mapping, counts: Counts, images: int, cycles: int, barriers: int) -> Energy:
     """The energy of *counts* (int64 [bricks], summed over images and steps) that took *cycles* and *barriers* in all."""
-    prices = mapping.chip.operation
-    parts = {
-        "accumulates": (COMPUTE, counts["synaptic_events"] * prices.accumulate.pj),
-        "MACs of the first layer": (COMPUTE, counts["macs"] * prices.mac.pj),
-        "neuron updates": (COMPUTE, _updates(mapping, counts)),
-        "packets": (MOVEMENT, counts["packets"] * prices.packet.pj + counts["events"] * prices.event.pj),
-        "mesh": (MOVEMENT, counts["hops_x"] * prices.hop_x.pj + counts["hops_y"] * prices.hop_y.pj),
-        "barriers": (MOVEMENT, _shared(mapping, barriers * prices.barrier.pj)),
-    }
-    if mapping.chip.board:
-        parts["links between chips"] = (MOVEMENT, counts["crossings"] * mapping.chip.board.pj)
     memory = memory_uses(mapping, counts)
-    for use in memory:
-        name = f"memory {use.level}"
-        _, before = parts.get(name, (MOVEMENT, np.zeros(len(mapping.bricks))))
-        parts[name] = (MOVEMENT, before + use.energy_J / PJ)
-    parts["leakage"] = (STATIC, _leakage(mapping, cycles) / PJ)
-    return Energy({k: v * PJ for k, (_, v) in parts.items()}, {k: g for k, (g, _) in parts.items()}, memory, images)
+    found = [*_operations(mapping, counts, barriers), *_accesses(mapping, memory), *_leakage(mapping, cycles)]
+    return Energy(tuple(found), memory, images)
 
 
-def _updates(mapping: Mapping, counts: Counts) -> np.ndarray:
-    prices = mapping.chip.operation
+def _operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Action]:
     visited = counts["active"] + counts["idle"]
-    return (
-        counts["active"] * prices.update_active.pj
-        + counts["idle"] * prices.update_idle.pj
-        + counts["current_adds"] * prices.current_add.pj
-        + counts["leaks"] * prices.leak_multiply.pj
-        + visited * prices.compare.pj
-        + counts["spikes"] * (prices.reset.pj + prices.spike.pj)
+    done = (
+        ("accumulate", ACCUMULATES, counts["synaptic_events"]),
+        ("mac", MACS, counts["macs"]),
+        ("update_active", UPDATES, counts["active"]),
+        ("update_idle", UPDATES, counts["idle"]),
+        ("current_add", UPDATES, counts["current_adds"]),
+        ("leak_multiply", UPDATES, counts["leaks"]),
+        ("compare", UPDATES, visited),
+        ("reset", UPDATES, counts["spikes"]),
+        ("spike", UPDATES, counts["spikes"]),
+        ("packet", PACKETS, counts["packets"]),
+        ("event", PACKETS, counts["events"]),
+        ("hop_x", MESH, counts["hops_x"]),
+        ("hop_y", MESH, counts["hops_y"]),
+        ("barrier", BARRIERS, _shared(mapping, barriers)),
     )
+    for name, what, count in done:
+        price = getattr(mapping.chip.operation, name)
+        yield Action(name, *what, count, f"operation.{name}.pj", price.pj, price.uncertainty)
+    board = mapping.chip.board
+    if board:
+        yield Action("crossing", *BETWEEN, counts["crossings"], "board.pj", board.pj, board.uncertainty)
+
+
+def _accesses(mapping: Mapping, memory: tuple[MemoryUse, ...]) -> Iterator[Action]:
+    levels = {m.name: m for m in mapping.chip.memory}
+    for use in memory:
+        level, what = levels[use.level], (f"memory {use.level}", MOVEMENT)
+        for access, count, pj in (("read", use.reads, level.prices.read_pj), ("write", use.writes, level.prices.write_pj)):
+            constant = f"memory.{use.level}.{access}.pj"
+            yield Action(f"{access} {use.kind} of {use.level}", *what, count, constant, pj, level.uncertainty)
+
+
+def _leakage(mapping: Mapping, cycles: int) -> Iterator[Action]:
+    """Cycles of used cores, used chips and what lies outside; unused cores and chips are switched off."""
+    chip, bricks = mapping.chip, len(mapping.bricks)
+    used = len({mapping.grid.chip_of(mapping.grid.tile_of(int(core))) for core in mapping.cores})
+    alone = np.full(bricks, cycles, np.int64)
+    on = {"core": alone, "chip": _shared(mapping, cycles * used), "off chip": _shared(mapping, cycles)}
+    powers = [(m.name, on[m.per], f"memory.{m.name}.leakage_mw", m.prices.leakage_mw, m.uncertainty) for m in chip.memory]
+    for kind, mw in (("core", chip.static.core_mw), ("chip", chip.static.chip_mw)):
+        powers.append((kind, on[kind], f"static.{kind}_mw", mw, chip.static.uncertainty))
+    for name, count, constant, mw, uncertainty in powers:
+        yield Action(f"cycle of {name}", *LEAKAGE, count, constant, mw * PJ_PER_MWS / chip.clock.hz, uncertainty)
 
 
 def memory_uses(mapping: Mapping, counts: Counts) -> tuple[MemoryUse, ...]:
@@ -128,33 +193,21 @@ def memory_uses(mapping: Mapping, counts: Counts) -> tuple[MemoryUse, ...]:
         "queue": (counts["events"] * packet, counts["events"] * packet),
         "input": (counts["input_words"] + counts["input_arrivals"] * home["input"].words(chip.mesh.packet_bits), none),
     }
+
+    def joules(reads: np.ndarray, writes: np.ndarray, read_pj: float, write_pj: float) -> np.ndarray:
+        return (reads * read_pj + writes * write_pj) * PJ
+
     return tuple(
-        MemoryUse(m.name, kind, m.word_bits, *words[kind], _accesses(m, *words[kind]))
+        MemoryUse(m.name, kind, m.word_bits, *words[kind], joules(*words[kind], m.prices.read_pj, m.prices.write_pj))
         for m in chip.memory
         for kind in m.holds
     )
-
-
-def _accesses(memory: Memory, reads: np.ndarray, writes: np.ndarray) -> np.ndarray:
-    """J of words read and written."""
-    return (reads * memory.prices.read_pj + writes * memory.prices.write_pj) * PJ
 
 
 def _words(bits: np.ndarray, word_bits: int) -> np.ndarray:
     return -(-bits // word_bits)
 
 
-def _shared(mapping: Mapping, amount: float) -> np.ndarray:
-    """An amount of the whole chip, in equal parts over the used cores."""
+def _shared(mapping: Mapping, amount: int) -> np.ndarray:
+    """What happens once for the whole chip, in equal parts over the used cores: float64 [bricks]."""
     return np.full(len(mapping.bricks), amount / len(mapping.bricks))
-
-
-def _leakage(mapping: Mapping, cycles: int) -> np.ndarray:
-    """J per used core: its memories, its own static power, its share of the chips'. Unused cores and chips are switched off."""
-    chip = mapping.chip
-    seconds = cycles / chip.clock.hz
-    per_core = chip.static.core_mw + sum(m.prices.leakage_mw for m in chip.memory if m.per == "core")
-    per_chip = chip.static.chip_mw + sum(m.prices.leakage_mw for m in chip.memory if m.per == "chip")
-    outside = sum(m.prices.leakage_mw for m in chip.memory if m.per == "off chip")
-    used = len({mapping.grid.chip_of(mapping.grid.tile_of(int(core))) for core in mapping.cores})
-    return (per_core + _shared(mapping, per_chip * used + outside)) * MW * seconds
