@@ -1,101 +1,134 @@
-"""What the SNN is compared with: the same topology as a non-spiking network, and the compute-only model of the papers."""
+"""What the SNN is compared with: the same topology without spikes, on the same cores and memories."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from neurosim.energy import PJ
+from neurosim.energy import (
+    COMPUTE,
+    MACS,
+    MESH,
+    MOVEMENT,
+    PACKETS,
+    PURPOSES,
+    STATIC,
+    UPDATES,
+    Action,
+    access,
+    leakage,
+    operation,
+)
 from neurosim.layers import INPUT, POOL, Layer
-from neurosim.mapping.brick import projections
-from neurosim.mapping.demand import fed_by_image
+from neurosim.mapping.brick import Brick, projections, reach
+from neurosim.mapping.demand import pixel_bits, stored_weights
 from neurosim.mapping.mapping import Mapping
-from neurosim.network import Network
 
-# 45 nm. fp32: multiply 3.7 + add 0.9 (Horowitz, ISSCC 2014), used by DIET-SNN; int32: multiply 3.1 + add 0.1, used by Datta &
-# Beerel (DATE 2022).
-PAPER_CONSTANTS = {"fp32": {"mac_pJ": 4.6, "ac_pJ": 0.9}, "int32": {"mac_pJ": 3.2, "ac_pJ": 0.1}}
+# From the dearest to the cheapest; the second is the one that is named alone.
+REUSES = ("none", "rows", "perfect")
+STATED = "rows"
+ACTIVATION_BITS = 8
 ANN_ASSUMES = (
-    "weights of the same width in the same memories; every weight row fetched once per output site, no reuse beyond the row; "
-    "every activation sent once to each core that needs it, pooled first; results written and read once; not counted: the "
-    "fetch of the input, table look-ups, identity shortcuts, static power"
+    "weights of the same width in the same memories, 8-bit activations and partial sums of the state width in the memory for "
+    "state; every activation sent once to each core that needs it, pooled first; the image read once; layers one after the "
+    "other. Reuse 'none': weights, activations and partial sums fetched anew for every output site, a word of channels at a "
+    "time; 'rows': a weight serves a row of output sites, an activation the width of the kernel, partial sums stay in "
+    "registers; 'perfect': everything moves once. Not counted: table look-ups, identity shortcuts, waiting"
 )
 
 
 def ann(mapping: Mapping, images: int) -> dict[str, Any]:
-    """Energy of *images* inferences of the same topology without spikes, on the cores of the mapping."""
+    """Energy of *images* inferences of the same topology without spikes: with the stated reuse, and the bracket around it."""
+    found = {reuse: _energies(list(actions(mapping, reuse)), images) for reuse in REUSES}
+    macs = sum(layer.ann_macs for layer in mapping.network.layers) * images
+    return {"macs": macs, **found[STATED], "assumes": ANN_ASSUMES, "dataflow": STATED, "reuse": found}
+
+
+def _energies(done: list[Action], images: int) -> dict[str, Any]:
+    by_group = {
+        f"{name}_J": sum(a.total_J for a in done if a.group == group) * images
+        for name, group in (("compute", COMPUTE), ("data_movement", MOVEMENT), ("static", STATIC))
+    }
+    by_purpose = {purpose: sum(a.total_J for a in done if a.purpose == purpose) * images for purpose in PURPOSES}
+    return by_group | {"total_J": sum(by_group.values()), "by_purpose_J": by_purpose}
+
+
+def actions(mapping: Mapping, reuse: str) -> Iterator[Action]:
+    """What one image makes the cores do; counts of the whole chip, but for leakage."""
     network, chip = mapping.network, mapping.chip
-    macs = sum(layer.ann_macs for layer in network.layers)
-    weights, state = chip.home("weights"), chip.home("state")
-    moved = 0.0
+    weights, state, image = chip.home("weights"), chip.home("state"), chip.home("input")
+    fetched = activations = sums = 0
     for brick in mapping.bricks:
         layer = network.layers[brick.layer]
-        moved += brick.sites * layer.fan_in * weights.words(brick.channels * (layer.weight_bits or 8)) * weights.prices.read_pj
-        moved += brick.neurons * state.words(chip.core.state_bits) * (state.prices.read_pj + state.prices.write_pj)
+        fetched += _weight_words(mapping, layer, brick, reuse)
+        activations += _activations(mapping, layer, brick, reuse) * state.words(ACTIVATION_BITS)
+        sums += _partial_sum_words(mapping, layer, brick, reuse)
+    yield operation(chip, "mac", MACS, _once(sum(layer.ann_macs for layer in network.layers)))
+    yield operation(chip, "compare", UPDATES, _once(sum(layer.neurons for layer in network.layers)))
+    yield access(weights, "weights", "read", _once(fetched))
+    yield access(state, "state", "read", _once(activations + sums))
+    yield access(state, "state", "write", _once(sums))
+    yield access(image, "input", "read", _once(image.words(int(np.prod(network.input.shape)) * pixel_bits(network))))
+    yield from _traffic(mapping)
+    yield from leakage(mapping, _cycles(mapping))
+
+
+def _once(count: float) -> np.ndarray:
+    return np.array([count])
+
+
+def _weight_words(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> int:
+    home, bits = mapping.chip.home("weights"), layer.weight_bits or 8
+    if reuse == "perfect":
+        return home.words(stored_weights(layer, brick.channels) * bits)
+    sites = brick.sites if reuse == "none" else brick.y1 - brick.y0
+    return sites * layer.fan_in * home.words(brick.channels * bits)
+
+
+def _activations(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> int:
+    fetched = 0
+    for source, shortcut in projections(mapping.network, layer):
+        y, x = reach(mapping.network, layer, source, shortcut, brick)
+        rows = np.count_nonzero(y) if reuse == "perfect" else y.sum()
+        columns = x.sum() if reuse == "none" else np.count_nonzero(x)
+        fetched += mapping.network.shape_of(source)[0] * int(rows) * int(columns)
+    return fetched
+
+
+def _partial_sum_words(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> int:
+    """Words written, and as many read."""
+    once = brick.sites * mapping.chip.home("state").words(brick.channels * mapping.chip.core.state_bits)
+    return once * layer.fan_in if reuse == "none" else once
+
+
+def _traffic(mapping: Mapping) -> Iterator[Action]:
+    """Activations on their way to the cores that need them."""
+    network, flits = mapping.network, mapping.chip.mesh.flits_per_packet
+    packets = events = hops_x = hops_y = 0.0
     for source in mapping.fanouts.values():
         if source.source == INPUT:
             continue
         readers = [(layer, s) for layer in network.layers for name, s in projections(network, layer) if name == source.source]
         pools = bool(readers) and all((shortcut or layer).pool for layer, shortcut in readers)
         sent = source.groups @ np.repeat(np.bincount(source.segment), source.sites) / (POOL * POOL if pools else 1)
-        price = chip.operation
-        flits = chip.mesh.flits_per_packet
-        per_spike = source.packets.sum(0) * price.packet.pj + source.arrivals.sum(0) * price.event.pj
-        per_spike = per_spike + flits * (source.hops_x.sum(0) * price.hop_x.pj + source.hops_y.sum(0) * price.hop_y.pj)
-        moved += float(sent @ per_spike)
-    compute = macs * chip.operation.mac.pj
-    return {
-        "macs": macs * images,
-        "compute_J": compute * images * PJ,
-        "data_movement_J": moved * images * PJ,
-        "total_J": (compute + moved) * images * PJ,
-        "assumes": ANN_ASSUMES,
-    }
+        packets += float(sent @ source.packets.sum(0))
+        events += float(sent @ source.arrivals.sum(0))
+        hops_x += float(sent @ source.hops_x.sum(0)) * flits
+        hops_y += float(sent @ source.hops_y.sum(0)) * flits
+    found = (("packet", PACKETS, packets), ("event", PACKETS, events), ("hop_x", MESH, hops_x), ("hop_y", MESH, hops_y))
+    for name, what, count in found:
+        yield operation(mapping.chip, name, what, _once(count))
 
 
-def paper(network: Network, rates: dict[str, float], accumulates: dict[str, float] | None = None) -> dict[str, Any]:
-    """The papers' compute-only model, per image: E_ANN = MACs x e_mac; E_SNN = MACs of the image-fed layer x e_mac +
-    sum over the others of (spikes per neuron of the source) x MACs x e_ac.
-
-    *rates*: spikes per neuron over all steps of every source. The first layer's MACs are counted once, since its current is
-    the same at every step, and once per step. *accumulates*: what was really added per image and layer, shown beside the
-    model's operations; they differ at the borders, for identity shortcuts, and fourfold where an average pool is folded into
-    the weights (each spike of a window is added by itself).
-    """
-    layers = [_layer_operations(network, layer, rates) for layer in network.layers]
-    for layer in layers:
-        layer["accumulates"] = (accumulates or {}).get(layer["name"])
-    macs = sum(layer["ann_macs"] for layer in layers)
-    first = sum(layer.ann_macs for layer in network.layers if fed_by_image(network, layer))
-    acs = sum(layer["snn_operations"] for layer in layers)
-
-    def energies(mac_pJ: float, ac_pJ: float, times: int) -> dict[str, float | None]:
-        snn = (first * times * mac_pJ + acs * ac_pJ) * PJ
-        ann_J = macs * mac_pJ * PJ
-        return {"ann_J": ann_J, "snn_J": snn, "ratio": ann_J / snn if snn else None}
-
-    by_constants = {
-        name: {"once": energies(**c, times=1), "per_step": energies(**c, times=network.timesteps)}
-        for name, c in PAPER_CONSTANTS.items()
-    }
-    return {
-        "constants": PAPER_CONSTANTS,
-        **by_constants["fp32"]["once"],
-        "conv1_mac": by_constants["fp32"],
-        "int32": {"conv1_mac": by_constants["int32"]},
-        "layers": layers,
-    }
-
-
-def _layer_operations(network: Network, layer: Layer, rates: dict[str, float]) -> dict[str, Any]:
-    """MACs of the layer without spikes; with them (spikes per neuron of each source, all steps) x MACs."""
-    operations = 0.0
-    for source, shortcut in projections(network, layer):
-        weight = (shortcut or layer).weight
-        if weight is not None and not (source == INPUT and network.input.encoding == "direct"):
-            operations += rates[source] * layer.neurons * weight[0].size
-    return {
-        "name": layer.name, "ann_macs": layer.ann_macs, "spikes_per_neuron": rates.get(layer.name),
-        "snn_operations": operations,
-    }  # fmt: skip
+def _cycles(mapping: Mapping) -> int:
+    """Of one image: the slowest core of every layer, then the barrier."""
+    core, cost = mapping.chip.core, mapping.chip.operation
+    slowest = [0] * len(mapping.network.layers)
+    for brick in mapping.bricks:
+        rows = brick.sites * mapping.network.layers[brick.layer].fan_in
+        cycles = rows * -(-brick.channels // core.lanes) * cost.mac.cycles
+        cycles += -(-brick.neurons // core.update_lanes) * cost.update_active.cycles
+        slowest[brick.layer] = max(slowest[brick.layer], cycles)
+    return sum(slowest) + len(slowest) * cost.barrier.cycles

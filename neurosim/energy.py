@@ -5,28 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
+from neurosim.chip import Chip
 from neurosim.mapping.mapping import Mapping
-from neurosim.memory import KINDS, Kind
+from neurosim.memory import KINDS, Kind, Memory
 
 PJ = 1e-12
 # pJ per cycle of a power in mW, times hz.
 PJ_PER_MWS = 1e9
 COMPUTE, MOVEMENT, STATIC = "compute", "data movement", "static"
-# (component, group) of what is not the access of a memory.
-ACCUMULATES, MACS = ("accumulates", COMPUTE), ("MACs of the first layer", COMPUTE)
-UPDATES, PACKETS = ("neuron updates", COMPUTE), ("packets", MOVEMENT)
-MESH, BARRIERS, BETWEEN = ("mesh", MOVEMENT), ("barriers", MOVEMENT), ("links between chips", MOVEMENT)
-LEAKAGE = ("leakage", STATIC)
+# What an action is for; the order of the headline table.
+PURPOSES = ("compute", "weights", "state", "network", "off chip", "leakage")
+# (component, group, purpose) of what is not the access of a memory.
+ACCUMULATES, MACS = ("accumulates", COMPUTE, "compute"), ("MACs of the first layer", COMPUTE, "compute")
+UPDATES, PACKETS = ("neuron updates", COMPUTE, "compute"), ("packets", MOVEMENT, "network")
+MESH, BARRIERS = ("mesh", MOVEMENT, "network"), ("barriers", MOVEMENT, "network")
+BETWEEN, LEAKAGE = ("links between chips", MOVEMENT, "network"), ("leakage", STATIC, "leakage")
 
 Counts = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
 class Action:
-    """Something that costs energy: its component and group, how often each core did it, and what it costs once.
+    """Something that costs energy: its component, group and purpose, how often each core did it, and what it costs once.
 
     count: [bricks], int64, or float64 where the cores share what happens once per chip. constant: the price's place in the
     chip file, in a part that is uncertain as a whole.
@@ -35,6 +39,7 @@ class Action:
     name: str
     component: str
     group: str
+    purpose: str
     count: np.ndarray
     constant: str
     pj: float
@@ -45,8 +50,13 @@ class Action:
         return ".".join(self.constant.split(".")[:2])
 
     @property
-    def total_pj(self) -> float:
-        return float(self.count.sum()) * self.pj
+    def times(self) -> int:
+        """How often in all."""
+        return round(float(self.count.sum()))
+
+    @property
+    def total_J(self) -> float:
+        return float(self.count.sum()) * self.pj * PJ
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +97,11 @@ class Energy:
         return {name: float(joules.sum()) for name, joules in self.components.items()}
 
     @property
+    def by_purpose_J(self) -> dict[str, float]:
+        """J of compute, weights, state, network, memory off the chip and leakage."""
+        return {purpose: sum(a.total_J for a in self.actions if a.purpose == purpose) for purpose in PURPOSES}
+
+    @property
     def per_brick_J(self) -> np.ndarray:
         """float64 [bricks]."""
         return np.sum(list(self.components.values()), axis=0)
@@ -118,7 +133,7 @@ class Energy:
 def energy(mapping: Mapping, counts: Counts, images: int, cycles: int, barriers: int) -> Energy:
     """The energy of *counts* (int64 [bricks], summed over images and steps) that took *cycles* and *barriers* in all."""
     memory = memory_uses(mapping, counts)
-    found = [*_operations(mapping, counts, barriers), *_accesses(mapping, memory), *_leakage(mapping, cycles)]
+    found = [*_operations(mapping, counts, barriers), *_accesses(mapping, memory), *leakage(mapping, cycles)]
     return Energy(tuple(found), memory, images)
 
 
@@ -141,8 +156,7 @@ def _operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Act
         ("barrier", BARRIERS, _shared(mapping, barriers)),
     )
     for name, what, count in done:
-        price = getattr(mapping.chip.operation, name)
-        yield Action(name, *what, count, f"operation.{name}.pj", price.pj, price.uncertainty)
+        yield operation(mapping.chip, name, what, count)
     board = mapping.chip.board
     if board:
         yield Action("crossing", *BETWEEN, counts["crossings"], "board.pj", board.pj, board.uncertainty)
@@ -151,13 +165,25 @@ def _operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Act
 def _accesses(mapping: Mapping, memory: tuple[MemoryUse, ...]) -> Iterator[Action]:
     levels = {m.name: m for m in mapping.chip.memory}
     for use in memory:
-        level, what = levels[use.level], (f"memory {use.level}", MOVEMENT)
-        for access, count, pj in (("read", use.reads, level.prices.read_pj), ("write", use.writes, level.prices.write_pj)):
-            constant = f"memory.{use.level}.{access}.pj"
-            yield Action(f"{access} {use.kind} of {use.level}", *what, count, constant, pj, level.uncertainty)
+        yield access(levels[use.level], use.kind, "read", use.reads)
+        yield access(levels[use.level], use.kind, "write", use.writes)
 
 
-def _leakage(mapping: Mapping, cycles: int) -> Iterator[Action]:
+def access(memory: Memory, kind: Kind, how: Literal["read", "write"], count: np.ndarray) -> Action:
+    """Words read from or written to a memory."""
+    pj = memory.prices.read_pj if how == "read" else memory.prices.write_pj
+    purpose = "off chip" if memory.per == "off chip" else kind if kind in PURPOSES else "network"
+    what = f"memory {memory.name}", MOVEMENT, purpose
+    return Action(f"{how} {kind} of {memory.name}", *what, count, f"memory.{memory.name}.{how}.pj", pj, memory.uncertainty)
+
+
+def operation(chip: Chip, name: str, what: tuple[str, str, str], count: np.ndarray) -> Action:
+    """One of the chip's operations."""
+    price = getattr(chip.operation, name)
+    return Action(name, *what, count, f"operation.{name}.pj", price.pj, price.uncertainty)
+
+
+def leakage(mapping: Mapping, cycles: int) -> Iterator[Action]:
     """Cycles of used cores, used chips and what lies outside; unused cores and chips are switched off."""
     chip, bricks = mapping.chip, len(mapping.bricks)
     used = len({mapping.grid.chip_of(mapping.grid.tile_of(int(core))) for core in mapping.cores})

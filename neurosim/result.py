@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from neurosim.baseline import ann, paper
+from neurosim.baseline import ann
+from neurosim.comparison import BreakEven, Step, break_even, steps
 from neurosim.energy import Counts, Energy
 from neurosim.mapping.demand import Use, stored_weights
 from neurosim.mapping.mapping import Mapping
+from neurosim.paper import paper
 from neurosim.timeline import BOUNDS, Tally, Timeline
 from neurosim.trace import SpikeTrace
+from neurosim.uncertainty import Spread, spread
 from neurosim.version import __version__
 
 ALWAYS_LEFT_OUT = (
@@ -175,6 +178,21 @@ class Result:
         counted = {str(row["name"]): int(row["accumulates"]) / len(self.trace) for row in self.layers}
         return paper(self.trace.network, self.trace.rates, counted)
 
+    @cached_property
+    def steps(self) -> list[Step]:
+        """Energy per image beside the same network without spikes, from compute alone to everything."""
+        return steps(self.mapping, self.energy)
+
+    @cached_property
+    def break_even(self) -> BreakEven:
+        """The spike rate at which both would cost the same."""
+        return break_even(self.mapping, self.totals, len(self.trace), self.trace.spikes_per_neuron)
+
+    @cached_property
+    def spread(self) -> Spread:
+        """What the uncertainty of the chip's prices leaves open."""
+        return spread(self.mapping, self.energy)
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON of a run; SI units in the names, integers as integers."""
         trace, chip = self.trace, self.mapping.chip
@@ -192,6 +210,7 @@ class Result:
                 "data_movement_J": self.energy.data_movement_J,
                 "static_J": self.energy.static_J,
                 "by_component_J": self.energy.by_component_J,
+                "by_purpose_J": self.energy.by_purpose_J,
             },
             "counts": self.counts,
             "memory": self._memory(),
@@ -199,7 +218,10 @@ class Result:
             "cores": self._cores(),
             "links": self._links(),
             "blocked": self.blocked,
+            "actions": self._actions(),
             "ann": ann(self.mapping, len(trace)),
+            "break_even": asdict(self.break_even),
+            "uncertainty": asdict(self.spread),
             "paper": self.paper,
             "chip": {"name": chip.name, "sha256": chip.sha256, "values": chip.values},
             "network": self._network(),
@@ -250,6 +272,15 @@ class Result:
             "cycles_per_step": self.time.steps.mean(0).tolist(),
             "bound_by": {name: self.time.bound_by[name] / total if total else 0.0 for name in BOUNDS},
         }
+
+    def _actions(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "action": a.name, "component": a.component, "purpose": a.purpose, "count": a.times, "constant": a.constant,
+                "pj": a.pj, "uncertainty": a.uncertainty, "energy_J": a.total_J,
+            }
+            for a in self.energy.actions
+        ]  # fmt: skip
 
     def _memory(self) -> list[dict[str, Any]]:
         return [

@@ -16,7 +16,7 @@ LAYERS = [
     {"synapses", "inputs", "trace", "quantize", "chip"},
     {"simulate", "mapping"},
     {"activity", "verify", "schedule", "delivery"},
-    {"timeline", "energy", "baseline"},
+    {"timeline", "energy", "baseline", "paper", "comparison", "uncertainty"},
     {"result"},
     {"pipeline"},
     {"io", "training"},

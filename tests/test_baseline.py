@@ -7,7 +7,8 @@ import pytest
 from test_laws import almost
 
 import neurosim as ns
-from neurosim.baseline import ann, paper
+from neurosim.baseline import REUSES, ann
+from neurosim.paper import paper
 
 PJ = 1e-12
 
@@ -103,4 +104,7 @@ def test_every_input_of_a_layer_has_its_multiplications_and_its_rows():
     found = ann(mapping, 1)
     assert found["macs"] == 16 + 32 + 32
     assert found["compute_J"] == almost(80 * PJ)
-    assert found["data_movement_J"] == almost((16 + 32 + 16) * PJ)
+    moved = {reuse: found["reuse"][reuse]["data_movement_J"] for reuse in REUSES}
+    assert moved["none"] == almost((16 + 32 + 16) * PJ)
+    assert moved["rows"] == found["data_movement_J"] == almost((4 + 8 + 16) * PJ)
+    assert moved["perfect"] == almost((1 + 1 + 4) * PJ)

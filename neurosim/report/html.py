@@ -12,7 +12,16 @@ import numpy as np
 from neurosim.baseline import ann
 from neurosim.energy import COMPUTE, MOVEMENT, STATIC
 from neurosim.io.hdf5 import replacing
-from neurosim.report.text import BOUND_WORDS, memory_text, papers_energies
+from neurosim.report.text import (
+    BOUND_WORDS,
+    break_even_text,
+    energy_bracket,
+    memory_text,
+    papers_energies,
+    quotient,
+    ratio_bracket,
+    spread_text,
+)
 from neurosim.report.units import percent, si
 from neurosim.result import Result
 
@@ -158,12 +167,17 @@ def _blocked(result: Result) -> str:
 def _comparison(result: Result) -> str:
     images = len(result.trace)
     dense, model = ann(result.mapping, images), result.paper
-    moved = result.energy.compute_J + result.energy.data_movement_J
-    rows = [[f"papers' model, {name}", *_pair(theirs, ours)] for name, theirs, ours in papers_energies(model)]
-    rows.append(["this chip, compute", *_pair(dense["compute_J"] / images, result.energy.compute_J / images)])
-    rows.append(["this chip, compute and data movement", *_pair(dense["total_J"] / images, moved / images)])
-    head = _table(["per image", "ANN", "SNN", "ANN / SNN"], rows) + f"<p>The ANN: {escape(dense['assumes'])}.</p>"
-    return head + _operations(model)
+    rows = [
+        [f"papers' model, {name}", si(theirs, "J"), si(ours, "J"), quotient(theirs, ours)]
+        for name, theirs, ours in papers_energies(model)
+    ]
+    for step in result.steps:
+        name = "this chip, compute" if step.purpose == "compute" else f"+ {step.purpose}"
+        rows.append([name, energy_bracket(step), si(step.snn_J, "J"), ratio_bracket(step)])
+    head = _table(["per image", "ANN (perfect reuse to none)", "SNN", "ANN / SNN"], rows)
+    found = f"{break_even_text(result.break_even)}; {spread_text(result.spread)}"
+    notes = f"<p>{escape(found)}.</p><p>The ANN: {escape(dense['assumes'])}.</p>"
+    return head + notes + _operations(model)
 
 
 def _operations(model: dict[str, Any]) -> str:
@@ -175,10 +189,6 @@ def _operations(model: dict[str, Any]) -> str:
     ]  # fmt: skip
     words = ["layer", "MACs of the ANN", "spikes per neuron", "operations, papers' model", "accumulates, counted"]
     return _table(words, rows, "per image, all steps")
-
-
-def _pair(theirs: float, ours: float) -> list[str]:
-    return [si(theirs, "J"), si(ours, "J"), f"{theirs / ours:.2f}" if ours else "-"]
 
 
 def _layers(result: Result) -> str:

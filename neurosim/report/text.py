@@ -9,8 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from neurosim.baseline import ann
+from neurosim.baseline import STATED
 from neurosim.chip import Chip
+from neurosim.comparison import BreakEven, Step
 from neurosim.energy import COMPUTE, MOVEMENT, STATIC
 from neurosim.layers import Leak
 from neurosim.mapping.mapping import Mapping
@@ -19,6 +20,7 @@ from neurosim.network import Network
 from neurosim.part import Sourced, Uncertain
 from neurosim.report.units import percent, si
 from neurosim.result import Result
+from neurosim.uncertainty import Spread
 from neurosim.verify import Verdict
 
 BOUND_WORDS = {"core_busy": "busy cores", "noc": "the mesh", "update": "neuron updates", "barrier": "barriers"}
@@ -122,21 +124,48 @@ def _share(part: float, whole: float) -> float:
 
 
 def _comparison(result: Result) -> list[RenderableType]:
-    images = len(result.trace)
-    dense, model = ann(result.mapping, images), result.paper
-    dynamic = result.energy.compute_J + result.energy.data_movement_J
-    rows = table("against the same network without spikes", "ANN", "SNN", "ANN / SNN")
-    rows.add_row(
-        "compute alone, as the papers count it (45 nm, fp32)", si(model["ann_J"], "J"), si(model["snn_J"], "J"),
-        f"{model['ratio']:.2f}" if model["ratio"] is not None else "-",
-    )  # fmt: skip
-    pairs = (
-        ("compute, on this chip", dense["compute_J"], result.energy.compute_J),
-        ("compute and data movement, on this chip", dense["total_J"], dynamic),
-    )
-    for name, theirs, ours in pairs:
-        rows.add_row(name, si(theirs / images, "J"), si(ours / images, "J"), f"{theirs / ours:.2f}" if ours else "-")
-    return [Text(""), rows]
+    rows = table("against the same network without spikes, per image", "ANN", "SNN", "ANN / SNN")
+    for name, theirs, ours in papers_energies(result.paper):
+        rows.add_row(f"papers' model, {name}", si(theirs, "J"), si(ours, "J"), quotient(theirs, ours))
+    for step in result.steps:
+        name = "compute, on this chip" if step.purpose == "compute" else f"  + {step.purpose}"
+        rows.add_row(name, energy_bracket(step), si(step.snn_J, "J"), ratio_bracket(step))
+    return [Text(""), rows, Text(break_even_text(result.break_even)), Text(spread_text(result.spread))]
+
+
+def quotient(theirs: float, ours: float) -> str:
+    return f"{theirs / ours:.2f}" if ours else "-"
+
+
+def energy_bracket(step: Step) -> str:
+    """The ANN's energy: with the stated reuse (with perfect reuse to with none)."""
+    best, worst = (si(step.ann_J[reuse], "J") for reuse in ("perfect", "none"))
+    return f"{si(step.ann_J[STATED], 'J')} ({best} to {worst})" if best != worst else best
+
+
+def ratio_bracket(step: Step) -> str:
+    stated, best, worst = (quotient(step.ann_J[reuse], step.snn_J) for reuse in (STATED, "perfect", "none"))
+    return f"{stated} ({best} to {worst})" if best != worst else best
+
+
+def spread_text(found: Spread) -> str:
+    """What the uncertainty of the prices leaves open, and which of them most."""
+    if found.snn_J is None:
+        return "no price of this chip carries an uncertainty"
+    (low, high), (least, most) = found.snn_J, found.ratio[STATED]
+    most_important = ", ".join(f"{part} {percent(share)}" for part, share in list(found.constants.items())[:3])
+    energies = f"{si(low, 'J')} to {si(high, 'J')} per image, ANN / SNN {least:.2f} to {most:.2f}"
+    return f"uncertain prices: {energies} (5 to 95 %); of the variance: {most_important}"
+
+
+def break_even_text(found: BreakEven) -> str:
+    """At which spike rate both cost the same."""
+    here = f"{found.spikes_per_neuron:.3f} spikes per neuron here"
+    if found.meets[STATED] is None:
+        return f"{here}; without spikes it would already cost more than the ANN, so no rate breaks even (leakage left out)"
+    low, middle, high = (found.meets[reuse] for reuse in ("perfect", STATED, "none"))
+    bracket = f" ({'never' if low is None else f'{low:.3f}'} to {high:.3f})" if high is not None else ""
+    return f"{here}; break-even with the ANN at {middle:.3f}{bracket}, leakage left out"
 
 
 def layer_table(result: Result) -> Table:

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from neurosim.baseline import paper
 from neurosim.inputs import Inputs
 from neurosim.network import Network
+from neurosim.paper import paper
 from neurosim.quantize import quantize
 from neurosim.simulate import simulate
 from neurosim.trace import packed, popcount

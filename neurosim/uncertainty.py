@@ -1,0 +1,69 @@
+"""Error bars: what the uncertainty of the prices leaves open. Counts are exact, so only prices are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurosim.baseline import REUSES, actions
+from neurosim.energy import Action, Energy
+from neurosim.mapping.mapping import Mapping
+
+DRAWS = 10_000
+PERCENTILES = (5, 95)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """5th and 95th percentile of the energy per image and of ANN / SNN by reuse; constants: the part of the variance of the
+    SNN's energy that comes from each, the largest first. All empty where no price is uncertain."""
+
+    snn_J: tuple[float, float] | None
+    ratio: dict[str, tuple[float, float]]
+    constants: dict[str, float]
+
+
+def spread(mapping: Mapping, spent: Energy, seed: int = 0) -> Spread:
+    """Draw all uncertain prices *DRAWS* times, log-normal around the given ones; both networks pay the same prices."""
+    snn = _by_part(spent.actions, 1 / spent.images)
+    uncertain = {a.part: a.uncertainty for a in spent.actions if a.uncertainty > 0 and snn[a.part] > 0}
+    if not uncertain:
+        return Spread(None, {}, {})
+    dense = {reuse: _by_part(actions(mapping, reuse)) for reuse in REUSES}
+    everybody = {a.part: a.uncertainty for a in (*spent.actions, *actions(mapping, REUSES[0])) if a.uncertainty > 0}
+    rng = np.random.default_rng(seed)
+    drawn = {part: _factors(rng, everybody[part]) for part in sorted(everybody)}
+    ours = _total(snn, drawn)
+    ratios = {reuse: _interval(_total(parts, drawn) / ours) for reuse, parts in dense.items()}
+    variance = {part: (snn[part] * sigma) ** 2 for part, sigma in uncertain.items()}
+    largest = sorted(variance, key=lambda part: -variance[part])
+    return Spread(_interval(ours), ratios, {part: variance[part] / sum(variance.values()) for part in largest})
+
+
+def _by_part(done: Iterable[Action], scale: float = 1.0) -> dict[str, float]:
+    """J by part of the chip file."""
+    found: dict[str, float] = {}
+    for action in done:
+        found[action.part] = found.get(action.part, 0.0) + action.total_J * scale
+    return found
+
+
+def _factors(rng: np.random.Generator, uncertainty: float) -> np.ndarray:
+    """float64 [DRAWS], mean 1, standard deviation *uncertainty*, never negative."""
+    variance = np.log1p(uncertainty**2)
+    return rng.lognormal(-variance / 2, np.sqrt(variance), DRAWS)
+
+
+def _total(parts: dict[str, float], drawn: dict[str, np.ndarray]) -> np.ndarray:
+    """float64 [DRAWS]."""
+    total = np.zeros(DRAWS)
+    for part, joules in parts.items():
+        total += joules * drawn.get(part, 1.0)
+    return total
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(values, PERCENTILES)
+    return float(low), float(high)
