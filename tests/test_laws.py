@@ -217,11 +217,10 @@ def test_images_alone_add_up_to_images_together(case):
 @given(runs(), SCHEDULE)
 def test_the_size_of_a_slice_changes_nothing(case, schedule):
     inputs, mapping = case
-    trace = traced(inputs, mapping)
-    at_once = without_provenance(ns.evaluate(trace, mapping, schedule=schedule))
+    at_once = without_provenance(evaluated(inputs, mapping, schedule=schedule))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(activity_module, "SLICE_BYTES", 1)
-        assert without_provenance(ns.evaluate(trace, mapping, schedule=schedule)) == at_once
+        assert without_provenance(evaluated(inputs, mapping, schedule=schedule)) == at_once
 
 
 @examples(15)
