@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -471,11 +471,12 @@ class SimpyNetwork:
         for router in self.routers:
             env.process(router.live())
         finished = env.all_of(done)
-        env.run(until=finished if limit is None else limit)
-        delivered = int(env.now)
+        if limit != 0:
+            env.run(until=finished if limit is None else limit)
+        journey = self._journey(packets, int(env.now))
         updates = [env.process(_wait(env, int(cycles))) for cycles in traffic.update]
         env.run(until=env.process(Barrier(env, updates, self.machine.barrier_cycles).live()))
-        return self._journey(packets, delivered, int(env.now))
+        return replace(journey, cycles=int(env.now))
 
     def _build(self, env: simpy.Environment) -> None:
         machine, grid = self.machine, self.machine.grid
@@ -502,7 +503,8 @@ class SimpyNetwork:
         router.outputs[port] = [OutputChannel(env, channel, router.ports * machine.channels) for channel in beyond]
         router.links[port] = self.link(env, machine.delay(link), machine.interval(link))
 
-    def _journey(self, packets: list[Packet], delivered: int, cycles: int) -> Journey:
+    def _journey(self, packets: list[Packet], delivered: int) -> Journey:
+        """What has happened so far."""
         grid = self.machine.grid
         targets = [target for packet in packets for target in packet.targets]
         links = [self.routers[i // 4].links.get(grid.cores_per_tile + i % 4) for i in range(grid.links)]
@@ -518,7 +520,7 @@ class SimpyNetwork:
             stalled=_column(k.stalled if k else 0 for k in links),
             refused=_column(c.refused for c in self.cores),
             delivered=delivered,
-            cycles=cycles,
+            cycles=delivered,
         )
 
 
