@@ -18,6 +18,7 @@ from neurosim.energy import (
     UPDATES,
     Action,
     access,
+    by_part_J,
     leakage,
     operation,
 )
@@ -30,6 +31,8 @@ from neurosim.mapping.mapping import Mapping
 REUSES = ("none", "rows", "perfect")
 STATED = "rows"
 ACTIVATION_BITS = 8
+# What `ann` finds for every reuse.
+Reuses = dict[str, dict[str, Any]]
 ANN_ASSUMES = (
     "weights of the same width in the same memories, 8-bit activations and partial sums of the state width in the memory for "
     "state; every activation sent once to each core that needs it, pooled first; the image read once; layers one after the "
@@ -52,7 +55,8 @@ def _energies(done: list[Action], images: int) -> dict[str, Any]:
         for name, group in (("compute", COMPUTE), ("data_movement", MOVEMENT), ("static", STATIC))
     }
     by_purpose = {purpose: sum(a.total_J for a in done if a.purpose == purpose) * images for purpose in PURPOSES}
-    return by_group | {"total_J": sum(by_group.values()), "by_purpose_J": by_purpose}
+    by_part = {part: joules * images for part, joules in by_part_J(done).items()}
+    return by_group | {"total_J": sum(by_group.values()), "by_purpose_J": by_purpose, "by_part_J": by_part}
 
 
 def actions(mapping: Mapping, reuse: str) -> Iterator[Action]:

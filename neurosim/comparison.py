@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurosim.baseline import REUSES, ann
+from neurosim.baseline import REUSES, Reuses
 from neurosim.energy import PURPOSES, Counts, Energy, energy
 from neurosim.mapping.demand import fed_by_image
 from neurosim.mapping.mapping import Mapping
@@ -28,13 +28,15 @@ class Step:
         return self.ann_J[reuse] / self.snn_J if self.snn_J else None
 
 
-def steps(mapping: Mapping, spent: Energy) -> list[Step]:
-    """Compute alone, then with weights, state, network, memory off the chip and leakage added, one after the other."""
-    dense = ann(mapping, 1)["reuse"]
+def steps(dense: Reuses, spent: Energy) -> list[Step]:
+    """Compute alone, then with weights, state, network, memory off the chip and leakage added, one after the other.
+
+    *dense*: the ANN of as many images, by its reuse (`neurosim.baseline.ann`).
+    """
     found, snn, without = [], 0.0, dict.fromkeys(REUSES, 0.0)
     for purpose in PURPOSES:
         snn += spent.by_purpose_J[purpose] / spent.images
-        without = {reuse: without[reuse] + dense[reuse]["by_purpose_J"][purpose] for reuse in REUSES}
+        without = {reuse: without[reuse] + dense[reuse]["by_purpose_J"][purpose] / spent.images for reuse in REUSES}
         found.append(Step(purpose, snn, without))
     return found
 
@@ -53,15 +55,16 @@ class BreakEven:
     meets: dict[str, float | None]
 
 
-def break_even(mapping: Mapping, counts: Counts, images: int, spikes_per_neuron: float) -> BreakEven:
+def break_even(mapping: Mapping, counts: Counts, dense: Reuses, spent: Energy, spikes_per_neuron: float) -> BreakEven:
     """All spikes of all layers rarer or more frequent by one factor; time, and with it leakage, left out."""
-    silent = _without_spikes(mapping, counts)
-    barriers = images * mapping.network.timesteps * len(mapping.network.layers)
-    now, fixed = (_dynamic_J(energy(mapping, c, images, 0, barriers)) / images for c in (counts, silent))
-    slope = (now - fixed) / spikes_per_neuron if spikes_per_neuron else 0.0
-    dense = {reuse: found["total_J"] - found["static_J"] for reuse, found in ann(mapping, 1)["reuse"].items()}
-    meets = {reuse: (joules - fixed) / slope if slope > 0 and joules >= fixed else None for reuse, joules in dense.items()}
-    return BreakEven(spikes_per_neuron, fixed, slope, dense, meets)
+    images = spent.images
+    barriers = next(action.times for action in spent.actions if action.name == "barrier")
+    silent = energy(mapping, _without_spikes(mapping, counts), images, 0, barriers)
+    fixed = silent.total_J / images
+    slope = ((spent.total_J - spent.static_J) / images - fixed) / spikes_per_neuron if spikes_per_neuron else 0.0
+    theirs = {reuse: (found["total_J"] - found["static_J"]) / images for reuse, found in dense.items()}
+    meets = {reuse: (joules - fixed) / slope if slope > 0 and joules >= fixed else None for reuse, joules in theirs.items()}
+    return BreakEven(spikes_per_neuron, fixed, slope, theirs, meets)
 
 
 def _without_spikes(mapping: Mapping, counts: Counts) -> Counts:
@@ -74,7 +77,3 @@ def _without_spikes(mapping: Mapping, counts: Counts) -> Counts:
     kept["idle"] = np.where(fed, counts["idle"], (counts["active"] + counts["idle"]) * everybody)
     kept["leaks"] = counts["leaks"] * (fed | everybody)
     return kept
-
-
-def _dynamic_J(spent: Energy) -> float:
-    return spent.total_J - spent.static_J

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -57,6 +57,14 @@ class Action:
     @property
     def total_J(self) -> float:
         return float(self.count.sum()) * self.pj * PJ
+
+
+def by_part_J(actions: Iterable[Action]) -> dict[str, float]:
+    """J by the part of the chip file that the prices belong to."""
+    found: dict[str, float] = {}
+    for action in actions:
+        found[action.part] = found.get(action.part, 0.0) + action.total_J
+    return found
 
 
 @dataclass(frozen=True, eq=False)

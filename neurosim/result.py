@@ -179,19 +179,24 @@ class Result:
         return paper(self.trace.network, self.trace.rates, counted)
 
     @cached_property
+    def ann(self) -> dict[str, Any]:
+        """The same network without spikes, on as many images."""
+        return ann(self.mapping, len(self.trace))
+
+    @cached_property
     def steps(self) -> list[Step]:
         """Energy per image beside the same network without spikes, from compute alone to everything."""
-        return steps(self.mapping, self.energy)
+        return steps(self.ann["reuse"], self.energy)
 
     @cached_property
     def break_even(self) -> BreakEven:
         """The spike rate at which both would cost the same."""
-        return break_even(self.mapping, self.totals, len(self.trace), self.trace.spikes_per_neuron)
+        return break_even(self.mapping, self.totals, self.ann["reuse"], self.energy, self.trace.spikes_per_neuron)
 
     @cached_property
     def spread(self) -> Spread:
         """What the uncertainty of the chip's prices leaves open."""
-        return spread(self.mapping, self.energy)
+        return spread(self.ann["reuse"], self.energy)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of a run; SI units in the names, integers as integers."""
@@ -219,7 +224,7 @@ class Result:
             "links": self._links(),
             "blocked": self.blocked,
             "actions": self._actions(),
-            "ann": ann(self.mapping, len(trace)),
+            "ann": self.ann,
             "break_even": asdict(self.break_even),
             "uncertainty": asdict(self.spread),
             "paper": self.paper,

@@ -139,7 +139,8 @@ class Clock:
         """The activity from row *first* on; runs every turn that is thereby known."""
         self.known.append(work_of(activity, self.expansion, self.trace, self.mapping, first))
         ready = self.schedule.ready(self.known[-1].last, self.rows)
-        size = min(CHUNK, max(1, (ready - self.next) // (PARTS * self.workers)))
+        parts = PARTS * self.workers if self.workers > 1 else 1
+        size = min(CHUNK, max(1, (ready - self.next) // parts))
         chunks = [range(at, min(at + size, ready)) for at in range(self.next, ready, size)]
         if self.workers == 1:
             for chunk in chunks:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from neurosim.baseline import REUSES, actions
-from neurosim.energy import Action, Energy
-from neurosim.mapping.mapping import Mapping
+from neurosim.baseline import Reuses
+from neurosim.energy import Energy, by_part_J
 
 DRAWS = 10_000
 PERCENTILES = (5, 95)
@@ -25,29 +23,20 @@ class Spread:
     constants: dict[str, float]
 
 
-def spread(mapping: Mapping, spent: Energy, seed: int = 0) -> Spread:
+def spread(dense: Reuses, spent: Energy, seed: int = 0) -> Spread:
     """Draw all uncertain prices *DRAWS* times, log-normal around the given ones; both networks pay the same prices."""
-    snn = _by_part(spent.actions, 1 / spent.images)
-    uncertain = {a.part: a.uncertainty for a in spent.actions if a.uncertainty > 0 and snn[a.part] > 0}
-    if not uncertain:
+    snn = by_part_J(spent.actions)
+    uncertain = {a.part: a.uncertainty for a in spent.actions if a.uncertainty > 0}
+    variance = {part: (snn[part] * sigma) ** 2 for part, sigma in uncertain.items() if snn[part] > 0}
+    if not variance:
         return Spread(None, {}, {})
-    dense = {reuse: _by_part(actions(mapping, reuse)) for reuse in REUSES}
-    everybody = {a.part: a.uncertainty for a in (*spent.actions, *actions(mapping, REUSES[0])) if a.uncertainty > 0}
     rng = np.random.default_rng(seed)
-    drawn = {part: _factors(rng, everybody[part]) for part in sorted(everybody)}
+    drawn = {part: _factors(rng, uncertain[part]) for part in sorted(uncertain)}
     ours = _total(snn, drawn)
-    ratios = {reuse: _interval(_total(parts, drawn) / ours) for reuse, parts in dense.items()}
-    variance = {part: (snn[part] * sigma) ** 2 for part, sigma in uncertain.items()}
+    ratios = {reuse: _interval(_total(found["by_part_J"], drawn) / ours) for reuse, found in dense.items()}
     largest = sorted(variance, key=lambda part: -variance[part])
-    return Spread(_interval(ours), ratios, {part: variance[part] / sum(variance.values()) for part in largest})
-
-
-def _by_part(done: Iterable[Action], scale: float = 1.0) -> dict[str, float]:
-    """J by part of the chip file."""
-    found: dict[str, float] = {}
-    for action in done:
-        found[action.part] = found.get(action.part, 0.0) + action.total_J * scale
-    return found
+    shares = {part: variance[part] / sum(variance.values()) for part in largest}
+    return Spread(_interval(ours / spent.images), ratios, shares)
 
 
 def _factors(rng: np.random.Generator, uncertainty: float) -> np.ndarray:

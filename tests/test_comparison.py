@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from test_activity import examples, runs
-from test_laws import almost, evaluated
+from test_laws import SCHEDULE, almost, evaluated
 
 import neurosim as ns
 from neurosim.baseline import REUSES, STATED, ann
-from neurosim.comparison import break_even
 from neurosim.energy import PURPOSES
 from neurosim.report.text import break_even_text
 
@@ -70,9 +70,11 @@ def test_less_reuse_never_moves_less(case):
 
 
 @examples(40)
-@given(runs())
-def test_the_line_goes_through_the_run(case):
-    result = evaluated(*case)
+@given(runs(), SCHEDULE, st.integers(0, 5))
+def test_the_line_goes_through_the_run(case, schedule, barrier):
+    inputs, mapping = case
+    mapping = replace(mapping, chip=mapping.chip.replace("operation.barrier.pj", barrier))
+    result = evaluated(inputs, mapping, schedule=schedule)
     line = result.break_even
     dynamic = (result.energy.total_J - result.energy.static_J) / len(result.trace)
     assert line.fixed_J + line.slope_J * line.spikes_per_neuron == almost(dynamic) or not line.spikes_per_neuron
@@ -129,5 +131,5 @@ def test_where_they_meet_by_hand():
     assert line.slope_J == almost(6e-12) and line.ann_J == almost(dict.fromkeys(REUSES, 24e-12))
     assert line.meets == almost(dict.fromkeys(REUSES, 4.0))
     assert "break-even with the ANN at 4.000 (4.000 to 4.000)" in break_even_text(line)
-    dear = break_even(replace(result.mapping, chip=chip.replace("operation.barrier.pj", 1e6)), result.totals, 1, 2.0)
+    dear = ns.evaluate(result.trace, replace(result.mapping, chip=chip.replace("operation.barrier.pj", 1e6))).break_even
     assert set(dear.meets.values()) == {None} and "no rate breaks even" in break_even_text(dear)

@@ -96,8 +96,7 @@ def starts(core: np.ndarray, cores: int) -> np.ndarray:
 def new_state(machine: Machine, fabric: Fabric) -> State:
     """Empty routers and idle cores."""
     grid = machine.grid
-    local = fabric.ports * fabric.channels
-    channels = grid.tiles * local
+    channels = grid.tiles * fabric.ports * fabric.channels
     links = link_table(machine, fabric)
     lanes = lane_table(machine, links)
     tile, core = np.arange(grid.tiles), np.arange(grid.cores)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.baseline import ann
 from neurosim.energy import COMPUTE, MOVEMENT, STATIC
 from neurosim.io.hdf5 import replacing
 from neurosim.report.text import (
@@ -166,7 +165,7 @@ def _blocked(result: Result) -> str:
 
 def _comparison(result: Result) -> str:
     images = len(result.trace)
-    dense, model = ann(result.mapping, images), result.paper
+    dense, model = result.ann, result.paper
     rows = [
         [f"papers' model, {name}", si(theirs, "J"), si(ours, "J"), quotient(theirs, ours)]
         for name, theirs, ours in papers_energies(model)

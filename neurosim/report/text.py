@@ -161,6 +161,8 @@ def spread_text(found: Spread) -> str:
 def break_even_text(found: BreakEven) -> str:
     """At which spike rate both cost the same."""
     here = f"{found.spikes_per_neuron:.3f} spikes per neuron here"
+    if found.slope_J <= 0:
+        return f"{here}; no spike costs anything, so there is no rate to break even at"
     if found.meets[STATED] is None:
         return f"{here}; without spikes it would already cost more than the ANN, so no rate breaks even (leakage left out)"
     low, middle, high = (found.meets[reuse] for reuse in ("perfect", STATED, "none"))
