@@ -354,6 +354,18 @@ def test_a_memory_of_the_whole_chip_is_filled_by_all_cores_together():
     assert facts(violation) == ("", "weight_sram (weights)", total, total - 1, 1, "bits")
 
 
+def test_on_a_board_every_chip_has_its_own_memory_and_all_share_the_one_off_chip():
+    """Two cores of 12 weights each on the first chip, the output with 6 on the second."""
+    network = dense(4, 6)
+    two = {"columns": 2, "rows": 1, "link_cycles": 1, "pj": 0, "source": "made up"}
+    board = {"core.max_neurons": 3, "mesh.width": 2, "mesh.height": 1, "board": two}
+    for per, bits, place in (("chip", 2 * 12 * 8, " of chip 0"), ("off chip", 30 * 8, "")):
+        limited = board | {"memory.weight_sram.per": per}
+        ns.map_network(network, changed(ns.load_chip("mesh45"), limited | {"memory.weight_sram.bits": bits}))
+        (violation,) = refused(network, limited | {"memory.weight_sram.bits": bits - 1})
+        assert facts(violation) == ("", f"weight_sram (weights){place}", bits, bits - 1, 1, "bits")
+
+
 def test_the_constant_of_an_identity_shortcut_may_be_wider_than_the_weights_and_is_stored():
     def build(scale):
         return ns.Network.build(

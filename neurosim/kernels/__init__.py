@@ -13,3 +13,7 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Callable[
     """
     compiler = numba.njit(nogil=True, cache=True, **options)
     return compiler if function is None else compiler(function)
+
+
+# For small functions that allocate nothing: part of the code that calls them, references to tables not counted.
+inlined = jit(_nrt=False, forceinline=True)

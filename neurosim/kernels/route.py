@@ -1,6 +1,6 @@
 """Links that packets cross, by walking their routes."""
 
-from neurosim.kernels import jit
+from neurosim.kernels import inlined, jit
 from neurosim.kernels.fabric import EAST, NORTH, SOUTH, WEST
 
 
@@ -16,12 +16,12 @@ def count_links(source, first, column, row, flits, width, height, torus, links):
         west = east = 0
         at = first[packet]
         while at < first[packet + 1]:
-            dx = offset(column[at] - x, width, torus)
+            dx = shorter(column[at] - x, width, torus)
             west, east = min(west, dx), max(east, dx)
             north = south = 0
             same = column[at]
             while at < first[packet + 1] and column[at] == same:
-                dy = offset(row[at] - y, height, torus)
+                dy = shorter(row[at] - y, height, torus)
                 north, south = min(north, dy), max(south, dy)
                 at += 1
             for d in range(south):
@@ -34,8 +34,8 @@ def count_links(source, first, column, row, flits, width, height, torus, links):
             links[4 * (y * width + (x + d) % width) + WEST] += flits[packet]
 
 
-@jit
-def offset(difference, size, torus):
+@inlined
+def shorter(difference, size, torus):
     """The shorter way around a torus, forwards where both are as long."""
     if torus:
         if 2 * difference > size:

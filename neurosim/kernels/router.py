@@ -19,7 +19,7 @@ A channel that can do nothing sleeps until what it waits for happens: waiting co
 
 import numpy as np
 
-from neurosim.kernels import jit
+from neurosim.kernels import inlined, jit
 from neurosim.kernels.fabric import (
     ACTIVE,
     ALARMS,
@@ -35,10 +35,10 @@ from neurosim.kernels.fabric import (
     SOUTH,
     WEST,
 )  # fmt: skip
+from neurosim.kernels.route import shorter
 
 # Nothing is allocated inside: counting references to every table at every call would cost 50 times the work.
 compiled = jit(_nrt=False)
-inlined = jit(_nrt=False, forceinline=True)
 
 READY, BLOCKED, LATER, ABSENT = range(4)
 
@@ -510,17 +510,6 @@ def port_towards(fabric, packets, state, router, number):
     # Every line is a choice between two numbers at hand, not a jump that a processor would guess wrong.
     port = along_y if dy != 0 else target.port
     return np.int32(along_x if dx != 0 else port)
-
-
-@inlined
-def shorter(difference, size, torus):
-    """The shorter way around a torus, forwards where both are as long."""
-    if torus:
-        if 2 * difference > size:
-            return difference - size
-        if 2 * difference <= -size:
-            return difference + size
-    return difference
 
 
 @inlined

@@ -164,7 +164,6 @@ def _blocked(result: Result) -> str:
 
 
 def _comparison(result: Result) -> str:
-    images = len(result.trace)
     dense, model = result.ann, result.paper
     rows = [
         [f"papers' model, {name}", si(theirs, "J"), si(ours, "J"), quotient(theirs, ours)]
