@@ -13,7 +13,8 @@ from scipy.sparse import csr_array
 
 from neurosim.chip import Chip
 from neurosim.kernels import fabric as f
-from neurosim.kernels.expand import count_packets, fill_packets, list_spikes, work_outside
+from neurosim.kernels.bound import work_outside
+from neurosim.kernels.expand import count_packets, fill_packets, list_spikes
 from neurosim.kernels.fabric import table
 from neurosim.layers import INPUT, pooled
 from neurosim.mapping.mapping import Mapping
@@ -173,12 +174,11 @@ class Expansion:
         return about, arriving
 
     def outside(self, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """int64 [cores] each: cycles of work on the spikes fed from outside in a step; those of them that wait for memories."""
+        """int64 [rows, cores] each: cycles of work on the spikes fed from outside, uint8 [rows, bytes]; those of them that wait
+        for memories."""
         delivery = self.deliveries[INPUT]
-        column, channel = self._listed(delivery, bits)
-        work, waits = np.zeros((2, self.mapping.grid.cores), np.int64)
-        latched = np.zeros(len(delivery.segment) * delivery.windows, np.uint8)
-        work_outside((column, channel, latched), delivery.columns, work, waits)
+        work, waits = np.zeros((2, len(bits), self.mapping.grid.cores), np.int64)
+        work_outside(bits, delivery.segment, delivery.columns, work, waits)
         return work, waits
 
     def _listed(self, delivery: Delivery, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

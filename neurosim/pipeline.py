@@ -88,8 +88,8 @@ def evaluate(
             totals[kind] += values.sum(0)
         if progress:
             progress(min(size, len(trace) - first))
-    time = times(clock.timeline(), len(trace), trace.timesteps, mapping.chip.clock.hz, name, schedule)
-    spent = energy(mapping, totals, len(trace), time.cycles, len(clock.cycles))
+    time = times(clock.pace, clock.schedule, len(trace), mapping.chip.clock.hz, name, schedule)
+    spent = energy(mapping, totals, len(trace), time.cycles, len(clock.pace.cycles))
     return Result(trace, mapping, totals, time, spent, command)
 
 

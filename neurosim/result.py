@@ -15,7 +15,8 @@ from neurosim.energy import Counts, Energy
 from neurosim.mapping.demand import Use, stored_weights
 from neurosim.mapping.mapping import Mapping
 from neurosim.paper import paper
-from neurosim.timeline import BOUNDS, Tally, Timeline
+from neurosim.schedule import Schedule
+from neurosim.tally import BOUNDS, Pace, Tally
 from neurosim.trace import SpikeTrace
 from neurosim.uncertainty import Spread, spread
 from neurosim.version import __version__
@@ -68,15 +69,15 @@ class Times:
         return float(self.latency.mean()) / self.hz
 
 
-def times(timeline: Timeline, images: int, timesteps: int, hz: float, timing: str, schedule: str) -> Times:
+def times(pace: Pace, schedule: Schedule, images: int, hz: float, timing: str, name: str) -> Times:
     """The turns of a run as steps and images."""
-    ends = np.concatenate([[0], np.cumsum(timeline.cycles)])
-    rows = np.array([timeline.schedule.of_row(row) for row in range(images * timesteps)]).reshape(images, timesteps, 2)
-    spans = np.array([timeline.schedule.span(image) for image in range(images)])
-    steps = ends[rows[..., 1]] - ends[rows[..., 0]]
-    bound_by = dict(zip(BOUNDS, timeline.split.sum(0).tolist(), strict=True))
-    latency, drain = ends[spans[:, 1]] - ends[spans[:, 0]], int(ends[-1] - steps.sum())
-    return Times(steps, drain, latency, bound_by, timeline.tally, hz, timing, schedule)
+    ends = np.concatenate([[0], np.cumsum(pace.cycles)])
+    rows = ends[np.arange(images * schedule.timesteps + 1) * schedule.stride]
+    steps = np.diff(rows).reshape(images, schedule.timesteps)
+    spans = np.array([schedule.span(image) for image in range(images)])
+    bound_by = dict(zip(BOUNDS, pace.split.sum(0).tolist(), strict=True))
+    latency, drain = ends[spans[:, 1]] - ends[spans[:, 0]], int(ends[-1] - rows[-1])
+    return Times(steps, drain, latency, bound_by, pace.tally, hz, timing, name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,9 @@ from test_activity import changed, examples, nonzero, runs, traced, twin_of
 from test_energy import tiny
 
 import neurosim as ns
+from neurosim import bound, pipeline
 from neurosim.errors import NeurosimError
+from neurosim.noc.analytic import AnalyticNetwork
 from neurosim.noc.simpy_model import SimpyNetwork
 from neurosim.noc.traffic import Traffic
 
@@ -202,6 +204,29 @@ def test_spikes_of_a_max_pooled_window_wait_for_the_memory_once(pool, fetched, o
         found = assert_times_of_a_plain_loop(ns.Inputs.from_spikes(np.ones((1, 1, 1, 2, 2))), mapping, schedule)
         assert found["waiting"][len(first)] == fetched * 3
         assert found["busy"][len(first)] == fetched * 4 + 4 * 1 + 1
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_bounds_of_all_turns_at_once_are_those_of_one_turn_after_the_other(schedule):
+    seen = dict.fromkeys(("waiting", "flits", "noc", "core_busy", "update"), 0)
+
+    @examples(60, phases=[Phase.generate])
+    @given(runs(), st.sampled_from([1, 3, 50]), st.integers(1, 5), st.integers(1, 3), st.integers(1, 3))
+    def look(case, step, most, images, workers):
+        inputs, mapping = case
+        mapping = replace(mapping, chip=changed(mapping.chip, {"operation.packet.cycles": step}))
+        trace = traced(inputs, mapping)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bound, "MOST", most * max(mapping.grid.links, mapping.grid.cores))
+            patch.setattr(pipeline, "slice_images", lambda mapping: images)
+            found = told(ns.evaluate(trace, mapping, timing="analytic", schedule=schedule, workers=workers).time)
+        expected = told(ns.evaluate(trace, mapping, timing=AnalyticNetwork, schedule=schedule).time)
+        assert {name: (name, values) for name, values in found.items()} == {name: (name, v) for name, v in expected.items()}
+        for name in seen:
+            seen[name] += bool(np.any(found[name]))
+
+    look()
+    assert min(seen.values()) >= 3 or numba.config.DISABLE_JIT, seen
 
 
 # By hand.

@@ -80,23 +80,6 @@ def fill_packets(spikes, delivery, tree, step, flits, next_packet, next_target, 
 
 
 @jit
-def work_outside(spikes, delivery, work, waits):
-    """Add to work and waits [cores] the cycles of the spikes that enter from outside; see `fill_packets` and `Delivery`."""
-    column, channel, latched = spikes
-    first, _sender, core, _place, service, stall, sites, window, windows = delivery
-    for i in range(len(column)):
-        c = column[i]
-        later = 0
-        if windows > 0 and window[c % sites] >= 0:
-            latch = channel[i] * windows + window[c % sites]
-            later = latched[latch]
-            latched[latch] = 1
-        for entry in range(first[c], first[c + 1]):
-            work[core[entry]] += service[entry, later]
-            waits[core[entry]] += stall[entry, later]
-
-
-@jit
 def order_by_time(created, count, order):
     """Write the packets by rising creation, those of one cycle as they are; count: int64 [last cycle + 2], zeros."""
     for i in range(len(created)):

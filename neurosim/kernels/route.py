@@ -5,12 +5,14 @@ from neurosim.kernels.fabric import EAST, NORTH, SOUTH, WEST
 
 
 @jit
-def count_links(source, first, column, row, flits, width, height, torus, links):
-    """Add the flits of every packet to links [tiles * 4]; a packet to several targets crosses a link of its tree once.
+def list_links(source, first, column, row, width, height, torus, ends, links):
+    """Write the links that every packet crosses to links, up to ends[packet + 1]; one to several targets crosses a link of its
+    tree once.
 
-    source: int32 [packets], tile. first: int32 [packets + 1], targets. column, row: of the tiles of the targets, those of a
-    packet by their offset from its source. links: int64, see `neurosim.noc.geometry.Grid`.
+    source: int [packets], tile. first: int [packets + 1], targets. column, row: int [targets], of their tiles, one packet's
+    by their offset from it. ends: int64 [packets + 1], zeros. links: int64, see `neurosim.noc.geometry.Grid`.
     """
+    n = 0
     for packet in range(len(source)):
         x, y = source[packet] % width, source[packet] // width
         west = east = 0
@@ -25,13 +27,18 @@ def count_links(source, first, column, row, flits, width, height, torus, links):
                 north, south = min(north, dy), max(south, dy)
                 at += 1
             for d in range(south):
-                links[4 * ((y + d) % height * width + same) + SOUTH] += flits[packet]
+                links[n] = 4 * ((y + d) % height * width + same) + SOUTH
+                n += 1
             for d in range(0, north, -1):
-                links[4 * ((y + d) % height * width + same) + NORTH] += flits[packet]
+                links[n] = 4 * ((y + d) % height * width + same) + NORTH
+                n += 1
         for d in range(east):
-            links[4 * (y * width + (x + d) % width) + EAST] += flits[packet]
+            links[n] = 4 * (y * width + (x + d) % width) + EAST
+            n += 1
         for d in range(0, west, -1):
-            links[4 * (y * width + (x + d) % width) + WEST] += flits[packet]
+            links[n] = 4 * (y * width + (x + d) % width) + WEST
+            n += 1
+        ends[packet + 1] = n
 
 
 @inlined

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurosim.kernels.route import count_links
 from neurosim.noc.machine import Machine
 from neurosim.noc.traffic import Journey, Traffic
 
@@ -21,9 +20,10 @@ class AnalyticNetwork:
 
     def travel(self, traffic: Traffic, limit: int | None = None) -> Journey:
         """When packets could arrive at the earliest, and the cores be done."""
-        grid, links = self.machine.grid, self.links(traffic)
+        grid, owner = self.machine.grid, traffic.owner
+        links = grid.link_flits(traffic.source, traffic.first, traffic.target, traffic.flits)
         entered = self.entered(traffic)
-        arrived = entered[traffic.owner] + self.unhindered(traffic)
+        arrived = entered[owner] + self.unhindered(traffic.source[owner], traffic.target, traffic.flits[owner])
         free = traffic.occupied.copy()
         first = np.full(grid.cores, np.iinfo(np.int64).max)
         np.minimum.at(first, traffic.target, arrived)
@@ -49,10 +49,10 @@ class AnalyticNetwork:
         step = core * (2 * int(np.abs(slack).max(initial=0)) + 1)
         return np.maximum.accumulate(slack + step) - step + before
 
-    def unhindered(self, traffic: Traffic) -> np.ndarray:
-        """int64 [targets]: cycles from the leave of the first flit to the arrival of the last."""
+    def unhindered(self, source: np.ndarray, target: np.ndarray, flits: np.ndarray | int) -> np.ndarray:
+        """int64 [targets]: cycles from the leave of the first flit to the arrival of the last, from core to core."""
         machine, grid = self.machine, self.machine.grid
-        source, target = (c // grid.cores_per_tile for c in (traffic.source[traffic.owner], traffic.target))
+        source, target = source // grid.cores_per_tile, target // grid.cores_per_tile
         hops, crossings = np.zeros((2, len(target)), np.int64)
         for stride, size, chip in ((1, grid.width, grid.chip_width), (grid.width, grid.height, grid.chip_height)):
             start = source // stride % size
@@ -60,20 +60,8 @@ class AnalyticNetwork:
             hops += np.abs(difference)
             crossings += _crossings(start, difference, size, chip)
         return (
-            machine.local_cycles + 1 + hops * self.across + crossings * self.between + machine.leave_cycles
-            + traffic.flits[traffic.owner] - 1
+            machine.local_cycles + 1 + hops * self.across + crossings * self.between + machine.leave_cycles + flits - 1
         )  # fmt: skip
-
-    def links(self, traffic: Traffic) -> np.ndarray:
-        """int64 [links]: flits."""
-        grid = self.machine.grid
-        source, target = traffic.source // grid.cores_per_tile, traffic.target // grid.cores_per_tile
-        links = np.zeros(grid.links, np.int64)
-        count_links(
-            source, traffic.first, target % grid.width, target // grid.width, traffic.flits, grid.width, grid.height,
-            grid.torus, links,
-        )  # fmt: skip
-        return links
 
 
 def _crossings(start: np.ndarray, difference: np.ndarray, size: int, chip: int) -> np.ndarray:

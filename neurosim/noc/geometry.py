@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from neurosim.kernels.fabric import EAST, NORTH, SOUTH, WEST
+from neurosim.kernels.route import list_links
 
 Tiles = TypeVar("Tiles", int, np.ndarray)
 STEP = {EAST: (1, 0), WEST: (-1, 0), SOUTH: (0, 1), NORTH: (0, -1)}
@@ -100,6 +101,21 @@ class Grid(NamedTuple):
             links.append(4 * (y * self.width + x) + direction)
             x, y = (x + STEP[direction][0]) % self.width, (y + STEP[direction][1]) % self.height
         return links
+
+    def trees(self, source: np.ndarray, first: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(int64 [packets + 1], links of every packet in the following; int64 [links]) of packets from cores *source* to the
+        cores target[first[i]:first[i + 1]] each, by their offset from it. A link of a tree is there once."""
+        source, target = source // self.cores_per_tile, target // self.cores_per_tile
+        start, x, y = np.repeat(source, np.diff(first)), target % self.width, target // self.width
+        across, down = self.shorter(x - start % self.width, self.width), self.shorter(y - start // self.width, self.height)
+        ends, links = np.zeros(len(source) + 1, np.int64), np.empty(int(np.abs(across).sum() + np.abs(down).sum()), np.int64)
+        list_links(source, first, x, y, self.width, self.height, self.torus, ends, links)
+        return ends, links[: ends[-1]]
+
+    def link_flits(self, source: np.ndarray, first: np.ndarray, target: np.ndarray, flits: np.ndarray) -> np.ndarray:
+        """int64 [links]: flits of such packets, of *flits* each."""
+        ends, links = self.trees(source, first, target)
+        return np.bincount(links, np.repeat(flits, np.diff(ends)), self.links).astype(np.int64)
 
     def beyond(self, link: int) -> int:
         """The tile that a link enters, -1 if there is none."""

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from neurosim.errors import NeurosimError
-from neurosim.kernels.route import count_links
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import Machine
 from neurosim.noc.traffic import Journey, Traffic
@@ -119,13 +118,8 @@ def _tail(machine: Machine, flits: np.ndarray, cycles: int, interval: int) -> np
 
 def link_flits(grid: Grid, traffic: Traffic, chosen: np.ndarray) -> np.ndarray:
     """int64 [links]: flits of the packets that are *chosen*, bool [packets]."""
-    links = np.zeros(grid.links, np.int64)
     target = traffic.target[chosen]
-    count_links(
-        traffic.source[chosen], np.arange(len(target) + 1), target % grid.width, target // grid.width, traffic.flits[chosen],
-        grid.width, grid.height, grid.torus, links,
-    )  # fmt: skip
-    return links
+    return grid.link_flits(traffic.source[chosen], np.arange(len(target) + 1), target, traffic.flits[chosen])
 
 
 def busiest_link(machine: Machine, flits: np.ndarray, cycles: int) -> dict[str, Any] | None:

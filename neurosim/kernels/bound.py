@@ -1,0 +1,113 @@
+"""What spikes cause if no packet waits for another: sums and extremes per turn, without a packet written down.
+
+Spikes are gathered by column, as all of a column go to the same cores: how many there are, and which packet of its core the
+first and the last of them send. The packets of a core leave at an even pace, so that arrivals follow from these.
+"""
+
+import numpy as np
+
+from neurosim.kernels import inlined, jit
+
+
+@jit
+def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums):
+    """Add what the spikes of one population cause; row r of bits travels in turn + r * stride.
+
+    bits: uint8 [rows, bytes], lowest bit first, order channel, site. segment: int64 [channels]. delivery: as for
+    `neurosim.kernels.expand.fill_packets`. ways: (int64 [entries], cycles from the leave of a packet to its arrival; int64
+    [columns + 1], int64, links of the packets of one spike). sending: (tree, one packet for all entries of a column, or one for
+    each; cycles between packets of a core; flits of a packet). sums: (packets sent so far; least arrival; latest arrival and
+    work on it; cycles of work; those of them that wait for a memory, all int64 [turns, cores]; flits, int64 [turns, links]).
+    """
+    first, sender, core, _place, service, stall, _sites, _window, windows = delivery
+    distance, first_link, crossed = ways
+    tree, pace, flits = sending
+    sent, first_in, last_out, served, stalled, links = sums
+    gathered = nothing(len(sender), len(segment) * windows)
+    columns, many, begun, ended, _latched = gathered
+    for row in range(len(bits)):
+        at = turn + row * stride
+        for c in columns[: gather(bits[row], segment, delivery, tree, sent[at], gathered)]:
+            for entry in range(first[c], first[c + 1]):
+                to = core[entry]
+                way = distance[entry] + (0 if tree else (entry - first[c]) * pace)
+                first_in[at, to] = min(first_in[at, to], begun[c] * pace + way)
+                for later in range(2):
+                    if many[c, later] > 0:
+                        last_out[at, to] = max(last_out[at, to], ended[c, later] * pace + way + service[entry, later])
+                        served[at, to] += many[c, later] * service[entry, later]
+                        stalled[at, to] += many[c, later] * stall[entry, later]
+            for link in crossed[first_link[c] : first_link[c + 1]]:
+                links[at, link] += (many[c, 0] + many[c, 1]) * flits
+            many[c, 0] = many[c, 1] = 0
+
+
+@jit
+def work_outside(bits, segment, delivery, work, waits):
+    """Add to work and waits [rows, cores] the cycles of the spikes that enter from outside; see `bound_packets`."""
+    first, _sender, core, _place, service, stall, _sites, _window, windows = delivery
+    gathered = nothing(len(first) - 1, len(segment) * windows)
+    columns, many, _begun, _ended, _latched = gathered
+    # Their sender is -1: the last of these numbers, which nobody reads.
+    sent = np.zeros(1, np.int64)
+    for row in range(len(bits)):
+        for c in columns[: gather(bits[row], segment, delivery, True, sent, gathered)]:
+            for entry in range(first[c], first[c + 1]):
+                for later in range(2):
+                    work[row, core[entry]] += many[c, later] * service[entry, later]
+                    waits[row, core[entry]] += many[c, later] * stall[entry, later]
+            many[c, 0] = many[c, 1] = 0
+
+
+@jit
+def nothing(columns, latches):
+    """Room for what `gather` finds, empty."""
+    return (
+        np.zeros(columns, np.int64), np.zeros((columns, 2), np.int64), np.zeros(columns, np.int64),
+        np.zeros((columns, 2), np.int64), np.zeros(latches, np.uint8),
+    )  # fmt: skip
+
+
+@inlined
+def gather(bits, segment, delivery, tree, sent, gathered):
+    """Gather the spikes of one step by column; returns how many columns have any that go somewhere.
+
+    sent: int64 [cores], packets so far. gathered: (those columns, int64 [columns]; int64 [columns, 2], zeros, spikes that are
+    the first of their max-pooling window, and later ones, without pooling all are first; int64 [columns] and [columns, 2],
+    number among the packets of its core of the first packet of the first spike, and of the last spike of either kind; windows
+    that have held a spike, uint8 [channels * windows]).
+    """
+    first, sender, _core, _place, _service, _stall, sites, window, windows = delivery
+    columns, many, begun, ended, latched = gathered
+    found = channel = begins = 0
+    for latch in range(len(latched)):
+        latched[latch] = 0
+    for byte in range(len(bits)):
+        b = bits[byte]
+        if b == 0:
+            continue
+        for bit in range(8):
+            if not b & (1 << bit):
+                continue
+            neuron = byte * 8 + bit
+            while neuron >= begins + sites:
+                begins += sites
+                channel += 1
+            site = neuron - begins
+            c = segment[channel] * sites + site
+            packets = first[c + 1] - first[c]
+            if packets == 0:
+                continue
+            later = 0
+            if windows > 0 and window[site] >= 0:
+                latch = channel * windows + window[site]
+                later = latched[latch]
+                latched[latch] = 1
+            if many[c, 0] + many[c, 1] == 0:
+                columns[found] = c
+                found += 1
+                begun[c] = sent[sender[c]]
+            many[c, later] += 1
+            ended[c, later] = sent[sender[c]]
+            sent[sender[c]] += 1 if tree else packets
+    return found

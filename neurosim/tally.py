@@ -1,0 +1,60 @@
+"""Sums over turns: what cores and links did, and what set the pace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurosim.noc.geometry import Grid
+
+BOUNDS = ("core_busy", "noc", "update", "barrier")
+# Machines with more cores have no table of who waited for whom.
+MOST_BLOCKED = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Pace:
+    """Turns. cycles: int64 [turns]. split: int64 [turns, 4], by what set the pace (BOUNDS). tally: sums over them."""
+
+    cycles: np.ndarray
+    split: np.ndarray
+    tally: Tally
+
+    @classmethod
+    def empty(cls, turns: int, grid: Grid) -> Pace:
+        return cls(np.zeros(turns, np.int64), np.zeros((turns, len(BOUNDS)), np.int64), Tally.empty(grid))
+
+
+@dataclass(eq=False)
+class Tally:
+    """Sums over turns. By core, int64 [cores]: busy, of which waiting for memories; refused, cycles in which the full queue
+    kept the mesh waiting; peak, of the queue. By link, int64 [links]: flits, stalled; peak_use: float64, largest share of a
+    turn in which it was busy. blocked: cycles that packets stood behind a packet for another core, int64 [cores, cores], by
+    (that core, their own), or None.
+    """
+
+    busy: np.ndarray
+    waiting: np.ndarray
+    refused: np.ndarray
+    peak: np.ndarray
+    flits: np.ndarray
+    stalled: np.ndarray
+    peak_use: np.ndarray
+    blocked: np.ndarray | None
+
+    @classmethod
+    def empty(cls, grid: Grid) -> Tally:
+        busy, waiting, refused, peak = np.zeros((4, grid.cores), np.int64)
+        flits, stalled = np.zeros((2, grid.links), np.int64)
+        blocked = np.zeros((grid.cores, grid.cores), np.int64) if grid.cores <= MOST_BLOCKED else None
+        return cls(busy, waiting, refused, peak, flits, stalled, np.zeros(grid.links), blocked)
+
+    def add(self, other: Tally) -> None:
+        """Take in the sums of other turns."""
+        for name in ("busy", "waiting", "refused", "flits", "stalled"):
+            getattr(self, name)[:] += getattr(other, name)
+        np.maximum(self.peak, other.peak, out=self.peak)
+        np.maximum(self.peak_use, other.peak_use, out=self.peak_use)
+        if self.blocked is not None and other.blocked is not None:
+            self.blocked += other.blocked
