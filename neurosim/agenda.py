@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from neurosim.activity import Activity
-from neurosim.delivery import Expansion, memory_cycles
+from neurosim.expansion import Expansion
+from neurosim.kernels.bound import add_work
 from neurosim.layers import INPUT
 from neurosim.mapping.mapping import Mapping
 from neurosim.schedule import Schedule
@@ -70,15 +71,15 @@ class Agenda:
     def work(self, turns: range) -> Work:
         """By turn and core."""
         total = Work(*np.zeros((4, len(turns), self.mapping.grid.cores), np.int64))
+        mine = [np.flatnonzero(self.mapping.layer_of == layer) for layer in range(len(self.schedule.works))]
         for layer, offset in enumerate(self.schedule.works):
-            mine = np.flatnonzero(self.mapping.layer_of == layer)
             rows = self.schedule.rows(offset, turns, self.rows)
             for first, work in self.known.items():
-                part = np.arange(max(first, rows.start), min(first + len(work), rows.stop))
-                at = part * self.schedule.stride + offset - turns.start
+                part = slice(max(first, rows.start) - first, min(first + len(work), rows.stop) - first)
+                turn = (first + part.start) * self.schedule.stride + offset - turns.start
                 for field in fields(Work):
-                    of_rows = getattr(work, field.name)[part - first][:, mine]
-                    np.add.at(getattr(total, field.name), (at[:, None], self.mapping.cores[mine]), of_rows)
+                    by_brick = getattr(work, field.name)[part]
+                    add_work(by_brick, mine[layer], self.mapping.cores, turn, self.schedule.stride, getattr(total, field.name))
         return total
 
 
@@ -89,12 +90,12 @@ def work_of(activity: Activity, expansion: Expansion, outside: np.ndarray, mappi
     bits = np.array([mapping.network.layers[b.layer].weight_bits or 8 for b in mapping.bricks])
     state = chip.home("state").words(chip.core.state_bits)
     multiply = activity.analog_rows * -(-channels // chip.core.lanes) * cost.mac.cycles
-    fetched = memory_cycles(chip, {"weights": activity.analog_rows * -(-channels * bits // chip.home("weights").word_bits)})
+    fetched = chip.memory_cycles({"weights": activity.analog_rows * -(-channels * bits // chip.home("weights").word_bits)})
     visits = (
         -(-activity.active // chip.core.update_lanes) * cost.update_active.cycles
         + -(-activity.idle // chip.core.update_lanes) * cost.update_idle.cycles
     )
-    touched = memory_cycles(chip, {"state": (2 * (activity.active + activity.idle) + activity.current_adds) * state})
+    touched = chip.memory_cycles({"state": (2 * (activity.active + activity.idle) + activity.current_adds) * state})
     update, local = np.maximum(visits, touched), np.maximum(multiply, fetched)
     waiting = update - visits + local - multiply
     if outside.size:

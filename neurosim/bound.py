@@ -5,16 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from neurosim.agenda import Agenda
-from neurosim.delivery import Delivery
-from neurosim.kernels.bound import bound_packets
+from neurosim.kernels.bound import NEVER, bound_packets, close_turns
+from neurosim.mapping.delivery import Delivery
 from neurosim.noc.analytic import AnalyticNetwork
 from neurosim.noc.machine import Machine
-from neurosim.noc.traffic import occupied
-from neurosim.tally import Pace, Tally
+from neurosim.tally import Pace
 
 # Numbers in a table by turn and link.
-MOST = 2**17
-NEVER = np.iinfo(np.int64).max
+MOST = 2**16
 
 Ways = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -29,37 +27,28 @@ class Bound:
         # The packets of a core leave at the pace of the slower: their making or their flits.
         self.sending = tree, max(chip.operation.packet.cycles, flits), flits
         self.most = max(1, MOST // max(self.machine.grid.links, self.machine.grid.cores))
-        layers, deliveries = agenda.mapping.network.layers, agenda.expansion.deliveries
+        layers, deliveries = agenda.mapping.network.layers, agenda.mapping.deliveries
         senders = [layers[layer].name for layer in agenda.schedule.sends]
         self.ways = {name: ways(self.machine, deliveries[name], flits, tree) for name in senders}
 
     def run(self, turns: range) -> Pace:
         """Time and sums of these turns."""
-        grid, machine, work = self.machine.grid, self.machine, self.agenda.work(turns)
-        sent, last_out, served, stalled = np.zeros((4, len(turns), grid.cores), np.int64)
+        grid, work = self.machine.grid, self.agenda.work(turns)
+        pace = Pace.empty(len(turns), grid)
+        tally = pace.tally
+        sent, last_out, served = np.zeros((3, len(turns), grid.cores), np.int64)
         first_in, links = np.full((len(turns), grid.cores), NEVER), np.zeros((len(turns), grid.links), np.int64)
+        sums = sent, first_in, last_out, served, links, tally.waiting
         for name, rows, turn in self.agenda.travelling(turns):
-            delivery, bits = self.agenda.expansion.deliveries[name], self.agenda.spikes(name)[rows.start : rows.stop]
-            sums = sent, first_in, last_out, served, stalled, links
-            bound_packets(
-                bits, delivery.segment, delivery.columns, self.ways[name], self.sending, turn, self.agenda.schedule.stride, sums
-            )
-        free = occupied(work.fetch, work.local)
-        free = np.where(first_in < NEVER, np.maximum(free, first_in) + served, free)
-        free = np.maximum(free, last_out)
-        # After the first flit of a link, one per interval.
-        delivered = np.maximum(free.max(1), ((links - 1) * machine.intervals).max(1))
-        update = work.update.max(1)
-        cycles = delivered + update + machine.barrier_cycles
-        last = np.arange(len(turns)), free.argmax(1)
-        worked = np.minimum((work.local + served)[last], delivered)
-        split = np.stack([worked, delivered - worked, update, np.full(len(turns), machine.barrier_cycles)], 1)
-        tally = Tally.empty(grid)
-        tally.busy += (work.local + work.update + served).sum(0)
-        tally.waiting += (work.waiting + stalled).sum(0)
-        tally.flits += links.sum(0)
-        tally.peak_use[:] = (links * machine.intervals / np.maximum(cycles, 1)[:, None]).max(0)
-        return Pace(cycles, split, tally)
+            to, bits = self.agenda.mapping.deliveries[name], self.agenda.spikes(name)[rows.start : rows.stop]
+            stride = self.agenda.schedule.stride
+            bound_packets(bits, to.segment, to.columns, self.ways[name], self.sending, turn, stride, sums)
+        tally.waiting += work.waiting.sum(0)
+        close_turns(
+            sums, work.fetch, work.local, work.update, self.machine.intervals, self.machine.barrier_cycles,
+            pace.cycles, pace.split, tally.busy, tally.flits, tally.peak_use,
+        )  # fmt: skip
+        return pace
 
 
 def ways(machine: Machine, delivery: Delivery, flits: int, tree: bool) -> Ways:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from neurosim.errors import ChipError
@@ -235,6 +236,15 @@ class Chip(Part):
     def home(self, kind: Kind) -> Memory:
         """The memory that holds *kind*."""
         return next(m for m in self.memory if kind in m.holds)
+
+    def memory_cycles(self, words: dict[Kind, np.ndarray]) -> np.ndarray:
+        """Cycles that the slowest memory of a core needs for these words of each kind, each memory through ports of its own."""
+        cycles = np.zeros(next(iter(words.values())).shape, np.int64)
+        for memory in self.memory:
+            held = [words[kind] for kind in memory.holds if kind in words]
+            if memory.words_per_cycle and held:
+                cycles = np.maximum(cycles, -(-sum(held) // memory.words_per_cycle))
+        return cycles
 
     def replace(self, path: str, value: Any) -> Chip:
         """The same chip with one setting changed: ``chip.replace("core.lanes", 4)``; memories go by their name."""

@@ -8,6 +8,8 @@ import numpy as np
 
 from neurosim.kernels import inlined, jit
 
+NEVER = np.iinfo(np.int64).max
+
 
 @jit
 def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums):
@@ -16,13 +18,14 @@ def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums):
     bits: uint8 [rows, bytes], lowest bit first, order channel, site. segment: int64 [channels]. delivery: as for
     `neurosim.kernels.expand.fill_packets`. ways: (int64 [entries], cycles from the leave of a packet to its arrival; int64
     [columns + 1], int64, links of the packets of one spike). sending: (tree, one packet for all entries of a column, or one for
-    each; cycles between packets of a core; flits of a packet). sums: (packets sent so far; least arrival; latest arrival and
-    work on it; cycles of work; those of them that wait for a memory, all int64 [turns, cores]; flits, int64 [turns, links]).
+    each; cycles between packets of a core; flits of a packet). sums: (packets sent so far; least arrival, at first NEVER;
+    latest arrival and work on it; cycles of work, int64 [turns, cores] each; flits, int64 [turns, links]; cycles of work that
+    wait for a memory, int64 [cores]).
     """
     first, sender, core, _place, service, stall, _sites, _window, windows = delivery
     distance, first_link, crossed = ways
     tree, pace, flits = sending
-    sent, first_in, last_out, served, stalled, links = sums
+    sent, first_in, last_out, served, links, waiting = sums
     gathered = nothing(len(sender), len(segment) * windows)
     columns, many, begun, ended, _latched = gathered
     for row in range(len(bits)):
@@ -36,10 +39,51 @@ def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums):
                     if many[c, later] > 0:
                         last_out[at, to] = max(last_out[at, to], ended[c, later] * pace + way + service[entry, later])
                         served[at, to] += many[c, later] * service[entry, later]
-                        stalled[at, to] += many[c, later] * stall[entry, later]
+                        waiting[to] += many[c, later] * stall[entry, later]
             for link in crossed[first_link[c] : first_link[c + 1]]:
                 links[at, link] += (many[c, 0] + many[c, 1]) * flits
             many[c, 0] = many[c, 1] = 0
+
+
+@jit
+def close_turns(sums, fetch, local, update, intervals, barrier, cycles, split, busy, flits, peak_use):
+    """Write the time of turns, and add them to the sums over turns.
+
+    sums: see `bound_packets`. fetch, local, update: int64 [turns, cores], see `neurosim.agenda.Work`. intervals: int64 [links],
+    cycles between two flits. cycles: int64 [turns]. split: int64 [turns, 4]. busy: int64 [cores]. flits: int64, peak_use:
+    float64 [links].
+    """
+    _sent, first_in, last_out, served, links, _waiting = sums
+    for turn in range(len(cycles)):
+        fetched = latest = updating = worked = 0
+        for core in range(len(busy)):
+            fetched += fetch[turn, core]
+            free = local[turn, core] + (fetched if fetch[turn, core] > 0 else 0)
+            if first_in[turn, core] < NEVER:
+                free = max(free, first_in[turn, core]) + served[turn, core]
+            free = max(free, last_out[turn, core])
+            if free > latest:
+                latest, worked = free, local[turn, core] + served[turn, core]
+            updating = max(updating, update[turn, core])
+            busy[core] += local[turn, core] + update[turn, core] + served[turn, core]
+        # After the first flit of a link, one per interval.
+        delivered = latest
+        for link in range(len(flits)):
+            delivered = max(delivered, (links[turn, link] - 1) * intervals[link])
+        cycles[turn] = delivered + updating + barrier
+        for link in range(len(flits)):
+            flits[link] += links[turn, link]
+            peak_use[link] = max(peak_use[link], links[turn, link] * intervals[link] / max(cycles[turn], 1))
+        worked = min(worked, delivered)
+        split[turn] = worked, delivered - worked, updating, barrier
+
+
+@jit
+def add_work(by_brick, bricks, cores, turn, stride, total):
+    """Add by_brick [rows, all bricks] of *bricks* to total [turns, cores]; row r belongs to turn + r * stride."""
+    for row in range(len(by_brick)):
+        for brick in bricks:
+            total[turn + row * stride, cores[brick]] += by_brick[row, brick]
 
 
 @jit

@@ -42,7 +42,7 @@ def fill_packets(spikes, delivery, tree, step, flits, next_packet, next_target, 
     """Write the packets of the spikes of one population at one step.
 
     spikes: (column, channel, latched): latched uint8 [channels * windows] notes max-pooling windows that have held a spike.
-    delivery: (first, sender, core, place, service, stall, sites, window, windows), see `neurosim.delivery.Delivery`.
+    delivery: (first, sender, core, place, service, stall, sites, window, windows), see `neurosim.mapping.delivery.Delivery`.
     next_packet, next_target, sent: int64 [cores], where the next packet of a core goes and how many it has sent; one leaves
     every *step* cycles. about, targets: tables of the packet network.
     """

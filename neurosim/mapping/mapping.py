@@ -12,6 +12,7 @@ from neurosim.chip import Chip
 from neurosim.errors import NeurosimError
 from neurosim.layers import INPUT
 from neurosim.mapping.brick import Brick
+from neurosim.mapping.delivery import Delivery, delivery
 from neurosim.mapping.demand import MappingError, Use, Violation, item_bits, memory_use, pixel_bits, uses, violations
 from neurosim.mapping.partition import partition
 from neurosim.mapping.placement import PLACERS
@@ -46,6 +47,11 @@ class Mapping:
         sources = [INPUT] if self.network.input.encoding == "spikes" else []
         sources += [layer.name for layer in self.network.layers if layer.spiking]
         return {s: fanout(self.network, self.chip, list(self.bricks), self.cores, s) for s in sources}
+
+    @cached_property
+    def deliveries(self) -> dict[str, Delivery]:
+        """Where they go and the work of one, for the same."""
+        return {s: delivery(self.network, self.chip, self.bricks, self.cores, fanout) for s, fanout in self.fanouts.items()}
 
     @cached_property
     def uses(self) -> tuple[list[Use], ...]:

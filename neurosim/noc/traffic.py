@@ -44,7 +44,7 @@ class Traffic:
     @property
     def occupied(self) -> np.ndarray:
         """int64 [cores]: the cycle until which a core cannot take packets."""
-        return occupied(self.fetch, self.work)
+        return np.where(self.fetch > 0, np.cumsum(self.fetch), 0) + self.work
 
     @classmethod
     def of_tables(
@@ -79,11 +79,6 @@ class Traffic:
             column=tile % grid.width, row=tile // grid.width, port=port, core=self.target,
         )  # fmt: skip
         return about, targets
-
-
-def occupied(fetch: np.ndarray, work: np.ndarray) -> np.ndarray:
-    """int64 [..., cores]: the cycle until which a core cannot take packets, see `Traffic`."""
-    return np.where(fetch > 0, np.cumsum(fetch, -1), 0) + work
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,20 +6,17 @@ send to the same cores.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from neurosim.chip import Chip
-from neurosim.kernels import fabric as f
-from neurosim.kernels.bound import work_outside
-from neurosim.kernels.expand import count_packets, fill_packets, list_spikes
-from neurosim.kernels.fabric import table
 from neurosim.layers import INPUT, pooled
-from neurosim.mapping.mapping import Mapping
+from neurosim.mapping.brick import Brick
 from neurosim.mapping.routes import Fanout
-from neurosim.memory import Kind
+from neurosim.network import Network
 from neurosim.noc.geometry import Grid
 from neurosim.synapses import pool_sites
 
@@ -54,13 +51,14 @@ class Delivery:
         return self.first, self.sender, self.core, self.place, *work, self.sites, self.window, self.windows
 
 
-def _delivery(mapping: Mapping, fanout: Fanout) -> Delivery:
-    work, grid = _Work(mapping, fanout), mapping.grid
-    sender, core = _senders(mapping, fanout), mapping.cores[work.brick]
+def delivery(network: Network, chip: Chip, bricks: Sequence[Brick], cores: np.ndarray, fanout: Fanout) -> Delivery:
+    """What the spikes of *fanout* cause where brick i lives in core cores[i]."""
+    work, grid = _Work(network, chip, bricks, fanout), chip.grid
+    sender, core = _senders(cores, fanout), cores[work.brick]
     order = _by_offset(grid, sender[work.column], core, work.column)
     column, core = work.column[order], core[order]
     cycles = [work.cycles(later) for later in (False, True)]
-    busy = np.stack([np.maximum(compute, memory) for compute, memory in cycles], 1)[order] + mapping.chip.operation.event.cycles
+    busy = np.stack([np.maximum(compute, memory) for compute, memory in cycles], 1)[order] + chip.operation.event.cycles
     waits = np.stack([np.maximum(memory - compute, 0) for compute, memory in cycles], 1)[order]
     # Bricks that share a core share the packet.
     starts = np.flatnonzero(np.append(True, (np.diff(column) != 0) | (np.diff(core) != 0))[: len(column)])
@@ -73,12 +71,12 @@ def _delivery(mapping: Mapping, fanout: Fanout) -> Delivery:
     return Delivery(fanout.source, fanout.segment, fanout.sites, first, sender, core, place, busy, waits, *work.window)
 
 
-def _senders(mapping: Mapping, fanout: Fanout) -> np.ndarray:
+def _senders(cores: np.ndarray, fanout: Fanout) -> np.ndarray:
     """int64 [columns]: the core that a column lives in, -1 outside."""
     sender = np.full(fanout.segments * fanout.sites, -1)
     if fanout.source != INPUT:
         brick, column = fanout.owner.nonzero()
-        sender[column] = mapping.cores[brick]
+        sender[column] = cores[brick]
     return sender
 
 
@@ -91,8 +89,8 @@ def _by_offset(grid: Grid, sender: np.ndarray, core: np.ndarray, column: np.ndar
 class _Work:
     """The work that one spike of a column causes in a brick, for every (brick, column) that it reaches."""
 
-    def __init__(self, mapping: Mapping, fanout: Fanout):
-        self.mapping, self.fanout = mapping, fanout
+    def __init__(self, network: Network, chip: Chip, bricks: Sequence[Brick], fanout: Fanout):
+        self.network, self.chip, self.bricks, self.fanout = network, chip, bricks, fanout
         found = [(p, _unpooled(fanout, p.visits).tocoo() if p.or_pooled else p.visits.tocoo()) for p in fanout.projections]
         columns = fanout.segments * fanout.sites
         keys = np.unique(np.concatenate([*(v.row.astype(np.int64) * columns + v.col for _, v in found), np.empty(0, np.int64)]))
@@ -113,16 +111,16 @@ class _Work:
 
     def cycles(self, later: bool) -> tuple[np.ndarray, np.ndarray]:
         """int64 [entries] each: cycles of the accumulates; cycles that the slowest memory needs for weights and potentials."""
-        mapping, chip = self.mapping, self.mapping.chip
+        chip = self.chip
         rows, singles = (self.rows[0], self.singles[0]) if later else (self.rows.sum(0), self.singles.sum(0))
-        channels = np.array([b.channels for b in mapping.bricks])[self.brick]
-        bits = np.array([mapping.network.layers[b.layer].weight_bits or 8 for b in mapping.bricks])[self.brick]
+        channels = np.array([b.channels for b in self.bricks])[self.brick]
+        bits = np.array([self.network.layers[b.layer].weight_bits or 8 for b in self.bricks])[self.brick]
         compute = (rows * -(-channels // chip.core.lanes) + singles) * chip.operation.accumulate.cycles
         word = chip.home("weights").word_bits
         fetched = rows * -(-channels * bits // word) + singles * -(-bits // word)
         # A potential is read and written.
         touched = 2 * (rows * channels + singles) * chip.home("state").words(chip.core.state_bits)
-        return compute, memory_cycles(chip, {"weights": fetched, "state": touched})
+        return compute, chip.memory_cycles({"weights": fetched, "state": touched})
 
 
 def _unpooled(fanout: Fanout, visits: csr_array) -> csr_array:
@@ -135,54 +133,3 @@ def _unpooled(fanout: Fanout, visits: csr_array) -> csr_array:
     pooled_column = segment * h * w + np.tile(window[site], fanout.segments)
     ones = np.ones(len(column), np.int64)
     return visits @ csr_array((ones, (pooled_column, column)), shape=(visits.shape[1], fanout.segments * fanout.sites))
-
-
-def memory_cycles(chip: Chip, words: dict[Kind, np.ndarray]) -> np.ndarray:
-    """Cycles that the slowest memory of a core needs for these words of each kind, each memory through ports of its own."""
-    cycles = np.zeros(next(iter(words.values())).shape, np.int64)
-    for memory in chip.memory:
-        held = [words[kind] for kind in memory.holds if kind in words]
-        if memory.words_per_cycle and held:
-            cycles = np.maximum(cycles, -(-sum(held) // memory.words_per_cycle))
-    return cycles
-
-
-class Expansion:
-    """Writes the packets that spikes cause."""
-
-    def __init__(self, mapping: Mapping):
-        self.mapping = mapping
-        self.deliveries = {name: _delivery(mapping, fanout) for name, fanout in mapping.fanouts.items()}
-
-    def tables(self, populations: list[tuple[str, np.ndarray]]) -> tuple[np.recarray, np.recarray]:
-        """(ABOUT, TARGET) of the packets of (name, packed spikes uint8 [bytes]) populations, see `neurosim.kernels.fabric`."""
-        chip, cores = self.mapping.chip, self.mapping.grid.cores
-        tree = chip.mesh.delivery == "multicast"
-        found = [(self.deliveries[name], *self._listed(self.deliveries[name], bits)) for name, bits in populations]
-        packets, targets = np.zeros(cores, np.int64), np.zeros(cores, np.int64)
-        for delivery, column, _ in found:
-            count_packets(column, delivery.first, delivery.sender, tree, packets, targets)
-        about, arriving = table(f.ABOUT, int(packets.sum()) + 1), table(f.TARGET, int(targets.sum()))
-        about[-1].first_target = len(arriving)
-        next_packet, next_target, sent = np.cumsum(packets) - packets, np.cumsum(targets) - targets, np.zeros(cores, np.int64)
-        for delivery, column, channel in found:
-            latched = np.zeros(len(delivery.segment) * delivery.windows, np.uint8)
-            fill_packets(
-                (column, channel, latched), delivery.columns, tree, chip.operation.packet.cycles, chip.mesh.flits_per_packet,
-                next_packet, next_target, sent, about, arriving,
-            )  # fmt: skip
-        return about, arriving
-
-    def outside(self, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """int64 [rows, cores] each: cycles of work on the spikes fed from outside, uint8 [rows, bytes]; those of them that wait
-        for memories."""
-        delivery = self.deliveries[INPUT]
-        work, waits = np.zeros((2, len(bits), self.mapping.grid.cores), np.int64)
-        work_outside(bits, delivery.segment, delivery.columns, work, waits)
-        return work, waits
-
-    def _listed(self, delivery: Delivery, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(column, channel) of every spike."""
-        column, channel = np.empty((2, len(delivery.segment) * delivery.sites), np.int32)
-        n = list_spikes(bits, delivery.segment, delivery.sites, column, channel)
-        return column[:n], channel[:n]
