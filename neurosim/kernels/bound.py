@@ -7,6 +7,7 @@ first and the last of them send. The packets of a core leave at an even pace, so
 import numpy as np
 
 from neurosim.kernels import inlined, jit
+from neurosim.kernels.bits import LOWEST, ONE
 
 NEVER = np.iinfo(np.int64).max
 
@@ -123,21 +124,15 @@ def gather(bits, segment, delivery, tree, sent, gathered):
     """
     first, sender, _core, _place, _service, _stall, sites, window, windows = delivery
     columns, many, begun, ended, latched = gathered
-    found = channel = begins = 0
+    found = 0
     for latch in range(len(latched)):
         latched[latch] = 0
     for byte in range(len(bits)):
         b = bits[byte]
-        if b == 0:
-            continue
-        for bit in range(8):
-            if not b & (1 << bit):
-                continue
-            neuron = byte * 8 + bit
-            while neuron >= begins + sites:
-                begins += sites
-                channel += 1
-            site = neuron - begins
+        while b:
+            neuron = byte * 8 + LOWEST[b]
+            b &= b - ONE
+            channel, site = neuron // sites, neuron % sites
             c = segment[channel] * sites + site
             packets = first[c + 1] - first[c]
             if packets == 0:

@@ -1,6 +1,7 @@
 """From packed spikes to the packets that they cause."""
 
 from neurosim.kernels import jit
+from neurosim.kernels.bits import LOWEST, ONE
 
 
 @jit
@@ -12,14 +13,12 @@ def list_spikes(bits, segment, sites, column, channel):
     n = 0
     for byte in range(len(bits)):
         b = bits[byte]
-        if b == 0:
-            continue
-        for bit in range(8):
-            if b & (1 << bit):
-                neuron = byte * 8 + bit
-                channel[n] = neuron // sites
-                column[n] = segment[neuron // sites] * sites + neuron % sites
-                n += 1
+        while b:
+            neuron = byte * 8 + LOWEST[b]
+            b &= b - ONE
+            channel[n] = neuron // sites
+            column[n] = segment[neuron // sites] * sites + neuron % sites
+            n += 1
     return n
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from neurosim.kernels import jit
+from neurosim.kernels.bits import LOWEST, ONE
 
 
 @jit
@@ -14,12 +15,10 @@ def count_columns(bits, segment, sites, out):
     for row in range(bits.shape[0]):
         for byte in range(bits.shape[1]):
             b = bits[row, byte]
-            if b == 0:
-                continue
-            for bit in range(8):
-                if b & (1 << bit):
-                    neuron = byte * 8 + bit
-                    out[row, segment[neuron // sites] * sites + neuron % sites] += 1
+            while b:
+                neuron = byte * 8 + LOWEST[b]
+                b &= b - ONE
+                out[row, segment[neuron // sites] * sites + neuron % sites] += 1
 
 
 @jit
@@ -35,12 +34,9 @@ def count_windows(bits, segment, window, windows, out):
         seen[:] = False
         for byte in range(bits.shape[1]):
             b = bits[row, byte]
-            if b == 0:
-                continue
-            for bit in range(8):
-                if not b & (1 << bit):
-                    continue
-                neuron = byte * 8 + bit
+            while b:
+                neuron = byte * 8 + LOWEST[b]
+                b &= b - ONE
                 c = neuron // sites
                 w = window[neuron % sites]
                 if w >= 0 and not seen[c * windows + w]:
