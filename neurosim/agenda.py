@@ -75,10 +75,12 @@ class Agenda:
         for layer, offset in enumerate(self.schedule.works):
             rows = self.schedule.rows(offset, turns, self.rows)
             for first, work in self.known.items():
-                part = slice(max(first, rows.start) - first, min(first + len(work), rows.stop) - first)
-                turn = (first + part.start) * self.schedule.stride + offset - turns.start
+                start, stop = max(first, rows.start), min(first + len(work), rows.stop)
+                if start >= stop:
+                    continue
+                turn = start * self.schedule.stride + offset - turns.start
                 for field in fields(Work):
-                    by_brick = getattr(work, field.name)[part]
+                    by_brick = getattr(work, field.name)[start - first : stop - first]
                     add_work(by_brick, mine[layer], self.mapping.cores, turn, self.schedule.stride, getattr(total, field.name))
         return total
 

@@ -229,7 +229,7 @@ def test_threads_that_share_the_turns_change_nothing(case, timing, schedule):
     inputs, mapping = case
     trace = traced(inputs, mapping)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timeline_module, "CHUNK", 3)
+        patch.setattr(timeline_module.TurnByTurn, "most", 3)
         found = [ns.evaluate(trace, mapping, timing=timing, schedule=schedule, workers=w) for w in (1, 2, 3)]
     alone = ns.evaluate(trace, mapping, timing=timing, schedule=schedule)
     for result in found:
