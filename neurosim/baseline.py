@@ -7,21 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.energy import (
-    COMPUTE,
-    MACS,
-    MESH,
-    MOVEMENT,
-    PACKETS,
-    PURPOSES,
-    STATIC,
-    UPDATES,
-    Action,
-    access,
-    by_part_J,
-    leakage,
-    operation,
-)
+from neurosim.action import COMPUTE, MOVEMENT, PURPOSES, STATIC, Action, by_part_J, priced
+from neurosim.energy import MACS, MESH, PACKETS, UPDATES, access, leakage, operation
 from neurosim.layers import INPUT, POOL, Layer
 from neurosim.mapping.brick import Brick, projections, reach
 from neurosim.mapping.demand import pixel_bits, stored_weights
@@ -31,7 +18,8 @@ from neurosim.mapping.mapping import Mapping
 REUSES = ("none", "rows", "perfect")
 STATED = "rows"
 ACTIVATION_BITS = 8
-# What `ann` finds for every reuse.
+# What the network does for one image, and what `ann` finds, for every reuse.
+Dense = dict[str, tuple[Action, ...]]
 Reuses = dict[str, dict[str, Any]]
 ANN_ASSUMES = (
     "weights of the same width in the same memories, 8-bit activations and partial sums of the state width in the memory for "
@@ -44,12 +32,22 @@ ANN_ASSUMES = (
 
 def ann(mapping: Mapping, images: int) -> dict[str, Any]:
     """Energy of *images* inferences of the same topology without spikes: with the stated reuse, and the bracket around it."""
-    found = {reuse: _energies(list(actions(mapping, reuse)), images) for reuse in REUSES}
-    macs = sum(layer.ann_macs for layer in mapping.network.layers) * images
+    return told(dense(mapping), images)
+
+
+def dense(mapping: Mapping) -> Dense:
+    """What one inference does, for every reuse."""
+    return {reuse: priced(actions(mapping, reuse), mapping.chip) for reuse in REUSES}
+
+
+def told(done: Dense, images: int) -> dict[str, Any]:
+    """What *images* inferences that do this cost."""
+    found = {reuse: _energies(actions, images) for reuse, actions in done.items()}
+    macs = next(action.times for action in done[STATED] if action.name == "mac") * images
     return {"macs": macs, **found[STATED], "assumes": ANN_ASSUMES, "dataflow": STATED, "reuse": found}
 
 
-def _energies(done: list[Action], images: int) -> dict[str, Any]:
+def _energies(done: tuple[Action, ...], images: int) -> dict[str, Any]:
     by_group = {
         f"{name}_J": sum(a.total_J for a in done if a.group == group) * images
         for name, group in (("compute", COMPUTE), ("data_movement", MOVEMENT), ("static", STATIC))
@@ -60,27 +58,29 @@ def _energies(done: list[Action], images: int) -> dict[str, Any]:
 
 
 def actions(mapping: Mapping, reuse: str) -> Iterator[Action]:
-    """What one image makes the cores do; counts of the whole chip, but for leakage."""
-    network, chip = mapping.network, mapping.chip
-    weights, state, image = chip.home("weights"), chip.home("state"), chip.home("input")
-    fetched = activations = sums = 0
-    for brick in mapping.bricks:
-        layer = network.layers[brick.layer]
-        fetched += _weight_words(mapping, layer, brick, reuse)
-        activations += _activations(mapping, layer, brick, reuse) * state.words(ACTIVATION_BITS)
-        sums += _partial_sum_words(mapping, layer, brick, reuse)
-    yield operation(chip, "mac", MACS, _once(sum(layer.ann_macs for layer in network.layers)))
-    yield operation(chip, "compare", UPDATES, _once(sum(layer.neurons for layer in network.layers)))
-    yield access(weights, "weights", "read", _once(fetched))
-    yield access(state, "state", "read", _once(activations + sums))
-    yield access(state, "state", "write", _once(sums))
-    yield access(image, "input", "read", _once(image.words(int(np.prod(network.input.shape)) * pixel_bits(network))))
+    """What one image makes every core do."""
+    chip, bricks = mapping.chip, [(mapping.network.layers[brick.layer], brick) for brick in mapping.bricks]
+    weights, state = chip.home("weights"), chip.home("state")
+    fetched = np.array([_weight_words(mapping, layer, brick, reuse) for layer, brick in bricks])
+    activations = np.array([_activations(mapping, layer, brick, reuse) for layer, brick in bricks])
+    sums = np.array([_partial_sum_words(mapping, layer, brick, reuse) for layer, brick in bricks])
+    macs = np.array([layer.ann_macs // layer.neurons * brick.neurons for layer, brick in bricks])
+    yield operation("mac", MACS, macs)
+    yield operation("compare", UPDATES, np.array([brick.neurons for _, brick in bricks]))
+    yield access(weights, "weights", "read", fetched)
+    yield access(state, "state", "read", activations * state.words(ACTIVATION_BITS) + sums)
+    yield access(state, "state", "write", sums)
+    yield access(chip.home("input"), "input", "read", _image_words(mapping))
     yield from _traffic(mapping)
     yield from leakage(mapping, _cycles(mapping))
 
 
-def _once(count: float) -> np.ndarray:
-    return np.array([count])
+def _image_words(mapping: Mapping) -> np.ndarray:
+    """The words of one image, in equal parts over the cores that read it."""
+    network = mapping.network
+    words = mapping.chip.home("input").words(int(np.prod(network.input.shape)) * pixel_bits(network))
+    reads = np.array([INPUT in network.layers[brick.layer].sources for brick in mapping.bricks])
+    return words * reads / reads.sum()
 
 
 def _weight_words(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> int:
@@ -110,20 +110,20 @@ def _partial_sum_words(mapping: Mapping, layer: Layer, brick: Brick, reuse: str)
 def _traffic(mapping: Mapping) -> Iterator[Action]:
     """Activations on their way to the cores that need them."""
     network, flits = mapping.network, mapping.chip.mesh.flits_per_packet
-    packets = events = hops_x = hops_y = 0.0
+    packets, events, hops_x, hops_y = np.zeros((4, len(mapping.bricks)))
     for source in mapping.fanouts.values():
         if source.source == INPUT:
             continue
         readers = [(layer, s) for layer in network.layers for name, s in projections(network, layer) if name == source.source]
         pools = bool(readers) and all((shortcut or layer).pool for layer, shortcut in readers)
         sent = source.groups @ np.repeat(np.bincount(source.segment), source.sites) / (POOL * POOL if pools else 1)
-        packets += float(sent @ source.packets.sum(0))
-        events += float(sent @ source.arrivals.sum(0))
-        hops_x += float(sent @ source.hops_x.sum(0)) * flits
-        hops_y += float(sent @ source.hops_y.sum(0)) * flits
+        packets += source.packets @ sent
+        events += source.arrivals @ sent
+        hops_x += source.hops_x @ sent * flits
+        hops_y += source.hops_y @ sent * flits
     found = (("packet", PACKETS, packets), ("event", PACKETS, events), ("hop_x", MESH, hops_x), ("hop_y", MESH, hops_y))
     for name, what, count in found:
-        yield operation(mapping.chip, name, what, _once(count))
+        yield operation(name, what, count)
 
 
 def _cycles(mapping: Mapping) -> int:

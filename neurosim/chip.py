@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
@@ -14,11 +14,21 @@ from neurosim.memory import KINDS, Kind, Memory
 from neurosim.noc.deadlock import check_deadlock, check_room
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import UNLIMITED, Machine
-from neurosim.part import Count, Cycles, Part, Positive, Price, Sourced, StateBits, Uncertain
+from neurosim.part import Amount, Count, Cycles, Part, Positive, Sourced, StateBits, Uncertain
 
 MAX_CORES = 2**16
+# pJ per cycle of a power in mW, times hz.
+PJ_PER_MWS = 1e9
 # What cannot change a result.
 DESCRIPTION = ("source", "node", "grade", "title", "notes", "not_counted")
+
+
+class Price(NamedTuple):
+    """pJ of doing something once, with its relative standard deviation; part: the part of the chip that is uncertain as one."""
+
+    pj: float
+    uncertainty: float
+    part: str
 
 
 class Clock(Sourced):
@@ -93,7 +103,7 @@ class Policy(Part):
 class Priced(Uncertain):
     """pj: energy of one."""
 
-    pj: Price
+    pj: Amount
 
 
 class Timed(Priced):
@@ -131,8 +141,8 @@ class Operations(Part):
 class Static(Uncertain):
     """Power drawn whatever happens, besides the leakage of memories: per used core, and for the whole chip."""
 
-    core_mw: Price
-    chip_mw: Price
+    core_mw: Amount
+    chip_mw: Amount
 
 
 class Board(Uncertain):
@@ -146,7 +156,7 @@ class Board(Uncertain):
     rows: Count = 1
     link_cycles: Count
     link_interval: Count = 1
-    pj: Price
+    pj: Amount
 
 
 class Chip(Part):
@@ -214,6 +224,26 @@ class Chip(Part):
     def cores(self) -> int:
         """Of all chips."""
         return self.chips * self.mesh.cores
+
+    @property
+    def prices(self) -> dict[str, Price]:
+        """Every price by its place in the chip file; of a power the energy of a cycle."""
+        found = {}
+        for name, operation in self.operation:
+            found[f"operation.{name}.pj"] = Price(operation.pj, operation.uncertainty, f"operation.{name}")
+        if self.board:
+            found["board.pj"] = Price(self.board.pj, self.board.uncertainty, "board")
+        static = self.static
+        powers = {
+            "static.core_mw": Price(static.core_mw, static.uncertainty, "static"),
+            "static.chip_mw": Price(static.chip_mw, static.uncertainty, "static"),
+        }
+        for memory in self.memory:
+            part, prices = f"memory.{memory.name}", memory.prices
+            found[f"{part}.read.pj"] = Price(prices.read_pj, memory.uncertainty, part)
+            found[f"{part}.write.pj"] = Price(prices.write_pj, memory.uncertainty, part)
+            powers[f"{part}.leakage_mw"] = Price(prices.leakage_mw, memory.uncertainty, part)
+        return found | {place: power._replace(pj=power.pj * PJ_PER_MWS / self.clock.hz) for place, power in powers.items()}
 
     @property
     def grid(self) -> Grid:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from neurosim.baseline import REUSES, Reuses
-from neurosim.energy import PURPOSES, Counts, Energy, energy
+from neurosim.action import PJ, PURPOSES, STATIC, Action
+from neurosim.baseline import REUSES, Dense, Reuses
+from neurosim.energy import Counts, Energy, energy
 from neurosim.mapping.demand import fed_by_image
 from neurosim.mapping.mapping import Mapping
 
@@ -46,6 +48,7 @@ class BreakEven:
     """Energy of the SNN per image, without leakage, as a straight line over its spikes: fixed_J + spikes per neuron * slope_J.
 
     spikes_per_neuron: where this run stands; meets: where the line meets the ANN of each reuse, None if it never does.
+    layers: the same for every layer by itself, packets booked to their sender.
     """
 
     spikes_per_neuron: float
@@ -53,18 +56,57 @@ class BreakEven:
     slope_J: float
     ann_J: dict[str, float]
     meets: dict[str, float | None]
+    layers: list[LayerBreakEven]
 
 
-def break_even(mapping: Mapping, counts: Counts, dense: Reuses, spent: Energy, spikes_per_neuron: float) -> BreakEven:
-    """All spikes of all layers rarer or more frequent by one factor; time, and with it leakage, left out."""
+@dataclass(frozen=True)
+class LayerBreakEven:
+    """snn_J: energy per image, without leakage; fixed_J: the part of it that does not come from spikes. meets: by which factor
+    the spikes of the run would have to change for the layer to cost what it costs in the ANN of each reuse, None if none."""
+
+    name: str
+    snn_J: float
+    fixed_J: float
+    ann_J: dict[str, float]
+    meets: dict[str, float | None]
+
+
+def silent(mapping: Mapping, counts: Counts, spent: Energy) -> Energy:
+    """The same run if no neuron ever fired; time, and with it leakage, left out."""
+    return energy(mapping, _without_spikes(mapping, counts), spent.images, 0, spent.action("barrier").times)
+
+
+def break_even(spent: Energy, silent: Energy, dense: Dense, spikes_per_neuron: float, layers: Sequence[str]) -> BreakEven:
+    """All spikes of all layers rarer or more frequent by one factor; leakage left out. *layers*: of every brick."""
     images = spent.images
-    barriers = next(action.times for action in spent.actions if action.name == "barrier")
-    silent = energy(mapping, _without_spikes(mapping, counts), images, 0, barriers)
-    fixed = silent.total_J / images
-    slope = ((spent.total_J - spent.static_J) / images - fixed) / spikes_per_neuron if spikes_per_neuron else 0.0
-    theirs = {reuse: (found["total_J"] - found["static_J"]) / images for reuse, found in dense.items()}
-    meets = {reuse: (joules - fixed) / slope if slope > 0 and joules >= fixed else None for reuse, joules in theirs.items()}
-    return BreakEven(spikes_per_neuron, fixed, slope, theirs, meets)
+    ours, quiet = _by_layer(spent.actions, layers, images), _by_layer(silent.actions, layers, images)
+    theirs = {reuse: _by_layer(done, layers, 1) for reuse, done in dense.items()}
+    each = []
+    for name in ours:
+        ann_J = {reuse: found[name] for reuse, found in theirs.items()}
+        meets = {reuse: _meeting(joules, quiet[name], ours[name] - quiet[name]) for reuse, joules in ann_J.items()}
+        each.append(LayerBreakEven(name, ours[name], quiet[name], ann_J, meets))
+    fixed, all_theirs = sum(quiet.values()), {reuse: sum(found.values()) for reuse, found in theirs.items()}
+    slope = (sum(ours.values()) - fixed) / spikes_per_neuron if spikes_per_neuron else 0.0
+    meets = {reuse: _meeting(joules, fixed, slope) for reuse, joules in all_theirs.items()}
+    return BreakEven(spikes_per_neuron, fixed, slope, all_theirs, meets, each)
+
+
+def _meeting(joules: float, fixed: float, slope: float) -> float | None:
+    """Where fixed + x * slope is *joules*."""
+    return (joules - fixed) / slope if slope > 0 and joules >= fixed else None
+
+
+def _by_layer(actions: Iterable[Action], layers: Sequence[str], images: int) -> dict[str, float]:
+    """J per image without leakage, by layer in the order of the bricks."""
+    per_brick = np.zeros(len(layers))
+    for action in actions:
+        if action.group != STATIC:
+            per_brick += action.count * (action.price.pj * PJ / images)
+    found = dict.fromkeys(layers, 0.0)
+    for name, joules in zip(layers, per_brick.tolist(), strict=True):
+        found[name] += joules
+    return found
 
 
 def _without_spikes(mapping: Mapping, counts: Counts) -> Counts:

@@ -1,24 +1,18 @@
-"""Energy: counts times prices. The only place where a price is applied."""
+"""Energy: what happened on a mapped chip, as actions with their prices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from neurosim.chip import Chip
+from neurosim.action import COMPUTE, MOVEMENT, PJ, PURPOSES, STATIC, Action, priced
 from neurosim.mapping.mapping import Mapping
 from neurosim.memory import KINDS, Kind, Memory
 
-PJ = 1e-12
-# pJ per cycle of a power in mW, times hz.
-PJ_PER_MWS = 1e9
-COMPUTE, MOVEMENT, STATIC = "compute", "data movement", "static"
-# What an action is for; the order of the headline table.
-PURPOSES = ("compute", "weights", "state", "network", "off chip", "leakage")
 # (component, group, purpose) of what is not the access of a memory.
 ACCUMULATES, MACS = ("accumulates", COMPUTE, "compute"), ("MACs of the first layer", COMPUTE, "compute")
 UPDATES, PACKETS = ("neuron updates", COMPUTE, "compute"), ("packets", MOVEMENT, "network")
@@ -29,62 +23,10 @@ Counts = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class Action:
-    """Something that costs energy: its component, group and purpose, how often each core did it, and what it costs once.
-
-    count: [bricks], int64, or float64 where the cores share what happens once per chip. constant: the price's place in the
-    chip file, in a part that is uncertain as a whole.
-    """
-
-    name: str
-    component: str
-    group: str
-    purpose: str
-    count: np.ndarray
-    constant: str
-    pj: float
-    uncertainty: float = 0.0
-
-    @property
-    def part(self) -> str:
-        return ".".join(self.constant.split(".")[:2])
-
-    @property
-    def times(self) -> int:
-        """How often in all."""
-        return round(float(self.count.sum()))
-
-    @property
-    def total_J(self) -> float:
-        return float(self.count.sum()) * self.pj * PJ
-
-
-def by_part_J(actions: Iterable[Action]) -> dict[str, float]:
-    """J by the part of the chip file that the prices belong to."""
-    found: dict[str, float] = {}
-    for action in actions:
-        found[action.part] = found.get(action.part, 0.0) + action.total_J
-    return found
-
-
-@dataclass(frozen=True, eq=False)
-class MemoryUse:
-    """Words read and written, int64 [bricks], in memory *level* for items of one *kind*; energy in J [bricks]."""
-
-    level: str
-    kind: Kind
-    word_bits: int
-    reads: np.ndarray
-    writes: np.ndarray
-    energy_J: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
 class Energy:
     """What everything that happened cost."""
 
     actions: tuple[Action, ...]
-    memory: tuple[MemoryUse, ...]
     images: int
 
     @cached_property
@@ -92,7 +34,7 @@ class Energy:
         """J per component and brick."""
         found: dict[str, np.ndarray] = {}
         for action in self.actions:
-            found[action.component] = found.get(action.component, 0.0) + action.count * action.pj
+            found[action.component] = found.get(action.component, 0.0) + action.count * action.price.pj
         return {name: pj * PJ for name, pj in found.items()}
 
     @cached_property
@@ -134,15 +76,18 @@ class Energy:
     def static_J(self) -> float:
         return self._group(STATIC)
 
+    def action(self, name: str) -> Action:
+        """By its name."""
+        return next(action for action in self.actions if action.name == name)
+
     def _group(self, group: str) -> float:
         return sum(joules for name, joules in self.by_component_J.items() if self.groups[name] == group)
 
 
 def energy(mapping: Mapping, counts: Counts, images: int, cycles: int, barriers: int) -> Energy:
     """The energy of *counts* (int64 [bricks], summed over images and steps) that took *cycles* and *barriers* in all."""
-    memory = memory_uses(mapping, counts)
-    found = [*_operations(mapping, counts, barriers), *_accesses(mapping, memory), *leakage(mapping, cycles)]
-    return Energy(tuple(found), memory, images)
+    found = [*_operations(mapping, counts, barriers), *_accesses(mapping, counts), *leakage(mapping, cycles)]
+    return Energy(priced(found, mapping.chip), images)
 
 
 def _operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Action]:
@@ -164,31 +109,26 @@ def _operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Act
         ("barrier", BARRIERS, _shared(mapping, barriers)),
     )
     for name, what, count in done:
-        yield operation(mapping.chip, name, what, count)
-    board = mapping.chip.board
-    if board:
-        yield Action("crossing", *BETWEEN, counts["crossings"], "board.pj", board.pj, board.uncertainty)
+        yield operation(name, what, count)
+    if mapping.chip.board:
+        yield Action("crossing", *BETWEEN, counts["crossings"], "board.pj")
 
 
-def _accesses(mapping: Mapping, memory: tuple[MemoryUse, ...]) -> Iterator[Action]:
-    levels = {m.name: m for m in mapping.chip.memory}
-    for use in memory:
-        yield access(levels[use.level], use.kind, "read", use.reads)
-        yield access(levels[use.level], use.kind, "write", use.writes)
+def operation(name: str, what: tuple[str, str, str], count: np.ndarray) -> Action:
+    """One of the chip's operations."""
+    return Action(name, *what, count, f"operation.{name}.pj")
 
 
 def access(memory: Memory, kind: Kind, how: Literal["read", "write"], count: np.ndarray) -> Action:
     """Words read from or written to a memory."""
-    pj = memory.prices.read_pj if how == "read" else memory.prices.write_pj
     purpose = "off chip" if memory.per == "off chip" else kind if kind in PURPOSES else "network"
     what = f"memory {memory.name}", MOVEMENT, purpose
-    return Action(f"{how} {kind} of {memory.name}", *what, count, f"memory.{memory.name}.{how}.pj", pj, memory.uncertainty)
+    return Action(access_name(memory.name, kind, how), *what, count, f"memory.{memory.name}.{how}.pj")
 
 
-def operation(chip: Chip, name: str, what: tuple[str, str, str], count: np.ndarray) -> Action:
-    """One of the chip's operations."""
-    price = getattr(chip.operation, name)
-    return Action(name, *what, count, f"operation.{name}.pj", price.pj, price.uncertainty)
+def access_name(memory: str, kind: Kind, how: Literal["read", "write"]) -> str:
+    """What such an access is called."""
+    return f"{how} {kind} of {memory}"
 
 
 def leakage(mapping: Mapping, cycles: int) -> Iterator[Action]:
@@ -197,14 +137,13 @@ def leakage(mapping: Mapping, cycles: int) -> Iterator[Action]:
     used = len({mapping.grid.chip_of(mapping.grid.tile_of(int(core))) for core in mapping.cores})
     alone = np.full(bricks, cycles, np.int64)
     on = {"core": alone, "chip": _shared(mapping, cycles * used), "off chip": _shared(mapping, cycles)}
-    powers = [(m.name, on[m.per], f"memory.{m.name}.leakage_mw", m.prices.leakage_mw, m.uncertainty) for m in chip.memory]
-    for kind, mw in (("core", chip.static.core_mw), ("chip", chip.static.chip_mw)):
-        powers.append((kind, on[kind], f"static.{kind}_mw", mw, chip.static.uncertainty))
-    for name, count, constant, mw, uncertainty in powers:
-        yield Action(f"cycle of {name}", *LEAKAGE, count, constant, mw * PJ_PER_MWS / chip.clock.hz, uncertainty)
+    for memory in chip.memory:
+        yield Action(f"cycle of {memory.name}", *LEAKAGE, on[memory.per], f"memory.{memory.name}.leakage_mw")
+    for kind in ("core", "chip"):
+        yield Action(f"cycle of {kind}", *LEAKAGE, on[kind], f"static.{kind}_mw")
 
 
-def memory_uses(mapping: Mapping, counts: Counts) -> tuple[MemoryUse, ...]:
+def _accesses(mapping: Mapping, counts: Counts) -> Iterator[Action]:
     """Whole words read and written, for every kind of item."""
     chip = mapping.chip
     home = {kind: chip.home(kind) for kind in KINDS}
@@ -227,15 +166,11 @@ def memory_uses(mapping: Mapping, counts: Counts) -> tuple[MemoryUse, ...]:
         "queue": (counts["events"] * packet, counts["events"] * packet),
         "input": (counts["input_words"] + counts["input_arrivals"] * home["input"].words(chip.mesh.packet_bits), none),
     }
-
-    def joules(reads: np.ndarray, writes: np.ndarray, read_pj: float, write_pj: float) -> np.ndarray:
-        return (reads * read_pj + writes * write_pj) * PJ
-
-    return tuple(
-        MemoryUse(m.name, kind, m.word_bits, *words[kind], joules(*words[kind], m.prices.read_pj, m.prices.write_pj))
-        for m in chip.memory
-        for kind in m.holds
-    )
+    for memory in chip.memory:
+        for kind in memory.holds:
+            reads, writes = words[kind]
+            yield access(memory, kind, "read", reads)
+            yield access(memory, kind, "write", writes)
 
 
 def _words(bits: np.ndarray, word_bits: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple, get_args
 
 from pydantic import Field, model_validator
 
-from neurosim.part import Count, Part, Positive, Price, Uncertain
+from neurosim.part import Amount, Count, Part, Positive, Uncertain
 from neurosim.sram import CACTI_40NM
 
 Kind = Literal["weights", "state", "axons", "routes", "queue", "input"]
@@ -18,7 +18,7 @@ Level = Literal["core", "chip", "off chip"]
 class Access(Part):
     """pj: energy of one word."""
 
-    pj: Price
+    pj: Amount
 
 
 class Prices(NamedTuple):
@@ -49,8 +49,8 @@ class Memory(Uncertain):
     extrapolate: bool = False
     read: Access | None = None
     write: Access | None = None
-    leakage_mw: Price | None = None
-    area_mm2: Price | None = None
+    leakage_mw: Amount | None = None
+    area_mm2: Amount | None = None
     source: str = ""
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from neurosim.energy import PJ
+from neurosim.action import PJ
 from neurosim.layers import INPUT, Layer
 from neurosim.mapping.brick import projections
 from neurosim.mapping.demand import fed_by_image

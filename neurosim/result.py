@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from neurosim.baseline import ann
-from neurosim.comparison import BreakEven, Step, break_even, steps
-from neurosim.energy import Counts, Energy
+from neurosim.baseline import dense
+from neurosim.comparison import silent
+from neurosim.energy import Counts, Energy, access_name
+from neurosim.ledger import Ledger
 from neurosim.mapping.demand import Use, stored_weights
 from neurosim.mapping.mapping import Mapping
 from neurosim.paper import paper
+from neurosim.record import Record
+from neurosim.record import notes as notes_on_prices
 from neurosim.schedule import Schedule
 from neurosim.tally import BOUNDS, Pace, Tally
 from neurosim.trace import SpikeTrace
-from neurosim.uncertainty import Spread, spread
 from neurosim.version import __version__
 
 ALWAYS_LEFT_OUT = (
@@ -180,24 +182,11 @@ class Result:
         return paper(self.trace.network, self.trace.rates, counted)
 
     @cached_property
-    def ann(self) -> dict[str, Any]:
-        """The same network without spikes, on as many images."""
-        return ann(self.mapping, len(self.trace))
-
-    @cached_property
-    def steps(self) -> list[Step]:
-        """Energy per image beside the same network without spikes, from compute alone to everything."""
-        return steps(self.ann["reuse"], self.energy)
-
-    @cached_property
-    def break_even(self) -> BreakEven:
-        """The spike rate at which both would cost the same."""
-        return break_even(self.mapping, self.totals, self.ann["reuse"], self.energy, self.trace.spikes_per_neuron)
-
-    @cached_property
-    def spread(self) -> Spread:
-        """What the uncertainty of the chip's prices leaves open."""
-        return spread(self.ann["reuse"], self.energy)
+    def ledger(self) -> Ledger:
+        """All that was done, with spikes and without."""
+        mapping, quiet = self.mapping, silent(self.mapping, self.totals, self.energy)
+        layers = tuple(mapping.network.layers[brick.layer].name for brick in mapping.bricks)
+        return Ledger(self.energy, quiet, dense(mapping), self.trace.spikes_per_neuron, layers)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of a run; SI units in the names, integers as integers."""
@@ -209,25 +198,13 @@ class Result:
             "predictions": self.predictions.tolist(),
             "outputs": self.outputs.tolist(),
             "time": self._time(),
-            "energy": {
-                "total_J": self.energy.total_J,
-                "per_image_J": self.energy.per_image_J,
-                "compute_J": self.energy.compute_J,
-                "data_movement_J": self.energy.data_movement_J,
-                "static_J": self.energy.static_J,
-                "by_component_J": self.energy.by_component_J,
-                "by_purpose_J": self.energy.by_purpose_J,
-            },
             "counts": self.counts,
             "memory": self._memory(),
             "layers": _records(self.layers),
             "cores": self._cores(),
             "links": self._links(),
             "blocked": self.blocked,
-            "actions": self._actions(),
-            "ann": self.ann,
-            "break_even": asdict(self.break_even),
-            "uncertainty": asdict(self.spread),
+            **self.ledger.to_dict(),
             "paper": self.paper,
             "chip": {"name": chip.name, "sha256": chip.sha256, "values": chip.values},
             "network": self._network(),
@@ -263,9 +240,7 @@ class Result:
         chip = self.mapping.chip
         portless = [m.name for m in chip.memory if not m.words_per_cycle and {"weights", "state", "input"} & set(m.holds)]
         notes.append((f"waiting for the ports of {', '.join(portless)}: no words_per_cycle is given", bool(portless)))
-        beyond = [m.name for m in chip.memory if m.extrapolated]
-        notes.append((f"published prices for memories as large as {', '.join(beyond)}: theirs are extrapolated", bool(beyond)))
-        return [*chip.not_counted, *(text for text, applies in notes if applies), *ALWAYS_LEFT_OUT]
+        return [*notes_on_prices(chip), *(text for text, applies in notes if applies), *ALWAYS_LEFT_OUT]
 
     def _time(self) -> dict[str, Any]:
         total = self.time.cycles
@@ -279,24 +254,17 @@ class Result:
             "bound_by": {name: self.time.bound_by[name] / total if total else 0.0 for name in BOUNDS},
         }
 
-    def _actions(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "action": a.name, "component": a.component, "purpose": a.purpose, "count": a.times, "constant": a.constant,
-                "pj": a.pj, "uncertainty": a.uncertainty, "energy_J": a.total_J,
-            }
-            for a in self.energy.actions
-        ]  # fmt: skip
-
     def _memory(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "level": use.level, "holds": use.kind, "reads": int(use.reads.sum()), "writes": int(use.writes.sum()),
-                "bits_read": int(use.reads.sum()) * use.word_bits, "bits_written": int(use.writes.sum()) * use.word_bits,
-                "energy_J": float(use.energy_J.sum()),
-            }
-            for use in self.energy.memory
-        ]  # fmt: skip
+        found = []
+        for memory in self.mapping.chip.memory:
+            for kind in memory.holds:
+                read, write = (self.energy.action(access_name(memory.name, kind, how)) for how in ("read", "write"))
+                found.append({
+                    "level": memory.name, "holds": kind, "reads": read.times, "writes": write.times,
+                    "bits_read": read.times * memory.word_bits, "bits_written": write.times * memory.word_bits,
+                    "energy_J": read.total_J + write.total_J,
+                })  # fmt: skip
+        return found
 
     def _cores(self) -> list[dict[str, Any]]:
         records = _records(self.cores)
@@ -340,6 +308,11 @@ class Result:
             "arithmetic": "integer" if network.integer else "float32",
             **{k: network.about[k] for k in ("dataset", "accuracy_reference") if k in network.about},
         }
+
+    @property
+    def record(self) -> Record:
+        """What a run file keeps of it."""
+        return Record(self.to_dict(), self.mapping.chip, self.ledger)
 
     def save(self, path: str) -> None:
         """Write the run file (HDF5, see README)."""

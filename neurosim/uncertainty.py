@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurosim.action import by_part_J
 from neurosim.baseline import Reuses
-from neurosim.energy import Energy, by_part_J
+from neurosim.energy import Energy
 
 DRAWS = 10_000
 PERCENTILES = (5, 95)
@@ -18,15 +19,15 @@ class Spread:
     """5th and 95th percentile of the energy per image and of ANN / SNN by reuse; constants: the part of the variance of the
     SNN's energy that comes from each, the largest first. All empty where no price is uncertain."""
 
-    snn_J: tuple[float, float] | None
-    ratio: dict[str, tuple[float, float]]
+    snn_J: list[float] | None
+    ratio: dict[str, list[float]]
     constants: dict[str, float]
 
 
 def spread(dense: Reuses, spent: Energy, seed: int = 0) -> Spread:
     """Draw all uncertain prices *DRAWS* times, log-normal around the given ones; both networks pay the same prices."""
     snn = by_part_J(spent.actions)
-    uncertain = {a.part: a.uncertainty for a in spent.actions if a.uncertainty > 0}
+    uncertain = {a.price.part: a.price.uncertainty for a in spent.actions if a.price.uncertainty > 0}
     variance = {part: (snn[part] * sigma) ** 2 for part, sigma in uncertain.items() if snn[part] > 0}
     if not variance:
         return Spread(None, {}, {})
@@ -53,6 +54,6 @@ def _total(parts: dict[str, float], drawn: dict[str, np.ndarray]) -> np.ndarray:
     return total
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
+def _interval(values: np.ndarray) -> list[float]:
     low, high = np.percentile(values, PERCENTILES)
-    return float(low), float(high)
+    return [float(low), float(high)]

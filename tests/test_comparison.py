@@ -1,6 +1,7 @@
 """Beside the same network without spikes: every step adds its part, the bracket is one, and the line is straight."""
 
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from test_activity import examples, runs
 from test_laws import SCHEDULE, almost, evaluated
 
 import neurosim as ns
+from neurosim.action import PURPOSES
 from neurosim.baseline import REUSES, STATED, ann
-from neurosim.energy import PURPOSES
+from neurosim.report.curve import FARTHEST, HEIGHT, LEFT, WIDTH, curve
 from neurosim.report.text import break_even_text
 
 pytestmark = pytest.mark.small
@@ -28,7 +30,7 @@ def test_every_step_adds_what_its_purpose_costs(case):
     result = evaluated(*case)
     dense = ann(result.mapping, 1)["reuse"]
     before, without = 0.0, dict.fromkeys(REUSES, 0.0)
-    for purpose, step in zip(PURPOSES, result.steps, strict=True):
+    for purpose, step in zip(PURPOSES, result.ledger.steps, strict=True):
         assert step.purpose == purpose
         assert step.snn_J - before == close(result.energy.by_purpose_J[purpose] / len(result.trace))
         for reuse in REUSES:
@@ -75,7 +77,7 @@ def test_the_line_goes_through_the_run(case, schedule, barrier):
     inputs, mapping = case
     mapping = replace(mapping, chip=mapping.chip.replace("operation.barrier.pj", barrier))
     result = evaluated(inputs, mapping, schedule=schedule)
-    line = result.break_even
+    line = result.ledger.break_even
     dynamic = (result.energy.total_J - result.energy.static_J) / len(result.trace)
     assert line.fixed_J + line.slope_J * line.spikes_per_neuron == almost(dynamic) or not line.spikes_per_neuron
     for reuse, rate in line.meets.items():
@@ -83,6 +85,43 @@ def test_the_line_goes_through_the_run(case, schedule, barrier):
             assert rate >= 0 and line.fixed_J + line.slope_J * rate == almost(line.ann_J[reuse])
         else:
             assert line.slope_J <= 0 or line.fixed_J > line.ann_J[reuse]
+
+
+@examples(40)
+@given(runs())
+def test_the_lines_of_the_layers_add_up_to_that_of_the_run(case):
+    line = evaluated(*case).ledger.break_even
+    assert [layer.name for layer in line.layers] == [layer.name for layer in case[1].network.layers]
+    assert sum(layer.fixed_J for layer in line.layers) == almost(line.fixed_J)
+    dynamic = line.fixed_J + line.slope_J * line.spikes_per_neuron
+    assert sum(layer.snn_J for layer in line.layers) == almost(dynamic)
+    for reuse in REUSES:
+        assert sum(layer.ann_J[reuse] for layer in line.layers) == almost(line.ann_J[reuse])
+    for layer in line.layers:
+        assert layer.fixed_J <= layer.snn_J * (1 + 1e-12)
+        for reuse, factor in layer.meets.items():
+            if factor is not None:
+                there = layer.fixed_J + factor * (layer.snn_J - layer.fixed_J)
+                assert factor >= 0 and there == pytest.approx(layer.ann_J[reuse], rel=1e-6)
+
+
+@examples(20)
+@given(runs())
+def test_the_picture_shows_the_run_and_the_crossing_if_it_is_near(case):
+    line = evaluated(*case).ledger.break_even
+    shown = curve(line)
+    if not line.spikes_per_neuron:
+        assert shown == ""
+        return
+    figure = ElementTree.fromstring(shown)
+    circles = {circle.get("class"): circle for circle in figure.iter("circle")}
+    meets = line.meets[STATED]
+    assert ("meets" in circles) == (meets is not None and meets < FARTHEST * line.spikes_per_neuron)
+    for circle in circles.values():
+        assert LEFT <= float(circle.get("cx")) <= WIDTH and 0 <= float(circle.get("cy")) <= HEIGHT
+    if "meets" in circles:
+        ahead = float(circles["meets"].get("cx")) - float(circles["here"].get("cx"))
+        assert np.sign(round(ahead, 0)) in (0, np.sign(meets - line.spikes_per_neuron))
 
 
 @pytest.mark.parametrize("update", ["touched", "all"])
@@ -108,8 +147,8 @@ def test_a_network_that_never_fires_costs_what_the_line_says(update, analog):
     lively, quiet = run(30), run(2**28)
     assert lively.counts["spikes"] > 100 and quiet.counts["spikes"] == 0
     dynamic = (quiet.energy.total_J - quiet.energy.static_J) / 3
-    assert lively.break_even.fixed_J == almost(dynamic)
-    assert quiet.break_even.slope_J == 0 and quiet.break_even.fixed_J == almost(dynamic)
+    assert lively.ledger.break_even.fixed_J == almost(dynamic)
+    assert quiet.ledger.break_even.slope_J == 0 and quiet.ledger.break_even.fixed_J == almost(dynamic)
 
 
 def test_where_they_meet_by_hand():
@@ -126,10 +165,13 @@ def test_where_they_meet_by_hand():
             chip = chip.replace(f"memory.{memory.name}.{access}.pj", 0.0)
     result = ns.run(network, ns.Inputs.from_spikes(np.ones((1, 2, 1, 1, 1))), chip)
     assert result.counts["accumulates"] == 4 and result.counts["spikes"] == 2
-    line = result.break_even
+    line = result.ledger.break_even
     assert (line.spikes_per_neuron, line.fixed_J) == (2, 0)
     assert line.slope_J == almost(6e-12) and line.ann_J == almost(dict.fromkeys(REUSES, 24e-12))
     assert line.meets == almost(dict.fromkeys(REUSES, 4.0))
+    # Each layer adds twice, for 3 pJ, what the ANN multiplies once, for 12 pJ.
+    for layer in line.layers:
+        assert (layer.fixed_J, layer.snn_J, layer.meets["rows"]) == almost((0, 6e-12, 2.0))
     assert "break-even with the ANN at 4.000 (4.000 to 4.000)" in break_even_text(line)
-    dear = ns.evaluate(result.trace, replace(result.mapping, chip=chip.replace("operation.barrier.pj", 1e6))).break_even
+    dear = ns.evaluate(result.trace, replace(result.mapping, chip=chip.replace("operation.barrier.pj", 1e6))).ledger.break_even
     assert set(dear.meets.values()) == {None} and "no rate breaks even" in break_even_text(dear)

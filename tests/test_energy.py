@@ -10,8 +10,8 @@ from test_activity import changed, examples, runs
 from test_laws import almost, evaluated
 
 import neurosim as ns
+from neurosim.action import PJ
 from neurosim.activity import COUNTS
-from neurosim.energy import PJ
 
 pytestmark = pytest.mark.small
 

@@ -42,7 +42,9 @@ from neurosim.cli.options import (
     WorkersOption,
 )
 from neurosim.errors import NeurosimError
-from neurosim.io.chip_file import DEFAULT, load_chip, preset_names, preset_toml
+from neurosim.io.chip_file import DEFAULT, changed_chip, load_chip, preset_names, preset_toml
+from neurosim.io.hdf5 import command
+from neurosim.io.run_file import load_record, save_record
 from neurosim.report import text
 
 DEMO_REPORT = Path("neurosim-demo.html")
@@ -120,6 +122,25 @@ def replay(
     if trace is not None:
         spikes.save(str(trace))
     finish(result, output, report, json_to)
+
+
+@app.command()
+def reprice(
+    recorded: Annotated[Path, typer.Argument(metavar="RUN.h5", help="Run file.")],
+    chip: Annotated[str | None, typer.Option("--chip", metavar="NAME_OR_FILE", help="Prices to use.")] = None,
+    changes: SetOption = None,
+    output: OutputOption = None,
+    json_to: JsonOption = None,
+) -> None:
+    """New prices on the stored counts of a run; nothing is simulated again. Without --chip, those of the run are changed."""
+    check_targets(output, json_to, sources=(recorded,))
+    before = load_record(recorded)
+    own = before.chip.values
+    target = load_chip(chip, changes or ()) if chip else changed_chip(own, changes or (), f"chip of {recorded}")
+    after = before.at(target, command())
+    if output is not None:
+        save_record(after, output, recorded)
+    show(text.repriced_text(before, after), json_to, after.values)
 
 
 @app.command(name="map")

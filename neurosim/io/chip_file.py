@@ -35,7 +35,11 @@ def load_chip(name_or_path: str | os.PathLike[str], changes: Sequence[str] = ())
     Raises ChipError or FileError with every problem.
     """
     where = str(name_or_path)
-    values = _values(where, ())
+    return changed_chip(_values(where, ()), changes, f"chip {where!r}")
+
+
+def changed_chip(values: dict[str, Any], changes: Sequence[str], where: str) -> Chip:
+    """A chip from its *values* with *changes* applied; raises ChipError with every problem."""
     problems = []
     for change in changes:
         path, equals, text = change.partition("=")
@@ -47,11 +51,11 @@ def load_chip(name_or_path: str | os.PathLike[str], changes: Sequence[str] = ())
         except ChipError as error:
             problems += [f"--set {change}: {p}" for p in error.problems]
     try:
-        chip = Chip.parse(values, f"chip {where!r}")
+        chip = Chip.parse(values, where)
     except ChipError as error:
         raise ChipError(error.subject, [*problems, *error.problems]) from None
     if problems:
-        raise ChipError(f"chip {where!r}", problems)
+        raise ChipError(where, problems)
     return chip
 
 

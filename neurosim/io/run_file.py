@@ -1,25 +1,39 @@
-"""The run file: everything a run found, by core and layer, and the whole JSON."""
+"""The run file: everything a run found, by core and layer, the whole JSON, and all that was done, to be priced again."""
 
 from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 import h5py
 import numpy as np
 
-from neurosim.io.hdf5 import put, writing
+from neurosim.action import Action, priced
+from neurosim.baseline import REUSES
+from neurosim.chip import Chip
+from neurosim.energy import Energy
+from neurosim.errors import FileError
+from neurosim.io.hdf5 import Node, put, reading, writing
 from neurosim.io.mapping_file import write_mapping
+from neurosim.ledger import Ledger
+from neurosim.record import Record
 from neurosim.result import Result
+
+# What is kept of an action besides its count.
+FIELDS = ("name", "component", "group", "purpose", "constant")
+RUN, SILENT, ANN = "run", "silent", "ann, reuse {}"
+NEEDED = {
+    "time": dict, "energy": dict, "memory": list, "layers": list, "cores": list, "chip": dict, "provenance": dict,
+    "not_counted": list,
+}  # fmt: skip
 
 
 def save_run(result: Result, path: str | os.PathLike[str]) -> None:
-    """Write *result*; integer counts per core are kept so that they can be priced again."""
+    """Write *result*."""
     with writing(path, "run") as file:
         file.attrs["command"] = result.command
-        file.create_dataset("json", data=json.dumps(result.to_dict(), allow_nan=False))
-        file["json"].attrs["units"] = "see names"
-        file["json"].attrs["description"] = "the JSON that --json writes"
+        _put_record(file, result.record)
         put(file, "outputs", result.outputs, "potential", "output potentials after the last step [N,classes]")
         put(file, "predictions", result.predictions, "class", "predicted class [N]")
         put(file, "cycles", result.time.steps, "cycle", "cycles of each step of each image [N,T]")
@@ -29,6 +43,81 @@ def save_run(result: Result, path: str | os.PathLike[str]) -> None:
         for name, values in result.totals.items():
             put(counts, name, values, "count", "per brick, summed over images and steps [bricks]")
         write_mapping(file.create_group("mapping"), result.mapping)
+
+
+def save_record(record: Record, path: str | os.PathLike[str], source: str | os.PathLike[str]) -> None:
+    """Write a record that was priced again, with all else that the run file *source* holds."""
+    with writing(path, "run") as file, reading(source, "run") as (old, _):
+        file.attrs["command"] = record.values["provenance"]["command"]
+        for name in old:
+            if name not in ("json", "ledger", "cores", "layers"):
+                old.copy(name, file)
+        for name in ("cores", "layers"):
+            table = old[name][()]
+            table["energy_J"] = [row["energy_J"] for row in record.values[name]]
+            put(file, name, table, old[name].attrs["units"], old[name].attrs["description"])
+        _put_record(file, record)
+
+
+def load_record(path: str | os.PathLike[str]) -> Record:
+    """The record in a run file; raises FileError with every problem."""
+    with reading(path, "run") as (file, root):
+        values = _json(file, root)
+        group = root.child("ledger")
+        if values is None or group is None:
+            raise FileError(str(path), [*root.problems, "only runs of this version or later can be priced again"])
+        chip = Chip.parse(values["chip"]["values"], f"chip in {path}")
+        names = RUN, SILENT, *map(ANN.format, REUSES)
+        run, quiet, *dense = (_actions(group.child(name), chip) for name in names)
+        images, rate = group.integer("images", 1), group.number("spikes_per_neuron", 0.0)
+        by_reuse = dict(zip(REUSES, dense, strict=True))
+        layers = tuple(str(core["layer"]) for core in values["cores"])
+        return Record(values, chip, Ledger(Energy(run, images), Energy(quiet, images), by_reuse, rate, layers))
+
+
+def _put_record(file: h5py.File, record: Record) -> None:
+    file.create_dataset("json", data=json.dumps(record.values, allow_nan=False))
+    file["json"].attrs["units"] = "see names"
+    file["json"].attrs["description"] = "the JSON that --json writes"
+    ledger, group = record.ledger, file.create_group("ledger", track_order=True)
+    group.attrs["images"], group.attrs["spikes_per_neuron"] = ledger.energy.images, ledger.spikes_per_neuron
+    done = {RUN: ledger.energy.actions, SILENT: ledger.silent.actions}
+    for name, actions in (done | {ANN.format(reuse): found for reuse, found in ledger.dense.items()}).items():
+        each = group.create_group(name)
+        each.attrs["actions"] = json.dumps([[getattr(action, field) for field in FIELDS] for action in actions])
+        counts = np.array([action.count for action in actions], np.float64)
+        put(each, "counts", counts, "count", "per action and brick [actions,bricks]")
+
+
+def _json(file: h5py.File, root: Node) -> dict[str, Any] | None:
+    """The JSON of a run, with all that a record needs."""
+    item = file.get("json")
+    try:
+        values = json.loads(item.asstr()[()]) if isinstance(item, h5py.Dataset) else None
+    except (TypeError, ValueError) as error:
+        root.say(f"dataset 'json' cannot be read: {error}")
+        return None
+    lacking = [key for key in NEEDED if not isinstance(values, dict) or not isinstance(values.get(key), NEEDED[key])]
+    for key in lacking:
+        root.say(f"dataset 'json' has no {key!r}")
+    return None if lacking else values
+
+
+def _actions(node: Node | None, chip: Chip) -> tuple[Action, ...]:
+    if node is None:
+        return ()
+    words, counts = node.json("actions", []), node.array("counts", "f", 2)
+    if counts is None or not all(isinstance(w, list) and len(w) == len(FIELDS) for w in words) or len(words) != len(counts):
+        node.say("'actions' and 'counts' do not belong together")
+        return ()
+    if not (np.isfinite(counts) & (counts >= 0)).all():
+        node.say("'counts' must be finite and not negative")
+    found = [Action(**dict(zip(FIELDS, w, strict=True)), count=row) for w, row in zip(words, counts, strict=True)]
+    unknown = sorted({action.constant for action in found if action.constant not in chip.prices})
+    if unknown:
+        node.say(f"the chip has no {', '.join(unknown)}")
+        return ()
+    return priced(found, chip)
 
 
 def _stored(table: np.ndarray) -> np.ndarray:

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.energy import COMPUTE, MOVEMENT, STATIC
+from neurosim.action import COMPUTE, MOVEMENT, STATIC
+from neurosim.baseline import STATED
+from neurosim.comparison import BreakEven
 from neurosim.io.hdf5 import replacing
+from neurosim.report.curve import curve
 from neurosim.report.text import (
     BOUND_WORDS,
     break_even_text,
@@ -164,18 +167,33 @@ def _blocked(result: Result) -> str:
 
 
 def _comparison(result: Result) -> str:
-    dense, model = result.ann, result.paper
+    dense, model = result.ledger.ann, result.paper
     rows = [
         [f"papers' model, {name}", si(theirs, "J"), si(ours, "J"), quotient(theirs, ours)]
         for name, theirs, ours in papers_energies(model)
     ]
-    for step in result.steps:
+    for step in result.ledger.steps:
         name = "this chip, compute" if step.purpose == "compute" else f"+ {step.purpose}"
-        rows.append([name, energy_bracket(step), si(step.snn_J, "J"), ratio_bracket(step)])
+        rows.append([name, energy_bracket(step.ann_J), si(step.snn_J, "J"), ratio_bracket(step)])
     head = _table(["per image", "ANN (perfect reuse to none)", "SNN", "ANN / SNN"], rows)
-    found = f"{break_even_text(result.break_even)}; {spread_text(result.spread)}"
+    line = result.ledger.break_even
+    found = f"{break_even_text(line)}; {spread_text(result.ledger.spread)}"
     notes = f"<p>{escape(found)}.</p><p>The ANN: {escape(dense['assumes'])}.</p>"
-    return head + notes + _operations(model)
+    return head + notes + curve(line) + _by_layer(line) + _operations(model)
+
+
+def _by_layer(line: BreakEven) -> str:
+    """Every layer beside the same layer without spikes."""
+    rows = []
+    for layer in line.layers:
+        low, stated, high = (layer.meets[reuse] for reuse in ("perfect", STATED, "none"))
+        factors = " to ".join("never" if factor is None else f"{factor:.3g}" for factor in (low, high))
+        rows.append([
+            layer.name, energy_bracket(layer.ann_J), si(layer.snn_J, "J"),
+            quotient(layer.ann_J[STATED], layer.snn_J), "never" if stated is None else f"{stated:.3g} ({factors})",
+        ])  # fmt: skip
+    head = ["layer", "ANN (perfect reuse to none)", "SNN", "ANN / SNN", "even at so many times the spikes"]
+    return _table(head, rows, "per image, without leakage; packets booked to their sender")
 
 
 def _operations(model: dict[str, Any]) -> str:

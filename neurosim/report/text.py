@@ -9,15 +9,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from neurosim.action import COMPUTE, MOVEMENT, STATIC
 from neurosim.baseline import STATED
 from neurosim.chip import Chip
 from neurosim.comparison import BreakEven, Step
-from neurosim.energy import COMPUTE, MOVEMENT, STATIC
 from neurosim.layers import Leak
 from neurosim.mapping.mapping import Mapping
 from neurosim.memory import Memory
 from neurosim.network import Network
 from neurosim.part import Sourced, Uncertain
+from neurosim.record import Record
 from neurosim.report.units import percent, si
 from neurosim.result import Result
 from neurosim.uncertainty import Spread
@@ -119,6 +120,21 @@ def _energy(result: Result) -> list[RenderableType]:
     return [heading("Energy"), Text(f"{si(spent.per_image_J, 'J')} per image"), rows]
 
 
+def repriced_text(before: Record, after: Record) -> Group:
+    """Energy per image by component, at the prices of the run and at others."""
+    images = before.values["images"]
+    rows = table("component", "before", "now", "now / before")
+    old, new = (record.ledger.energy for record in (before, after))
+    for name, joules in new.by_component_J.items():
+        was = old.by_component_J[name]
+        if was or joules:
+            rows.add_row(name, si(was / images, "J"), si(joules / images, "J"), quotient(joules, was))
+    rows.add_row("total", si(old.per_image_J, "J"), si(new.per_image_J, "J"), quotient(new.per_image_J, old.per_image_J))
+    rows.add_row("ANN / SNN", *(ratio_bracket(record.ledger.steps[-1]) for record in (before, after)), "")
+    head = Text(f"{before.values['network']['name']} on {before.chip.name}, priced as {after.chip.name}; per image")
+    return Group(head, rows, Text(break_even_text(after.ledger.break_even)), Text(spread_text(after.ledger.spread)))
+
+
 def _share(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
@@ -127,20 +143,20 @@ def _comparison(result: Result) -> list[RenderableType]:
     rows = table("against the same network without spikes, per image", "ANN", "SNN", "ANN / SNN")
     for name, theirs, ours in papers_energies(result.paper):
         rows.add_row(f"papers' model, {name}", si(theirs, "J"), si(ours, "J"), quotient(theirs, ours))
-    for step in result.steps:
+    for step in result.ledger.steps:
         name = "compute, on this chip" if step.purpose == "compute" else f"  + {step.purpose}"
-        rows.add_row(name, energy_bracket(step), si(step.snn_J, "J"), ratio_bracket(step))
-    return [Text(""), rows, Text(break_even_text(result.break_even)), Text(spread_text(result.spread))]
+        rows.add_row(name, energy_bracket(step.ann_J), si(step.snn_J, "J"), ratio_bracket(step))
+    return [Text(""), rows, Text(break_even_text(result.ledger.break_even)), Text(spread_text(result.ledger.spread))]
 
 
 def quotient(theirs: float, ours: float) -> str:
     return f"{theirs / ours:.2f}" if ours else "-"
 
 
-def energy_bracket(step: Step) -> str:
+def energy_bracket(ann_J: dict[str, float]) -> str:
     """The ANN's energy: with the stated reuse (with perfect reuse to with none)."""
-    best, worst = (si(step.ann_J[reuse], "J") for reuse in ("perfect", "none"))
-    return f"{si(step.ann_J[STATED], 'J')} ({best} to {worst})" if best != worst else best
+    best, worst = (si(ann_J[reuse], "J") for reuse in ("perfect", "none"))
+    return f"{si(ann_J[STATED], 'J')} ({best} to {worst})" if best != worst else best
 
 
 def ratio_bracket(step: Step) -> str:
