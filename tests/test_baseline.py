@@ -97,6 +97,12 @@ def test_a_silent_network_has_no_ratio_and_its_json_is_json():
     json.dumps(values, allow_nan=False)
 
 
+def test_every_neuron_compares_once():
+    mapping = ns.map_network(two_layers(), only(ns.load_chip("mesh45").replace("core.max_neurons", 5), compare=1))
+    assert len(mapping.bricks) > 6
+    assert ann(mapping, 3)["compute_J"] == almost(3 * (16 + 16 + 2) * PJ)
+
+
 def test_every_input_of_a_layer_has_its_multiplications_and_its_rows():
     """b reads the input and a: 16 neurons with one weight for either make 32 MACs, and two words for each of 16 sites."""
     network = two_layers(inputs=["input", "a"])
