@@ -106,4 +106,12 @@ def work_of(activity: Activity, expansion: Expansion, outside: np.ndarray, mappi
         waiting += waits[:, mapping.cores]
     port = chip.home("input").words_per_cycle
     fetch = -(-activity.input_words // port) if port else np.zeros_like(local)
+    for spill in mapping.spills:
+        cycles = spill.cycles(first, len(update), mapping.network.timesteps)
+        # A memory of the core's own keeps it waiting, one for all cores serves them in turn.
+        if spill.back.per == "core":
+            local += cycles
+            waiting += cycles
+        else:
+            fetch = fetch + cycles
     return Work(fetch, local, update, waiting)

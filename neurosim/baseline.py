@@ -32,12 +32,12 @@ ANN_ASSUMES = (
 
 def ann(mapping: Mapping, images: int) -> dict[str, Any]:
     """Energy of *images* inferences of the same topology without spikes: with the stated reuse, and the bracket around it."""
-    return told(dense(mapping), images)
+    return told(dense(mapping, images), images)
 
 
-def dense(mapping: Mapping) -> Dense:
-    """What one inference does, for every reuse."""
-    return {reuse: priced(actions(mapping, reuse), mapping.chip) for reuse in REUSES}
+def dense(mapping: Mapping, images: int) -> Dense:
+    """What one of *images* inferences does, for every reuse."""
+    return {reuse: priced(actions(mapping, reuse, images), mapping.chip) for reuse in REUSES}
 
 
 def told(done: Dense, images: int) -> dict[str, Any]:
@@ -57,8 +57,8 @@ def _energies(done: tuple[Action, ...], images: int) -> dict[str, Any]:
     return by_group | {"total_J": sum(by_group.values()), "by_purpose_J": by_purpose, "by_part_J": by_part}
 
 
-def actions(mapping: Mapping, reuse: str) -> Iterator[Action]:
-    """What one image makes every core do."""
+def actions(mapping: Mapping, reuse: str, images: int) -> Iterator[Action]:
+    """What one of *images* makes every core do."""
     chip, bricks = mapping.chip, [(mapping.network.layers[brick.layer], brick) for brick in mapping.bricks]
     weights, state = chip.home("weights"), chip.home("state")
     fetched = np.array([_weight_words(mapping, layer, brick, reuse) for layer, brick in bricks])
@@ -71,6 +71,11 @@ def actions(mapping: Mapping, reuse: str) -> Iterator[Action]:
     yield access(state, "state", "read", activations * state.words(ACTIVATION_BITS) + sums)
     yield access(state, "state", "write", sums)
     yield access(chip.home("input"), "input", "read", _image_words(mapping))
+    for spill in mapping.spills:
+        # Once per image what does not stay; an image is one step.
+        read, written = (spill.words(memory, images, 1) / images for memory in (spill.back, spill.front))
+        yield access(spill.back, "weights", "read", read)
+        yield access(spill.front, "weights", "write", written)
     yield from _traffic(mapping)
     yield from leakage(mapping, _cycles(mapping))
 

@@ -184,12 +184,29 @@ class Chip(Part):
             if len(homes) != 1:
                 problems.append(f"{kind!r} is held by {' and '.join(homes) or 'no memory'}; exactly one must hold it")
         names = [m.name for m in self.memory]
+        problems += self._problems_behind(names)
         problems += [f"memory name {n!r} is used {names.count(n)} times" for n in sorted(set(names)) if names.count(n) > 1]
         if self.cores > MAX_CORES:
             problems.append(f"there are {self.cores:,} cores; at most {MAX_CORES:,} are supported")
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _problems_behind(self, names: list[str]) -> list[str]:
+        """What is wrong with memories that back others."""
+        problems = []
+        fronts = [m.backs for m in self.memory if m.backs]
+        for memory in self.memory:
+            front = next((m for m in self.memory if m.name == memory.backs), None)
+            if not memory.backs:
+                continue
+            if front is None:
+                known = ", ".join(names)
+                problems.append(f"memory {memory.name!r} backs {memory.backs!r}, which does not exist; there are: {known}")
+            elif "weights" not in front.holds or front.per != "core":
+                problems.append(f"memory {memory.name!r} backs {memory.backs!r}, which must hold weights in every core")
+        doubled = sorted({name for name in fronts if fronts.count(name) > 1})
+        return problems + [f"memory {name!r} is backed by {fronts.count(name)} memories; at most one" for name in doubled]
 
     @model_validator(mode="after")
     def _packets_can_always_move(self) -> Chip:

@@ -86,7 +86,7 @@ class Energy:
 
 def energy(mapping: Mapping, counts: Counts, images: int, cycles: int, barriers: int) -> Energy:
     """The energy of *counts* (int64 [bricks], summed over images and steps) that took *cycles* and *barriers* in all."""
-    found = [*_operations(mapping, counts, barriers), *_accesses(mapping, counts), *leakage(mapping, cycles)]
+    found = [*_operations(mapping, counts, barriers), *_accesses(mapping, counts, images), *leakage(mapping, cycles)]
     return Energy(priced(found, mapping.chip), images)
 
 
@@ -143,7 +143,7 @@ def leakage(mapping: Mapping, cycles: int) -> Iterator[Action]:
         yield Action(f"cycle of {kind}", *LEAKAGE, on[kind], f"static.{kind}_mw")
 
 
-def _accesses(mapping: Mapping, counts: Counts) -> Iterator[Action]:
+def _accesses(mapping: Mapping, counts: Counts, images: int) -> Iterator[Action]:
     """Whole words read and written, for every kind of item."""
     chip = mapping.chip
     home = {kind: chip.home(kind) for kind in KINDS}
@@ -155,7 +155,7 @@ def _accesses(mapping: Mapping, counts: Counts) -> Iterator[Action]:
     packet = home["queue"].words(chip.mesh.packet_bits)
     visited = counts["synaptic_events"] + counts["active"] + counts["idle"]
     none = np.zeros(len(mapping.bricks), np.int64)
-    words: dict[Kind, tuple[np.ndarray, np.ndarray]] = {
+    at_home: dict[Kind, tuple[np.ndarray, np.ndarray]] = {
         "weights": ((counts["rows"] + counts["analog_rows"]) * row + counts["singles"] * one, none),
         "state": (
             (visited + counts["current_adds"] + counts["readouts"]) * state,
@@ -166,9 +166,14 @@ def _accesses(mapping: Mapping, counts: Counts) -> Iterator[Action]:
         "queue": (counts["events"] * packet, counts["events"] * packet),
         "input": (counts["input_words"] + counts["input_arrivals"] * home["input"].words(chip.mesh.packet_bits), none),
     }
+    words = {(home[kind].name, kind): found for kind, found in at_home.items()}
+    for spill in mapping.spills:
+        read, written = (spill.words(memory, images, mapping.network.timesteps) for memory in (spill.back, spill.front))
+        words[spill.back.name, "weights"] = read, none
+        words[spill.front.name, "weights"] = at_home["weights"][0], written
     for memory in chip.memory:
-        for kind in memory.holds:
-            reads, writes = words[kind]
+        for kind in memory.kinds:
+            reads, writes = words[memory.name, kind]
             yield access(memory, kind, "read", reads)
             yield access(memory, kind, "write", writes)
 

@@ -33,13 +33,19 @@ class Prices(NamedTuple):
 class Memory(Uncertain):
     """A memory: what it holds, its size and word, the price of a word. *per*: one in every core, on every chip, or off chip.
 
+    *backs*: the name of a memory for weights, in every core, behind which it stands: all weights live here. What fits there is
+    *fetched* once per run, and the rest, in rounds that do not end with a run, *per_image* or *per_step*; with *once*
+    everything must fit.
+
     words_per_cycle: what its ports read and write in a cycle; where it is not given, they never make a core wait. model: the
     prices are those *given*, or, whatever is given, those that an *sram* of this size and word has at *node_nm* (see
     `neurosim.sram`), beyond the published sizes only with *extrapolate*.
     """
 
     name: Annotated[str, Field(min_length=1)]
-    holds: Annotated[tuple[Kind, ...], Field(min_length=1)]
+    holds: tuple[Kind, ...] = ()
+    backs: str | None = None
+    fetched: Literal["once", "per_image", "per_step"] | None = None
     per: Level = "core"
     bits: Count
     word_bits: Count
@@ -64,9 +70,18 @@ class Memory(Uncertain):
         elif self.extrapolated and not self.extrapolate:
             size = f"{self.bits:,} bits lie outside the published sizes, {low:,} to {high:,} bits"
             problems.append(f"{size}; use model = 'given' with prices of your own, or set extrapolate = true")
+        if not self.holds and not self.backs:
+            problems.append("holds nothing; give it something to hold, or the name of a memory that it backs")
+        if bool(self.backs) != bool(self.fetched):
+            problems.append("backs and fetched ('once', 'per_image', 'per_step') belong together; give both or neither")
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What is read from it or written to it."""
+        return (*self.holds, "weights") if self.backs else self.holds
 
     @cached_property
     def prices(self) -> Prices:

@@ -24,12 +24,13 @@ from neurosim.trace import SpikeTrace
 from neurosim.version import __version__
 
 ALWAYS_LEFT_OUT = (
-    "training; loading of weights and tables onto the chip",
+    "training; loading of tables onto the chip",
     "dependence on data values, temperature and voltage of the prices",
 )
 
 LAZY_LEAK = "leak multiplies beyond one per visit: a core is taken to catch up with the steps a neuron was idle by a table"
 
+LOADING = "loading of weights onto the chip: no memory stands behind the one that holds them"
 UNHINDERED = "waiting of packets for each other and for full buffers: time is analytic, a lower bound of packet timing"
 DELAYED = "memory for the events of shortcuts until they are due: in a pipeline a layer holds them for some turns"
 FLOAT_PRICES = "floating point: a float32 network is priced with the chip's integer operations, and its state width is 32 bits"
@@ -186,7 +187,7 @@ class Result:
         """All that was done, with spikes and without."""
         mapping, quiet = self.mapping, silent(self.mapping, self.totals, self.energy)
         layers = tuple(mapping.network.layers[brick.layer].name for brick in mapping.bricks)
-        return Ledger(self.energy, quiet, dense(mapping), self.trace.spikes_per_neuron, layers)
+        return Ledger(self.energy, quiet, dense(mapping, len(self.trace)), self.trace.spikes_per_neuron, layers)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of a run; SI units in the names, integers as integers."""
@@ -231,6 +232,7 @@ class Result:
         """What this model leaves out, in words."""
         network = self.trace.network
         notes = [
+            (LOADING, not self.mapping.spills),
             (UNHINDERED, self.time.timing == "analytic"),
             (DELAYED, self.time.schedule == "pipelined" and any(layer.shortcuts for layer in network.layers)),
             (LAZY_LEAK, self.mapping.chip.policy.update == "touched"),
@@ -238,7 +240,7 @@ class Result:
             (WIDE_WEIGHTS, network.integer and any((layer.weight_bits or 8) > 8 for layer in network.layers)),
         ]
         chip = self.mapping.chip
-        portless = [m.name for m in chip.memory if not m.words_per_cycle and {"weights", "state", "input"} & set(m.holds)]
+        portless = [m.name for m in chip.memory if not m.words_per_cycle and {"weights", "state", "input"} & set(m.kinds)]
         notes.append((f"waiting for the ports of {', '.join(portless)}: no words_per_cycle is given", bool(portless)))
         return [*notes_on_prices(chip), *(text for text, applies in notes if applies), *ALWAYS_LEFT_OUT]
 
@@ -257,7 +259,7 @@ class Result:
     def _memory(self) -> list[dict[str, Any]]:
         found = []
         for memory in self.mapping.chip.memory:
-            for kind in memory.holds:
+            for kind in memory.kinds:
                 read, write = (self.energy.action(access_name(memory.name, kind, how)) for how in ("read", "write"))
                 found.append({
                     "level": memory.name, "holds": kind, "reads": read.times, "writes": write.times,

@@ -139,14 +139,22 @@ def uses(network: Network, chip: Chip, brick: Brick, routes: int) -> list[Use]:
         Use("axons", n_axons, core.max_axons, "axons", REMEDY["axons"]),
         Use("routes", routes, core.max_routes, "routes", REMEDY["routes"]),
     ]
-    return found + [memory_use(memory, bits) for memory in chip.memory if memory.per == "core" and bits.keys() & memory.holds]
+    spilling = {memory.backs for memory in chip.memory if memory.fetched in ("per_image", "per_step")}
+    return found + [
+        memory_use(memory, bits, memory.name in spilling)
+        for memory in chip.memory
+        if memory.per == "core" and bits.keys() & memory.kinds
+    ]
 
 
-def memory_use(memory: Memory, bits: dict[Kind, int]) -> Use:
-    """What items of several kinds ask of one memory."""
-    held = [kind for kind in memory.holds if kind in bits]
+def memory_use(memory: Memory, bits: dict[Kind, int], spills: bool = False) -> Use:
+    """What items of several kinds ask of one memory; weights that do not fit *spill* if they live in another."""
+    held = [kind for kind in memory.kinds if kind in bits]
     remedy = "; ".join(REMEDY[kind] for kind in held)
-    return Use(f"{memory.name} ({', '.join(held)})", sum(bits[k] for k in held), memory.bits, "bits", remedy)
+    demand = sum(bits[k] for k in held)
+    if spills:
+        demand = min(demand, max(memory.bits, demand - bits["weights"]))
+    return Use(f"{memory.name} ({', '.join(held)})", demand, memory.bits, "bits", remedy)
 
 
 def violations(network: Network, brick: Brick, core: int | None, found: list[Use]) -> list[Violation]:

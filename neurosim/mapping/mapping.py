@@ -17,6 +17,7 @@ from neurosim.mapping.demand import MappingError, Use, Violation, item_bits, mem
 from neurosim.mapping.partition import partition
 from neurosim.mapping.placement import PLACERS
 from neurosim.mapping.routes import Fanout, fanout
+from neurosim.mapping.spill import Spill, spills
 from neurosim.memory import Kind
 from neurosim.network import Network
 from neurosim.noc.geometry import Grid
@@ -58,6 +59,11 @@ class Mapping:
         """Per brick: demand and limit of every resource of its core."""
         pairs = zip(self.bricks, self.routes, strict=True)
         return tuple(uses(self.network, self.chip, brick, int(routes)) for brick, routes in pairs)
+
+    @cached_property
+    def spills(self) -> list[Spill]:
+        """Weights that live behind the memories of the cores."""
+        return spills(self)
 
     @cached_property
     def routes(self) -> np.ndarray:

@@ -24,7 +24,9 @@ from neurosim.result import Result
 from neurosim.uncertainty import Spread
 from neurosim.verify import Verdict
 
-BOUND_WORDS = {"core_busy": "busy cores", "noc": "the mesh", "update": "neuron updates", "barrier": "barriers"}
+BOUND_WORDS = {
+    "core_busy": "busy cores", "noc": "the mesh and shared memories", "update": "neuron updates", "barrier": "barriers",
+}  # fmt: skip
 LONGEST = 240
 
 
@@ -288,7 +290,7 @@ def chip_text(chip: Chip) -> RenderableType:
     add("router / link", f"{mesh.router_cycles} / {mesh.link_cycles} cycles", mesh)
     add("core", f"{core.lanes} lanes, {core.update_lanes} update lanes, {core.state_bits}-bit state", core)
     for memory in chip.memory:
-        add(f"{memory.name} ({', '.join(memory.holds)})", memory_text(memory), memory, memory.provenance)
+        add(f"{memory.name} ({_content(memory)})", memory_text(memory), memory, memory.provenance)
     for name, price in chip.operation:
         cycles = f", {price.cycles} cycles" if hasattr(price, "cycles") else ""
         add(name, f"{price.pj:g} pJ{cycles}", price)
@@ -298,6 +300,11 @@ def chip_text(chip: Chip) -> RenderableType:
     left_out = [Text(f"- {x}") for x in chip.not_counted]
     first = Text(f"{chip.name}: {chip.title} ({chip.node})", style="bold")
     return Group(first, Text(chip.notes), rows, heading("Not counted"), *left_out)
+
+
+def _content(memory: Memory) -> str:
+    behind = [f"weights behind {memory.backs}, fetched {(memory.fetched or '').replace('_', ' ')}"] if memory.backs else []
+    return ", ".join([*memory.holds, *behind])
 
 
 def memory_text(memory: Memory) -> str:

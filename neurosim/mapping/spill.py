@@ -1,0 +1,63 @@
+"""Weights that live behind the memory of a core: what it holds of them, and what it must fetch again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neurosim.chip import Chip
+from neurosim.mapping.brick import Brick
+from neurosim.mapping.demand import item_bits
+from neurosim.memory import Memory
+from neurosim.network import Network
+
+if TYPE_CHECKING:
+    from neurosim.mapping.mapping import Mapping
+
+
+@dataclass(frozen=True, eq=False)
+class Spill:
+    """front: the memory that the weights are read from; back: the one they live in. Bits, int64 [bricks]: kept, which come
+    once; spilled, which come again as often as `Memory.fetched` says."""
+
+    front: Memory
+    back: Memory
+    kept: np.ndarray
+    spilled: np.ndarray
+
+    def words(self, memory: Memory, images: int, timesteps: int) -> np.ndarray:
+        """int64 [bricks]: words of *memory* that pass between the two in a run."""
+        times = {"once": 0, "per_image": images, "per_step": images * timesteps}[self.back.fetched or "once"]
+        return -(-self.kept // memory.word_bits) + -(-self.spilled // memory.word_bits) * times
+
+    def cycles(self, first: int, rows: int, timesteps: int) -> np.ndarray:
+        """int64 [rows, bricks]: cycles of the ports of *back* at the rows (image * timesteps + step) from *first* on."""
+        found = np.zeros((rows, len(self.kept)), np.int64)
+        port = self.back.words_per_cycle
+        if not port:
+            return found
+        row = np.arange(first, first + rows)
+        again = {"once": row < 0, "per_image": row % timesteps == 0, "per_step": row >= 0}[self.back.fetched or "once"]
+        for bits, when in ((self.kept, row == 0), (self.spilled, again)):
+            words = -(-bits // self.back.word_bits)
+            found += when[:, None] * -(-words // port)
+        return found
+
+
+def spills(mapping: Mapping) -> list[Spill]:
+    """One for every memory that backs another."""
+    network, chip = mapping.network, mapping.chip
+    return [_spill(network, chip, mapping.bricks, mapping.routes, back) for back in chip.memory if back.backs]
+
+
+def _spill(network: Network, chip: Chip, bricks: tuple[Brick, ...], routes: np.ndarray, back: Memory) -> Spill:
+    front = next(memory for memory in chip.memory if memory.name == back.backs)
+    kept, needed = np.zeros((2, len(bricks)), np.int64)
+    for number, brick in enumerate(bricks):
+        bits = item_bits(network, chip, brick, int(routes[number]))
+        others = sum(bits.get(kind, 0) for kind in front.holds if kind != "weights")
+        needed[number] = bits["weights"]
+        kept[number] = min(bits["weights"], max(0, front.bits - others))
+    return Spill(front, back, kept, needed - kept)
