@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from neurosim.errors import ChipError
-from neurosim.memory import KINDS, Kind, Memory
+from neurosim.levels import Level, level_problems, levels_of
+from neurosim.memory import Kind, Memory
 from neurosim.noc.deadlock import check_deadlock, check_room
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import UNLIMITED, Machine
@@ -178,35 +179,12 @@ class Chip(Part):
 
     @model_validator(mode="after")
     def _every_kind_has_one_home(self) -> Chip:
-        problems = []
-        for kind in KINDS:
-            homes = [m.name for m in self.memory if kind in m.holds]
-            if len(homes) != 1:
-                problems.append(f"{kind!r} is held by {' and '.join(homes) or 'no memory'}; exactly one must hold it")
-        names = [m.name for m in self.memory]
-        problems += self._problems_behind(names)
-        problems += [f"memory name {n!r} is used {names.count(n)} times" for n in sorted(set(names)) if names.count(n) > 1]
+        problems = level_problems([Level(m.name, m.holds, m.backs, m.per) for m in self.memory])
         if self.cores > MAX_CORES:
             problems.append(f"there are {self.cores:,} cores; at most {MAX_CORES:,} are supported")
         if problems:
             raise ValueError("; ".join(problems))
         return self
-
-    def _problems_behind(self, names: list[str]) -> list[str]:
-        """What is wrong with memories that back others."""
-        problems = []
-        fronts = [m.backs for m in self.memory if m.backs]
-        for memory in self.memory:
-            front = next((m for m in self.memory if m.name == memory.backs), None)
-            if not memory.backs:
-                continue
-            if front is None:
-                known = ", ".join(names)
-                problems.append(f"memory {memory.name!r} backs {memory.backs!r}, which does not exist; there are: {known}")
-            elif "weights" not in front.holds or front.per != "core":
-                problems.append(f"memory {memory.name!r} backs {memory.backs!r}, which must hold weights in every core")
-        doubled = sorted({name for name in fronts if fronts.count(name) > 1})
-        return problems + [f"memory {name!r} is backed by {fronts.count(name)} memories; at most one" for name in doubled]
 
     @model_validator(mode="after")
     def _packets_can_always_move(self) -> Chip:
@@ -222,7 +200,11 @@ class Chip(Part):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise ChipError(where, [_problem(e, values) for e in error.errors()]) from None
+            problems = [_problem(e, values) for e in error.errors()]
+            # With a wrong value in a part, the whole has not been looked at.
+            if all(e["loc"] for e in error.errors()):
+                problems += level_problems(levels_of(values.get("memory")))
+            raise ChipError(where, problems) from None
 
     @property
     def values(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ LAYERS = [
     {"version", "errors"},
     {"kernels", "noc", "layers", "part", "sram"},
     {"checks", "memory"},
-    {"network"},
+    {"network", "levels"},
     {"synapses", "inputs", "trace", "quantize", "chip"},
     {"simulate", "mapping"},
     {"activity", "verify", "schedule", "expansion", "action"},

@@ -147,6 +147,17 @@ def test_wrong_levels_are_refused(name):
         behind(ns.load_chip("mesh45"), **{"fetched": "per_step", **changes})
 
 
+def test_wrong_levels_and_wrong_prices_are_told_at_once():
+    values = ns.load_chip("mesh45").values
+    values["operation"]["mac"]["pj"] = -1
+    values["memory"] += [BACK | {"fetched": "once", "backs": "nobody", "holds": ["queue"]}, {"name": 3}, "no table"]
+    with pytest.raises(ChipError) as error:
+        ns.Chip.parse(values, "wrong")
+    told = str(error.value)
+    for words in ("operation.mac.pj", "'queue' is held by queue_sram and flash", "backs 'nobody'"):
+        assert words in told
+
+
 def test_two_backs_are_refused():
     chip = behind(ns.load_chip("mesh45"), "per_step")
     with pytest.raises(ChipError, match="'weight_sram' is backed by 2 memories"):

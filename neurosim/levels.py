@@ -1,0 +1,49 @@
+"""Levels of memory: each kind of item has one home, and what stands behind a level fits it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from neurosim.memory import KINDS
+
+
+class Level(NamedTuple):
+    """What matters of a memory here."""
+
+    name: str
+    holds: tuple[str, ...]
+    backs: str | None
+    per: str
+
+
+def levels_of(memory: Any) -> list[Level]:
+    """The levels in a chip file whose values may be wrong; what is no table of a memory is passed over."""
+    found = []
+    for table in memory if isinstance(memory, list | tuple) else []:
+        if isinstance(table, dict) and isinstance(table.get("name"), str):
+            holds, backs, per = table.get("holds"), table.get("backs"), table.get("per", "core")
+            kinds = tuple(kind for kind in holds if isinstance(kind, str)) if isinstance(holds, list | tuple) else ()
+            found.append(Level(table["name"], kinds, backs if isinstance(backs, str) else None, str(per)))
+    return found
+
+
+def level_problems(levels: Sequence[Level]) -> list[str]:
+    """Kinds with no or several homes, names used twice, levels that back what they cannot."""
+    problems, names = [], [level.name for level in levels]
+    for kind in KINDS:
+        homes = [level.name for level in levels if kind in level.holds]
+        if len(homes) != 1:
+            problems.append(f"{kind!r} is held by {' and '.join(homes) or 'no memory'}; exactly one must hold it")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    problems += [f"memory name {name!r} is used {names.count(name)} times" for name in twice]
+    for level in levels:
+        front = next((other for other in levels if other.name == level.backs), None)
+        if level.backs and front is None:
+            known = ", ".join(names)
+            problems.append(f"memory {level.name!r} backs {level.backs!r}, which does not exist; there are: {known}")
+        elif level.backs and front and ("weights" not in front.holds or front.per != "core"):
+            problems.append(f"memory {level.name!r} backs {level.backs!r}, which must hold weights in every core")
+    fronts = [level.backs for level in levels if level.backs]
+    doubled = sorted({name for name in fronts if fronts.count(name) > 1})
+    return problems + [f"memory {name!r} is backed by {fronts.count(name)} memories; at most one" for name in doubled]
