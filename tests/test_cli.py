@@ -67,6 +67,14 @@ def test_run_says_what_was_modelled_the_answer_time_and_energy(files):
         assert words in out, words
 
 
+def test_potentials_that_do_not_fit_are_said_beside_the_answer(files, tmp_path):
+    narrow = ("run", files / "net.h5", files / "in.h5", "--set", "core.state_bits=8", "--report", tmp_path / "r.html")
+    clipped = only_json(done(*narrow, "--json", "-").out)["counts"]["saturations"]
+    assert clipped and f"{clipped:,} times a potential was clipped to 8 bits" in done(*narrow).out
+    assert f"{clipped:,} times a potential was clipped to 8 bits" in (tmp_path / "r.html").read_text()
+    assert "was clipped" not in done("run", files / "net.h5", files / "in.h5").out
+
+
 def test_the_json_of_run_has_every_promised_key(ran):
     assert set(ran) >= RUN_KEYS
     assert set(ran["time"]) >= {"cycles", "seconds", "seconds_per_image", "cycles_per_step", "bound_by"}

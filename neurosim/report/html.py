@@ -17,6 +17,7 @@ from neurosim.report.curve import curve
 from neurosim.report.text import (
     BOUND_WORDS,
     break_even_text,
+    clipped_text,
     energy_bracket,
     memory_text,
     papers_energies,
@@ -107,7 +108,8 @@ def _headline(result: Result) -> str:
         f"Modelled: {network.name}, {neurons:,} neurons, {network.synapses:,} weights, T = {network.timesteps}, on "
         f"{chip.title} ({chip.node}). {chip.notes}"
     )
-    return f'<p>{escape(modelled)}</p><div class="cards">{cards}</div>'
+    clipped = f"<p><strong>{escape(clipped_text(result))}.</strong></p>" if result.counts["saturations"] else ""
+    return f'<p>{escape(modelled)}</p><div class="cards">{cards}</div>{clipped}'
 
 
 def _energy(result: Result) -> str:
