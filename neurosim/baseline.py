@@ -26,7 +26,9 @@ ANN_ASSUMES = (
     "state; every activation sent once to each core that needs it, pooled first; the image read once; layers one after the "
     "other. Reuse 'none': weights, activations and partial sums fetched anew for every output site, a word of channels at a "
     "time; 'rows': a weight serves a row of output sites, an activation the width of the kernel, partial sums stay in "
-    "registers; 'perfect': everything moves once. Not counted: table look-ups, identity shortcuts, waiting"
+    "registers; 'perfect': everything moves once. Weights that "
+    "live behind the memory of a core come once per image, whatever the reuse. Not counted: table look-ups, identity "
+    "shortcuts, waiting"
 )
 
 

@@ -180,6 +180,9 @@ class Chip(Part):
     @model_validator(mode="after")
     def _every_kind_has_one_home(self) -> Chip:
         problems = level_problems([Level(m.name, m.holds, m.backs, m.per) for m in self.memory])
+        if self.chips > 1:
+            several = [m.name for m in self.memory if m.backs and m.per == "chip"]
+            problems += [f"memory {name!r} backs another on each of several chips; one off chip can" for name in several]
         if self.cores > MAX_CORES:
             problems.append(f"there are {self.cores:,} cores; at most {MAX_CORES:,} are supported")
         if problems:

@@ -42,8 +42,9 @@ def level_problems(levels: Sequence[Level]) -> list[str]:
         if level.backs and front is None:
             known = ", ".join(names)
             problems.append(f"memory {level.name!r} backs {level.backs!r}, which does not exist; there are: {known}")
-        elif level.backs and front and ("weights" not in front.holds or front.per != "core"):
-            problems.append(f"memory {level.name!r} backs {level.backs!r}, which must hold weights in every core")
+        elif front and ("weights" not in front.holds or front.per != "core" or front.name == level.name):
+            needed = "another that holds weights in every core"
+            problems.append(f"memory {level.name!r} backs {level.backs!r}, which must be {needed}")
     fronts = [level.backs for level in levels if level.backs]
     doubled = sorted({name for name in fronts if fronts.count(name) > 1})
     return problems + [f"memory {name!r} is backed by {fronts.count(name)} memories; at most one" for name in doubled]

@@ -16,8 +16,10 @@ def _whole(value: Any) -> Any:
 
 Count = Annotated[int, BeforeValidator(_whole), Field(gt=0)]
 Cycles = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
-Positive = Annotated[float, BeforeValidator(_whole), Field(gt=0, allow_inf_nan=False)]
-Amount = Annotated[float, BeforeValidator(_whole), Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, BeforeValidator(_whole), Field(ge=1e-30, le=1e30, allow_inf_nan=False)]
+# Far beyond anything physical, and far from where sums of products overflow.
+Amount = Annotated[float, BeforeValidator(_whole), Field(ge=0, le=1e30, allow_inf_nan=False)]
+Relative = Annotated[float, BeforeValidator(_whole), Field(ge=0, le=10, allow_inf_nan=False)]
 StateBits = Annotated[int, BeforeValidator(_whole), Field(ge=2, le=32)]
 Grade = Literal["measured", "fitted", "simulated", "published", "taken over", "chosen"]
 
@@ -43,4 +45,4 @@ class Sourced(Part):
 class Uncertain(Sourced):
     """uncertainty: relative standard deviation of its prices, 0.2 for 20 %."""
 
-    uncertainty: Amount = 0.0
+    uncertainty: Relative = 0.0

@@ -36,7 +36,9 @@ class Record:
         values["time"] = _slower(before["time"], self.chip.clock.hz / chip.clock.hz)
         values["memory"] = [use | {"energy_J": _memory_J(ledger.energy, use)} for use in before["memory"]]
         values["chip"] = {"name": chip.name, "sha256": chip.sha256, "values": chip.values}
-        values["provenance"] = before["provenance"] | {"command": command, "repriced_from": self.chip.name}
+        values["provenance"] = before["provenance"] | {
+            "command": command, "repriced_from": {"name": self.chip.name, "sha256": self.chip.sha256},
+        }  # fmt: skip
         values["not_counted"] = [*notes(chip), *(n for n in before["not_counted"] if n not in notes(self.chip))]
         return Record(values, chip, ledger)
 

@@ -76,10 +76,12 @@ def test_a_repriced_file_can_be_priced_again(tmp_path):
     save_record(dear, tmp_path / "dear.h5", tmp_path / "run.h5")
     found = load_record(tmp_path / "dear.h5")
     assert found.values == json.loads(json.dumps(dear.values))
-    assert found.values["provenance"]["repriced_from"] == "mesh45"
+    assert found.values["provenance"]["repriced_from"] == {"name": "mesh45", "sha256": result.mapping.chip.sha256}
     assert told(found.at(result.mapping.chip).values) == close(told(result.to_dict()))
     with h5py.File(tmp_path / "run.h5") as old, h5py.File(tmp_path / "dear.h5") as new:
         assert set(old) == set(new)
+        assert new["mapping"].attrs["chip_sha256"] == found.chip.sha256 != old["mapping"].attrs["chip_sha256"]
+        assert json.loads(new["mapping"].attrs["chip_values"]) == found.chip.values
         assert (new["counts/spikes"][()] == old["counts/spikes"][()]).all()
         assert new["cores"]["energy_J"].tolist() == [core["energy_J"] for core in dear.values["cores"]]
         assert new["cores"]["energy_J"].sum() > old["cores"]["energy_J"].sum()
@@ -121,6 +123,23 @@ def test_what_would_need_another_run_is_refused_all_at_once(tmp_path):
     assert record.at(ns.Chip.parse(another, "another")).values["not_counted"][0] == "much"
 
 
+def reword(file, group, old, new):
+    attributes = file["ledger"][group].attrs
+    attributes["actions"] = attributes["actions"].replace(old, new)
+
+
+def recount(file, columns):
+    counts = file["ledger/run/counts"][()][:, :columns]
+    del file["ledger/run/counts"]
+    file["ledger/run/counts"] = counts
+
+
+def rewrite(file, **changes):
+    values = json.loads(file["json"].asstr()[()])
+    del file["json"]
+    file["json"] = json.dumps(values | {name: change(values[name]) for name, change in changes.items()})
+
+
 FAULTS = {
     "no ledger": lambda file: file.__delitem__("ledger"),
     "no run": lambda file: file["ledger"].__delitem__("run"),
@@ -134,6 +153,13 @@ FAULTS = {
         "actions", file["ledger/run"].attrs["actions"].replace("operation.mac.pj", "operation.none.pj")
     ),
     "images": lambda file: file["ledger"].attrs.__setitem__("images", "many"),
+    "purpose": lambda file: reword(file, "run", '"compute"', '"zzz"'),
+    "no mac": lambda file: reword(file, "ann, reuse rows", '"mac"', '"mad"'),
+    "fewer columns": lambda file: recount(file, 1),
+    "a core less": lambda file: rewrite(file, cores=lambda cores: cores[1:]),
+    "no time": lambda file: rewrite(file, time=lambda _: {}),
+    "no network": lambda file: rewrite(file, network=lambda _: None),
+    "no such level": lambda file: rewrite(file, memory=lambda memory: [memory[0] | {"level": "other"}]),
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from samples import call, floating, residual, weights
 
 import neurosim as ns
-from neurosim.errors import NetworkError
+from neurosim.errors import ChipError, NetworkError
 from neurosim.io.sanafe_files import ARCHITECTURE, GATES, LARGEST, NETWORK, depths, save_sanafe, scale_of
 
 STEPS = 4
@@ -32,7 +32,7 @@ def evaluated(network, seed=4, **changes):
     settings = {"core.max_neurons": 20, "mesh.width": 6, "mesh.height": 5, **changes}
     chip = ns.load_chip("loihi-fitted", [f"{path}={value}" for path, value in settings.items()])
     mapping = ns.map_network(network, chip)
-    return ns.evaluate(ns.simulate(network, ns.Inputs(images), state_bits=24), mapping, timing="analytic")
+    return ns.evaluate(ns.simulate(network, ns.Inputs(images), state_bits=chip.core.state_bits), mapping, timing="analytic")
 
 
 class Rules:
@@ -177,6 +177,25 @@ def test_what_has_no_counterpart_is_refused_all_at_once(tmp_path):
         depths(large)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"mesh.delivery": "multicast"}, "multicast"), ({"mesh.topology": "torus"}, "torus"),
+        ({"core.state_bits": 12}, "clipped"),
+    ],
+)
+def test_a_chip_without_a_counterpart_is_refused(tmp_path, changes, words):
+    with pytest.raises(ChipError, match=words):
+        save_sanafe(evaluated(peer(), **changes), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_that_yaml_would_read_otherwise_are_refused():
+    layers = [ns.Conv("c: 1 -> x", np.ones((1, 1, 1, 1), int), 1), ns.Output("out", np.ones((1, 4), int))]
+    with pytest.raises(NetworkError, match="more than letters"):
+        depths(ns.Network.build("odd", timesteps=1, input_shape=(1, 2, 2), layers=layers))
+
+
 def test_integer_leaks_are_said_to_be_rounded_here_alone(tmp_path):
     assert save_sanafe(evaluated(peer()), tmp_path)["exact"]
     assert not save_sanafe(evaluated(peer(leak=(3, 2))), tmp_path)["exact"]
@@ -200,4 +219,6 @@ def test_the_command(tmp_path):
     found = call(*sanafe)
     assert found.code == 2 and "--inputs" in found.err
     found = call(*sanafe, "--inputs", tmp_path / "in.npy", "--sample", 3)
-    assert found.code == 2 and "holds 3 samples" in found.err
+    assert found.code == 2 and "--sample 3" in found.err and "holds 3 samples" in found.err
+    found = call("export", tmp_path / "net.h5", "--to", "accelergy", "-o", tmp_path / "x.yaml", "--chip", "loihi")
+    assert found.code == 2 and "--chip" in found.err

@@ -8,6 +8,7 @@ import os
 import h5py
 import numpy as np
 
+from neurosim.chip import Chip
 from neurosim.io.hdf5 import put, writing
 from neurosim.mapping.mapping import Mapping
 
@@ -18,13 +19,16 @@ def save_mapping(mapping: Mapping, path: str | os.PathLike[str]) -> None:
         write_mapping(file, mapping)
 
 
+def chip_attributes(chip: Chip) -> dict[str, str]:
+    """What a file says about the chip."""
+    return {"chip": chip.name, "chip_sha256": chip.sha256, "chip_values": json.dumps(chip.values)}
+
+
 def write_mapping(root: h5py.Group, mapping: Mapping) -> None:
     names = [layer.name for layer in mapping.network.layers]
     root.attrs["network"] = mapping.network.name
     root.attrs["network_sha256"] = mapping.network.sha256
-    root.attrs["chip"] = mapping.chip.name
-    root.attrs["chip_sha256"] = mapping.chip.sha256
-    root.attrs["chip_values"] = json.dumps(mapping.chip.values)
+    root.attrs.update(chip_attributes(mapping.chip))
     root.attrs["placer"] = mapping.placer
     root.attrs["layers"] = names
     fields = ("layer", "c0", "c1", "y0", "y1", "x0", "x1", "core")

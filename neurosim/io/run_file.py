@@ -9,13 +9,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from neurosim.action import Action, priced
+from neurosim.action import COMPUTE, MOVEMENT, PURPOSES, STATIC, Action, priced
 from neurosim.baseline import REUSES
 from neurosim.chip import Chip
 from neurosim.energy import Energy
 from neurosim.errors import FileError
 from neurosim.io.hdf5 import Node, put, reading, writing
-from neurosim.io.mapping_file import write_mapping
+from neurosim.io.mapping_file import chip_attributes, write_mapping
 from neurosim.ledger import Ledger
 from neurosim.record import Record
 from neurosim.result import Result
@@ -25,7 +25,7 @@ FIELDS = ("name", "component", "group", "purpose", "constant")
 RUN, SILENT, ANN = "run", "silent", "ann, reuse {}"
 NEEDED = {
     "time": dict, "energy": dict, "memory": list, "layers": list, "cores": list, "chip": dict, "provenance": dict,
-    "not_counted": list,
+    "not_counted": list, "images": int, "network": dict,
 }  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def save_run(result: Result, path: str | os.PathLike[str]) -> None:
     """Write *result*."""
     with writing(path, "run") as file:
         file.attrs["command"] = result.command
-        _put_record(file, result.record)
+        _put_record(file, result.record, _as_json(result.record))
         put(file, "outputs", result.outputs, "potential", "output potentials after the last step [N,classes]")
         put(file, "predictions", result.predictions, "class", "predicted class [N]")
         put(file, "cycles", result.time.steps, "cycle", "cycles of each step of each image [N,T]")
@@ -47,6 +47,7 @@ def save_run(result: Result, path: str | os.PathLike[str]) -> None:
 
 def save_record(record: Record, path: str | os.PathLike[str], source: str | os.PathLike[str]) -> None:
     """Write a record that was priced again, with all else that the run file *source* holds."""
+    text = _as_json(record)
     with writing(path, "run") as file, reading(source, "run") as (old, _):
         file.attrs["command"] = record.values["provenance"]["command"]
         for name in old:
@@ -56,7 +57,8 @@ def save_record(record: Record, path: str | os.PathLike[str], source: str | os.P
             table = old[name][()]
             table["energy_J"] = [row["energy_J"] for row in record.values[name]]
             put(file, name, table, old[name].attrs["units"], old[name].attrs["description"])
-        _put_record(file, record)
+        file["mapping"].attrs.update(chip_attributes(record.chip))
+        _put_record(file, record, text)
 
 
 def load_record(path: str | os.PathLike[str]) -> Record:
@@ -68,15 +70,30 @@ def load_record(path: str | os.PathLike[str]) -> Record:
             raise FileError(str(path), [*root.problems, "only runs of this version or later can be priced again"])
         chip = Chip.parse(values["chip"]["values"], f"chip in {path}")
         names = RUN, SILENT, *map(ANN.format, REUSES)
-        run, quiet, *dense = (_actions(group.child(name), chip) for name in names)
+        run, quiet, *dense = (_actions(group.child(name), chip, len(values["cores"])) for name in names)
         images, rate = group.integer("images", 1), group.number("spikes_per_neuron", 0.0)
         by_reuse = dict(zip(REUSES, dense, strict=True))
-        layers = tuple(str(core["layer"]) for core in values["cores"])
-        return Record(values, chip, Ledger(Energy(run, images), Energy(quiet, images), by_reuse, rate, layers))
+        layers = tuple(str(core.get("layer")) if isinstance(core, dict) else "" for core in values["cores"])
+        record = Record(values, chip, Ledger(Energy(run, images), Energy(quiet, images), by_reuse, rate, layers))
+        if not root.problems:
+            _try(record, root)
+        return record
 
 
-def _put_record(file: h5py.File, record: Record) -> None:
-    file.create_dataset("json", data=json.dumps(record.values, allow_nan=False))
+def _try(record: Record, root: Node) -> None:
+    """Note what keeps a record from being priced again."""
+    try:
+        record.at(record.chip)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, StopIteration) as error:
+        root.say(f"its parts do not belong together: {type(error).__name__}: {error}")
+
+
+def _as_json(record: Record) -> str:
+    return json.dumps(record.values, allow_nan=False)
+
+
+def _put_record(file: h5py.File, record: Record, text: str) -> None:
+    file.create_dataset("json", data=text)
     file["json"].attrs["units"] = "see names"
     file["json"].attrs["description"] = "the JSON that --json writes"
     ledger, group = record.ledger, file.create_group("ledger", track_order=True)
@@ -103,17 +120,22 @@ def _json(file: h5py.File, root: Node) -> dict[str, Any] | None:
     return None if lacking else values
 
 
-def _actions(node: Node | None, chip: Chip) -> tuple[Action, ...]:
+def _actions(node: Node | None, chip: Chip, cores: int) -> tuple[Action, ...]:
     if node is None:
         return ()
     words, counts = node.json("actions", []), node.array("counts", "f", 2)
     if counts is None or not all(isinstance(w, list) and len(w) == len(FIELDS) for w in words) or len(words) != len(counts):
         node.say("'actions' and 'counts' do not belong together")
         return ()
+    if counts.shape[1] != cores:
+        node.say(f"'counts' is for {counts.shape[1]} cores; there are {cores}")
     if not (np.isfinite(counts) & (counts >= 0)).all():
         node.say("'counts' must be finite and not negative")
     found = [Action(**dict(zip(FIELDS, w, strict=True)), count=row) for w, row in zip(words, counts, strict=True)]
-    unknown = sorted({action.constant for action in found if action.constant not in chip.prices})
+    odd = sorted({str(a.purpose) for a in found if a.purpose not in PURPOSES or a.group not in (COMPUTE, MOVEMENT, STATIC)})
+    if odd:
+        node.say(f"actions have purposes that do not exist: {', '.join(odd)}")
+    unknown = sorted({str(action.constant) for action in found if action.constant not in chip.prices})
     if unknown:
         node.say(f"the chip has no {', '.join(unknown)}")
         return ()

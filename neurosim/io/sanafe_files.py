@@ -10,13 +10,14 @@ without the rounding of an integer network. It knows no memories, no leakage, an
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neurosim.errors import FileError, NetworkError
+from neurosim.errors import ChipError, FileError, NetworkError
 from neurosim.io.hdf5 import replacing
 from neurosim.kernels.layer import Synapses
 from neurosim.layers import INPUT, Layer
@@ -44,6 +45,9 @@ def save_sanafe(result: Result, folder: str | os.PathLike[str]) -> dict[str, Any
     whether exactly that. Raises NetworkError with every reason why the network has no counterpart there."""
     trace, mapping = result.trace, result.mapping
     depth, scale = depths(trace.network), scale_of(trace)
+    problems = _differences(result)
+    if problems:
+        raise ChipError(f"chip {mapping.chip.name!r} for SANA-FE", problems)
     place = Path(folder)
     try:
         place.mkdir(exist_ok=True)
@@ -61,6 +65,21 @@ def save_sanafe(result: Result, folder: str | os.PathLike[str]) -> dict[str, Any
         "neurons_fired": ours["spikes"] + len(gated),
         "exact": not trace.network.integer or all(layer.leak is None for layer in trace.network.layers),
     }
+
+
+def _differences(result: Result) -> list[str]:
+    """What of the chip has no counterpart."""
+    chip, clipped = result.mapping.chip, result.counts["saturations"]
+    problems = []
+    if chip.mesh.delivery != "unicast":
+        problems.append("mesh.delivery is 'multicast'; there a packet goes to one core: set it to 'unicast'")
+    if chip.mesh.topology != "mesh":
+        problems.append(f"mesh.topology is {chip.mesh.topology!r}; only a mesh is written")
+    if chip.chips > 1:
+        problems.append(f"it has {chip.chips} chips; there is only one")
+    if clipped:
+        problems.append(f"{clipped:,} times a potential was clipped to core.state_bits = {chip.core.state_bits}; give it more")
+    return problems
 
 
 def depths(network: Network) -> dict[str, int]:
@@ -83,6 +102,8 @@ def depths(network: Network) -> dict[str, int]:
             problems.append(f"layer {layer.name!r} would see its sources at different steps: {steps}")
         if "max2" in (layer.pool, *(shortcut.pool for shortcut in layer.shortcuts)):
             problems.append(f"layer {layer.name!r} pools with max, which has no counterpart")
+    odd = [name for name in (network.name, *depth) if not re.fullmatch(r"[\w -]+", name)]
+    problems += [f"name {name!r} is more than letters, digits, '_' and '-'" for name in odd]
     unrolled = sum(_many(synapses, network.shape_of(source)[0]) for source, synapses in _edges(network))
     if unrolled > MOST_SYNAPSES:
         problems.append(f"it has {unrolled:,} synapses if each is written; at most {MOST_SYNAPSES:,}")
@@ -120,7 +141,8 @@ def _architecture(mapping: Mapping) -> Iterator[str]:
     chip, grid = mapping.chip, mapping.grid
     cost, seconds, neurons = chip.operation, 1 / chip.clock.hz, max(brick.neurons for brick in mapping.bricks)
     flits, hop = chip.mesh.flits_per_packet, (chip.mesh.router_cycles + chip.mesh.link_cycles) * seconds
-    yield f"architecture:\n  name: {chip.name}\n  attributes:"
+    name = re.sub(r"[^\w-]", "_", chip.name)
+    yield f"architecture:\n  name: {name}\n  attributes:"
     yield f"    width: {grid.width}\n    height: {grid.height}\n    link_buffer_size: {chip.mesh.buffer_flits}"
     yield f"    sync_model: fixed\n    latency_sync: {cost.barrier.cycles * seconds}\n  tile:"
     yield f"    - name: tile[0..{grid.tiles - 1}]\n      attributes:"

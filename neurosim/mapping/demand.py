@@ -130,8 +130,11 @@ def item_bits(network: Network, chip: Chip, brick: Brick, routes: int) -> dict[K
     }
 
 
-def uses(network: Network, chip: Chip, brick: Brick, routes: int) -> list[Use]:
-    """Demand and limit of every resource of a core that holds *brick* with *routes* route entries."""
+def uses(network: Network, chip: Chip, brick: Brick, routes: int, spill: bool = True) -> list[Use]:
+    """Demand and limit of every resource of a core that holds *brick* with *routes* route entries.
+
+    *spill*: weights that do not fit may live behind the memory, if the chip has one there that fetches them again.
+    """
     core, bits = chip.core, item_bits(network, chip, brick, routes)
     n_axons = bits["axons"] // core.axon_bits
     found = [
@@ -139,7 +142,7 @@ def uses(network: Network, chip: Chip, brick: Brick, routes: int) -> list[Use]:
         Use("axons", n_axons, core.max_axons, "axons", REMEDY["axons"]),
         Use("routes", routes, core.max_routes, "routes", REMEDY["routes"]),
     ]
-    spilling = {memory.backs for memory in chip.memory if memory.fetched in ("per_image", "per_step")}
+    spilling = {memory.backs for memory in chip.memory if spill and memory.fetched in ("per_image", "per_step")}
     return found + [
         memory_use(memory, bits, memory.name in spilling)
         for memory in chip.memory

@@ -19,14 +19,20 @@ Span = tuple[int, int]
 def partition(network: Network, chip: Chip) -> tuple[list[Brick], list[Violation]]:
     """Bricks of all layers in order, and everything that cannot be cut to fit.
 
-    Layers are cut from the last to the first, because how many cores a neuron must reach depends on its consumers.
+    Weights live behind a memory only where a layer cannot be cut otherwise, or all layers together would need too many cores.
     """
+    bricks, problems = _partition(network, chip, spill=False)
+    return (bricks, problems) if len(bricks) <= chip.cores and not problems else _partition(network, chip, spill=True)
+
+
+def _partition(network: Network, chip: Chip, spill: bool) -> tuple[list[Brick], list[Violation]]:
+    """Layers are cut from the last to the first, because how many cores a neuron must reach depends on its consumers."""
     bricks: dict[int, list[Brick]] = {}
     problems: list[Violation] = []
     for index in reversed(range(len(network.layers))):
         layer = network.layers[index]
         fanout = _largest_fanout(network, chip, layer, bricks)
-        size = _best_size(network, chip, index, fanout)
+        size = _best_size(network, chip, index, fanout, spill) or _best_size(network, chip, index, fanout, True)
         if size is None:
             rows, columns = _furthest_spans(network, layer)
             smallest = Brick(index, 0, 1, *rows[1], *columns[1])
@@ -67,7 +73,7 @@ def _furthest_spans(network: Network, layer: Layer) -> tuple[dict[int, Span], di
     return rows, {n: max(_spans(width, n), key=from_columns) for n in _sizes(width)}
 
 
-def _best_size(network: Network, chip: Chip, index: int, fanout: int) -> tuple[int, int, int] | None:
+def _best_size(network: Network, chip: Chip, index: int, fanout: int, spill: bool) -> tuple[int, int, int] | None:
     """Channels, rows and columns of the bricks: fewest cores, then fewest packets per input spike, then squarest."""
     layer = network.layers[index]
     rows, columns = _furthest_spans(network, layer)
@@ -78,16 +84,16 @@ def _best_size(network: Network, chip: Chip, index: int, fanout: int) -> tuple[i
         rank = (cuts[0] * cuts[1] * cuts[2], cuts[0] * (cuts[1] + cuts[2]), abs(size[1] - size[2]))
         if best is not None and rank >= best:
             continue
-        if _fits(network, chip, Brick(index, 0, size[0], *rows[size[1]], *columns[size[2]]), fanout):
+        if _fits(network, chip, Brick(index, 0, size[0], *rows[size[1]], *columns[size[2]]), fanout, spill):
             best, chosen = rank, size
     return chosen
 
 
-def _fits(network: Network, chip: Chip, brick: Brick, fanout: int) -> bool:
+def _fits(network: Network, chip: Chip, brick: Brick, fanout: int, spill: bool) -> bool:
     limit = chip.core.max_neurons
     if limit is not None and brick.neurons > limit:
         return False
-    return all(u.limit is None or u.demand <= u.limit for u in uses(network, chip, brick, brick.neurons * fanout))
+    return all(u.limit is None or u.demand <= u.limit for u in uses(network, chip, brick, brick.neurons * fanout, spill))
 
 
 def _largest_fanout(network: Network, chip: Chip, layer: Layer, bricks: dict[int, list[Brick]]) -> int:

@@ -32,7 +32,7 @@ def curve(line: BreakEven) -> str:
     def y(joules: float) -> float:
         return HEIGHT - BOTTOM - min(joules, top) / top * (HEIGHT - BOTTOM - TOP)
 
-    meets = line.meets[STATED]
+    meets, beyond = line.meets[STATED], f", up to {si(high, 'J')}" if high > top else ""
     shapes = [
         f'<rect class="band" x="{LEFT}" y="{y(high):.1f}" width="{x(right) - LEFT:.1f}" height="{y(low) - y(high):.1f}"/>',
         _line("ann", LEFT, y(stated), x(right), y(stated)),
@@ -41,7 +41,7 @@ def curve(line: BreakEven) -> str:
         f'<circle class="here" cx="{x(here):.1f}" cy="{y(now):.1f}" r="5"/>',
         *(_label(x(right * k / 4), HEIGHT - BOTTOM + 15, f"{right * k / 4:.3g}", ENDS[k]) for k in range(5)),
         *(_label(LEFT - 6, y(top * k / 4) + 4, si(top * k / 4, "J"), "end") for k in range(1, 5)),
-        _label(x(right), y(stated) - 6, "without spikes (band: perfect reuse to none)", "end"),
+        _label(x(right), y(stated) - 6, f"without spikes (band: perfect reuse to none{beyond})", "end"),
         _label(x(here) - 8, y(now) - 8, f"this run, {here:.3f}", "end" if x(here) > WIDTH / 3 else "start"),
         _label((LEFT + WIDTH) / 2, HEIGHT - 4, "spikes per neuron, all steps", "middle"),
     ]  # fmt: skip
