@@ -17,8 +17,9 @@ from neurosim.trace import SpikeTrace
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """Cycles of the cores' own work, int64 [rows, bricks] or [turns, cores]: fetch, of the port of the input memory; local, on
-    images and on spikes from outside; update; waiting, those of local and update that wait for memories."""
+    """Cycles of the cores' own work, int64 [rows, bricks] or [turns, cores]: fetch, of the ports of memories that serve all
+    cores in turn; local, on images and on spikes from outside; update; waiting, those of local and update that wait for
+    memories."""
 
     fetch: np.ndarray
     local: np.ndarray

@@ -129,9 +129,9 @@ def reword(file, group, old, new):
 
 
 def recount(file, columns):
-    counts = file["ledger/run/counts"][()][:, :columns]
-    del file["ledger/run/counts"]
-    file["ledger/run/counts"] = counts
+    counts = file["ledger/silent/counts"][()][:, :columns]
+    del file["ledger/silent/counts"]
+    file["ledger/silent/counts"] = counts
 
 
 def rewrite(file, **changes):
@@ -157,6 +157,7 @@ FAULTS = {
     "no mac": lambda file: reword(file, "ann, reuse rows", '"mac"', '"mad"'),
     "fewer columns": lambda file: recount(file, 1),
     "a core less": lambda file: rewrite(file, cores=lambda cores: cores[1:]),
+    "json elsewhere": lambda file: (file.__delitem__("json"), file.__setitem__("json", h5py.ExternalLink("run.h5", "/json"))),
     "no time": lambda file: rewrite(file, time=lambda _: {}),
     "no network": lambda file: rewrite(file, network=lambda _: None),
     "no such level": lambda file: rewrite(file, memory=lambda memory: [memory[0] | {"level": "other"}]),

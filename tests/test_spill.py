@@ -139,7 +139,7 @@ def test_the_network_without_spikes_fetches_it_too():
 PROBLEMS = {
     "backs nothing": ({"backs": "other"}, "backs 'other', which does not exist; there are: weight_sram"),
     "not for weights": ({"backs": "state_sram"}, "must be another that holds weights in every core"),
-    "itself": ({"backs": "flash", "holds": ["weights"]}, "must be another that holds weights in every core"),
+    "itself": ({"backs": "flash", "holds": ["weights"], "per": "core"}, "must be another that holds weights in every core"),
     "no fetched": ({"fetched": None}, "belong together"),
     "unknown fetched": ({"fetched": "daily"}, "fetched"),
     "holds nothing": ({"backs": None, "fetched": None}, "holds nothing"),

@@ -108,7 +108,7 @@ def _put_record(file: h5py.File, record: Record, text: str) -> None:
 
 def _json(file: h5py.File, root: Node) -> dict[str, Any] | None:
     """The JSON of a run, with all that a record needs."""
-    item = file.get("json")
+    item = file["json"] if "json" in root else None
     try:
         values = json.loads(item.asstr()[()]) if isinstance(item, h5py.Dataset) else None
     except (TypeError, ValueError) as error:

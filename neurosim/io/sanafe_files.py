@@ -42,7 +42,7 @@ GATES = "neurosim_gates"
 
 def save_sanafe(result: Result, folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Write both files for the first sample of a run; returns the time steps to run, what SANA-FE counts, by its names, and
-    whether exactly that. Raises NetworkError with every reason why the network has no counterpart there."""
+    whether exactly that. Raises NetworkError or ChipError with every reason why the network or the chip has no counterpart."""
     trace, mapping = result.trace, result.mapping
     depth, scale = depths(trace.network), scale_of(trace)
     problems = _differences(result)
