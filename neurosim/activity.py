@@ -12,7 +12,7 @@ import numpy as np
 
 from neurosim.kernels.histogram import count_columns, count_windows
 from neurosim.layers import INPUT, Conv, Layer, pooled
-from neurosim.mapping.demand import fed_by_image, pixel_bits
+from neurosim.mapping.demand import pixel_bits
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.routes import Fanout
 from neurosim.synapses import pool_sites
@@ -29,8 +29,9 @@ class Activity:
     spikes: firings. packets: sent. hops_x, hops_y: flits x links crossed, crossings: those between chips, booked to the sender.
     events: packets received.
     input_arrivals: those of them that came from outside; input_events: spikes fed from outside, each booked once, to the first
-    brick it arrives at. rows: weight rows fetched for events; singles: single weights fetched for
-    identity shortcuts. synaptic_events: (spike, synapse) pairs. active, idle: visited neurons that were, were not touched.
+    brick it arrives at. synaptic_events: (spike, synapse) pairs. weight_words: words of weights fetched for them; accumulates:
+    additions that they cause; where a core sums pooling windows first, pool_adds: additions to those sums, pool_macs: sums
+    multiplied with a weight. active, idle: visited neurons that were, were not touched.
     analog_rows, macs: rows and multiply-accumulates of image-fed layers; current_adds: stored currents re-added;
     current_writes: currents stored. clears: potentials set to zero before an image; readouts: output potentials read after
     it. leaks: leak multiplies. clips: potentials clipped to the state width. input_words: words of the input memory.
@@ -44,9 +45,11 @@ class Activity:
     events: np.ndarray
     input_arrivals: np.ndarray
     input_events: np.ndarray
-    rows: np.ndarray
-    singles: np.ndarray
     synaptic_events: np.ndarray
+    weight_words: np.ndarray
+    accumulates: np.ndarray
+    pool_adds: np.ndarray
+    pool_macs: np.ndarray
     active: np.ndarray
     idle: np.ndarray
     analog_rows: np.ndarray
@@ -112,17 +115,15 @@ class _Counter:
         self.steps = trace.timesteps
         self.rows = (last - first) * self.steps
         self.bricks = len(mapping.bricks)
-        self.channels = np.array([b.channels for b in mapping.bricks])
         self.neurons = np.array([b.neurons for b in mapping.bricks])
         self.found = {name: np.zeros((self.rows, self.bricks), np.int64) for name in COUNTS}
 
     def count(self) -> Activity:
         for source in self.mapping.fanouts.values():
             self._spikes(source)
-        self.found["synaptic_events"] = self.found["rows"] * self.channels + self.found["singles"]
         for index, layer in enumerate(self.network.layers):
             mine = np.flatnonzero(self.mapping.layer_of == index)
-            if fed_by_image(self.network, layer):
+            if self.network.fed_by_image(layer):
                 self._image(layer, mine)
             if layer.spiking:
                 self._updates(layer, mine)
@@ -135,7 +136,7 @@ class _Counter:
         return bits[self.first : self.last].reshape(self.rows, -1)
 
     def _spikes(self, source: Fanout) -> None:
-        """Spikes, packets, flits, arrivals and weight rows caused by one population."""
+        """Spikes, packets, flits, arrivals and work caused by one population."""
         bits = self._bits(self.trace.bits_of(source.source))
         spikes = np.zeros((self.rows, source.segments * source.sites), np.int64)
         count_columns(bits, source.segment, source.sites, spikes)
@@ -150,11 +151,11 @@ class _Counter:
             self.found["spikes"] += owned
             self._sent(source, by_group)
         columns = {False: spikes}
-        if any(p.or_pooled for p in source.projections):
+        if any(work.windows for work in source.work):
             columns[True] = self._windows(source, bits)
-        for projection in source.projections:
-            key = "singles" if projection.identity else "rows"
-            self.found[key] += (projection.visits @ columns[projection.or_pooled].T).T
+        for work in source.work:
+            if work.what in self.found:
+                self.found[work.what] += (work.amount @ columns[work.windows].T).T
 
     def _sent(self, source: Fanout, by_group: np.ndarray) -> None:
         flits = self.chip.mesh.flits_per_packet
@@ -164,7 +165,7 @@ class _Counter:
         self.found["crossings"] += flits * (source.crossings @ by_group).T
 
     def _windows(self, source: Fanout, bits: np.ndarray) -> np.ndarray:
-        """int64 [rows, columns of the max-pooled map]: windows that hold a spike."""
+        """int64 [rows, columns of the pooled map]: windows that hold a spike."""
         _, h, w = pooled(source.shape, "max2")
         out = np.zeros((self.rows, source.segments * h * w), np.int64)
         count_windows(bits, source.segment, pool_sites(source.shape, "max2").astype(np.int32), h * w, out)

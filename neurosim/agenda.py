@@ -93,12 +93,14 @@ def work_of(activity: Activity, expansion: Expansion, outside: np.ndarray, mappi
     bits = np.array([mapping.network.layers[b.layer].weight_bits or 8 for b in mapping.bricks])
     state = chip.home("state").words(chip.core.state_bits)
     multiply = activity.analog_rows * -(-channels // chip.core.lanes) * cost.mac.cycles
-    fetched = chip.memory_cycles({"weights": activity.analog_rows * -(-channels * bits // chip.home("weights").word_bits)})
+    rows = activity.analog_rows * -(-channels * bits // chip.home("weights").word_bits)
+    fetched = chip.memory_cycles({"weights": (rows, 0 * rows)})
     visits = (
         -(-activity.active // chip.core.update_lanes) * cost.update_active.cycles
         + -(-activity.idle // chip.core.update_lanes) * cost.update_idle.cycles
     )
-    touched = chip.memory_cycles({"state": (2 * (activity.active + activity.idle) + activity.current_adds) * state})
+    visited = activity.active + activity.idle
+    touched = chip.memory_cycles({"state": ((visited + activity.current_adds) * state, visited * state)})
     update, local = np.maximum(visits, touched), np.maximum(multiply, fetched)
     waiting = update - visits + local - multiply
     if outside.size:

@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 
 from neurosim.action import COMPUTE, MOVEMENT, PURPOSES, STATIC, Action, by_part_J, priced
+from neurosim.chip import Chip
 from neurosim.energy import MACS, MESH, PACKETS, UPDATES, access, leakage, operation
 from neurosim.layers import INPUT, POOL, Layer
 from neurosim.mapping.brick import Brick, projections, reach
-from neurosim.mapping.demand import pixel_bits, stored_weights
+from neurosim.mapping.demand import pixel_bits
 from neurosim.mapping.mapping import Mapping
+from neurosim.mapping.spill import spills
+from neurosim.mapping.storage import kernel_bits
+from neurosim.memory import Kind
 
 # From the dearest to the cheapest; the second is the one that is named alone.
 REUSES = ("none", "rows", "perfect")
@@ -22,13 +26,12 @@ ACTIVATION_BITS = 8
 Dense = dict[str, tuple[Action, ...]]
 Reuses = dict[str, dict[str, Any]]
 ANN_ASSUMES = (
-    "weights of the same width in the same memories, 8-bit activations and partial sums of the state width in the memory for "
-    "state; every activation sent once to each core that needs it, pooled first; the image read once; layers one after the "
-    "other. Reuse 'none': weights, activations and partial sums fetched anew for every output site, a word of channels at a "
-    "time; 'rows': a weight serves a row of output sites, an activation the width of the kernel, partial sums stay in "
-    "registers; 'perfect': everything moves once. Weights that "
-    "live behind the memory of a core come once per image, whatever the reuse. Not counted: table look-ups, identity "
-    "shortcuts, waiting"
+    "weights of the same width in the same memories, always stored as shared kernels; 8-bit activations and partial sums of"
+    " the state width in the memory for state; every activation sent once to each core that needs it, pooled first; the "
+    "image read once; layers one after the other. Reuse 'none': weights, activations and partial sums fetched anew for "
+    "every output site, a word of channels at a time; 'rows': a weight serves a row of output sites, an activation the "
+    "width of the kernel, partial sums stay in registers; 'perfect': everything moves once. Weights that live behind the "
+    "memory of a core come once per image, whatever the reuse. Not counted: table look-ups, identity shortcuts, waiting"
 )
 
 
@@ -62,24 +65,29 @@ def _energies(done: tuple[Action, ...], images: int) -> dict[str, Any]:
 def actions(mapping: Mapping, reuse: str, images: int) -> Iterator[Action]:
     """What one of *images* makes every core do."""
     chip, bricks = mapping.chip, [(mapping.network.layers[brick.layer], brick) for brick in mapping.bricks]
-    weights, state = chip.home("weights"), chip.home("state")
+    state = chip.home("state")
     fetched = np.array([_weight_words(mapping, layer, brick, reuse) for layer, brick in bricks])
     activations = np.array([_activations(mapping, layer, brick, reuse) for layer, brick in bricks])
     sums = np.array([_partial_sum_words(mapping, layer, brick, reuse) for layer, brick in bricks])
     macs = np.array([layer.ann_macs // layer.neurons * brick.neurons for layer, brick in bricks])
     yield operation("mac", MACS, macs)
     yield operation("compare", UPDATES, np.array([brick.neurons for _, brick in bricks]))
-    yield access(weights, "weights", "read", fetched)
-    yield access(state, "state", "read", activations * state.words(ACTIVATION_BITS) + sums)
-    yield access(state, "state", "write", sums)
+    yield from _accesses(chip, "weights", fetched, 0 * fetched)
+    yield from _accesses(chip, "state", activations * state.words(ACTIVATION_BITS) + sums, sums)
     yield access(chip.home("input"), "input", "read", _image_words(mapping))
-    for spill in mapping.spills:
+    for spill in spills(mapping, kernels=True):
         # Once per image what does not stay; an image is one step.
         read, written = (spill.words(memory, images, 1) / images for memory in (spill.back, spill.front))
         yield access(spill.back, "weights", "read", read)
         yield access(spill.front, "weights", "write", written)
     yield from _traffic(mapping)
     yield from leakage(mapping, _cycles(mapping))
+
+
+def _accesses(chip: Chip, kind: Kind, reads: np.ndarray, writes: np.ndarray) -> Iterator[Action]:
+    for memory, read, written in chip.accesses(kind, reads, writes):
+        yield access(memory, kind, "read", read)
+        yield access(memory, kind, "write", written)
 
 
 def _image_words(mapping: Mapping) -> np.ndarray:
@@ -93,7 +101,7 @@ def _image_words(mapping: Mapping) -> np.ndarray:
 def _weight_words(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> int:
     home, bits = mapping.chip.home("weights"), layer.weight_bits or 8
     if reuse == "perfect":
-        return home.words(stored_weights(layer, brick.channels) * bits)
+        return home.words(kernel_bits(layer, brick.channels))
     sites = brick.sites if reuse == "none" else brick.y1 - brick.y0
     return sites * layer.fan_in * home.words(brick.channels * bits)
 

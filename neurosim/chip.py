@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from neurosim.errors import ChipError
 from neurosim.levels import Level, level_problems, levels_of
-from neurosim.memory import Kind, Memory
+from neurosim.memory import CACHED, Kind, Memory
 from neurosim.noc.deadlock import check_deadlock, check_room
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import UNLIMITED, Machine
@@ -75,8 +76,9 @@ class Core(Sourced):
     """Limits and widths of a core; a limit that is not given does not bind.
 
     lanes: accumulates (or MACs) started at once. update_lanes: neurons compared at once. axons: distinct inputs it can tell
-    apart. routes: (neuron, destination) pairs it can hold. queue_packets: packets that wait to be worked off; a full queue
-    stalls the mesh.
+    apart. routes: (neuron, destination) pairs it can hold. storage: how weights are stored, see `neurosim.mapping.storage`;
+    skip_zeros: weights of zero are not added; index_bits: width of the index of a neuron in sparse storage. queue_packets:
+    packets that wait to be worked off; a full queue stalls the mesh.
     """
 
     lanes: Count
@@ -84,21 +86,33 @@ class Core(Sourced):
     state_bits: StateBits = 32
     axon_bits: Count
     route_bits: Count
+    storage: Literal["shared", "unrolled", "crossbar", "sparse"] = "shared"
+    skip_zeros: bool = False
+    index_bits: Count | None = None
     max_neurons: Count | None = None
     max_axons: Count | None = None
     max_routes: Count | None = None
     queue_packets: Count | None = None
+
+    @model_validator(mode="after")
+    def _an_index_is_for_sparse_storage(self) -> Core:
+        if (self.storage == "sparse") != (self.index_bits is not None):
+            raise ValueError("storage 'sparse' and index_bits belong together; give both or neither")
+        return self
 
 
 class Policy(Part):
     """What the modelled hardware does.
 
     update: neurons visited per step, those *touched* by an event (or still above threshold), or *all*. analog: the current
-    of an image-fed layer is computed *once* per image, stored and re-added every step, or anew *per_step*.
+    of an image-fed layer is computed *once* per image, stored and re-added every step, or anew *per_step*. pool: the weights
+    behind a summing pool are added for every spike of a window, the sum being *folded* into them, or a window is *summed*
+    first, and its sum then multiplied with the weights.
     """
 
     update: Literal["touched", "all"]
     analog: Literal["once", "per_step"]
+    pool: Literal["folded", "summed"] = "folded"
 
 
 class Priced(Uncertain):
@@ -179,10 +193,15 @@ class Chip(Part):
 
     @model_validator(mode="after")
     def _every_kind_has_one_home(self) -> Chip:
-        problems = level_problems([Level(m.name, m.holds, m.backs, m.per) for m in self.memory])
+        problems = level_problems([Level(m.name, m.holds, m.backs, m.miss_rate is not None, m.per) for m in self.memory])
         if self.chips > 1:
-            several = [m.name for m in self.memory if m.backs and m.per == "chip"]
+            several = [m.name for m in self.memory if m.fetched and m.per == "chip"]
             problems += [f"memory {name!r} backs another on each of several chips; one off chip can" for name in several]
+        if not problems and self.queue_bits > self.home("queue").bits:
+            queue, packets, bits = self.home("queue"), self.core.queue_packets, self.mesh.packet_bits
+            needed = f"{packets:,} packets of {bits:,} bits need {self.queue_bits:,} bits"
+            limit = f"memory {queue.name!r} has {queue.bits:,}: at most {queue.bits // bits:,} fit"
+            problems.append(f"core.queue_packets: {needed}, {limit}")
         if self.cores > MAX_CORES:
             problems.append(f"there are {self.cores:,} cores; at most {MAX_CORES:,} are supported")
         if problems:
@@ -228,6 +247,11 @@ class Chip(Part):
         return self.chips * self.mesh.cores
 
     @property
+    def queue_bits(self) -> int:
+        """Bits of a full queue of a core; 0 where it is not bounded."""
+        return (self.core.queue_packets or 0) * self.mesh.packet_bits
+
+    @property
     def prices(self) -> dict[str, Price]:
         """Every price by its place in the chip file; of a power the energy of a cycle."""
         found = {}
@@ -269,14 +293,39 @@ class Chip(Part):
         """The memory that holds *kind*."""
         return next(m for m in self.memory if kind in m.holds)
 
-    def memory_cycles(self, words: dict[Kind, np.ndarray]) -> np.ndarray:
-        """Cycles that the slowest memory of a core needs for these words of each kind, each memory through ports of its own."""
-        cycles = np.zeros(next(iter(words.values())).shape, np.int64)
-        for memory in self.memory:
-            held = [words[kind] for kind in memory.holds if kind in words]
-            if memory.words_per_cycle and held:
-                cycles = np.maximum(cycles, -(-sum(held) // memory.words_per_cycle))
-        return cycles
+    def behind(self, memory: Memory) -> Memory | None:
+        """The memory that *memory* is a cache of."""
+        return next((m for m in self.memory if m.backs == memory.name and m.miss_rate is not None), None)
+
+    def kinds(self, memory: Memory) -> tuple[Kind, ...]:
+        """What is read from *memory* or written to it."""
+        front = next((m for m in self.memory if m.name == memory.backs), None)
+        if front is None:
+            return memory.holds
+        behind = ("weights",) if memory.fetched else tuple(kind for kind in self.kinds(front) if kind in CACHED)
+        return (*memory.holds, *behind)
+
+    def accesses(self, kind: Kind, reads: np.ndarray, writes: np.ndarray) -> Iterator[tuple[Memory, np.ndarray, np.ndarray]]:
+        """(memory, words read, words written) for so many at the home of *kind*, and for what misses there."""
+        memory = self.home(kind)
+        while (back := self.behind(memory)) and kind in CACHED:
+            missed = back.misses(reads)
+            returned = np.minimum(missed, writes)
+            yield memory, reads + returned, writes + missed
+            per_word = back.words(memory.word_bits)
+            memory, reads, writes = back, missed * per_word, returned * per_word
+        yield memory, reads, writes
+
+    def memory_cycles(self, words: dict[Kind, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        """Cycles that the slowest memory needs for these words of each kind, read and written, each memory through ports of its
+        own, as if they were there for one core alone."""
+        through: dict[str, np.ndarray] = {}
+        for kind, (reads, writes) in words.items():
+            for memory, read, written in self.accesses(kind, reads, writes):
+                through[memory.name] = through.get(memory.name, 0) + read + written
+        ports = [-(-through[m.name] // m.words_per_cycle) for m in self.memory if m.words_per_cycle and m.name in through]
+        shape = next(iter(words.values()))[0].shape
+        return np.max([np.zeros(shape, np.int64), *ports], axis=0)
 
     def replace(self, path: str, value: Any) -> Chip:
         """The same chip with one setting changed: ``chip.replace("core.lanes", 4)``; memories go by their name."""

@@ -10,7 +10,6 @@ import numpy as np
 from neurosim.action import PJ, PURPOSES, STATIC, Action
 from neurosim.baseline import REUSES, Dense, Reuses
 from neurosim.energy import Counts, Energy, energy
-from neurosim.mapping.demand import fed_by_image
 from neurosim.mapping.mapping import Mapping
 
 # What happens without a single spike.
@@ -112,7 +111,7 @@ def _by_layer(actions: Iterable[Action], layers: Sequence[str], images: int) -> 
 def _without_spikes(mapping: Mapping, counts: Counts) -> Counts:
     """The counts if no neuron ever fired: an image still reaches its layers, and the chip's policy may visit everybody."""
     layers = mapping.network.layers
-    fed = np.array([fed_by_image(mapping.network, layers[brick.layer]) for brick in mapping.bricks])
+    fed = np.array([mapping.network.fed_by_image(layers[brick.layer]) for brick in mapping.bricks])
     everybody = mapping.chip.policy.update == "all"
     kept = {name: count if name in SPIKELESS else np.zeros_like(count) for name, count in counts.items()}
     kept["active"] = counts["active"] * fed

@@ -15,6 +15,7 @@ from neurosim.memory import KINDS, Kind, Memory
 
 # (component, group, purpose) of what is not the access of a memory.
 ACCUMULATES, MACS = ("accumulates", COMPUTE, "compute"), ("MACs of the first layer", COMPUTE, "compute")
+POOLS = ("sums of pooling windows", COMPUTE, "compute")
 UPDATES, PACKETS = ("neuron updates", COMPUTE, "compute"), ("packets", MOVEMENT, "network")
 MESH, BARRIERS = ("mesh", MOVEMENT, "network"), ("barriers", MOVEMENT, "network")
 BETWEEN, LEAKAGE = ("links between chips", MOVEMENT, "network"), ("leakage", STATIC, "leakage")
@@ -93,7 +94,7 @@ def energy(mapping: Mapping, counts: Counts, images: int, cycles: int, barriers:
 def _operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Action]:
     visited = counts["active"] + counts["idle"]
     done = (
-        ("accumulate", ACCUMULATES, counts["synaptic_events"]),
+        ("accumulate", ACCUMULATES, counts["accumulates"]),
         ("mac", MACS, counts["macs"]),
         ("update_active", UPDATES, counts["active"]),
         ("update_idle", UPDATES, counts["idle"]),
@@ -110,6 +111,9 @@ def _operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Act
     )
     for name, what, count in done:
         yield operation(name, what, count)
+    if mapping.chip.policy.pool == "summed":
+        yield Action("pool_add", *POOLS, counts["pool_adds"], "operation.accumulate.pj")
+        yield Action("pool_mac", *POOLS, counts["pool_macs"], "operation.mac.pj")
     if mapping.chip.board:
         yield Action("crossing", *BETWEEN, counts["crossings"], "board.pj")
 
@@ -132,11 +136,12 @@ def access_name(memory: str, kind: Kind, how: Literal["read", "write"]) -> str:
 
 
 def leakage(mapping: Mapping, cycles: int) -> Iterator[Action]:
-    """Cycles of used cores, used chips and what lies outside; unused cores and chips are switched off."""
-    chip, bricks = mapping.chip, len(mapping.bricks)
-    used = len({mapping.grid.chip_of(mapping.grid.tile_of(int(core))) for core in mapping.cores})
-    alone = np.full(bricks, cycles, np.int64)
-    on = {"core": alone, "chip": _shared(mapping, cycles * used), "off chip": _shared(mapping, cycles)}
+    """Cycles of used cores, tiles and chips, and of what lies outside; those that are not used are switched off."""
+    chip = mapping.chip
+    tiles = {mapping.grid.tile_of(int(core)) for core in mapping.cores}
+    chips = {mapping.grid.chip_of(tile) for tile in tiles}
+    many = {"tile": len(tiles), "chip": len(chips), "off chip": 1}
+    on = {"core": np.full(len(mapping.bricks), cycles, np.int64)} | {p: _shared(mapping, cycles * n) for p, n in many.items()}
     for memory in chip.memory:
         yield Action(f"cycle of {memory.name}", *LEAKAGE, on[memory.per], f"memory.{memory.name}.leakage_mw")
     for kind in ("core", "chip"):
@@ -150,13 +155,12 @@ def _accesses(mapping: Mapping, counts: Counts, images: int) -> Iterator[Action]
     bits = np.array([mapping.network.layers[b.layer].weight_bits for b in mapping.bricks])
     channels = np.array([b.channels for b in mapping.bricks])
     row = _words(channels * bits, home["weights"].word_bits)
-    one = _words(bits, home["weights"].word_bits)
     state = home["state"].words(chip.core.state_bits)
     packet = home["queue"].words(chip.mesh.packet_bits)
-    visited = counts["synaptic_events"] + counts["active"] + counts["idle"]
+    visited = counts["accumulates"] + counts["pool_macs"] + counts["active"] + counts["idle"]
     none = np.zeros(len(mapping.bricks), np.int64)
     at_home: dict[Kind, tuple[np.ndarray, np.ndarray]] = {
-        "weights": ((counts["rows"] + counts["analog_rows"]) * row + counts["singles"] * one, none),
+        "weights": (counts["weight_words"] + counts["analog_rows"] * row, none),
         "state": (
             (visited + counts["current_adds"] + counts["readouts"]) * state,
             (visited + counts["current_writes"] + counts["clears"]) * state,
@@ -166,13 +170,15 @@ def _accesses(mapping: Mapping, counts: Counts, images: int) -> Iterator[Action]
         "queue": (counts["events"] * packet, counts["events"] * packet),
         "input": (counts["input_words"] + counts["input_arrivals"] * home["input"].words(chip.mesh.packet_bits), none),
     }
-    words = {(home[kind].name, kind): found for kind, found in at_home.items()}
+    words: dict[tuple[str, Kind], tuple[np.ndarray, np.ndarray]] = {}
+    for kind, found in at_home.items():
+        words |= {(memory.name, kind): (reads, writes) for memory, reads, writes in chip.accesses(kind, *found)}
     for spill in mapping.spills:
         read, written = (spill.words(memory, images, mapping.network.timesteps) for memory in (spill.back, spill.front))
         words[spill.back.name, "weights"] = read, none
         words[spill.front.name, "weights"] = at_home["weights"][0], written
     for memory in chip.memory:
-        for kind in memory.kinds:
+        for kind in chip.kinds(memory):
             reads, writes = words[memory.name, kind]
             yield access(memory, kind, "read", reads)
             yield access(memory, kind, "write", writes)

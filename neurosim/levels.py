@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from neurosim.memory import KINDS
+from neurosim.memory import CACHED, KINDS, PER
 
 
 class Level(NamedTuple):
@@ -14,6 +14,7 @@ class Level(NamedTuple):
     name: str
     holds: tuple[str, ...]
     backs: str | None
+    cache: bool  # what it backs is a cache
     per: str
 
 
@@ -24,7 +25,8 @@ def levels_of(memory: Any) -> list[Level]:
         if isinstance(table, dict) and isinstance(table.get("name"), str):
             holds, backs, per = table.get("holds"), table.get("backs"), table.get("per", "core")
             kinds = tuple(kind for kind in holds if isinstance(kind, str)) if isinstance(holds, list | tuple) else ()
-            found.append(Level(table["name"], kinds, backs if isinstance(backs, str) else None, str(per)))
+            cache = table.get("miss_rate") is not None
+            found.append(Level(table["name"], kinds, backs if isinstance(backs, str) else None, cache, str(per)))
     return found
 
 
@@ -42,9 +44,25 @@ def level_problems(levels: Sequence[Level]) -> list[str]:
         if level.backs and front is None:
             known = ", ".join(names)
             problems.append(f"memory {level.name!r} backs {level.backs!r}, which does not exist; there are: {known}")
+        elif front and level.cache:
+            problems += _cache_problems(level, front, levels)
         elif front and ("weights" not in front.holds or front.per != "core" or front.name == level.name):
             needed = "another that holds weights in every core"
             problems.append(f"memory {level.name!r} backs {level.backs!r}, which must be {needed}")
     fronts = [level.backs for level in levels if level.backs]
     doubled = sorted({name for name in fronts if fronts.count(name) > 1})
     return problems + [f"memory {name!r} is backed by {fronts.count(name)} memories; at most one" for name in doubled]
+
+
+def _cache_problems(level: Level, front: Level, levels: Sequence[Level]) -> Iterator[str]:
+    """What stands in the way of *front* being a cache of *level*."""
+    if not {*CACHED} & {*front.holds} and not front.backs:
+        yield f"memory {level.name!r} backs {front.name!r} with a miss_rate, which holds nothing of {', '.join(CACHED)}"
+    if level.per in PER and front.per in PER and PER.index(level.per) < PER.index(front.per):
+        yield f"memory {level.name!r}, one per {level.per}, backs {front.name!r}, of which there are fewer, one per {front.per}"
+    seen, at = [level.name], front
+    while at.name not in seen and at.backs:
+        seen.append(at.name)
+        at = next((other for other in levels if other.name == at.backs), level)
+    if at.name in seen:
+        yield f"memory {level.name!r} stands behind itself: {' backs '.join([*seen, at.name])}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Literal, NamedTuple, get_args
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from neurosim.part import Amount, Count, Part, Positive, Uncertain
@@ -12,7 +14,11 @@ from neurosim.sram import CACTI_40NM
 
 Kind = Literal["weights", "state", "axons", "routes", "queue", "input"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Level = Literal["core", "chip", "off chip"]
+# What can be missed; packets that wait and the input are where they are.
+CACHED: tuple[Kind, ...] = ("weights", "state", "axons", "routes")
+Level = Literal["core", "tile", "chip", "off chip"]
+# From the most to the fewest of them.
+PER: tuple[Level, ...] = get_args(Level)
 
 
 class Access(Part):
@@ -31,11 +37,14 @@ class Prices(NamedTuple):
 
 
 class Memory(Uncertain):
-    """A memory: what it holds, its size and word, the price of a word. *per*: one in every core, on every chip, or off chip.
+    """A memory: what it holds, its size and word, the price of a word. *per*: one in every core or tile, on every chip, or off
+    chip.
 
-    *backs*: the name of a memory for weights, in every core, behind which it stands: all weights live here. What fits there is
-    *fetched* once per run, and the rest, in rounds that do not end with a run, *per_image* or *per_step*; with *once*
-    everything must fit.
+    *backs*: the name of a memory behind which it stands, in one of two ways. *fetched*: that one holds weights in every core,
+    all of which live here; what fits there is fetched once per run, and the rest, in rounds that do not end with a run,
+    *per_image* or *per_step*; with *once* everything must fit. *miss_rate*: that one is a cache of what lives here; this share
+    of the words of weights, state, axons and routes read there is not there and fetched, and as many that were written there
+    come back.
 
     words_per_cycle: what its ports read and write in a cycle; where it is not given, they never make a core wait. model: the
     prices are those *given*, or, whatever is given, those that an *sram* of this size and word has at *node_nm* (see
@@ -46,6 +55,7 @@ class Memory(Uncertain):
     holds: tuple[Kind, ...] = ()
     backs: str | None = None
     fetched: Literal["once", "per_image", "per_step"] | None = None
+    miss_rate: Annotated[float, Field(ge=0, le=1)] | None = None
     per: Level = "core"
     bits: Count
     word_bits: Count
@@ -72,16 +82,19 @@ class Memory(Uncertain):
             problems.append(f"{size}; use model = 'given' with prices of your own, or set extrapolate = true")
         if not self.holds and not self.backs:
             problems.append("holds nothing; give it something to hold, or the name of a memory that it backs")
-        if bool(self.backs) != bool(self.fetched):
-            problems.append("backs and fetched ('once', 'per_image', 'per_step') belong together; give both or neither")
+        ways = (self.fetched is not None) + (self.miss_rate is not None)
+        if ways != bool(self.backs):
+            told = "backs goes with either fetched ('once', 'per_image', 'per_step') or miss_rate"
+            problems.append(f"{told}; there are {ways} of them" if self.backs else f"{told}; it is missing")
         if problems:
             raise ValueError("; ".join(problems))
         return self
 
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """What is read from it or written to it."""
-        return (*self.holds, "weights") if self.backs else self.holds
+    def misses(self, words: np.ndarray) -> np.ndarray:
+        """How many of so many words, int64, are not in the memory before it, rounded up; its rate as a fraction of at most six
+        digits below the line, so that counts stay integers."""
+        rate = Fraction(str(self.miss_rate or 0)).limit_denominator(10**6)
+        return -(-words * rate.numerator // rate.denominator)
 
     @cached_property
     def prices(self) -> Prices:

@@ -125,6 +125,10 @@ class Network:
                 return layer
         raise NetworkError(f"network {self.name!r}", [f"no layer {name!r}; it has {', '.join(x.name for x in self.layers)}"])
 
+    def fed_by_image(self, layer: Layer) -> bool:
+        """Whether an image is among the main inputs of *layer*."""
+        return self.input.encoding == "direct" and INPUT in (layer.inputs or ())
+
     def shape_of(self, source: str) -> Shape:
         """[C, H, W] of a layer, or of the input."""
         return self.input.shape if source == INPUT else self.layer(source).shape

@@ -7,7 +7,6 @@ from typing import Any
 from neurosim.action import PJ
 from neurosim.layers import INPUT, Layer
 from neurosim.mapping.brick import projections
-from neurosim.mapping.demand import fed_by_image
 from neurosim.network import Network
 
 # 45 nm. fp32: multiply 3.7 + add 0.9 (Horowitz, ISSCC 2014), used by DIET-SNN; int32: multiply 3.1 + add 0.1, used by Datta &
@@ -28,7 +27,7 @@ def paper(network: Network, rates: dict[str, float], accumulates: dict[str, floa
     for layer in layers:
         layer["accumulates"] = (accumulates or {}).get(layer["name"])
     macs = sum(layer["ann_macs"] for layer in layers)
-    first = sum(layer.ann_macs for layer in network.layers if fed_by_image(network, layer))
+    first = sum(layer.ann_macs for layer in network.layers if network.fed_by_image(layer))
     acs = sum(layer["snn_operations"] for layer in layers)
 
     def energies(mac_pJ: float, ac_pJ: float, times: int) -> dict[str, float | None]:

@@ -13,8 +13,9 @@ from neurosim.baseline import dense
 from neurosim.comparison import silent
 from neurosim.energy import Counts, Energy, access_name
 from neurosim.ledger import Ledger
-from neurosim.mapping.demand import Use, stored_weights
+from neurosim.mapping.demand import Use
 from neurosim.mapping.mapping import Mapping
+from neurosim.mapping.storage import kernel_weights
 from neurosim.paper import paper
 from neurosim.record import Record
 from neurosim.record import notes as notes_on_prices
@@ -127,7 +128,9 @@ class Result:
             "spikes": t["spikes"],
             "input_events": t["input_events"],
             "synaptic_events": t["synaptic_events"],
-            "accumulates": t["synaptic_events"],
+            "accumulates": t["accumulates"],
+            "pool_adds": t["pool_adds"],
+            "pool_macs": t["pool_macs"],
             "macs": t["macs"],
             "neuron_updates": visited,
             "leak_multiplies": t["leaks"],
@@ -151,7 +154,7 @@ class Result:
             "y": [m.grid.xy(int(c))[1] for c in m.cores],
             "layer": [names[b.layer] for b in m.bricks],
             "neurons": [b.neurons for b in m.bricks],
-            "synapses": [stored_weights(m.network.layers[b.layer], b.channels) for b in m.bricks],
+            "synapses": [kernel_weights(m.network.layers[b.layer], b.channels) for b in m.bricks],
             "memory_use": [_fullest_memory(used) for used in m.uses],
             **self.count_columns,
             "busy_cycles": tally.busy[m.cores],
@@ -242,7 +245,12 @@ class Result:
             (WIDE_WEIGHTS, network.integer and any((layer.weight_bits or 8) > 8 for layer in network.layers)),
         ]
         chip = self.mapping.chip
-        portless = [m.name for m in chip.memory if not m.words_per_cycle and {"weights", "state", "input"} & set(m.kinds)]
+        portless = [m.name for m in chip.memory if not m.words_per_cycle and {"weights", "state", "input"} & {*chip.kinds(m)}]
+        shared = [
+            m.name for m in chip.memory
+            if m.per != "core" and m.words_per_cycle and not m.fetched and {"weights", "state"} & {*chip.kinds(m)}
+        ]  # fmt: skip
+        notes.append((f"cores waiting for each other at the ports of {', '.join(shared)}", bool(shared)))
         notes.append((f"waiting for the ports of {', '.join(portless)}: no words_per_cycle is given", bool(portless)))
         return [*notes_on_prices(chip), *(text for text, applies in notes if applies), *ALWAYS_LEFT_OUT]
 
@@ -261,7 +269,7 @@ class Result:
     def _memory(self) -> list[dict[str, Any]]:
         found = []
         for memory in self.mapping.chip.memory:
-            for kind in memory.kinds:
+            for kind in self.mapping.chip.kinds(memory):
                 read, write = (self.energy.action(access_name(memory.name, kind, how)) for how in ("read", "write"))
                 found.append({
                     "level": memory.name, "holds": kind, "reads": read.times, "writes": write.times,

@@ -4,16 +4,19 @@ The specification of `neurosim.activity` and of the work behind `neurosim.timeli
 of the package is used for counting.
 """
 
+import math
 from collections import Counter
 from dataclasses import replace
+from fractions import Fraction
 from itertools import product
+from typing import NamedTuple
 
 import naive
 
 COUNTS = (
-    "spikes", "packets", "hops_x", "hops_y", "crossings", "events", "input_arrivals", "input_events", "rows", "singles",
-    "synaptic_events", "active", "idle", "analog_rows", "macs", "current_adds", "current_writes", "clears", "readouts",
-    "leaks", "clips", "input_words",
+    "spikes", "packets", "hops_x", "hops_y", "crossings", "events", "input_arrivals", "input_events", "synaptic_events",
+    "weight_words", "accumulates", "pool_adds", "pool_macs", "active", "idle", "analog_rows", "macs", "current_adds",
+    "current_writes", "clears", "readouts", "leaks", "clips", "input_words",
 )  # fmt: skip
 
 
@@ -49,9 +52,15 @@ class Machine:
         self.flits = -(-chip.mesh.packet_bits // chip.mesh.flit_bits)
         self.image = network.input.encoding == "direct"
         self.home = {layer.name: self.homes(index, layer) for index, layer in enumerate(network.layers)}
-        self.tables = {layer.name: [by_source(s) for s in naive.synapses_of(network, layer)] for layer in network.layers}
+        self.tables = {layer.name: list(self.tables_of(layer)) for layer in network.layers}
         self.tally = Tally()
         self.outside = {}
+
+    def tables_of(self, layer):
+        """For every source of the layer, the synapses of each of its neurons."""
+        pools = [layer.pool] * len(layer.inputs) + [s.pool for s in layer.shortcuts]
+        for name, pool, synapses in zip(layer.sources, pools, naive.synapses_of(self.network, layer), strict=True):
+            yield by_source(self.network, name, pool, synapses)
 
     def homes(self, index, layer):
         """The brick of every neuron."""
@@ -133,57 +142,104 @@ class Machine:
 
     def work_of_spike(self, source, neuron, latched):
         """{brick: (cycles, those waiting for a memory)}; a max-pooling window costs at its first spike alone."""
-        rows, singles = {brick: set() for brick in self.destinations(source, neuron)}, Counter()
+        work = {brick: Counter() for brick in self.destinations(source, neuron)}
         for layer in self.network.layers:
-            kernels = [layer.weight] * len(layer.inputs) + [s.weight for s in layer.shortcuts]
-            for place, (name, table, kernel) in enumerate(zip(layer.sources, self.tables[layer.name], kernels, strict=True)):
+            for place, (name, table) in enumerate(zip(layer.sources, self.tables[layer.name], strict=True)):
                 entries = table.get(neuron, []) if name == source else []
-                window = (layer.name, place, entries[0][1]) if entries and entries[0][1] is not None else None
-                if window in latched:
-                    continue
-                latched |= {window} - {None}
-                for target, _ in entries:
-                    brick = self.home[layer.name][target]
-                    if kernel is None:
-                        singles[brick] += 1
-                    else:
-                        rows[brick].add((place, target % (layer.shape[1] * layer.shape[2])))
-        return {brick: self.cycles_of_event(brick, len(rows[brick]), singles[brick]) for brick in rows}
+                for brick, done in self.work_of(layer, place, entries, latched).items():
+                    work[brick].update(done)
+        return {brick: self.cycles_of_event(done) for brick, done in work.items()}
 
-    def cycles_of_event(self, brick, rows, singles):
+    def work_of(self, layer, place, entries, latched):
+        """{brick: Counter} of a spike over one projection, *entries* its synapses; *latched* notes windows that had a spike."""
+        shortcut = layer.shortcuts[place - len(layer.inputs)] if place >= len(layer.inputs) else None
+        pool, kernel = (shortcut or layer).pool, (shortcut or layer).weight
+        summed = pool == "sum2" and self.chip.policy.pool == "summed"
+        window = (layer.name, place, entries[0].at) if entries and pool and (summed or pool == "max2") else None
+        first = window not in latched
+        latched |= {window} - {None}
+        found = {}
+        for brick in {self.home[layer.name][e.target] for e in entries}:
+            mine = [e for e in entries if self.home[layer.name][e.target] == brick]
+            done = found[brick] = Counter()
+            if first or summed:
+                done["synaptic_events"] = len(mine)
+            if summed:
+                done["pool_adds"] = done["passes"] = 1
+            if first:
+                words, adds, passes = self.fetch(layer, brick, mine, kernel is None, shortcut)
+                done["weight_words"] += words
+                done["pool_macs" if summed else "accumulates"] += adds
+                done["pool_passes" if summed else "passes"] += passes
+        return found
+
+    def fetch(self, layer, brick, mine, identity, shortcut):
+        """(words, additions, rounds of the lanes) of a visit to the synapses of one axon that lie in a brick."""
+        core, bits, neurons = self.chip.core, layer.weight_bits, self.bricks[brick].neurons
+        if identity:
+            # The constant takes the place of as many weights as hold it.
+            bits *= next(n for n in range(1, 9) if shortcut.scale < 2 ** (n * bits - 1))
+        kept = [e for e in mine if e.weight != 0] if core.skip_zeros or core.storage == "sparse" else mine
+        if core.storage == "shared":
+            sites = {}
+            for e in mine:
+                sites.setdefault(e.target % (layer.shape[1] * layer.shape[2]), []).append(e)
+            words = sum(self.words("weights", len(row) * bits) for row in sites.values())
+            passes = sum(rounds(len([e for e in row if e in kept]), core.lanes) for row in sites.values())
+            return words, len(kept), passes
+        if core.storage == "crossbar":
+            adds = len(kept) if core.skip_zeros else neurons
+            return self.words("weights", neurons * bits), adds, rounds(adds, core.lanes)
+        stored = len(kept) * (bits + core.index_bits) if core.storage == "sparse" else len(mine) * bits
+        return self.words("weights", stored), len(kept), rounds(len(kept), core.lanes)
+
+    def cycles_of_event(self, done):
         """The look-up, then sums and memories at the same time."""
-        b, price, core = self.bricks[brick], self.chip.operation, self.chip.core
-        sums = (rows * rounds(b.channels, core.lanes) + singles) * price.accumulate.cycles
-        state = 2 * (rows * b.channels + singles) * self.words("state", core.state_bits)
-        memory = self.port_cycles(self.weight_words(brick, rows, singles), state)
+        price, core = self.chip.operation, self.chip.core
+        sums = done["passes"] * price.accumulate.cycles + done["pool_passes"] * price.mac.cycles
+        state = 2 * (done["accumulates"] + done["pool_macs"]) * self.words("state", core.state_bits)
+        memory = self.port_cycles({"weights": (done["weight_words"], 0), "state": (state // 2, state // 2)})
         return price.event.cycles + max(sums, memory), max(memory - sums, 0)
-
-    def weight_words(self, brick, rows, singles=0):
-        bits = self.network.layers[self.bricks[brick].layer].weight_bits
-        return rows * self.words("weights", self.bricks[brick].channels * bits) + singles * self.words("weights", bits)
 
     def words(self, kind, bits):
         return rounds(bits, next(m.word_bits for m in self.chip.memory if kind in m.holds))
 
-    def port_cycles(self, weights, state):
-        """Memories work at the same time; what one memory holds goes through its port together."""
-        longest = 0
-        for memory in self.chip.memory:
-            words = weights * ("weights" in memory.holds) + state * ("state" in memory.holds)
-            if memory.words_per_cycle is not None:
-                longest = max(longest, rounds(words, memory.words_per_cycle))
-        return longest
+    def port_cycles(self, words):
+        """Memories work at the same time; what goes through the port of one goes through it together. words: {kind: (read,
+        written)}"""
+        through = Counter()
+        for kind, (reads, writes) in words.items():
+            for memory, read, written in self.accesses(kind, reads, writes):
+                through[memory.name] += read + written
+        ports = {m.name: m.words_per_cycle for m in self.chip.memory if m.words_per_cycle is not None}
+        return max([rounds(through[name], port) for name, port in ports.items()], default=0)
+
+    def accesses(self, kind, reads, writes):
+        """Down the caches: of the words read some are fetched from behind, and as many of those written go back."""
+        memory = next(m for m in self.chip.memory if kind in m.holds)
+        backs = {m.backs: m for m in self.chip.memory if m.miss_rate is not None}
+        found = []
+        while memory.name in backs:
+            back = backs[memory.name]
+            missed = math.ceil(reads * Fraction(str(back.miss_rate)))
+            dirty = min(missed, writes)
+            found.append((memory, reads + dirty, writes + missed))
+            each = rounds(memory.word_bits, back.word_bits)
+            memory, reads, writes = back, missed * each, dirty * each
+        return [*found, (memory, reads, writes)]
 
     def own_work(self, brick):
         """(fetch, work, update, waiting) of this step besides packets."""
         core, price = self.chip.core, self.chip.operation
         count = {name: values[self.row, brick] for name, values in self.tally.counts.items()}
         sums = count["analog_rows"] * rounds(self.bricks[brick].channels, core.lanes) * price.mac.cycles
-        image = max(sums, self.port_cycles(self.weight_words(brick, count["analog_rows"]), 0))
+        bits = self.network.layers[self.bricks[brick].layer].weight_bits
+        rows = count["analog_rows"] * self.words("weights", self.bricks[brick].channels * bits)
+        image = max(sums, self.port_cycles({"weights": (rows, 0)}))
         visits = rounds(count["active"], core.update_lanes) * price.update_active.cycles
         visits += rounds(count["idle"], core.update_lanes) * price.update_idle.cycles
-        accesses = 2 * (count["active"] + count["idle"]) + count["current_adds"]
-        update = max(visits, self.port_cycles(0, accesses * self.words("state", core.state_bits)))
+        seen, word = count["active"] + count["idle"], self.words("state", core.state_bits)
+        update = max(visits, self.port_cycles({"state": ((seen + count["current_adds"]) * word, seen * word)}))
         spikes, waiting = self.outside.get(brick, (0, 0))
         port = next(m.words_per_cycle for m in self.chip.memory if "input" in m.holds)
         fetch = 0 if port is None else rounds(count["input_words"], port)
@@ -195,7 +251,7 @@ class Machine:
         for layer in self.network.layers:
             for name, table in zip(layer.sources, self.tables[layer.name], strict=True):
                 if name == source:
-                    found |= {self.home[layer.name][target] for target, _ in table.get(neuron, [])}
+                    found |= {self.home[layer.name][entry.target] for entry in table.get(neuron, [])}
         return sorted(found)
 
     def route(self, sender, targets):
@@ -273,7 +329,7 @@ class Machine:
         channels, height, width = self.network.input.shape
         mine = set(self.neurons_of(brick))
         table = self.tables[layer.name][layer.inputs.index("input")]
-        read = [source for source, entries in table.items() if any(target in mine for target, _ in entries)]
+        read = [source for source, entries in table.items() if any(entry.target in mine for entry in entries)]
         ys = [s // width % height for s in read]
         xs = [s % width for s in read]
         bits = channels * (max(ys) - min(ys) + 1) * (max(xs) - min(xs) + 1) * 8
@@ -282,38 +338,15 @@ class Machine:
 
     def deliver(self, layer, values):
         """Events meet their synapses; returns the neurons they touch."""
-        touched = set()
-        weights = [True] * len(layer.inputs) + [s.weight is not None for s in layer.shortcuts]
-        for source, table, has_rows in zip(layer.sources, self.tables[layer.name], weights, strict=True):
-            latched = {None}
+        touched, latched = set(), set()
+        for place, (source, table) in enumerate(zip(layer.sources, self.tables[layer.name], strict=True)):
             for neuron in values[source] if not (self.image and source == "input") else ():
                 entries = table.get(neuron, [])
-                window = entries[0][1] if entries else None
-                if window is None or window not in latched:
-                    latched.add(window)
-                    targets = [target for target, _ in entries]
-                    touched |= self.fetch_rows(layer, targets) if has_rows else self.fetch_single(layer, targets)
+                for brick, done in self.work_of(layer, place, entries, latched).items():
+                    for name in ("synaptic_events", "weight_words", "accumulates", "pool_adds", "pool_macs"):
+                        self.count(name, brick, done[name])
+                touched |= {entry.target for entry in entries}
         return touched
-
-    def fetch_rows(self, layer, targets):
-        """A row holds the weights of all channels of a brick at one site."""
-        sites = layer.shape[1] * layer.shape[2]
-        reached = set()
-        for target in targets:
-            brick = self.home[layer.name][target]
-            self.count("synaptic_events", brick)
-            reached.add((brick, target % sites))
-        for brick, _ in reached:
-            self.count("rows", brick)
-        return {
-            channel * sites + site for brick, site in reached for channel in range(self.bricks[brick].c0, self.bricks[brick].c1)
-        }
-
-    def fetch_single(self, layer, targets):
-        for target in targets:
-            self.count("synaptic_events", self.home[layer.name][target])
-            self.count("singles", self.home[layer.name][target])
-        return set(targets)
 
     def update(self, layer, touched, values):
         """Leak, compare and reset; returns who fires."""
@@ -357,9 +390,18 @@ def rounds(items, at_once):
     return (items + at_once - 1) // at_once
 
 
-def by_source(synapses):
-    """{source neuron: [(target neuron, window)]}."""
+class Entry(NamedTuple):
+    """A synapse; at: the pooling window of its source, if there is a pool."""
+
+    target: int
+    weight: int
+    at: tuple
+
+
+def by_source(network, name, pool, synapses):
+    """{source neuron: [Entry]}."""
+    places = {source: at for source, at, _ in naive.pooled_neurons(network.shape_of(name), pool)}
     table = {}
-    for source, target, _, window in synapses:
-        table.setdefault(source, []).append((target, window))
+    for source, target, weight, _ in synapses:
+        table.setdefault(source, []).append(Entry(target, weight, places[source]))
     return table

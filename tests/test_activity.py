@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import hardware_twin
+import naive
 import numba
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from strategies import cases, residuals
 import neurosim as ns
 from neurosim.activity import COUNTS, activity
 from neurosim.chip import set_path
-from neurosim.mapping.demand import stored_weights
+from neurosim.mapping.storage import kernel_weights
 
 pytestmark = pytest.mark.small
 
@@ -53,14 +54,27 @@ def chips(draw, network):
         "board": draw(st.one_of(st.none(), boards)),
         "policy.update": draw(st.sampled_from(["touched", "all"])),
         "policy.analog": draw(st.sampled_from(["once", "per_step"])),
+        "policy.pool": draw(st.sampled_from(["folded", "summed"])),
+        "core.storage": draw(st.sampled_from(["shared", "unrolled", "crossbar", "sparse"])),
+        "core.skip_zeros": draw(st.booleans()),
     }
+    if changes["core.storage"] == "sparse":
+        changes["core.index_bits"] = draw(st.integers(5, 12))
     changes |= {f"memory.{chip.home(kind).name}.words_per_cycle": draw(port) for kind in ("weights", "state", "input")}
     changes |= {f"memory.{chip.home(kind).name}.word_bits": draw(st.sampled_from([8, 24, 64])) for kind in ("weights", "state")}
     changes |= {f"operation.{name}.cycles": draw(st.sampled_from([0, 1, 1, 4])) for name in ("packet", "event", "accumulate")}
     if draw(st.booleans()):
-        one_channel = max(stored_weights(layer, 1) * layer.weight_bits for layer in network.layers)
-        changes[f"memory.{chip.home('weights').name}.bits"] = one_channel * draw(st.integers(1, 3))
-    return changed(chip, changes)
+        index = changes.get("core.index_bits", 0)
+        one_neuron = max((kernel_weights(layer, 1) + layer.fan_in) * (layer.weight_bits + index) for layer in network.layers)
+        changes[f"memory.{chip.home('weights').name}.bits"] = one_neuron * draw(st.integers(1, 3))
+    chip = changed(chip, changes)
+    if draw(st.booleans()):
+        front = chip.home(draw(st.sampled_from(["weights", "state"]))).name
+        cache = {"name": "behind", "backs": front, "bits": 10**9, "per": "chip", "word_bits": draw(st.sampled_from([16, 64])),
+                 "words_per_cycle": draw(port), "source": "made up",
+                 "miss_rate": draw(st.integers(0, 100)) / 100, "read": {"pj": 3.0}, "write": {"pj": 5.0}}  # fmt: skip
+        chip = ns.Chip.parse(chip.values | {"memory": [*chip.values["memory"], cache]}, "cached")
+    return chip
 
 
 boards = st.builds(
@@ -134,7 +148,9 @@ FEATURES = {
     "max2", "sum2", "odd map pooled", "stride", "padding", "dense", "leak", "unicast", "multicast",
     "1 flits", "2 flits", "3 flits", "1 per tile", "2 per tile", "3 per tile", "direct", "spikes", "touched", "all", "once",
     "per_step", "mesh", "torus", "several chips", "tree over chips", "bounded queue", "one channel", "memory port",
-    "input port",
+    "input port", "shared", "unrolled", "crossbar", "sparse", "shared, zeros skipped", "unrolled, zeros skipped",
+    "crossbar, zeros skipped", "windows summed", "windows summed over an identity shortcut",
+    "cache",
 }  # fmt: skip
 
 
@@ -142,6 +158,12 @@ def features(mapping):
     network, mesh, policy = mapping.network, mapping.chip.mesh, mapping.chip.policy
     found = {mesh.delivery, f"{mesh.flits_per_packet} flits", f"{mesh.cores_per_tile} per tile", network.input.encoding}
     found |= {policy.update, policy.analog, mesh.topology}
+    core = mapping.chip.core
+    found |= {f"{core.storage}, zeros skipped" if core.skip_zeros else core.storage}
+    if policy.pool == "summed":
+        found |= {"windows summed"} if any(layer.pool == "sum2" for layer in network.layers) else set()
+        summed = [s for layer in network.layers for s in layer.shortcuts if s.pool == "sum2" and s.weight is None]
+        found |= {"windows summed over an identity shortcut"} if summed else set()
     found |= features_of_machine(mapping.chip)
     for layer in network.layers:
         found |= features_of_layer(network, layer)
@@ -158,6 +180,7 @@ def features_of_machine(chip):
         "one channel": chip.mesh.virtual_channels == 1,
         "memory port": chip.home("weights").words_per_cycle or chip.home("state").words_per_cycle,
         "input port": chip.home("input").words_per_cycle,
+        "cache": any(memory.miss_rate and memory.words_per_cycle for memory in chip.memory),
     }
     return {feature for feature, present in has.items() if present}
 
@@ -246,7 +269,10 @@ def test_an_identity_shortcut_goes_to_the_core_of_its_channel_alone():
     inputs = random_images((1, 4, 4))
     found = activity(traced(inputs, mapping), mapping)
     assert_equal(found, twin_of(inputs, mapping))
-    assert found.singles[:, mapping.layer_of == 1].sum() == found.spikes[:, mapping.layer_of == 0].sum()
+    spikes, adds = found.spikes[:, mapping.layer_of == 0].sum(), found.accumulates[:, mapping.layer_of == 1].sum()
+    over_kernels = Counter(source for source, *_ in naive.synapses_of(network, network.layers[1])[0])
+    fired = np.argwhere(traced(inputs, mapping).spikes("a").reshape(-1, 64))[:, 1]
+    assert len(fired) == spikes and adds == spikes + sum(over_kernels[int(neuron)] for neuron in fired)
 
 
 @pytest.mark.parametrize("delivery", ["unicast", "multicast"])
@@ -268,7 +294,7 @@ def test_every_spike_of_a_window_is_sent_and_max_pooling_passes_one_of_them(over
     assert_equal(found, twin_of(inputs, mapping))
     times = {"sum2": 4, "max2": 1}
     assert (found.packets[0, 0], found.events[0, 1]) == (4, 4)
-    assert (found.rows[0, 1], found.singles[0, 1]) == (times[over_main], times[over_shortcut])
+    assert found.accumulates[0, 1] == times[over_main] + times[over_shortcut]
     assert found.synaptic_events[0, 1] == times[over_main] + times[over_shortcut]
 
 

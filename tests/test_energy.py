@@ -212,7 +212,7 @@ def test_the_memory_table_adds_up_to_the_components_of_its_levels(case):
     table = result.to_dict()["memory"]
     for memory in mapping.chip.memory:
         mine = [use for use in table if use["level"] == memory.name]
-        assert [use["holds"] for use in mine] == list(memory.holds)
+        assert [use["holds"] for use in mine] == list(mapping.chip.kinds(memory))
         assert sum(use["energy_J"] for use in mine) == almost(result.energy.by_component_J[f"memory {memory.name}"])
         for use in mine:
             assert use["bits_read"] == use["reads"] * memory.word_bits

@@ -23,10 +23,11 @@ pytestmark = pytest.mark.small
 
 PROMISED = (
     "spikes", "input_events", "synaptic_events", "accumulates", "macs", "neuron_updates", "leak_multiplies", "compares",
-    "packets", "flits", "flit_hops", "inter_chip_flits", "saturations",
+    "packets", "flits", "flit_hops", "inter_chip_flits", "saturations", "pool_adds", "pool_macs",
 )  # fmt: skip
 FREE_OF_MAPPING = (
     "spikes", "synaptic_events", "accumulates", "macs", "neuron_updates", "leak_multiplies", "compares", "saturations",
+    "pool_macs",
 )  # fmt: skip
 
 
@@ -50,14 +51,13 @@ def without_provenance(result):
 
 @st.composite
 def two_mappings(draw):
-    """Inputs and two mappings of one network whose chips have the same policies and state width."""
+    """Inputs and two mappings of one network whose chips have the same policies, storage and state width."""
     network, inputs = draw(st.one_of(cases(), residuals()))
     one, other = draw(mappings(network)), draw(mappings(network))
-    chip = other.chip
-    for path in ("policy.update", "policy.analog", "core.state_bits"):
-        part, key = path.split(".")
-        chip = chip.replace(path, getattr(getattr(one.chip, part), key))
-    return inputs, one, replace(other, chip=chip)
+    core = one.chip.core
+    same = {f"core.{key}": getattr(core, key) for key in ("state_bits", "storage", "skip_zeros", "index_bits")}
+    same |= {f"policy.{key}": getattr(one.chip.policy, key) for key in ("update", "analog", "pool")}
+    return inputs, one, replace(other, chip=changed(other.chip, same))
 
 
 @examples(40)
@@ -66,7 +66,9 @@ def test_the_answer_and_the_work_of_the_network_do_not_depend_on_the_mapping(cas
     inputs, one, other = case
     results = evaluated(inputs, one), evaluated(inputs, other)
     assert results[0].outputs.tolist() == results[1].outputs.tolist()
-    for name in FREE_OF_MAPPING:
+    # A crossbar without zero-skipping adds to every neuron of a core.
+    bound = {"accumulates", "pool_macs"} if one.chip.core.storage == "crossbar" and not one.chip.core.skip_zeros else set()
+    for name in [name for name in FREE_OF_MAPPING if name not in bound]:
         assert (name, results[0].counts[name]) == (name, results[1].counts[name])
         assert results[0].layers[name].tolist() == results[1].layers[name].tolist()
 
@@ -210,7 +212,9 @@ def test_images_alone_add_up_to_images_together(case):
         assert sum(getattr(a.time.tally, name) for a in alone).tolist() == getattr(whole.time.tally, name).tolist()
     for name in ("peak", "peak_use"):
         assert np.max([getattr(a.time.tally, name) for a in alone], 0).tolist() == getattr(whole.time.tally, name).tolist()
-    assert sum(a.energy.total_J for a in alone) == almost(whole.energy.total_J)
+    # Misses are rounded up.
+    if not any(memory.miss_rate for memory in mapping.chip.memory):
+        assert sum(a.energy.total_J for a in alone) == almost(whole.energy.total_J)
 
 
 @examples(20)

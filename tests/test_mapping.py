@@ -13,9 +13,9 @@ from test_activity import mappings
 
 import neurosim as ns
 from neurosim.cli.options import Placer
-from neurosim.mapping.demand import stored_weights
 from neurosim.mapping.mapping import check
 from neurosim.mapping.placement import PLACERS
+from neurosim.mapping.storage import kernel_weights
 
 pytestmark = pytest.mark.small
 
@@ -106,12 +106,30 @@ def window_of(shape, neuron):
     return c, y // 2, x // 2
 
 
-def counted_weights(mapping, brick):
-    """Stored numbers: one row of every kernel element per output channel; one number for an identity shortcut."""
-    layer = mapping.network.layers[brick.layer]
+def counted_weight_bits(mapping, brick):
+    """Shared: a row of every kernel element per output channel, and a number for an identity shortcut. Otherwise what the
+    synapses of every axon take; an image's kernels are shared all the same."""
+    network, layer, core = mapping.network, mapping.network.layers[brick.layer], mapping.chip.core
     kernels = [layer.weight, *(s.weight for s in layer.shortcuts if s.weight is not None)]
-    own = sum(kernel[brick.c0 : brick.c1].size for kernel in kernels)
-    return own + sum(s.weight is None for s in layer.shortcuts)
+    if core.storage == "shared":
+        own = sum(kernel[brick.c0 : brick.c1].size for kernel in kernels)
+        return (own + sum(s.weight is None for s in layer.shortcuts)) * layer.weight_bits
+    mine, total = neurons_of(mapping, brick), 0
+    pooled = [layer.pool] * len(layer.inputs) + [s.pool for s in layer.shortcuts]
+    for source, pool, synapses in zip(layer.sources, pooled, naive.synapses_of(network, layer), strict=True):
+        if source == "input" and network.input.encoding == "direct":
+            total += layer.weight[brick.c0 : brick.c1].size * layer.weight_bits
+            continue
+        shape, rows = network.shape_of(source), {}
+        for i, j, weight, _ in synapses:
+            if j in mine:
+                rows.setdefault(window_of(shape, i) if pool else i, {})[j] = weight
+        for row in rows.values():
+            if core.storage == "sparse":
+                total += sum(weight != 0 for weight in row.values()) * (layer.weight_bits + core.index_bits)
+            else:
+                total += (len(row) if core.storage == "unrolled" else len(mine)) * layer.weight_bits
+    return total
 
 
 @settings(max_examples=70)
@@ -124,17 +142,19 @@ def test_demands_are_those_one_counts_by_hand(mapping):
         image = network.input.encoding == "direct" and "input" in layer.inputs
         axons = counted_axons(mapping, brick)
         bits = {
-            "weights": counted_weights(mapping, brick) * layer.weight_bits,
+            "weights": counted_weight_bits(mapping, brick),
             "state": brick.neurons * core.state_bits * (2 if image and mapping.chip.policy.analog == "once" else 1),
             "axons": axons * core.axon_bits,
             "routes": routes[number] * core.route_bits,
+            "queue": (core.queue_packets or 0) * mapping.chip.mesh.packet_bits,
         }
         demand = {use.resource.split(" (")[0]: use.demand for use in used}
         by_hand = {"neurons": len(neurons_of(mapping, brick)), "axons": axons, "routes": routes[number]}
         assert {name: demand[name] for name in by_hand} == by_hand
         for memory in mapping.chip.memory:
             if memory.name in demand:
-                assert demand[memory.name] == sum(bits.get(kind, 0) for kind in memory.holds)
+                held = sum(bits.get(kind, 0) for kind in memory.holds)
+                assert demand[memory.name] == (min(held, memory.bits) if mapping.chip.behind(memory) else held)
 
 
 @settings(max_examples=70)
@@ -379,7 +399,7 @@ def test_the_constant_of_an_identity_shortcut_may_be_wider_than_the_weights_and_
 
     layers = [build(scale).layer("b") for scale in (1, 127, 128, -128, 40000)]
     assert [layer.weight_bits for layer in layers] == [8] * 5
-    assert [stored_weights(layer, 1) for layer in layers] == [2, 2, 3, 2, 4]
+    assert [kernel_weights(layer, 1) for layer in layers] == [2, 2, 3, 2, 4]
     for scale in (2**31, 1.5, "one"):
         with pytest.raises(ns.NeurosimError, match="scale"):
             build(scale)

@@ -22,7 +22,6 @@ from neurosim.io.hdf5 import replacing
 from neurosim.kernels.layer import Synapses
 from neurosim.layers import INPUT, Layer
 from neurosim.mapping.brick import Brick
-from neurosim.mapping.demand import fed_by_image
 from neurosim.mapping.mapping import Mapping
 from neurosim.network import Network
 from neurosim.result import Result
@@ -77,6 +76,10 @@ def _differences(result: Result) -> list[str]:
         problems.append(f"mesh.topology is {chip.mesh.topology!r}; only a mesh is written")
     if chip.chips > 1:
         problems.append(f"it has {chip.chips} chips; there is only one")
+    added, events = result.counts["accumulates"], result.counts["synaptic_events"]
+    if added != events:
+        ours = "core.storage = 'shared' or 'unrolled', core.skip_zeros = false and policy.pool = 'folded'"
+        problems.append(f"it makes {added:,} additions for {events:,} synaptic events; there each is one: set {ours}")
     if clipped:
         problems.append(f"{clipped:,} times a potential was clipped to core.state_bits = {chip.core.state_bits}; give it more")
     return problems
@@ -90,7 +93,7 @@ def depths(network: Network) -> dict[str, int]:
     if network.reset != "subtract":
         problems.append("its neurons are reset to zero; only subtraction is written")
     for layer in network.layers:
-        if fed_by_image(network, layer):
+        if network.fed_by_image(layer):
             depth[layer.name] = 0
             if len(set(layer.sources)) > 1:
                 problems.append(f"layer {layer.name!r} reads the image and spikes; it can read one or the other")
@@ -124,7 +127,7 @@ def scale_of(trace: SpikeTrace) -> int:
 
 def _edges(network: Network) -> Iterator[tuple[str, Synapses]]:
     for layer in network.layers:
-        if not fed_by_image(network, layer):
+        if not network.fed_by_image(layer):
             yield from zip(layer.sources, feeds(network)[layer.name].synapses, strict=True)
 
 
@@ -189,7 +192,7 @@ def _network(trace: SpikeTrace, mapping: Mapping, depth: dict[str, int], scale: 
     for number, name in enumerate(gated):
         yield from (f"    - {GATES}.{number} -> {name}.{n}: [weight: {-LARGEST}]" for n in range(network.layer(name).neurons))
     for layer in network.layers:
-        if not fed_by_image(network, layer):
+        if not network.fed_by_image(layer):
             for source, synapses in zip(layer.sources, feeds(network)[layer.name].synapses, strict=True):
                 yield from _unrolled(network, source, layer, synapses, scale)
     yield "mappings:"
@@ -199,7 +202,7 @@ def _network(trace: SpikeTrace, mapping: Mapping, depth: dict[str, int], scale: 
         # Tiles are counted column by column there.
         where = f"{x * mapping.grid.height + y}.{core % mapping.grid.cores_per_tile}"
         for place, neuron in enumerate(_members(brick, layer)):
-            unit = f"spikes[{place}]" if fed_by_image(network, layer) else "neurons"
+            unit = f"spikes[{place}]" if network.fed_by_image(layer) else "neurons"
             yield f'  - {layer.name}.{neuron}: [core: {where}, soma: "{unit}"]'
         if layer.name in gated:
             yield f'  - {GATES}.{gated.index(layer.name)}: [core: {where}, soma: "gate"]'
@@ -214,7 +217,7 @@ def _members(brick: Brick, layer: Layer) -> list[int]:
 
 def _group(trace: SpikeTrace, layer: Layer, scale: int) -> Iterator[str]:
     yield f"    - name: {layer.name}"
-    if fed_by_image(trace.network, layer):
+    if trace.network.fed_by_image(layer):
         yield "      attributes: [log_spikes: true]\n      neurons:"
         trains = trace.spikes(layer.name)[0].reshape(trace.timesteps, -1).T.astype(int)
         for neuron, train in enumerate(trains.tolist()):

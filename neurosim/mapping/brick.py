@@ -8,7 +8,6 @@ import numpy as np
 
 from neurosim.layers import Conv, Layer, Shortcut, pooled
 from neurosim.network import Network
-from neurosim.synapses import taps
 
 
 class Brick(NamedTuple):
@@ -39,10 +38,20 @@ class Brick(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """For each source coordinate along one axis, how many coordinates of a brick it reaches."""
+    """For each source coordinate along one axis, by which elements of the kernel it reaches a coordinate of a brick."""
 
-    y: np.ndarray  # int64 [H of the pooled source]
-    x: np.ndarray  # int64 [W of the pooled source]
+    down: np.ndarray  # int64 [H of the pooled source, kernel], 1 where it does
+    across: np.ndarray  # int64 [W of the pooled source, kernel]
+
+    @property
+    def y(self) -> np.ndarray:
+        """int64 [H]: how many rows of the brick a row reaches."""
+        return self.down.sum(1)
+
+    @property
+    def x(self) -> np.ndarray:
+        """int64 [W]: how many columns of the brick a column reaches."""
+        return self.across.sum(1)
 
     @property
     def positions(self) -> int:
@@ -63,15 +72,16 @@ def reach(network: Network, layer: Layer, source: str, shortcut: Shortcut | None
     _, h, w = source_shape(network, layer, source, shortcut)
     link = shortcut or layer
     if not isinstance(link, Conv | Shortcut):
-        return Reach(np.ones(h, np.int64), np.ones(w, np.int64))
+        return Reach(np.eye(h, dtype=np.int64), np.eye(w, dtype=np.int64))
     conv = (1, 1, 0) if link.weight is None else (link.weight.shape[2], link.stride, link.padding)
-    _, out_h, out_w = layer.shape
-    return Reach(_reached(h, out_h, conv, brick.y0, brick.y1), _reached(w, out_w, conv, brick.x0, brick.x1))
+    return Reach(_met(h, conv, brick.y0, brick.y1), _met(w, conv, brick.x0, brick.x1))
 
 
-def _reached(size: int, out_size: int, conv: tuple[int, int, int], first: int, last: int) -> np.ndarray:
-    across = taps(size, out_size, *conv)
-    return np.maximum(np.minimum(across.high, last - 1) - np.maximum(across.low, first) + 1, 0)
+def _met(size: int, conv: tuple[int, int, int], first: int, last: int) -> np.ndarray:
+    """int64 [size, kernel]: 1 where the element meets the coordinate for one of the outputs first <= output < last."""
+    kernel, stride, padding = conv
+    start = np.arange(size)[:, None] + padding - np.arange(kernel)
+    return ((start % stride == 0) & (first <= start // stride) & (start // stride < last)).astype(np.int64)
 
 
 def projections(network: Network, layer: Layer) -> list[tuple[str, Shortcut | None]]:

@@ -86,45 +86,46 @@ def _by_offset(grid: Grid, sender: np.ndarray, core: np.ndarray, column: np.ndar
     return np.lexsort((core, grid.shorter(ty - y, grid.height), grid.shorter(tx - x, grid.width), column))
 
 
+# What takes time.
+WORK = ("accumulates", "pool_macs", "weight_words", "passes", "pool_passes")
+
+
 class _Work:
     """The work that one spike of a column causes in a brick, for every (brick, column) that it reaches."""
 
     def __init__(self, network: Network, chip: Chip, bricks: Sequence[Brick], fanout: Fanout):
         self.network, self.chip, self.bricks, self.fanout = network, chip, bricks, fanout
-        found = [(p, _unpooled(fanout, p.visits).tocoo() if p.or_pooled else p.visits.tocoo()) for p in fanout.projections]
+        found = [(w, _unpooled(fanout, w.amount).tocoo() if w.windows else w.amount.tocoo()) for w in fanout.work]
         columns = fanout.segments * fanout.sites
         keys = np.unique(np.concatenate([*(v.row.astype(np.int64) * columns + v.col for _, v in found), np.empty(0, np.int64)]))
         self.brick, self.column = np.divmod(keys, columns)
-        # Weight rows and single weights; those that only the first spike of a window fetches apart.
-        self.rows, self.singles = np.zeros((2, 2, len(keys)), np.int64)
-        for projection, visits in found:
-            at = np.searchsorted(keys, visits.row.astype(np.int64) * columns + visits.col)
-            np.add.at((self.singles if projection.identity else self.rows)[int(projection.or_pooled)], at, visits.data)
+        # How much of what; what only the first spike of a window causes apart.
+        self.amounts = {what: np.zeros((2, len(keys)), np.int64) for what in WORK}
+        for work, amount in found:
+            at = np.searchsorted(keys, amount.row.astype(np.int64) * columns + amount.col)
+            if work.what in self.amounts:
+                np.add.at(self.amounts[work.what][int(work.windows)], at, amount.data)
 
     @property
     def window(self) -> tuple[np.ndarray, int]:
-        """(window of each site, windows of a channel) where a consumer pools with max."""
-        if not any(p.or_pooled for p in self.fanout.projections):
+        """(window of each site, windows of a channel) where the first spike of a window causes more than a later one."""
+        if not any(work.windows for work in self.fanout.work):
             return np.full(self.fanout.sites, -1), 0
         _, h, w = pooled(self.fanout.shape, "max2")
         return pool_sites(self.fanout.shape, "max2").astype(np.int64), h * w
 
     def cycles(self, later: bool) -> tuple[np.ndarray, np.ndarray]:
         """int64 [entries] each: cycles of the accumulates; cycles that the slowest memory needs for weights and potentials."""
-        chip = self.chip
-        rows, singles = (self.rows[0], self.singles[0]) if later else (self.rows.sum(0), self.singles.sum(0))
-        channels = np.array([b.channels for b in self.bricks])[self.brick]
-        bits = np.array([self.network.layers[b.layer].weight_bits or 8 for b in self.bricks])[self.brick]
-        compute = (rows * -(-channels // chip.core.lanes) + singles) * chip.operation.accumulate.cycles
-        word = chip.home("weights").word_bits
-        fetched = rows * -(-channels * bits // word) + singles * -(-bits // word)
+        chip, cost = self.chip, self.chip.operation
+        amount = {what: found[0] if later else found.sum(0) for what, found in self.amounts.items()}
+        compute = amount["passes"] * cost.accumulate.cycles + amount["pool_passes"] * cost.mac.cycles
         # A potential is read and written.
-        touched = 2 * (rows * channels + singles) * chip.home("state").words(chip.core.state_bits)
-        return compute, chip.memory_cycles({"weights": fetched, "state": touched})
+        touched = (amount["accumulates"] + amount["pool_macs"]) * chip.home("state").words(chip.core.state_bits)
+        return compute, chip.memory_cycles({"weights": (amount["weight_words"], 0 * touched), "state": (touched, touched)})
 
 
-def _unpooled(fanout: Fanout, visits: csr_array) -> csr_array:
-    """Visits by column of the max-pooled map as visits by column of the map: every site causes what its window does."""
+def _unpooled(fanout: Fanout, amount: csr_array) -> csr_array:
+    """An amount by column of the pooled map as one by column of the map: every site causes what its window does."""
     _, h, w = pooled(fanout.shape, "max2")
     window = pool_sites(fanout.shape, "max2")
     site = np.flatnonzero(window >= 0)
@@ -132,4 +133,4 @@ def _unpooled(fanout: Fanout, visits: csr_array) -> csr_array:
     column = segment * fanout.sites + np.tile(site, fanout.segments)
     pooled_column = segment * h * w + np.tile(window[site], fanout.segments)
     ones = np.ones(len(column), np.int64)
-    return visits @ csr_array((ones, (pooled_column, column)), shape=(visits.shape[1], fanout.segments * fanout.sites))
+    return amount @ csr_array((ones, (pooled_column, column)), shape=(amount.shape[1], fanout.segments * fanout.sites))

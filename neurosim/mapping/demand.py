@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from neurosim.checks import signed_bits
 from neurosim.chip import Chip
 from neurosim.errors import NeurosimError
 from neurosim.layers import INPUT, Layer
 from neurosim.mapping.brick import Brick, projections, reach
+from neurosim.mapping.storage import stored_bits
 from neurosim.memory import Kind, Memory
 from neurosim.network import Network
 
@@ -73,33 +73,15 @@ REMEDY: dict[str, str] = {
     "neurons": "raise core.max_neurons",
     "axons": "raise core.max_axons, or give the layer a smaller fan-in",
     "routes": "raise core.max_routes, use multicast, or give its consumers larger cores",
-    "weights": "use fewer weight bits, or a larger memory for weights",
+    "weights": "use fewer weight bits, core.storage = 'shared', or a larger memory for weights",
     "state": "use a smaller core.state_bits, or a larger memory for state",
+    "queue": "use a smaller core.queue_packets, or a larger memory for the queue",
 }
-
-
-def stored_weights(layer: Layer, channels: int) -> int:
-    """Weights that *channels* output channels need; shared kernels are stored once per core, and the constant of a direct
-    shortcut takes the place of as many weights as its bits fill."""
-    count = channels * layer.weight[0].size
-    for shortcut in layer.shortcuts:
-        if shortcut.weight is not None:
-            count += channels * shortcut.weight[0].size
-        elif layer.weight.dtype.kind == "i":
-            scale = int(shortcut.scale or 0)
-            count += -(-signed_bits(scale, scale) // (layer.weight_bits or 8))
-        else:
-            count += 1
-    return count
 
 
 def state_items(network: Network, layer: Layer, chip: Chip) -> int:
     """Numbers kept per neuron: its potential, and the image current where that is computed once."""
-    return 2 if fed_by_image(network, layer) and chip.policy.analog == "once" else 1
-
-
-def fed_by_image(network: Network, layer: Layer) -> bool:
-    return network.input.encoding == "direct" and INPUT in (layer.inputs or ())
+    return 2 if network.fed_by_image(layer) and chip.policy.analog == "once" else 1
 
 
 def axons(network: Network, layer: Layer, brick: Brick) -> int:
@@ -123,10 +105,11 @@ def item_bits(network: Network, chip: Chip, brick: Brick, routes: int) -> dict[K
     """Bits of every kind of item that *brick* needs, with *routes* route entries."""
     layer = network.layers[brick.layer]
     return {
-        "weights": stored_weights(layer, brick.channels) * (layer.weight_bits or 8),
+        "weights": stored_bits(network, chip.core, brick),
         "state": brick.neurons * chip.core.state_bits * state_items(network, layer, chip),
         "axons": axons(network, layer, brick) * chip.core.axon_bits,
         "routes": routes * chip.core.route_bits,
+        "queue": chip.queue_bits,
     }
 
 
@@ -142,21 +125,26 @@ def uses(network: Network, chip: Chip, brick: Brick, routes: int, spill: bool = 
         Use("axons", n_axons, core.max_axons, "axons", REMEDY["axons"]),
         Use("routes", routes, core.max_routes, "routes", REMEDY["routes"]),
     ]
+    if core.index_bits:
+        found.append(Use("neurons that an index names", brick.neurons, 2**core.index_bits, "neurons", "raise core.index_bits"))
     spilling = {memory.backs for memory in chip.memory if spill and memory.fetched in ("per_image", "per_step")}
     return found + [
-        memory_use(memory, bits, memory.name in spilling)
+        memory_use(chip, memory, bits, memory.name in spilling)
         for memory in chip.memory
-        if memory.per == "core" and bits.keys() & memory.kinds
+        if memory.per == "core" and bits.keys() & chip.kinds(memory)
     ]
 
 
-def memory_use(memory: Memory, bits: dict[Kind, int], spills: bool = False) -> Use:
-    """What items of several kinds ask of one memory; weights that do not fit *spill* if they live in another."""
-    held = [kind for kind in memory.kinds if kind in bits]
+def memory_use(chip: Chip, memory: Memory, bits: dict[Kind, int], spills: bool = False) -> Use:
+    """What items of several kinds ask of one memory; weights that do not fit *spill* if they live in another, and a cache is
+    never too small."""
+    held = [kind for kind in chip.kinds(memory) if kind in bits]
     remedy = "; ".join(REMEDY[kind] for kind in held)
     demand = sum(bits[k] for k in held)
     if spills:
         demand = min(demand, max(memory.bits, demand - bits["weights"]))
+    if chip.behind(memory):
+        demand = min(demand, memory.bits)
     return Use(f"{memory.name} ({', '.join(held)})", demand, memory.bits, "bits", remedy)
 
 

@@ -151,22 +151,24 @@ def check(mapping: Mapping) -> list[Violation]:
 
 
 def _shared_memory_violations(mapping: Mapping) -> list[Violation]:
-    """Memories that all bricks of a chip, or of all chips, overfill together."""
-    chips = [mapping.grid.chip_of(mapping.grid.tile_of(int(core))) for core in mapping.cores]
+    """Memories that all bricks of a tile, of a chip, or of all chips, overfill together."""
+    tiles = [mapping.grid.tile_of(int(core)) for core in mapping.cores]
+    chips = [mapping.grid.chip_of(tile) for tile in tiles]
+    places = {"tile": tiles, "chip": chips, "off chip": [0] * len(tiles)}
     found = []
     for memory in mapping.chip.memory:
         if memory.per == "core":
             continue
         total: dict[int, dict[Kind, int]] = {}
-        for brick, chip, routes in zip(mapping.bricks, chips, mapping.routes, strict=True):
-            bits = total.setdefault(chip if memory.per == "chip" else 0, {})
+        for brick, place, routes in zip(mapping.bricks, places[memory.per], mapping.routes, strict=True):
+            bits = total.setdefault(place, {})
             for kind, needed in item_bits(mapping.network, mapping.chip, brick, int(routes)).items():
                 bits[kind] = bits.get(kind, 0) + needed
-        for chip, bits in sorted(total.items()):
-            use = memory_use(memory, bits)
+        for place, bits in sorted(total.items()):
+            use = memory_use(mapping.chip, memory, bits)
             if use.demand > memory.bits:
-                place = f" of chip {chip}" if memory.per == "chip" and mapping.chip.chips > 1 else ""
-                resource = use.resource + place
+                several = memory.per == "tile" or (memory.per == "chip" and mapping.chip.chips > 1)
+                resource = use.resource + (f" of {memory.per} {place}" if several else "")
                 found.append(Violation("", None, "", resource, use.demand, memory.bits, use.unit, use.remedy))
     return found
 

@@ -84,7 +84,11 @@ def _best_size(network: Network, chip: Chip, index: int, fanout: int, spill: boo
         rank = (cuts[0] * cuts[1] * cuts[2], cuts[0] * (cuts[1] + cuts[2]), abs(size[1] - size[2]))
         if best is not None and rank >= best:
             continue
-        if _fits(network, chip, Brick(index, 0, size[0], *rows[size[1]], *columns[size[2]]), fanout, spill):
+        bricks = [Brick(index, 0, size[0], *rows[size[1]], *columns[size[2]])]
+        if chip.core.storage != "shared":
+            # Which brick has the most synapses is not known beforehand.
+            bricks += _cut(index, layer, size)
+        if all(_fits(network, chip, brick, fanout, spill) for brick in bricks):
             best, chosen = rank, size
     return chosen
 

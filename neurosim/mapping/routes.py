@@ -6,30 +6,33 @@ cores, so counting spikes per column is all that is needed to count packets, fli
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from neurosim.chip import Chip
-from neurosim.layers import INPUT, Layer, Shape, Shortcut
+from neurosim.chip import Chip, Core
+from neurosim.layers import INPUT, Layer, Pool, Shape, Shortcut
 from neurosim.mapping.brick import Brick, projections, reach, source_shape
+from neurosim.mapping.storage import Visit, visit, zeros_matter
 from neurosim.network import Network
 from neurosim.synapses import pool_sites
 
 
-@dataclass(frozen=True, eq=False)
-class Projection:
-    """Work caused in the bricks of one consumer, over its main synapses or one of its shortcuts.
+class Work(NamedTuple):
+    """What spikes cause in the bricks of one consumer, over its main synapses or one of its shortcuts: how much of *what* one
+    spike of a column causes in a brick, [bricks of the chip, columns].
 
-    visits: [bricks of the chip, columns], weight rows that one spike in a column makes a brick fetch (identity: single
-    weights). or_pooled: columns are those of the max-pooled map.
+    windows: columns are those of the pooled map, and only the first spike of a window counts. what: a count of
+    `neurosim.activity.Activity`, or passes: rounds of the core's lanes that the additions, pool_passes: that the
+    multiplications take.
     """
 
-    visits: csr_array
-    identity: bool
-    or_pooled: bool
+    what: str
+    amount: csr_array
+    windows: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,7 @@ class Fanout:
     hops_y: csr_array
     crossings: csr_array
     arrivals: csr_array
-    projections: tuple[Projection, ...]
+    work: tuple[Work, ...]
 
     @property
     def segments(self) -> int:
@@ -68,13 +71,18 @@ def fanout(network: Network, chip: Chip, bricks: list[Brick], cores: np.ndarray,
     """The fan-out of layer *source*, or of the spikes that enter from outside."""
     shape = network.shape_of(source)
     own = [(i, b) for i, b in enumerate(bricks) if source != INPUT and network.layers[b.layer].name == source]
-    segment = _segments(network, bricks, source, shape, [b for _, b in own])
+    segment = _segments(network, chip.core, bricks, source, shape, [b for _, b in own])
     maker = _Maker(network, chip, bricks, cores, source, shape, segment)
     return maker.fanout(own)
 
 
-def _segments(network: Network, bricks: list[Brick], source: str, shape: Shape, own: list[Brick]) -> np.ndarray:
-    """Channels cut wherever a brick of the source, or of a consumer that takes channels one by one, begins."""
+def _segments(
+    network: Network, core: Core, bricks: list[Brick], source: str, shape: Shape, own: list[Brick]
+) -> np.ndarray:
+    """Channels cut wherever a brick of the source, or of a consumer that takes channels one by one, begins; everywhere, if
+    zeros among the weights matter."""
+    if zeros_matter(core):
+        return np.arange(shape[0])
     cuts = {b.c0 for b in own}
     for brick in bricks:
         layer = network.layers[brick.layer]
@@ -106,13 +114,13 @@ class _Maker:
 
     def fanout(self, own: list[tuple[int, Brick]]) -> Fanout:
         owner = self._stacked([(i, self._box(b)) for i, b in own])
-        found, reached = [], []
+        found: list[Work] = []
+        reached: list[csr_array] = []
         for layer in self.network.layers:
             for source, shortcut in projections(self.network, layer):
                 if source == self.source:
-                    projection, arrives = self._projection(layer, shortcut)
-                    found.append(projection)
-                    reached.append(arrives)
+                    found += self._work(layer, shortcut)
+                    reached.append(self._arrivals(layer, shortcut))
         arrives = sum(reached[1:], reached[0]) if reached else csr_array((len(self.bricks), owner.shape[1]), dtype=np.int64)
         groups, senders, targets = self._grouped(owner, arrives)
         if self.source == INPUT:
@@ -149,19 +157,51 @@ class _Maker:
             value.append(row[at])
         return csr_array((np.concatenate(value), (np.concatenate(brick), np.concatenate(column))), shape=shape)
 
-    def _projection(self, layer: Layer, shortcut: Shortcut | None) -> tuple[Projection, csr_array]:
-        """The work in a consumer, and which of its bricks a spike of each (unpooled) column arrives at."""
-        pool, identity = (shortcut or layer).pool, (shortcut or layer).weight is None
+    def _bricks_of(self, layer: Layer) -> list[tuple[int, Brick]]:
+        return [(i, b) for i, b in enumerate(self.bricks) if self.network.layers[b.layer] is layer]
+
+    def _taken(self, shortcut: Shortcut | None, brick: Brick) -> np.ndarray:
+        """int64 [segments]: 1 for those that reach *brick*, over an identity shortcut its own channels alone."""
+        identity = shortcut is not None and shortcut.weight is None
+        return self._inside(brick) if identity else np.ones(self.segments, np.int64)
+
+    def _arrivals(self, layer: Layer, shortcut: Shortcut | None) -> csr_array:
+        """[bricks, columns], positive where a spike of a column arrives at a brick of *layer*."""
+        onto = pool_sites(self.shape, (shortcut or layer).pool)
+        found = []
+        for index, brick in self._bricks_of(layer):
+            sites = np.append(reach(self.network, layer, self.source, shortcut, brick).sites, 0)[onto]
+            found.append((index, np.outer(self._taken(shortcut, brick), sites).ravel()))
+        return self._stacked(found)
+
+    def _work(self, layer: Layer, shortcut: Shortcut | None) -> Iterator[Work]:
+        """What spikes cause in the bricks of *layer* over its main synapses or a shortcut."""
+        pool = (shortcut or layer).pool
         onto = pool_sites(self.shape, pool)
-        mine = [(i, b) for i, b in enumerate(self.bricks) if self.network.layers[b.layer] is layer]
-        inside = {i: self._inside(b) if identity else np.ones(self.segments, np.int64) for i, b in mine}
-        sites = {i: reach(self.network, layer, self.source, shortcut, b).sites for i, b in mine}
-        arrives = self._stacked([(i, np.outer(inside[i], np.append(sites[i], 0)[onto]).ravel()) for i, _ in mine])
-        if pool != "max2":
-            return Projection(arrives, identity, False), arrives
         _, h, w = source_shape(self.network, layer, self.source, shortcut)
-        visits = self._stacked([(i, np.outer(inside[i], sites[i]).ravel()) for i, _ in mine], self.segments * h * w)
-        return Projection(visits, identity, True), arrives
+        found: dict[tuple[str, bool], list[tuple[int, np.ndarray]]] = {}
+        for index, brick in self._bricks_of(layer):
+            taken = self._taken(shortcut, brick)[:, None]
+            caused = visit(self.network, self.chip.core, layer, self.source, shortcut, brick)
+            for what, windows, amount in self._amounts(pool, caused):
+                seen = amount if windows else np.append(amount, np.zeros((len(amount), 1), np.int64), 1)[:, onto]
+                found.setdefault((what, windows), []).append((index, (taken * seen).ravel()))
+        for (what, windows), rows in found.items():
+            yield Work(what, self._stacked(rows, self.segments * h * w if windows else 0), windows)
+
+    def _amounts(self, pool: Pool, caused: Visit) -> Iterator[tuple[str, bool, np.ndarray]]:
+        """(what, whether only the first spike of a window causes it, how much) of a visit."""
+        words = caused.items * -(-caused.bits // self.chip.home("weights").word_bits)
+        summed = pool == "sum2" and self.chip.policy.pool == "summed"
+        once = pool == "max2" or summed
+        yield "synaptic_events", pool == "max2", caused.synapses
+        yield "weight_words", once, words
+        yield "pool_macs" if summed else "accumulates", once, caused.adds
+        yield "pool_passes" if summed else "passes", once, caused.passes
+        if summed:
+            into = np.minimum(caused.synapses, 1)
+            yield "pool_adds", False, into
+            yield "passes", False, into
 
     def _grouped(self, owner: csr_array, arrives: csr_array) -> tuple[csr_array, list[int], list[np.ndarray]]:
         """Columns grouped by sender and set of receiving bricks; columns that send nowhere are left out."""
@@ -200,7 +240,7 @@ class _Maker:
         groups: csr_array,
         senders: list[int],
         targets: list[np.ndarray],
-        found: tuple[Projection, ...],
+        found: tuple[Work, ...],
     ) -> Fanout:
         multicast = self.chip.mesh.delivery == "multicast"
         horizontal, crossing = self.grid.horizontal(), self.grid.crossings()

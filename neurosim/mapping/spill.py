@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurosim.chip import Chip
-from neurosim.mapping.brick import Brick
 from neurosim.mapping.demand import item_bits
+from neurosim.mapping.storage import kernel_bits
 from neurosim.memory import Memory
-from neurosim.network import Network
 
 if TYPE_CHECKING:
     from neurosim.mapping.mapping import Mapping
@@ -46,18 +44,17 @@ class Spill:
         return found
 
 
-def spills(mapping: Mapping) -> list[Spill]:
-    """One for every memory that backs another."""
-    network, chip = mapping.network, mapping.chip
-    return [_spill(network, chip, mapping.bricks, mapping.routes, back) for back in chip.memory if back.backs]
+def spills(mapping: Mapping, kernels: bool = False) -> list[Spill]:
+    """One for every memory from which weights are fetched; *kernels*: as if they were stored as shared kernels."""
+    return [_spill(mapping, back, kernels) for back in mapping.chip.memory if back.fetched]
 
 
-def _spill(network: Network, chip: Chip, bricks: tuple[Brick, ...], routes: np.ndarray, back: Memory) -> Spill:
-    front = next(memory for memory in chip.memory if memory.name == back.backs)
-    kept, needed = np.zeros((2, len(bricks)), np.int64)
-    for number, brick in enumerate(bricks):
-        bits = item_bits(network, chip, brick, int(routes[number]))
+def _spill(mapping: Mapping, back: Memory, kernels: bool) -> Spill:
+    front = next(memory for memory in mapping.chip.memory if memory.name == back.backs)
+    kept, needed = np.zeros((2, len(mapping.bricks)), np.int64)
+    for number, brick in enumerate(mapping.bricks):
+        bits = item_bits(mapping.network, mapping.chip, brick, int(mapping.routes[number]))
         others = sum(bits.get(kind, 0) for kind in front.holds if kind != "weights")
-        needed[number] = bits["weights"]
-        kept[number] = min(bits["weights"], max(0, front.bits - others))
+        needed[number] = kernel_bits(mapping.network.layers[brick.layer], brick.channels) if kernels else bits["weights"]
+        kept[number] = min(needed[number], max(0, front.bits - others))
     return Spill(front, back, kept, needed - kept)

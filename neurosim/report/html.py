@@ -211,7 +211,7 @@ def _operations(model: dict[str, Any]) -> str:
 
 def _layers(result: Result) -> str:
     images = len(result.trace)
-    counts = ("spikes", "synaptic_events", "macs", "neuron_updates", "packets", "flit_hops")
+    counts = ("spikes", "accumulates", "macs", "neuron_updates", "packets", "flit_hops")
     rows = [
         [str(r["name"]), f"{r['neurons']:,}", str(r["cores"]), *(si(int(r[k]) / images, "") for k in counts),
          si(r["energy_J"] / images, "J")]
@@ -231,7 +231,7 @@ def _mesh(result: Result) -> str:
     figures = "".join(f"<figure><figcaption>{escape(n)}</figcaption>{_heat(result, v, u)}</figure>" for n, v, u in maps)
     rows = [
         [f"core {c['index']} ({c['x']}, {c['y']})", str(c["layer"]), f"{c['neurons']:,}", percent(c["memory_use"]),
-         si(int(c["synaptic_events"]) / images, ""), si(int(c["packets"]) / images, ""),
+         si(int(c["accumulates"]) / images, ""), si(int(c["packets"]) / images, ""),
          f"{c['busy_cycles'] / images:,.0f}", si(c["energy_J"] / images, "J")]
         for c in cores
     ]  # fmt: skip

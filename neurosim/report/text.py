@@ -295,7 +295,8 @@ def chip_text(chip: Chip) -> RenderableType:
     add("mesh", f"{mesh.width}x{mesh.height}, {mesh.cores_per_tile} per tile, {mesh.delivery}", mesh)
     add("flit / packet", f"{mesh.flit_bits} / {mesh.packet_bits} bit", mesh)
     add("router / link", f"{mesh.router_cycles} / {mesh.link_cycles} cycles", mesh)
-    add("core", f"{core.lanes} lanes, {core.update_lanes} update lanes, {core.state_bits}-bit state", core)
+    stored = f"{core.storage} weights" + (", zeros skipped" if core.skip_zeros else "")
+    add("core", f"{core.lanes} lanes, {core.update_lanes} update lanes, {core.state_bits}-bit state, {stored}", core)
     for memory in chip.memory:
         add(f"{memory.name} ({_content(memory)})", memory_text(memory), memory, memory.provenance)
     for name, price in chip.operation:
@@ -310,7 +311,11 @@ def chip_text(chip: Chip) -> RenderableType:
 
 
 def _content(memory: Memory) -> str:
-    behind = [f"weights behind {memory.backs}, fetched {(memory.fetched or '').replace('_', ' ')}"] if memory.backs else []
+    behind = []
+    if memory.fetched:
+        behind = [f"weights behind {memory.backs}, fetched {memory.fetched.replace('_', ' ')}"]
+    elif memory.backs:
+        behind = [f"what {memory.backs} misses, {percent(memory.miss_rate or 0)}"]
     return ", ".join([*memory.holds, *behind])
 
 

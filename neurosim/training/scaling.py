@@ -122,7 +122,8 @@ def search(percentiles: ArrayLike, mu: float, timesteps: int) -> Scaling:
 
 
 def _winner(signed: np.ndarray, l1: np.ndarray, tie: float) -> tuple[int, int]:
-    tied = signed < max(tie, np.nextafter(signed.min(), np.inf))
+    # What is equal on paper differs by rounding.
+    tied = signed < max(tie, signed.min() + 1e-9 * tie)
     i, j = np.unravel_index(np.where(tied, l1, np.inf).argmin(), l1.shape)
     return int(i), int(j)
 

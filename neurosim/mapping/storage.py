@@ -1,0 +1,147 @@
+"""How the weights of a brick are stored: the room that they take, and what a spike fetches and adds.
+
+shared: the kernels, once per core; a spike visits the row of the brick's channels at every site that it reaches. unrolled:
+every synapse of an axon, one after another, visited at once; where they lead follows from the axon's entry. crossbar: for
+every axon a row as wide as the brick has neurons, with zeros where no synapse is. sparse: the synapses of an axon that are
+not zero, each with the index of its neuron. What an image feeds is stored shared: a dense engine walks its kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from neurosim.checks import signed_bits
+from neurosim.chip import Core
+from neurosim.layers import INPUT, Layer, Shortcut
+from neurosim.mapping.brick import Brick, projections, reach, source_shape
+from neurosim.network import Network
+
+
+class Link(NamedTuple):
+    """The synapses from the neurons of one (pooled) source to a brick. Where zeros matter, the source's channels differ from
+    each other; elsewhere one stands for all that reach the brick."""
+
+    brick: Brick
+    sites: np.ndarray  # int64 [channels, sites of the source], sites of the brick that an axon reaches
+    axons: int  # channels of the source that reach the brick, for each channel here
+    row: int  # synapses at each of these sites
+    bits: int  # of a weight
+    # int64 [channels, sites], where zeros matter: synapses that are not zero, and the rounds of the lanes that they take
+    # if every site is worked off by itself.
+    nonzero: np.ndarray | None
+    rounds: np.ndarray | None
+
+    @property
+    def synapses(self) -> np.ndarray:
+        """int64 [channels, sites]: of every axon."""
+        return self.sites * self.row
+
+    @property
+    def once(self) -> np.ndarray:
+        """int64 [channels, sites]: 1 where an axon is."""
+        return np.minimum(self.sites, 1)
+
+
+class Visit(NamedTuple):
+    """What one spike of an axon causes, int64 [channels, sites] each. synapses: that it meets. items: what it fetches, of so
+    many *bits* each; adds: additions; passes: rounds of the core's lanes that these take."""
+
+    synapses: np.ndarray
+    items: np.ndarray
+    bits: np.ndarray | int
+    adds: np.ndarray
+    passes: np.ndarray
+
+
+def _shared(link: Link, core: Core) -> Visit:
+    adds, passes = link.nonzero, link.rounds
+    if adds is None or passes is None:
+        adds, passes = link.synapses, link.sites * -(-link.row // core.lanes)
+    return Visit(link.synapses, link.sites, link.row * link.bits, adds, passes)
+
+
+def _unrolled(link: Link, core: Core) -> Visit:
+    adds = link.synapses if link.nonzero is None else link.nonzero
+    return Visit(link.synapses, link.once, link.synapses * link.bits, adds, -(-adds // core.lanes))
+
+
+def _crossbar(link: Link, core: Core) -> Visit:
+    stored = link.once * link.brick.neurons
+    adds = stored if link.nonzero is None else link.nonzero
+    return Visit(link.synapses, link.once, stored * link.bits, adds, -(-adds // core.lanes))
+
+
+def _sparse(link: Link, core: Core) -> Visit:
+    adds = link.synapses if link.nonzero is None else link.nonzero
+    return Visit(link.synapses, link.once, adds * (link.bits + (core.index_bits or 0)), adds, -(-adds // core.lanes))
+
+
+STORAGES: dict[str, Callable[[Link, Core], Visit]] = {
+    "shared": _shared, "unrolled": _unrolled, "crossbar": _crossbar, "sparse": _sparse,
+}  # fmt: skip
+
+
+def zeros_matter(core: Core) -> bool:
+    """Whether what a spike causes depends on which weights are zero."""
+    return core.storage == "sparse" or core.skip_zeros
+
+
+def visit(network: Network, core: Core, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Visit:
+    """What a spike of *source* causes in *brick* over the main synapses or a shortcut, by channel (one stands for all where
+    zeros do not matter) and site of the pooled map."""
+    return STORAGES[core.storage](_link(network, core, layer, source, shortcut, brick), core)
+
+
+def stored_bits(network: Network, core: Core, brick: Brick) -> int:
+    """Bits that the weights of *brick* take."""
+    layer = network.layers[brick.layer]
+    if core.storage == "shared":
+        return kernel_bits(layer, brick.channels)
+    total = 0
+    for source, shortcut in projections(network, layer):
+        if source == INPUT and network.input.encoding == "direct":
+            continue
+        link = _link(network, core, layer, source, shortcut, brick)
+        fetched = STORAGES[core.storage](link, core)
+        total += link.axons * int((fetched.items * fetched.bits).sum())
+    return total + (brick.channels * layer.weight[0].size * (layer.weight_bits or 8) if network.fed_by_image(layer) else 0)
+
+
+def kernel_bits(layer: Layer, channels: int) -> int:
+    """Bits of the weights of *channels* output channels, those of all sites shared."""
+    return kernel_weights(layer, channels) * (layer.weight_bits or 8)
+
+
+def kernel_weights(layer: Layer, channels: int) -> int:
+    """Weights of *channels* output channels, those of all sites shared."""
+    count = channels * layer.weight[0].size
+    for shortcut in layer.shortcuts:
+        count += constant_weights(layer, shortcut) if shortcut.weight is None else channels * shortcut.weight[0].size
+    return count
+
+
+def constant_weights(layer: Layer, shortcut: Shortcut) -> int:
+    """Weights whose place the constant of an identity shortcut takes."""
+    if layer.weight.dtype.kind != "i":
+        return 1
+    scale = int(shortcut.scale or 0)
+    return -(-signed_bits(scale, scale) // (layer.weight_bits or 8))
+
+
+def _link(network: Network, core: Core, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Link:
+    found, bits = reach(network, layer, source, shortcut, brick), layer.weight_bits or 8
+    channels, height, width = source_shape(network, layer, source, shortcut)
+    weight, sites = (shortcut or layer).weight, found.sites[None, :]
+    if weight is None:
+        assert shortcut is not None
+        none_zero = sites if zeros_matter(core) else None
+        return Link(brick, sites, brick.channels, 1, bits * constant_weights(layer, shortcut), none_zero, none_zero)
+    if not zeros_matter(core):
+        return Link(brick, sites, channels, brick.channels, bits, None, None)
+    kernels = weight if weight.ndim == 4 else weight.reshape(len(weight), channels, height, width)
+    used = np.count_nonzero(kernels[brick.c0 : brick.c1], axis=0)
+    nonzero, rounds = ((found.down @ n @ found.across.T).reshape(channels, -1) for n in (used, -(-used // core.lanes)))
+    return Link(brick, np.repeat(sites, channels, 0), 1, brick.channels, bits, nonzero, rounds)
