@@ -173,16 +173,22 @@ class _Counter:
 
     def _image(self, layer: Layer, mine: np.ndarray) -> None:
         """A dense engine multiplies every weight with every pixel, padding zeros included, as the papers count MACs."""
-        once = self.chip.policy.analog == "once"
-        when = self._step(0) if once else np.ones(self.rows, bool)
+        stored, host = self.chip.policy.analog != "per_step", self.chip.policy.analog == "host"
+        when = self._step(0) if stored else np.ones(self.rows, bool)
         fan_in = layer.weight[0].size * list(layer.inputs or ()).count(INPUT)
         sites = np.array([self.mapping.bricks[i].sites for i in mine])
-        self._add("analog_rows", when, mine, sites * fan_in)
-        self._add("macs", when, mine, self.neurons[mine] * fan_in)
-        self._add("input_words", when, mine, np.array([self._patch_words(layer, i) for i in mine]))
-        if once:
+        if not host:
+            self._add("analog_rows", when, mine, sites * fan_in)
+            self._add("macs", when, mine, self.neurons[mine] * fan_in)
+        fetched = np.array([self._current_words(i) if host else self._patch_words(layer, i) for i in mine])
+        self._add("input_words", when, mine, fetched)
+        if stored:
             self._add("current_writes", when, mine, self.neurons[mine])
             self._add("current_adds", np.ones(self.rows, bool), mine, self.neurons[mine])
+
+    def _current_words(self, index: int) -> int:
+        """Words of the input memory that hold the currents of a brick."""
+        return self.chip.home("input").words(int(self.neurons[index]) * self.chip.core.state_bits)
 
     def _patch_words(self, layer: Layer, index: int) -> int:
         """Words of the input memory that hold the pixels a brick needs, fetched as one block."""

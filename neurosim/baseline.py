@@ -109,9 +109,9 @@ def _weight_words(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> i
 def _activations(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> int:
     fetched = 0
     for source, shortcut in projections(mapping.network, layer):
-        y, x = reach(mapping.network, layer, source, shortcut, brick)
-        rows = np.count_nonzero(y) if reuse == "perfect" else y.sum()
-        columns = x.sum() if reuse == "none" else np.count_nonzero(x)
+        reached = reach(mapping.network, layer, source, shortcut, brick)
+        rows = np.count_nonzero(reached.y) if reuse == "perfect" else reached.y.sum()
+        columns = reached.x.sum() if reuse == "none" else np.count_nonzero(reached.x)
         fetched += mapping.network.shape_of(source)[0] * int(rows) * int(columns)
     return fetched
 

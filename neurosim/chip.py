@@ -105,13 +105,14 @@ class Policy(Part):
     """What the modelled hardware does.
 
     update: neurons visited per step, those *touched* by an event (or still above threshold), or *all*. analog: the current
-    of an image-fed layer is computed *once* per image, stored and re-added every step, or anew *per_step*. pool: the weights
-    behind a summing pool are added for every spike of a window, the sum being *folded* into them, or a window is *summed*
-    first, and its sum then multiplied with the weights.
+    of an image-fed layer is computed *once* per image, stored and re-added every step, or anew *per_step*, or by a *host*, from
+    which it comes once per image over the memory of the input, in numbers of the state width, to be stored and re-added. pool:
+    the weights behind a summing pool are added for every spike of a window, the sum being *folded* into them, or a window is
+    *summed* first, and its sum then multiplied with the weights.
     """
 
     update: Literal["touched", "all"]
-    analog: Literal["once", "per_step"]
+    analog: Literal["once", "per_step", "host"]
     pool: Literal["folded", "summed"] = "folded"
 
 

@@ -31,8 +31,8 @@ ALWAYS_LEFT_OUT = (
 
 LAZY_LEAK = "leak multiplies beyond one per visit: a core is taken to catch up with the steps a neuron was idle by a table"
 
+AT_HOST = "multiply-accumulates of the layers that an image feeds: a host computes their currents"
 LOADING = "loading of weights onto the chip: no memory stands behind the one that holds them"
-FILLING = "ports of the memories that weights from behind are written to: only those they are read from take time"
 UNHINDERED = "waiting of packets for each other and for full buffers: time is analytic, a lower bound of packet timing"
 DELAYED = "memory for the events of shortcuts until they are due: in a pipeline a layer holds them for some turns"
 FLOAT_PRICES = "floating point: a float32 network is priced with the chip's integer operations, and its state width is 32 bits"
@@ -237,9 +237,9 @@ class Result:
         network = self.trace.network
         notes = [
             (LOADING, not self.mapping.spills),
-            (FILLING, bool(self.mapping.spills)),
             (UNHINDERED, self.time.timing == "analytic"),
             (DELAYED, self.time.schedule == "pipelined" and any(layer.shortcuts for layer in network.layers)),
+            (AT_HOST, network.input.encoding == "direct" and self.mapping.chip.policy.analog == "host"),
             (LAZY_LEAK, self.mapping.chip.policy.update == "touched"),
             (FLOAT_PRICES, not network.integer),
             (WIDE_WEIGHTS, network.integer and any((layer.weight_bits or 8) > 8 for layer in network.layers)),

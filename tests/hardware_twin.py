@@ -306,11 +306,13 @@ class Machine:
         times = list(layer.inputs).count("input") if self.image else 0
         if times == 0:
             return set()
-        once = self.chip.policy.analog == "once"
+        analog = self.chip.policy.analog
         for brick in self.bricks_of(layer):
-            if step == 0 or not once:
+            if analog == "host" and step == 0:
+                self.count("input_words", brick, self.words("input", self.bricks[brick].neurons * self.chip.core.state_bits))
+            if analog == "per_step" or (analog == "once" and step == 0):
                 self.multiply(layer, brick, times)
-            for _ in self.neurons_of(brick) if once else ():
+            for _ in self.neurons_of(brick) if analog != "per_step" else ():
                 self.count("current_adds", brick)
                 self.count("current_writes", brick, 1 if step == 0 else 0)
         return set(range(layer.neurons))

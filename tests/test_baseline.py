@@ -103,6 +103,23 @@ def test_every_neuron_compares_once():
     assert ann(mapping, 3)["compute_J"] == almost(3 * (16 + 16 + 2) * PJ)
 
 
+def test_activations_of_a_convolution_by_hand():
+    """Layer b meets a map of 4x4 with kernels of 3x3: rows 0 to 3 reach 2, 3, 3 and 2 rows of it, columns as well, and every
+    activation is a word. None: (2 + 3 + 3 + 2)^2; rows: 10 x 4; perfect: 4 x 4. Layer a reads an image of 16, the output 16."""
+    wide = ns.Conv("b", np.ones((1, 1, 3, 3), int), threshold=9, padding=1)
+    network = ns.Network.build(
+        "wide", timesteps=1, input_shape=(1, 4, 4), encoding="spikes",
+        layers=[ns.Conv("a", np.ones((1, 1, 1, 1), int), 1), wide, ns.Output("out", np.ones((2, 16), int))],
+    )  # fmt: skip
+    chip = only(ns.load_chip("mesh45")).replace("memory.state_sram.read.pj", 1.0).replace("memory.state_sram.word_bits", 8)
+    mapping, word = ns.map_network(network, chip), 4
+    # Partial sums of four words: once for each output, or for each of 1, 9 and 16 inputs of an output.
+    sums, anew = 16 * word + 16 * word + 2 * word, (16 + 16 * 9 + 2 * 16) * word
+    by_hand = {"none": 16 + 100 + 16 + anew, "rows": 16 + 40 + 16 + sums, "perfect": 16 + 16 + 16 + sums}
+    found = ann(mapping, 1)["reuse"]
+    assert {reuse: found[reuse]["data_movement_J"] for reuse in REUSES} == almost({r: n * PJ for r, n in by_hand.items()})
+
+
 def test_every_input_of_a_layer_has_its_multiplications_and_its_rows():
     """b reads the input and a: 16 neurons with one weight for either make 32 MACs, and two words for each of 16 sites."""
     network = two_layers(inputs=["input", "a"])

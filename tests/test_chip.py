@@ -130,7 +130,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path, network, content):
 def test_an_unknown_chip_is_refused(network, name):
     found = samples.refused("map", network, "--chip", name)
     if "/" not in name and name not in ("", "."):
-        assert "mesh45, loihi" in found.err
+        assert "mesh45, eyeriss, loihi" in found.err
 
 
 SETS = {
@@ -236,9 +236,9 @@ def test_a_torus_with_one_virtual_channel_is_refused(tmp_path, network):
 
 def test_a_packet_for_several_cores_that_no_buffer_can_hold_is_refused(tmp_path, network):
     file = tmp_path / "chip.toml"
-    file.write_text(CHILD + '[mesh]\ndelivery = "multicast"\npacket_bits = 160\nbuffer_flits = 4\n')
+    file.write_text(CHILD + '[mesh]\ndelivery = "multicast"\npacket_bits = 160\nbuffer_flits = 4\n[core]\nqueue_packets = 22\n')
     samples.refused("map", network, "--chip", file, says=["5 flits", "virtual channel of 4", "room for 5 flits"])
-    chip = ns.load_chip("mesh45").replace("mesh.packet_bits", 160)
+    chip = ns.load_chip("mesh45").replace("core.queue_packets", 22).replace("mesh.packet_bits", 160)
     assert chip.replace("mesh.buffer_flits", 5).replace("mesh.delivery", "multicast").machine.whole
 
 

@@ -126,7 +126,7 @@ def test_the_picture_shows_the_run_and_the_crossing_if_it_is_near(case):
 
 
 @pytest.mark.parametrize("update", ["touched", "all"])
-@pytest.mark.parametrize("analog", ["once", "per_step"])
+@pytest.mark.parametrize("analog", ["once", "per_step", "host"])
 def test_a_network_that_never_fires_costs_what_the_line_says(update, analog):
     """The same network with thresholds that nothing reaches."""
     rng = np.random.default_rng(5)

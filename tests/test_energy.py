@@ -108,7 +108,8 @@ def board(**values):
 def test_what_crosses_from_chip_to_chip_costs_a_link_between_chips_besides_the_hop():
     """Two packets of two flits leave the chip of layer a."""
     network, inputs = tiny()
-    chip = changed(priced(ns.load_chip("mesh45")), board(pj=7) | {"mesh.packet_bits": 64, "operation.hop_x.pj": 5})
+    small = priced(ns.load_chip("mesh45", ["core.queue_packets=56"]))
+    chip = changed(small, board(pj=7) | {"mesh.packet_bits": 64, "operation.hop_x.pj": 5})
     result = ns.run(network, inputs, chip)
     assert result.counts["inter_chip_flits"] == result.counts["flit_hops"] == 4
     assert result.energy.components["links between chips"].tolist() == [4 * 7 * PJ, 0]

@@ -281,7 +281,7 @@ def ways_of_their_own(trip, machine):
 def test_bounds_are_never_larger_than_what_packets_need_and_equal_where_none_waits():
     equal, larger = Counter(), Counter()
 
-    @examples(60)
+    @examples(90)
     @given(runs(), SCHEDULE, st.booleans())
     def look(case, schedule, apart):
         inputs, mapping = case

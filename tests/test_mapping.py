@@ -110,7 +110,9 @@ def counted_weight_bits(mapping, brick):
     """Shared: a row of every kernel element per output channel, and a number for an identity shortcut. Otherwise what the
     synapses of every axon take; an image's kernels are shared all the same."""
     network, layer, core = mapping.network, mapping.network.layers[brick.layer], mapping.chip.core
-    kernels = [layer.weight, *(s.weight for s in layer.shortcuts if s.weight is not None)]
+    at_host = network.input.encoding == "direct" and "input" in layer.inputs and mapping.chip.policy.analog == "host"
+    main = [] if at_host else [layer.weight]
+    kernels = [*main, *(s.weight for s in layer.shortcuts if s.weight is not None)]
     if core.storage == "shared":
         own = sum(kernel[brick.c0 : brick.c1].size for kernel in kernels)
         return (own + sum(s.weight is None for s in layer.shortcuts)) * layer.weight_bits
@@ -118,7 +120,7 @@ def counted_weight_bits(mapping, brick):
     pooled = [layer.pool] * len(layer.inputs) + [s.pool for s in layer.shortcuts]
     for source, pool, synapses in zip(layer.sources, pooled, naive.synapses_of(network, layer), strict=True):
         if source == "input" and network.input.encoding == "direct":
-            total += layer.weight[brick.c0 : brick.c1].size * layer.weight_bits
+            total += sum(kernel[brick.c0 : brick.c1].size for kernel in main) * layer.weight_bits
             continue
         shape, rows = network.shape_of(source), {}
         for i, j, weight, _ in synapses:
@@ -143,7 +145,7 @@ def test_demands_are_those_one_counts_by_hand(mapping):
         axons = counted_axons(mapping, brick)
         bits = {
             "weights": counted_weight_bits(mapping, brick),
-            "state": brick.neurons * core.state_bits * (2 if image and mapping.chip.policy.analog == "once" else 1),
+            "state": brick.neurons * core.state_bits * (2 if image and mapping.chip.policy.analog != "per_step" else 1),
             "axons": axons * core.axon_bits,
             "routes": routes[number] * core.route_bits,
             "queue": (core.queue_packets or 0) * mapping.chip.mesh.packet_bits,

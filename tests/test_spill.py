@@ -86,11 +86,20 @@ def test_cores_wait_for_it_by_hand(per, fetched, later):
     in a turn of its own; and as many once for the 24 bits that stay."""
     network, inputs = tiny()
     small = two_small_cores()
+    small = small.replace("memory.weight_sram.words_per_cycle", None)
     fast = ns.run(network, inputs, behind(small, fetched), timing="analytic").time
     slow = ns.run(network, inputs, behind(small, fetched, per=per, words_per_cycle=1), timing="analytic").time
     # Both layers in both steps, and the kept part in the first; what the output waits for packets it can fetch meanwhile.
     assert (slow.steps - fast.steps).tolist() == [[2 + 2, 2 * later]]
     assert slow.tally.waiting.sum() - fast.tally.waiting.sum() == (2 * (2 + 2 + later) if per == "core" else 0)
+
+
+def test_the_slower_of_both_ports_counts_by_hand():
+    """24 bits stay and 24 come again: two words of 16 bits at the back, three of 8 at the front."""
+    chip = behind(two_small_cores().replace("memory.weight_sram.word_bits", 8), "per_step", words_per_cycle=1)
+    for port, cycles in ((None, 2), (1, 3), (2, 2), (3, 2)):
+        mapping = ns.map_network(tiny()[0], chip.replace("memory.weight_sram.words_per_cycle", port))
+        assert mapping.spills[0].cycles(0, 2, 2).tolist() == [[2 * cycles] * 2, [cycles] * 2]
 
 
 @examples(30)

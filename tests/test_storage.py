@@ -75,7 +75,7 @@ def test_bricks_are_cut_until_what_is_stored_fits(name):
     assert [int((mapping.layer_of == 0).sum()) for mapping in (whole, cut)] == [1, 2]
     runs = [ns.evaluate(ns.simulate(network, inputs), mapping, timing="analytic") for mapping in (whole, cut)]
     assert runs[0].outputs.tolist() == runs[1].outputs.tolist()
-    with pytest.raises(MappingError, match="core.storage = 'shared'"):
+    with pytest.raises(MappingError, match=r"core\.storage = 'shared'"):
         ns.map_network(network, chip_with(name, **{"memory.weight_sram.bits": 7}))
 
 
@@ -113,8 +113,8 @@ WINDOWS = [("folded", 6, (6, 0, 0, 0)), ("summed", 2, (0, 3, 2, 0))]
 
 @pytest.mark.parametrize(("pool", "words", "counts"), WINDOWS)
 def test_a_window_is_folded_or_summed_first_by_hand(pool, words, counts):
-    """Three pixels of one window fire, of two outputs with weights of 8 bits each. Folded: each fetches two weights at two words
-    and adds them. Summed: three additions, and the sum multiplied with both weights once."""
+    """Three pixels of one window fire; two outputs with weights of 8 bits. Folded: each fetches both weights, two words, and
+    adds them. Summed: three additions, and the sum multiplied with both weights once."""
     network = ns.Network.build(
         "window", timesteps=1, input_shape=(1, 2, 2), encoding="spikes",
         layers=[ns.Output("out", np.array([[3], [7]]), pool="sum2")],
@@ -158,5 +158,5 @@ def test_sanafe_knows_no_additions_but_those_of_synaptic_events(changes, tmp_pat
     chip = changed(ns.load_chip("loihi-fitted"), changes | {"core.state_bits": 32})
     result = ns.run(network, inputs, chip, timing="analytic")
     assert result.counts["accumulates"] != result.counts["synaptic_events"]
-    with pytest.raises(ChipError, match="additions for .* synaptic events"):
+    with pytest.raises(ChipError, match=r"additions for .* synaptic events"):
         save_sanafe(result, tmp_path / "sanafe")

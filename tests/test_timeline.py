@@ -160,7 +160,7 @@ def assert_times_of_a_plain_loop(inputs, mapping, schedule):
 def test_every_turn_is_what_a_plain_loop_over_the_twin_says(schedule):
     seen = dict.fromkeys(("waiting", "refused", "stalled", "blocked", "noc", "core_busy"), 0)
 
-    @examples(25, phases=[Phase.generate])
+    @examples(40, phases=[Phase.generate])
     @given(runs())
     def look(case):
         found = assert_times_of_a_plain_loop(*case, schedule)
@@ -279,7 +279,7 @@ def test_a_tiny_network_in_a_pipeline_by_hand(timing):
         ({"mesh.link_cycles": 9}, 10 + 8 + 4),
         ({"mesh.local_cycles": 3}, 10 + 2 * 2 + 4),
         ({"operation.packet.cycles": 7}, 7 + 10 + 2),
-        ({"mesh.packet_bits": 96}, 12 + 3 + 2),
+        ({"mesh.packet_bits": 96, "core.queue_packets": 37}, 12 + 3 + 2),
         ({"mesh.link_interval": 6}, 16 + 2),
         ({"core.lanes": 1}, 10 + 2 * (1 + 2)),
         ({"operation.event.cycles": 4}, 10 + 2 * 5),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import numpy as np
 from neurosim.errors import FileError, InputsError
 from neurosim.inputs import Inputs
 from neurosim.io.hdf5 import Node, put, reading, writing
+from neurosim.io.numpy_file import DAMAGE
 
 MAX_ELEMENTS = 2**33
 
@@ -97,7 +96,7 @@ def _from_numpy(path: Path, suffix: str) -> Inputs:
         raise FileError(str(path), ["does not exist"]) from None
     except MemoryError as error:
         raise FileError(str(path), ["declares more data than memory holds"]) from error
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
         raise FileError(str(path), [f"cannot be read: {error}"]) from error
     if suffix == ".npy":
         data, labels = arrays[""], None

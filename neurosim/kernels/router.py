@@ -741,6 +741,8 @@ def release(fabric, packets, state, passage, channel, first, t):
         slot = at(state.slots, slot_of(fabric, channel, here.head, 0))
         waited = t + 1 - slot.time
         behind = at(passage.packets, at(packets.targets, slot.first).owner)
-        if waited > behind.held:
+        ahead = at(packets.targets, first).owner
+        # Of packets that held it equally long, in several places of a tree, the first.
+        if waited > behind.held or (waited == behind.held and ahead < behind.holder):
             behind.held = waited
-            behind.holder = at(packets.targets, first).owner
+            behind.holder = ahead

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +38,8 @@ class Brick(NamedTuple):
         return f"channels {self.c0}:{self.c1}, rows {self.y0}:{self.y1}, columns {self.x0}:{self.x1}"
 
 
-class Reach(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Reach:
     """For each source coordinate along one axis, by which elements of the kernel it reaches a coordinate of a brick."""
 
     down: np.ndarray  # int64 [H of the pooled source, kernel], 1 where it does

@@ -81,7 +81,7 @@ REMEDY: dict[str, str] = {
 
 def state_items(network: Network, layer: Layer, chip: Chip) -> int:
     """Numbers kept per neuron: its potential, and the image current where that is computed once."""
-    return 2 if network.fed_by_image(layer) and chip.policy.analog == "once" else 1
+    return 2 if network.fed_by_image(layer) and chip.policy.analog != "per_step" else 1
 
 
 def axons(network: Network, layer: Layer, brick: Brick) -> int:
@@ -105,7 +105,7 @@ def item_bits(network: Network, chip: Chip, brick: Brick, routes: int) -> dict[K
     """Bits of every kind of item that *brick* needs, with *routes* route entries."""
     layer = network.layers[brick.layer]
     return {
-        "weights": stored_bits(network, chip.core, brick),
+        "weights": stored_bits(network, chip, brick),
         "state": brick.neurons * chip.core.state_bits * state_items(network, layer, chip),
         "axons": axons(network, layer, brick) * chip.core.axon_bits,
         "routes": routes * chip.core.route_bits,

@@ -180,6 +180,8 @@ def _chip_violations(network: Network, chip: Chip, bricks: int) -> list[Violatio
         found.append(Violation("", None, "", "cores", bricks, chip.cores, "cores", remedy))
     memory = chip.home("input")
     bits = int(np.prod(network.input.shape)) * pixel_bits(network)
+    if chip.policy.analog == "host":
+        bits = chip.core.state_bits * sum(layer.neurons for layer in network.layers if network.fed_by_image(layer))
     if network.input.encoding == "direct" and bits > memory.bits:
         found.append(Violation("", None, "", memory.name, bits, memory.bits, "bits", "enlarge the memory that holds the input"))
     return found

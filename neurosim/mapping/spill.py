@@ -31,17 +31,20 @@ class Spill:
         return -(-self.kept // memory.word_bits) + -(-self.spilled // memory.word_bits) * times
 
     def cycles(self, first: int, rows: int, timesteps: int) -> np.ndarray:
-        """int64 [rows, bricks]: cycles of the ports of *back* at the rows (image * timesteps + step) from *first* on."""
+        """int64 [rows, bricks]: cycles of the ports of *back*, or of *front* where they are slower, at the rows (image *
+        timesteps + step) from *first* on."""
         found = np.zeros((rows, len(self.kept)), np.int64)
-        port = self.back.words_per_cycle
-        if not port:
-            return found
         row = np.arange(first, first + rows)
         again = {"once": row < 0, "per_image": row % timesteps == 0, "per_step": row >= 0}[self.back.fetched or "once"]
         for bits, when in ((self.kept, row == 0), (self.spilled, again)):
-            words = -(-bits // self.back.word_bits)
-            found += when[:, None] * -(-words // port)
+            found += when[:, None] * np.maximum(_cycles(bits, self.back), _cycles(bits, self.front))
         return found
+
+
+def _cycles(bits: np.ndarray, memory: Memory) -> np.ndarray:
+    """Cycles in which *bits* pass its ports; none where they are not given."""
+    words = -(-bits // memory.word_bits)
+    return -(-words // memory.words_per_cycle) if memory.words_per_cycle else 0 * words
 
 
 def spills(mapping: Mapping, kernels: bool = False) -> list[Spill]:

@@ -3,7 +3,8 @@
 shared: the kernels, once per core; a spike visits the row of the brick's channels at every site that it reaches. unrolled:
 every synapse of an axon, one after another, visited at once; where they lead follows from the axon's entry. crossbar: for
 every axon a row as wide as the brick has neurons, with zeros where no synapse is. sparse: the synapses of an axon that are
-not zero, each with the index of its neuron. What an image feeds is stored shared: a dense engine walks its kernels.
+not zero, each with the index of its neuron. What an image feeds is stored shared: a dense engine walks its kernels; or lies at
+the host, if that computes the currents.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurosim.checks import signed_bits
-from neurosim.chip import Core
+from neurosim.chip import Chip, Core
 from neurosim.layers import INPUT, Layer, Shortcut
 from neurosim.mapping.brick import Brick, projections, reach, source_shape
 from neurosim.network import Network
@@ -95,19 +96,21 @@ def visit(network: Network, core: Core, layer: Layer, source: str, shortcut: Sho
     return STORAGES[core.storage](_link(network, core, layer, source, shortcut, brick), core)
 
 
-def stored_bits(network: Network, core: Core, brick: Brick) -> int:
+def stored_bits(network: Network, chip: Chip, brick: Brick) -> int:
     """Bits that the weights of *brick* take."""
-    layer = network.layers[brick.layer]
+    layer, core = network.layers[brick.layer], chip.core
+    kernels = brick.channels * layer.weight[0].size * (layer.weight_bits or 8)
+    at_host = chip.policy.analog == "host" and network.fed_by_image(layer) and {*(layer.inputs or ())} == {INPUT}
     if core.storage == "shared":
-        return kernel_bits(layer, brick.channels)
-    total = 0
+        return kernel_bits(layer, brick.channels) - (kernels if at_host else 0)
+    total = kernels if network.fed_by_image(layer) and not at_host else 0
     for source, shortcut in projections(network, layer):
         if source == INPUT and network.input.encoding == "direct":
             continue
         link = _link(network, core, layer, source, shortcut, brick)
         fetched = STORAGES[core.storage](link, core)
         total += link.axons * int((fetched.items * fetched.bits).sum())
-    return total + (brick.channels * layer.weight[0].size * (layer.weight_bits or 8) if network.fed_by_image(layer) else 0)
+    return total
 
 
 def kernel_bits(layer: Layer, channels: int) -> int:

@@ -120,7 +120,8 @@ class InputChannel:
         if self.flits and not self.branches:
             behind = self.flits[0]
             waited = int(env.now - HALF) + 1 - behind.arrived
-            if waited > behind.packet.held:
+            # Of packets that held it equally long, in several places of a tree, the first.
+            if (waited, -gone.packet.index) > (behind.packet.held, -behind.packet.holder):
                 behind.packet.held, behind.packet.holder = waited, gone.packet.index
 
     def _credit(self, env: simpy.Environment) -> Process:

@@ -86,12 +86,12 @@ class Journey:
     """What became of packets; cycles, -1 where it did not happen.
 
     entered: int64 [packets], the first flit left its core. held: int64 [packets], longest time that it was next in a buffer
-    behind another packet; holder: that one. arrived: int64 [targets], the last flit reached the core. started: int64
-    [targets], the core took it out of its queue. free: int64 [cores], from when the core had nothing to do. peak: int64
-    [cores], most packets in its queue, counted from their leave to enter it. flits, stalled: int64 [links], flits sent;
-    cycles in which none was although one stayed for want of room beyond. refused: int64 [cores], the same for the way from
-    its router into the core. delivered: cycle in which the last core was done with all packets. cycles: up to the end of the
-    barrier after the updates.
+    behind another packet; holder: that one, of several the first. arrived: int64 [targets], the last flit reached the core.
+    started: int64 [targets], the core took it out of its queue. free: int64 [cores], from when the core had nothing to do.
+    peak: int64 [cores], most packets in its queue, counted from their leave to enter it. flits, stalled: int64 [links], flits
+    sent; cycles in which none was although one stayed for want of room beyond. refused: int64 [cores], the same for the way
+    from its router into the core. delivered: cycle in which the last core was done with all packets. cycles: up to the end of
+    the barrier after the updates.
     """
 
     entered: np.ndarray

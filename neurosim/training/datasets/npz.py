@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import struct
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from neurosim.errors import FileError
-
-# What zipfile and numpy raise on damaged files; RuntimeError: encrypted, or a method zipfile lacks.
-DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, AttributeError, TypeError,
-          LookupError, ArithmeticError, MemoryError, RuntimeError, SyntaxError)  # fmt: skip
+from neurosim.io.numpy_file import DAMAGE
 
 
 def npz_names(path: Path) -> tuple[str, ...]:
