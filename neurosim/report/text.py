@@ -199,7 +199,8 @@ def layer_table(result: Result) -> Table:
     rows = table("layer", "neurons", "cores", "spikes", "accumulates", "MACs", "packets", "flit-hops", "energy")
     images = len(result.trace)
     for row in result.layers:
-        numbers = [si(int(row[k]) / images, "") for k in ("spikes", "accumulates", "macs", "packets", "flit_hops")]
+        done = [row["spikes"], row["accumulates"], row["macs"] + row["pool_macs"], row["packets"], row["flit_hops"]]
+        numbers = [si(int(n) / images, "") for n in done]
         rows.add_row(str(row["name"]), f"{row['neurons']:,}", str(row["cores"]), *numbers, si(row["energy_J"] / images, "J"))
     rows.caption = "per image"
     rows.caption_justify = "left"
