@@ -76,7 +76,8 @@ class Core(Sourced):
     """Limits and widths of a core; a limit that is not given does not bind.
 
     lanes: accumulates (or MACs) started at once. update_lanes: neurons compared at once. axons: distinct inputs it can tell
-    apart. routes: (neuron, destination) pairs it can hold. storage: how weights are stored, see `neurosim.mapping.storage`;
+    apart; one stands for *axon_channels* neurons of different channels at one site, whose packets say which they are. routes:
+    (neuron, destination) pairs it can hold. storage: how weights are stored, see `neurosim.mapping.storage`;
     skip_zeros: weights of zero are not added; index_bits: width of the index of a neuron in sparse storage. queue_packets:
     packets that wait to be worked off; a full queue stalls the mesh.
     """
@@ -85,6 +86,7 @@ class Core(Sourced):
     update_lanes: Count
     state_bits: StateBits = 32
     axon_bits: Count
+    axon_channels: Count = 1
     route_bits: Count
     storage: Literal["shared", "unrolled", "crossbar", "sparse"] = "shared"
     skip_zeros: bool = False

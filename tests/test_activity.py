@@ -54,6 +54,7 @@ def chips(draw, network):
         "board": draw(st.one_of(st.none(), boards)),
         "policy.update": draw(st.sampled_from(["touched", "all"])),
         "policy.analog": draw(st.sampled_from(["once", "per_step", "host"])),
+        "core.axon_channels": draw(st.sampled_from([1, 1, 2, 3])),
         "policy.pool": draw(st.sampled_from(["folded", "summed"])),
         "core.storage": draw(st.sampled_from(["shared", "unrolled", "crossbar", "sparse"])),
         "core.skip_zeros": draw(st.booleans()),

@@ -1,5 +1,6 @@
 """Mapping: every neuron in one core, no core over a limit, and everything that does not fit is said at once."""
 
+from collections import Counter
 from dataclasses import replace
 from itertools import product
 
@@ -90,14 +91,17 @@ def counted_routes(mapping):
 
 
 def counted_axons(mapping, brick):
-    """Per projection: distinct source neurons with a synapse into the brick; the neurons of a pooling window are one."""
+    """Per projection: distinct source neurons with a synapse into the brick; the neurons of a pooling window are one, and so
+    are some channels of a site."""
     network, layer = mapping.network, mapping.network.layers[brick.layer]
     mine, total = neurons_of(mapping, brick), 0
     pooled = [layer.pool] * len(layer.inputs) + [s.pool for s in layer.shortcuts]
     for source, pool, synapses in zip(layer.sources, pooled, naive.synapses_of(network, layer), strict=True):
         if source != "input" or network.input.encoding == "spikes":
             shape = network.shape_of(source)
-            total += len({window_of(shape, i) if pool else i for i, j, _, _ in synapses if j in mine})
+            seen = {window_of(shape, i) if pool else np.unravel_index(i, shape) for i, j, _, _ in synapses if j in mine}
+            sites = Counter((y, x) for _, y, x in seen)
+            total += sum(-(-channels // mapping.chip.core.axon_channels) for channels in sites.values())
     return total
 
 

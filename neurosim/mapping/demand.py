@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from neurosim.chip import Chip
+from neurosim.chip import Chip, Core
 from neurosim.errors import NeurosimError
 from neurosim.layers import INPUT, Layer
 from neurosim.mapping.brick import Brick, projections, reach
@@ -84,15 +84,16 @@ def state_items(network: Network, layer: Layer, chip: Chip) -> int:
     return 2 if network.fed_by_image(layer) and chip.policy.analog != "per_step" else 1
 
 
-def axons(network: Network, layer: Layer, brick: Brick) -> int:
-    """Inputs the brick tells apart. The four neurons of a pooling window share one: their weights are the same."""
+def axons(network: Network, core: Core, layer: Layer, brick: Brick) -> int:
+    """Inputs the brick tells apart. The four neurons of a pooling window share one: their weights are the same; and
+    `Core.axon_channels` channels of a site do."""
     total = 0
     for source, shortcut in projections(network, layer):
         if source == INPUT and network.input.encoding == "direct":
             continue
         identity = (shortcut or layer).weight is None
         channels = brick.channels if identity else network.shape_of(source)[0]
-        total += channels * reach(network, layer, source, shortcut, brick).positions
+        total += -(-channels // core.axon_channels) * reach(network, layer, source, shortcut, brick).positions
     return total
 
 
@@ -107,7 +108,7 @@ def item_bits(network: Network, chip: Chip, brick: Brick, routes: int) -> dict[K
     return {
         "weights": stored_bits(network, chip, brick),
         "state": brick.neurons * chip.core.state_bits * state_items(network, layer, chip),
-        "axons": axons(network, layer, brick) * chip.core.axon_bits,
+        "axons": axons(network, chip.core, layer, brick) * chip.core.axon_bits,
         "routes": routes * chip.core.route_bits,
         "queue": chip.queue_bits,
     }
