@@ -5,11 +5,14 @@ from neurosim.errors import NeurosimError
 from neurosim.inputs import Inputs
 from neurosim.io.chip_file import load_chip
 from neurosim.io.inputs_file import load_inputs
+from neurosim.io.mapping_file import load_mapping
 from neurosim.io.network_file import load_network
 from neurosim.io.trace_file import load_trace
 from neurosim.layers import Conv, Dense, Output, Shortcut
 from neurosim.mapping.demand import MappingError
-from neurosim.mapping.mapping import Mapping, estimate, map_network
+from neurosim.mapping.mapper import estimate, map_network
+from neurosim.mapping.mapping import Mapping
+from neurosim.mapping.place.search import Search
 from neurosim.network import Network
 from neurosim.pipeline import compare, evaluate, run
 from neurosim.quantize import quantize
@@ -20,6 +23,6 @@ from neurosim.version import __version__
 
 __all__ = [
     "Chip", "Conv", "Dense", "Inputs", "Mapping", "MappingError", "Network", "NeurosimError", "Output", "Result",
-    "Shortcut", "SpikeTrace", "__version__", "compare", "estimate", "evaluate", "load_chip", "load_inputs",
-    "load_network", "load_trace", "map_network", "mismatches", "quantize", "run", "simulate",
+    "Search", "Shortcut", "SpikeTrace", "__version__", "compare", "estimate", "evaluate", "load_chip", "load_inputs",
+    "load_mapping", "load_network", "load_trace", "map_network", "mismatches", "quantize", "run", "simulate",
 ]  # fmt: skip

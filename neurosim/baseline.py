@@ -131,7 +131,7 @@ def _traffic(mapping: Mapping) -> Iterator[Action]:
             continue
         readers = [(layer, s) for layer in network.layers for name, s in projections(network, layer) if name == source.source]
         pools = bool(readers) and all((shortcut or layer).pool for layer, shortcut in readers)
-        sent = source.groups @ np.repeat(np.bincount(source.segment), source.sites) / (POOL * POOL if pools else 1)
+        sent = source.groups @ source.neurons / (POOL * POOL if pools else 1)
         packets += source.packets @ sent
         events += source.arrivals @ sent
         hops_x += source.hops_x @ sent * flits

@@ -11,7 +11,8 @@ from neurosim.chip import Chip
 from neurosim.energy import energy
 from neurosim.errors import NeurosimError, TraceError
 from neurosim.inputs import Inputs
-from neurosim.mapping.mapping import Mapping, map_network
+from neurosim.mapping.mapper import map_network
+from neurosim.mapping.mapping import Mapping
 from neurosim.network import Network
 from neurosim.result import Result, times
 from neurosim.schedule import SCHEDULES

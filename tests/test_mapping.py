@@ -14,8 +14,8 @@ from test_activity import mappings
 
 import neurosim as ns
 from neurosim.cli.options import Placer
-from neurosim.mapping.mapping import check
-from neurosim.mapping.placement import PLACERS
+from neurosim.mapping.limits import check
+from neurosim.mapping.place import PLACERS
 from neurosim.mapping.storage import kernel_weights
 
 pytestmark = pytest.mark.small

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +14,15 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 import neurosim as ns
+from neurosim.chip import MAX_CORES
 from neurosim.cli.options import Placer, Schedule, Timing
 from neurosim.errors import InputsError, NeurosimError, TraceError
 from neurosim.inputs import Inputs
 from neurosim.io.hdf5 import check_target, command, replacing
+from neurosim.mapping.mapper import placed
 from neurosim.report import text
 from neurosim.report.perfetto import PerfettoTrace
-from neurosim.report.progress import progress
+from neurosim.report.progress import progress, share
 from neurosim.result import Result
 from neurosim.simulate import STATE_BITS, simulate
 
@@ -70,10 +73,36 @@ def simulated(network: ns.Network, inputs: Inputs, path: Path, state_bits: int =
         return simulate(network, inputs, state_bits=state_bits, workers=workers, progress=done)
 
 
-def mapped(network: ns.Network, chip: ns.Chip, placer: Placer, json_to: str | None) -> ns.Mapping:
-    """The mapping; what does not fit is also written as JSON."""
-    with violations_to(json_to):
-        return ns.map_network(network, chip, placer.value)
+def mapped(
+    network: ns.Network, chip: ns.Chip, placer: Placer | None, json_to: str | None, *, given: Path | None = None, seed: int = 0,
+    seconds: float | None = None, trace: ns.SpikeTrace | None = None, pins: dict[str, list[int]] | None = None,
+) -> ns.Mapping:  # fmt: skip
+    """The mapping, or the one *given*, its bricks placed anew if there is a placer; what does not fit is also written as
+    JSON."""
+    with violations_to(json_to), share("placing") as done:
+        search = ns.Search(seed, seconds, done)
+        if given is None:
+            return ns.map_network(network, chip, placer or Placer.ROW_MAJOR, trace=trace, pins=pins, search=search)
+        if pins:
+            raise NeurosimError("--pin: a mapping says itself which bricks are pinned; give one or the other")
+        mapping = ns.load_mapping(given, network, chip)
+        return placed(mapping, placer, trace, search) if placer else mapping
+
+
+def parsed_pins(pins: list[str]) -> dict[str, list[int]]:
+    """The cores of every layer in words like ``conv1=0,8-15``; raises NeurosimError with all that are no such words."""
+    found, wrong = {}, []
+    for pin in pins:
+        name, _, listed = pin.partition("=")
+        spans = [re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", span) for span in listed.split(",")]
+        if not name or not all(spans) or name in found:
+            wrong.append(pin)
+            continue
+        ends = [(int(span[1]), int(span[2] or span[1])) for span in spans if span]
+        found[name] = [core for first, last in ends for core in range(first, min(last, first + MAX_CORES) + 1)]
+    if wrong:
+        raise NeurosimError(f"--pin {', '.join(wrong)}: give each layer once, as LAYER=CORES, for example conv1=0,8-15")
+    return found
 
 
 def evaluated(

@@ -35,7 +35,7 @@ def export(
     sample: Annotated[int, typer.Option("--sample", min=0, metavar="N", help="sanafe: the one to write.")] = 0,
     chip: Annotated[str | None, typer.Option("--chip", metavar="NAME_OR_FILE", help="sanafe: preset or TOML file.")] = None,
     changes: SetOption = None,
-    placer: PlacerOption = Placer.ROW_MAJOR,
+    placer: PlacerOption = None,
     json_to: JsonOption = None,
 ) -> None:
     """Write for another tool. accelergy: energy reference table and action counts of a run (YAML).
@@ -60,7 +60,7 @@ def export(
 
 
 def _sanafe(
-    file: Path, output: Path, inputs: Path | None, sample: int, chip: ns.Chip, placer: Placer, json_to: str | None
+    file: Path, output: Path, inputs: Path | None, sample: int, chip: ns.Chip, placer: Placer | None, json_to: str | None
 ) -> dict[str, Any]:
     if inputs is None:
         raise NeurosimError("--to sanafe needs --inputs INPUTS, the samples of which --sample N is written")

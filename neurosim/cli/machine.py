@@ -18,6 +18,7 @@ from neurosim.cli.console import (
     finish,
     loaded,
     mapped,
+    parsed_pins,
     show,
     simulated,
     violations_to,
@@ -27,14 +28,15 @@ from neurosim.cli.options import (
     ImagesOption,
     InputsArg,
     JsonOption,
+    MappingOption,
     NetworkArg,
     OutputOption,
     PerfettoOption,
-    Placer,
     PlacerOption,
     ReportOption,
     Schedule,
     ScheduleOption,
+    SeedOption,
     SetOption,
     Timing,
     TimingOption,
@@ -45,7 +47,9 @@ from neurosim.errors import NeurosimError
 from neurosim.io.chip_file import DEFAULT, changed_chip, load_chip, preset_names, preset_toml
 from neurosim.io.hdf5 import command
 from neurosim.io.run_file import load_record, save_record
+from neurosim.mapping.survey import Survey
 from neurosim.report import text
+from neurosim.report.mapping_page import save_mapping_report
 
 DEMO_REPORT = Path("neurosim-demo.html")
 
@@ -77,7 +81,8 @@ def run(
     changes: SetOption = None,
     images: ImagesOption = None,
     workers: WorkersOption = 1,
-    placer: PlacerOption = Placer.ROW_MAJOR,
+    placer: PlacerOption = None,
+    mapping: MappingOption = None,
     timing: TimingOption = Timing.PACKET,
     schedule: ScheduleOption = Schedule.SEQUENTIAL,
     trace: TraceOption = None,
@@ -87,13 +92,13 @@ def run(
     json_to: JsonOption = None,
 ) -> None:
     """Simulate a network on a chip."""
-    check_targets(trace, output, report, perfetto, json_to, sources=(network, inputs))
+    check_targets(trace, output, report, perfetto, json_to, sources=(network, inputs, mapping))
     net, data = ns.load_network(network), loaded(inputs, images)
-    mapping = mapped(net, load_chip(chip, changes or ()), placer, json_to)
-    recorded = simulated(net, data, inputs, mapping.chip.core.state_bits, workers)
+    placed = mapped(net, load_chip(chip, changes or ()), placer, json_to, given=mapping)
+    recorded = simulated(net, data, inputs, placed.chip.core.state_bits, workers)
     if trace is not None:
         recorded.save(str(trace))
-    finish(evaluated(recorded, mapping, timing, schedule, workers, perfetto), output, report, json_to)
+    finish(evaluated(recorded, placed, timing, schedule, workers, perfetto), output, report, json_to)
 
 
 @app.command()
@@ -103,7 +108,8 @@ def replay(
     changes: SetOption = None,
     images: ImagesOption = None,
     workers: WorkersOption = 1,
-    placer: PlacerOption = Placer.ROW_MAJOR,
+    placer: PlacerOption = None,
+    mapping: MappingOption = None,
     timing: TimingOption = Timing.PACKET,
     schedule: ScheduleOption = Schedule.SEQUENTIAL,
     trace: TraceOption = None,
@@ -113,12 +119,12 @@ def replay(
     json_to: JsonOption = None,
 ) -> None:
     """The result of `run` from a recorded trace, with the options of `run`; nothing is simulated again."""
-    check_targets(trace, output, report, perfetto, json_to, sources=(recorded,))
+    check_targets(trace, output, report, perfetto, json_to, sources=(recorded, mapping))
     spikes = ns.load_trace(recorded)
     with about(recorded):
         spikes = spikes if images is None else spikes.head(images)
-        mapping = mapped(spikes.network, load_chip(chip, changes or ()), placer, json_to)
-        result = evaluated(spikes, mapping, timing, schedule, workers, perfetto)
+        placed = mapped(spikes.network, load_chip(chip, changes or ()), placer, json_to, given=mapping)
+        result = evaluated(spikes, placed, timing, schedule, workers, perfetto)
     if trace is not None:
         spikes.save(str(trace))
     finish(result, output, report, json_to)
@@ -148,23 +154,34 @@ def map_command(
     network: NetworkArg,
     chip: ChipOption = DEFAULT,
     changes: SetOption = None,
-    placer: PlacerOption = Placer.ROW_MAJOR,
+    placer: PlacerOption = None,
+    trace: Annotated[Path | None, typer.Option("--trace", metavar="TRACE.h5", help="Weigh wires by these spikes.")] = None,
+    mapping: MappingOption = None,
+    pins: Annotated[list[str] | None, typer.Option("--pin", metavar="LAYER=CORES", help="As conv1=0,8-15; repeatable.")] = None,
+    seed: SeedOption = 0,
+    seconds: Annotated[float | None, typer.Option("--seconds", min=0, metavar="S", help="Time of the search.")] = None,
     estimate: Annotated[bool, typer.Option("--estimate", help="Cores and memory without placing.")] = False,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="MAP.h5", help="Keep the mapping.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="MAP", help="Keep it, as .h5 or .json.")] = None,
+    report: ReportOption = None,
     json_to: JsonOption = None,
 ) -> None:
-    """Which neurons live in which core; or everything that does not fit."""
-    check_targets(output, json_to, sources=(network,))
+    """Which neurons live in which core, and what they send each other; or everything that does not fit."""
+    check_targets(output, report, json_to, sources=(network, trace, mapping))
     net, target = ns.load_network(network), load_chip(chip, changes or ())
     if estimate:
         with violations_to(json_to):
             found = ns.estimate(net, target)
         show(text.estimate_text(found), json_to, found)
         raise typer.Exit(0 if found["feasible"] else 1)
-    mapping = mapped(net, target, placer, json_to)
+    spikes = ns.load_trace(trace) if trace is not None else None
+    pinned = parsed_pins(pins or [])
+    placed = mapped(net, target, placer, json_to, given=mapping, seed=seed, seconds=seconds, trace=spikes, pins=pinned)
     if output is not None:
-        mapping.save(str(output))
-    show(text.mapping_summary(mapping), json_to, mapping.to_dict())
+        placed.save(str(output))
+    told = Survey(placed, spikes)
+    if report is not None:
+        save_mapping_report(told, report)
+    show(text.mapping_summary(told), json_to, told.to_dict())
 
 
 @app.command()

@@ -13,6 +13,12 @@ class Placer(StrEnum):
     """How bricks are given cores; one member for each entry of `PLACERS`."""
 
     ROW_MAJOR = "row-major"
+    GREEDY = "greedy"
+    HILBERT = "hilbert"
+    SPECTRAL = "spectral"
+    QAP = "qap"
+    ANNEALING = "annealing"
+    RANDOM = "random"
 
 
 class Timing(StrEnum):
@@ -36,7 +42,9 @@ ChipOption = Annotated[str, typer.Option("--chip", metavar="NAME_OR_FILE", help=
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="key.path=value", help="Change a setting; repeatable.")]
 ImagesOption = Annotated[int | None, typer.Option("--images", min=1, metavar="N", help="Use the first N samples.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, metavar="N", help="Threads that share the samples.")]
-PlacerOption = Annotated[Placer, typer.Option("--placer", help="How bricks are given cores.")]
+PlacerOption = Annotated[Placer | None, typer.Option("--placer", help="How bricks are given cores; row-major without.")]
+MappingOption = Annotated[Path | None, typer.Option("--mapping", metavar="MAP", help="A mapping from neurosim map -o.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
 TimingOption = Annotated[Timing, typer.Option("--timing", help="Level of detail of time.")]
 ScheduleOption = Annotated[Schedule, typer.Option("--schedule", help="Layers one by one, or all at once.")]
 TraceOption = Annotated[Path | None, typer.Option("--trace", metavar="TRACE.h5", help="Keep the spike trace.")]

@@ -1,20 +1,38 @@
-"""The mapping file."""
+"""The mapping file: HDF5, or the JSON of `neurosim map`, which can be edited by hand."""
 
 from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from neurosim.chip import Chip
-from neurosim.io.hdf5 import put, writing
+from neurosim.errors import FileError
+from neurosim.io.hdf5 import put, reading, replacing, writing
+from neurosim.mapping.brick import Brick
+from neurosim.mapping.coverage import coverage_problems
+from neurosim.mapping.demand import MappingError
+from neurosim.mapping.limits import check
 from neurosim.mapping.mapping import Mapping
+from neurosim.network import Network
+
+FIELDS = ("layer", "c0", "c1", "y0", "y1", "x0", "x1", "core", "pinned")
+SPANS = ("channels", "rows", "columns")
+LARGEST_JSON = 2**28
+# (layer, channels, rows, columns, core, pinned) of every brick.
+Rows = list[tuple[str, list[int], list[int], list[int], int, bool]]
 
 
 def save_mapping(mapping: Mapping, path: str | os.PathLike[str]) -> None:
-    """Write where every brick of every layer lives."""
+    """Write where every brick of every layer lives; as JSON if *path* ends in .json."""
+    if Path(path).suffix == ".json":
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(mapping.to_dict(), indent=1) + "\n", encoding="utf-8")
+        return
     with writing(path, "mapping") as file:
         write_mapping(file, mapping)
 
@@ -31,8 +49,88 @@ def write_mapping(root: h5py.Group, mapping: Mapping) -> None:
     root.attrs.update(chip_attributes(mapping.chip))
     root.attrs["placer"] = mapping.placer
     root.attrs["layers"] = names
-    fields = ("layer", "c0", "c1", "y0", "y1", "x0", "x1", "core")
-    rows = [(*brick, int(core)) for brick, core in zip(mapping.bricks, mapping.cores, strict=True)]
-    table = np.array(rows, [(name, np.int64) for name in fields])
+    columns = zip(mapping.bricks, mapping.cores.tolist(), range(len(mapping.bricks)), strict=True)
+    rows = [(*brick, core, number in mapping.pinned) for brick, core, number in columns]
+    table = np.array(rows, [(name, np.int64) for name in FIELDS])
     meaning = "neurons (c, y, x) of layer number 'layer' with c0 <= c < c1, y0 <= y < y1, x0 <= x < x1 live in 'core'"
-    put(root, "bricks", table, "neuron", meaning)
+    put(root, "bricks", table, "neuron", f"{meaning}; pinned: 1 if a placer must leave them there")
+
+
+def load_mapping(path: str | os.PathLike[str], network: Network, chip: Chip) -> Mapping:
+    """The mapping of *network* onto *chip* in a file. Raises FileError if it is damaged, a neuron is missing or doubled, or a
+    core does not exist; MappingError with every violation of a limit."""
+    placer, rows = _from_json(Path(path)) if Path(path).suffix == ".json" else _from_hdf5(path)
+    known = {layer.name: number for number, layer in enumerate(network.layers)}
+    unknown = sorted({name for name, *_ in rows if name not in known})
+    if unknown:
+        here = ", ".join(known)
+        problem = f"layers {', '.join(map(repr, unknown))} are not in network {network.name!r}, which has {here}"
+        raise FileError(str(path), [problem])
+    bricks = tuple(Brick(known[name], *channels, *ys, *xs) for name, channels, ys, xs, *_ in rows)
+    cores = np.array([core for *_, core, _ in rows], np.int64)
+    problems = coverage_problems(network, chip, bricks, cores)
+    if problems:
+        raise FileError(str(path), problems)
+    pinned = frozenset(number for number, row in enumerate(rows) if row[-1])
+    mapping = Mapping(network, chip, bricks, cores, placer, pinned)
+    violations = check(mapping)
+    if violations:
+        raise MappingError(network.name, chip.name, violations)
+    return mapping
+
+
+def _from_hdf5(path: str | os.PathLike[str]) -> tuple[str, Rows]:
+    rows: Rows = []
+    with reading(path, "mapping") as (file, root):
+        placer, names = root.text("placer", ""), [str(name) for name in np.ravel(file.attrs.get("layers", []))]
+        table = root.array("bricks", "V", 1)
+        if table is not None:
+            wrong = [name for name in FIELDS if table.dtype.names is None or name not in table.dtype.names]
+            if wrong or any(table.dtype[name].kind not in "iu" for name in FIELDS):
+                root.say(f"dataset 'bricks' needs the integer columns {', '.join(FIELDS)}")
+            elif ((table["layer"] < 0) | (table["layer"] >= len(names))).any():
+                root.say(f"dataset 'bricks' names layers that are not among the {len(names)} of attribute 'layers'")
+            else:
+                for n, c0, c1, y0, y1, x0, x1, core, pin in zip(*(table[name].tolist() for name in FIELDS), strict=True):
+                    rows.append((names[n], [c0, c1], [y0, y1], [x0, x1], core, bool(pin)))
+    return placer, rows
+
+
+def _from_json(path: Path) -> tuple[str, Rows]:
+    try:
+        if path.stat().st_size > LARGEST_JSON:
+            raise FileError(str(path), [f"is larger than {LARGEST_JSON:,} bytes; keep mappings of this size as .h5"])
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileError(str(path), ["does not exist"]) from None
+    except OSError as error:
+        raise FileError(str(path), [f"cannot be read: {error.strerror}"]) from error
+    except (ValueError, RecursionError) as error:
+        raise FileError(str(path), [f"is not JSON: {error}"]) from error
+    listed = values.get("bricks") if isinstance(values, dict) else None
+    if not isinstance(listed, list):
+        raise FileError(str(path), ["has no list 'bricks'; write one with neurosim map NETWORK -o MAP.json"])
+    problems = [f"brick {number}: {text}" for number, brick in enumerate(listed) for text in _brick_problems(brick)]
+    if problems:
+        raise FileError(str(path), problems)
+    rows: Rows = [(b["layer"], *(b[name] for name in SPANS), b["core"], b.get("pinned", False)) for b in listed]
+    return str(values.get("placer", "")), rows
+
+
+def _brick_problems(brick: Any) -> list[str]:
+    if not isinstance(brick, dict):
+        return ["is no table of values"]
+    problems = [] if isinstance(brick.get("layer"), str) else ["layer must be the name of one"]
+    for name in SPANS:
+        span = brick.get(name)
+        if not isinstance(span, list) or len(span) != 2 or not all(_is_count(value) for value in span):
+            problems.append(f"{name} must be [first, last + 1]")
+    if not _is_count(brick.get("core")):
+        problems.append("core must be the number of one")
+    if not isinstance(brick.get("pinned", False), bool):
+        problems.append("pinned must be true or false")
+    return problems
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31

@@ -17,7 +17,6 @@ from neurosim.layers import INPUT, pooled
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.routes import Fanout
 from neurosim.network import Network
-from neurosim.noc.geometry import Grid
 from neurosim.synapses import pool_sites
 
 
@@ -55,7 +54,7 @@ def delivery(network: Network, chip: Chip, bricks: Sequence[Brick], cores: np.nd
     """What the spikes of *fanout* cause where brick i lives in core cores[i]."""
     work, grid = _Work(network, chip, bricks, fanout), chip.grid
     sender, core = _senders(cores, fanout), cores[work.brick]
-    order = _by_offset(grid, sender[work.column], core, work.column)
+    order = grid.by_offset(sender[work.column], core, work.column)
     column, core = work.column[order], core[order]
     cycles = [work.cycles(later) for later in (False, True)]
     busy = np.stack([np.maximum(compute, memory) for compute, memory in cycles], 1)[order] + chip.operation.event.cycles
@@ -78,12 +77,6 @@ def _senders(cores: np.ndarray, fanout: Fanout) -> np.ndarray:
         brick, column = fanout.owner.nonzero()
         sender[column] = cores[brick]
     return sender
-
-
-def _by_offset(grid: Grid, sender: np.ndarray, core: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """The order of entries by column, then by the offset of their core from the sender."""
-    (x, y), (tx, ty) = ((c // grid.cores_per_tile % grid.width, c // grid.cores_per_tile // grid.width) for c in (sender, core))
-    return np.lexsort((core, grid.shorter(ty - y, grid.height), grid.shorter(tx - x, grid.width), column))
 
 
 # What takes time.

@@ -132,7 +132,7 @@ def uses(network: Network, chip: Chip, brick: Brick, routes: int, spill: bool = 
     return found + [
         memory_use(chip, memory, bits, memory.name in spilling)
         for memory in chip.memory
-        if memory.per == "core" and bits.keys() & chip.kinds(memory)
+        if memory.per == "core" and (bits.keys() - {"queue"}) & {*chip.kinds(memory)}
     ]
 
 

@@ -1,265 +1,66 @@
-"""Which packets the spikes of a population cause, and which work they cause where they arrive.
-
-Spikes matter by *column*: (segment of channels, site). Within a column all neurons live in one core and send to the same
-cores, so counting spikes per column is all that is needed to count packets, flits, weight rows and accumulates exactly.
-"""
+"""Which ways the packets of a population go, once its bricks have their cores."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from neurosim.chip import Chip, Core
-from neurosim.layers import INPUT, Layer, Pool, Shape, Shortcut
-from neurosim.mapping.brick import Brick, projections, reach, source_shape
-from neurosim.mapping.storage import Visit, visit, zeros_matter
-from neurosim.network import Network
-from neurosim.synapses import pool_sites
-
-
-class Work(NamedTuple):
-    """What spikes cause in the bricks of one consumer, over its main synapses or one of its shortcuts: how much of *what* one
-    spike of a column causes in a brick, [bricks of the chip, columns].
-
-    windows: columns are those of the pooled map, and only the first spike of a window counts. what: a count of
-    `neurosim.activity.Activity`, or passes: rounds of the core's lanes that the additions, pool_passes: that the
-    multiplications take.
-    """
-
-    what: str
-    amount: csr_array
-    windows: bool
+from neurosim.chip import Chip
+from neurosim.mapping.fan import Fan
+from neurosim.noc.geometry import Grid
 
 
 @dataclass(frozen=True, eq=False)
-class Fanout:
+class Fanout(Fan):
     """Everything the spikes of one source cause.
 
-    segment: int64 [channels], segment of each channel; columns are segment * sites + site. owner: [bricks, columns], 1 where
-    the column lives (input from outside: the first brick it arrives at). groups: [groups, columns], columns of one brick that
-    send to the same cores. What one spike of a group causes: packets, hops_x, hops_y, crossings: [bricks, groups], packets
-    sent, links crossed and those of them that lead to another chip, at the sending brick (none for input from outside);
-    arrivals: [bricks, groups].
+    What one spike of a group causes: packets, hops_x, hops_y, crossings: [bricks, groups], packets sent, links crossed and
+    those of them that lead to another chip, at the sending brick (none for input from outside); arrivals: [bricks, groups].
     """
 
-    source: str
-    shape: Shape
-    segment: np.ndarray
-    owner: csr_array
-    groups: csr_array
     packets: csr_array
     hops_x: csr_array
     hops_y: csr_array
     crossings: csr_array
     arrivals: csr_array
-    work: tuple[Work, ...]
-
-    @property
-    def segments(self) -> int:
-        return int(self.segment[-1]) + 1
-
-    @property
-    def sites(self) -> int:
-        return self.shape[1] * self.shape[2]
 
 
-def fanout(network: Network, chip: Chip, bricks: list[Brick], cores: np.ndarray, source: str) -> Fanout:
-    """The fan-out of layer *source*, or of the spikes that enter from outside."""
-    shape = network.shape_of(source)
-    own = [(i, b) for i, b in enumerate(bricks) if source != INPUT and network.layers[b.layer].name == source]
-    segment = _segments(network, chip.core, bricks, source, shape, [b for _, b in own])
-    maker = _Maker(network, chip, bricks, cores, source, shape, segment)
-    return maker.fanout(own)
+def routed(fan: Fan, chip: Chip, cores: np.ndarray) -> Fanout:
+    """The fan-out where brick i lives in core cores[i]."""
+    grid, bricks, groups = chip.grid, len(cores), len(fan.sender)
+    horizontal, crossing = grid.horizontal(), grid.crossings()
+    sent = np.flatnonzero(fan.sender >= 0)
+    group, ends, links = _trees(fan, grid, cores, chip.mesh.delivery == "multicast")
+    owner = np.repeat(group, np.diff(ends))
+
+    def by_sender(amount: np.ndarray) -> csr_array:
+        return csr_array((amount[sent], (fan.sender[sent], sent)), shape=(bricks, groups))
+
+    parts = {name: getattr(fan, name) for name in (f.name for f in fields(Fan))}
+    receivers = np.repeat(np.arange(groups), np.diff(fan.first))
+    return Fanout(
+        **parts,
+        packets=by_sender(np.bincount(group, minlength=groups)),
+        hops_x=by_sender(np.bincount(owner[horizontal[links]], minlength=groups)),
+        hops_y=by_sender(np.bincount(owner[~horizontal[links]], minlength=groups)),
+        crossings=by_sender(np.bincount(owner[crossing[links]], minlength=groups)),
+        arrivals=csr_array((np.ones(len(fan.target), np.int64), (fan.target, receivers)), shape=(bricks, groups)),
+    )
 
 
-def _segments(
-    network: Network, core: Core, bricks: list[Brick], source: str, shape: Shape, own: list[Brick]
-) -> np.ndarray:
-    """Channels cut wherever a brick of the source, or of a consumer that takes channels one by one, begins; everywhere, if
-    zeros among the weights matter."""
-    if zeros_matter(core):
-        return np.arange(shape[0])
-    cuts = {b.c0 for b in own}
-    for brick in bricks:
-        layer = network.layers[brick.layer]
-        if any(s.source == source and s.weight is None for s in layer.shortcuts):
-            cuts |= {brick.c0}
-    starts = np.zeros(shape[0], np.int64)
-    starts[sorted(cuts - {0})] = 1
-    return np.cumsum(starts)
-
-
-class _Maker:
-    """Builds one fan-out; holds what all its parts need."""
-
-    def __init__(
-        self,
-        network: Network,
-        chip: Chip,
-        bricks: list[Brick],
-        cores: np.ndarray,
-        source: str,
-        shape: Shape,
-        segment: np.ndarray,
-    ):
-        self.network, self.chip, self.bricks, self.cores = network, chip, bricks, cores
-        self.source, self.shape, self.segment = source, shape, segment
-        self.sites = shape[1] * shape[2]
-        self.segments = int(segment[-1]) + 1
-        self.grid = chip.grid
-
-    def fanout(self, own: list[tuple[int, Brick]]) -> Fanout:
-        owner = self._stacked([(i, self._box(b)) for i, b in own])
-        found: list[Work] = []
-        reached: list[csr_array] = []
-        for layer in self.network.layers:
-            for source, shortcut in projections(self.network, layer):
-                if source == self.source:
-                    found += self._work(layer, shortcut)
-                    reached.append(self._arrivals(layer, shortcut))
-        arrives = sum(reached[1:], reached[0]) if reached else csr_array((len(self.bricks), owner.shape[1]), dtype=np.int64)
-        groups, senders, targets = self._grouped(owner, arrives)
-        if self.source == INPUT:
-            owner = self._first_receivers(arrives)
-        return self._routed(owner, groups, senders, targets, tuple(found))
-
-    def _first_receivers(self, arrives: csr_array) -> csr_array:
-        """[bricks, columns]: 1 at the first brick that each column arrives at, at brick 0 if at none."""
-        first = np.argmax(arrives.toarray() > 0, axis=0)
-        columns = np.arange(arrives.shape[1])
-        return csr_array((np.ones(len(columns), np.int64), (first, columns)), shape=arrives.shape)
-
-    def _box(self, brick: Brick) -> np.ndarray:
-        """int64 [columns]: 1 for the columns inside a brick of the source."""
-        _, h, w = self.shape
-        site = np.zeros((h, w), np.int64)
-        site[brick.y0 : brick.y1, brick.x0 : brick.x1] = 1
-        return np.outer(self._inside(brick), site.ravel()).ravel()
-
-    def _inside(self, brick: Brick) -> np.ndarray:
-        """int64 [segments]: 1 for the segments of the channels of *brick*."""
-        inside = np.zeros(self.segments, np.int64)
-        inside[self.segment[brick.c0 : brick.c1]] = 1
-        return inside
-
-    def _stacked(self, rows: list[tuple[int, np.ndarray]], columns: int = 0) -> csr_array:
-        """[bricks, columns] from rows of some bricks."""
-        shape = (len(self.bricks), columns or self.segments * self.sites)
-        brick, column, value = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        for index, row in rows:
-            at = np.flatnonzero(row)
-            brick.append(np.full(len(at), index))
-            column.append(at)
-            value.append(row[at])
-        return csr_array((np.concatenate(value), (np.concatenate(brick), np.concatenate(column))), shape=shape)
-
-    def _bricks_of(self, layer: Layer) -> list[tuple[int, Brick]]:
-        return [(i, b) for i, b in enumerate(self.bricks) if self.network.layers[b.layer] is layer]
-
-    def _taken(self, shortcut: Shortcut | None, brick: Brick) -> np.ndarray:
-        """int64 [segments]: 1 for those that reach *brick*, over an identity shortcut its own channels alone."""
-        identity = shortcut is not None and shortcut.weight is None
-        return self._inside(brick) if identity else np.ones(self.segments, np.int64)
-
-    def _arrivals(self, layer: Layer, shortcut: Shortcut | None) -> csr_array:
-        """[bricks, columns], positive where a spike of a column arrives at a brick of *layer*."""
-        onto = pool_sites(self.shape, (shortcut or layer).pool)
-        found = []
-        for index, brick in self._bricks_of(layer):
-            sites = np.append(reach(self.network, layer, self.source, shortcut, brick).sites, 0)[onto]
-            found.append((index, np.outer(self._taken(shortcut, brick), sites).ravel()))
-        return self._stacked(found)
-
-    def _work(self, layer: Layer, shortcut: Shortcut | None) -> Iterator[Work]:
-        """What spikes cause in the bricks of *layer* over its main synapses or a shortcut."""
-        pool = (shortcut or layer).pool
-        onto = pool_sites(self.shape, pool)
-        _, h, w = source_shape(self.network, layer, self.source, shortcut)
-        found: dict[tuple[str, bool], list[tuple[int, np.ndarray]]] = {}
-        for index, brick in self._bricks_of(layer):
-            taken = self._taken(shortcut, brick)[:, None]
-            caused = visit(self.network, self.chip.core, layer, self.source, shortcut, brick)
-            for what, windows, amount in self._amounts(pool, caused):
-                seen = amount if windows else np.append(amount, np.zeros((len(amount), 1), np.int64), 1)[:, onto]
-                found.setdefault((what, windows), []).append((index, (taken * seen).ravel()))
-        for (what, windows), rows in found.items():
-            yield Work(what, self._stacked(rows, self.segments * h * w if windows else 0), windows)
-
-    def _amounts(self, pool: Pool, caused: Visit) -> Iterator[tuple[str, bool, np.ndarray]]:
-        """(what, whether only the first spike of a window causes it, how much) of a visit."""
-        words = caused.items * -(-caused.bits // self.chip.home("weights").word_bits)
-        summed = pool == "sum2" and self.chip.policy.pool == "summed"
-        once = pool == "max2" or summed
-        yield "synaptic_events", pool == "max2", caused.synapses
-        yield "weight_words", once, words
-        yield "pool_macs" if summed else "accumulates", once, caused.adds
-        yield "pool_passes" if summed else "passes", once, caused.passes
-        if summed:
-            into = np.minimum(caused.synapses, 1)
-            yield "pool_adds", False, into
-            yield "passes", False, into
-
-    def _grouped(self, owner: csr_array, arrives: csr_array) -> tuple[csr_array, list[int], list[np.ndarray]]:
-        """Columns grouped by sender and set of receiving bricks; columns that send nowhere are left out."""
-        sender = np.full(owner.shape[1], -1)
-        rows, columns = owner.nonzero()
-        sender[columns] = rows
-        by_column = arrives.tocsc()
-        by_column.sort_indices()
-        known: dict[tuple[int, bytes], int] = {}
-        senders: list[int] = []
-        targets: list[np.ndarray] = []
-        group, member = [], []
-        for column in range(owner.shape[1]):
-            receivers = by_column.indices[by_column.indptr[column] : by_column.indptr[column + 1]]
-            if len(receivers) == 0:
-                continue
-            key = (int(sender[column]), receivers.tobytes())
-            if key not in known:
-                known[key] = len(senders)
-                senders.append(key[0])
-                targets.append(receivers)
-            group.append(known[key])
-            member.append(column)
-        ones = np.ones(len(member), np.int64)
-        return csr_array((ones, (group, member)), shape=(len(senders), owner.shape[1])), senders, targets
-
-    def _sent(self, senders: list[int], amounts: Sequence[int] | np.ndarray) -> csr_array:
-        """[bricks, groups]: the amount of each group at its sender; input from outside has none."""
-        group = np.flatnonzero(np.array(senders, np.int64) >= 0)
-        brick = np.array(senders, np.int64)[group]
-        return csr_array((np.array(amounts, np.int64)[group], (brick, group)), shape=(len(self.bricks), len(senders)))
-
-    def _routed(
-        self,
-        owner: csr_array,
-        groups: csr_array,
-        senders: list[int],
-        targets: list[np.ndarray],
-        found: tuple[Work, ...],
-    ) -> Fanout:
-        multicast = self.chip.mesh.delivery == "multicast"
-        horizontal, crossing = self.grid.horizontal(), self.grid.crossings()
-        links, packets = [], []
-        for sender, receivers in zip(senders, targets, strict=True):
-            cores = np.unique(self.cores[receivers])
-            routes = [self.grid.route(int(self.cores[sender]), int(c)) for c in cores] if sender >= 0 else []
-            crossed = [link for route in routes for link in route]
-            links.append(np.array(sorted(set(crossed)) if multicast else crossed, np.int64))
-            packets.append(0 if sender < 0 else 1 if multicast else len(cores))
-        group = np.repeat(np.arange(len(links)), [len(x) for x in links])
-        link = np.concatenate([*links, np.empty(0, np.int64)])
-        arrivals = np.repeat(np.arange(len(targets)), [len(t) for t in targets])
-        receiver = np.concatenate([*targets, np.empty(0, np.int64)])
-        n = len(senders)
-        return Fanout(
-            self.source, self.shape, self.segment, owner, groups, self._sent(senders, packets),
-            self._sent(senders, np.bincount(group[horizontal[link]], minlength=n)),
-            self._sent(senders, np.bincount(group[~horizontal[link]], minlength=n)),
-            self._sent(senders, np.bincount(group[crossing[link]], minlength=n)),
-            csr_array((np.ones(len(receiver), np.int64), (receiver, arrivals)), shape=(len(self.bricks), n)), found,
-        )  # fmt: skip
+def _trees(fan: Fan, grid: Grid, cores: np.ndarray, multicast: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(group of every packet; where its links begin; links) of the packets that one spike of each group causes."""
+    group = np.repeat(np.arange(len(fan.sender)), np.diff(fan.first))
+    inside = fan.sender[group] >= 0
+    # Bricks that share a core share the packet.
+    pairs = np.unique(group[inside] * grid.cores + cores[fan.target[inside]])
+    group, target = np.divmod(pairs, grid.cores)
+    source = cores[fan.sender[group]]
+    if not multicast:
+        return group, *grid.trees(source, np.arange(len(group) + 1), target)
+    order = grid.by_offset(source, target, group)
+    group, target = group[order], target[order]
+    packet, first = np.unique(group, return_index=True)
+    return packet, *grid.trees(cores[fan.sender[packet]], np.append(first, len(group)), target)

@@ -102,6 +102,13 @@ class Grid(NamedTuple):
             x, y = (x + STEP[direction][0]) % self.width, (y + STEP[direction][1]) % self.height
         return links
 
+    def by_offset(self, source: np.ndarray, target: np.ndarray, group: np.ndarray) -> np.ndarray:
+        """The order of pairs of cores by *group*, then by the offset of the target from the source."""
+        start, end = source // self.cores_per_tile, target // self.cores_per_tile
+        across = self.shorter(end % self.width - start % self.width, self.width)
+        down = self.shorter(end // self.width - start // self.width, self.height)
+        return np.lexsort((target, down, across, group))
+
     def trees(self, source: np.ndarray, first: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(int64 [packets + 1], links of every packet in the following; int64 [links]) of packets from cores *source* to the
         cores target[first[i]:first[i + 1]] each, by their offset from it. A link of a tree is there once."""

@@ -1,10 +1,9 @@
-"""The report: one HTML file without scripts, fonts or addresses, readable from disk, on paper and in the dark."""
+"""The report of a run: one HTML file without scripts, fonts or addresses, readable from disk, on paper and in the dark."""
 
 from __future__ import annotations
 
 import os
 from html import escape
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from neurosim.baseline import STATED
 from neurosim.comparison import BreakEven
 from neurosim.io.hdf5 import replacing
 from neurosim.report.curve import curve
+from neurosim.report.page import bullets, cards, document, heat, section, table
 from neurosim.report.text import (
     BOUND_WORDS,
     break_even_text,
@@ -28,7 +28,6 @@ from neurosim.report.text import (
 from neurosim.report.units import percent, si
 from neurosim.result import Result
 
-STYLE = resources.files("neurosim") / "report" / "style.css"
 SCHEDULE_WORDS = {
     "sequential": "The layers of a time step take turns; a barrier closes every turn.",
     "pipelined": "All layers work in every turn, each one step behind its sources; a barrier closes every turn.",
@@ -41,7 +40,6 @@ TIMING_WORDS = {
     "simpy": "Packets travel flit by flit through the SimPy model of routers and cores; then the neurons are updated.",
     "own": "Packets travel through a network that was handed in; then the neurons are updated.",
 }
-CELL = 34
 GROUPS = {COMPUTE: "compute", MOVEMENT: "movement", STATIC: "static"}
 
 
@@ -56,37 +54,13 @@ def page(result: Result) -> str:
     network, chip = result.trace.network, result.mapping.chip
     title = f"{network.name} on {chip.name}"
     sections = [
-        _headline(result), _section("Where the energy goes", _energy(result)), _section("What set the pace", _time(result)),
-        _section("Against the same network without spikes", _comparison(result)), _section("Layers", _layers(result)),
-        _section("Cores", _mesh(result)), _section("Links", _links(result)),
-        _section("Spikes per layer and step", _spikes(result)), _section("Constants and their sources", _constants(result)),
-        _section("Not counted", _list(result.not_counted)), _section("How to repeat", _provenance(result)),
+        _headline(result), section("Where the energy goes", _energy(result)), section("What set the pace", _time(result)),
+        section("Against the same network without spikes", _comparison(result)), section("Layers", _layers(result)),
+        section("Cores", _mesh(result)), section("Links", _links(result)),
+        section("Spikes per layer and step", _spikes(result)), section("Constants and their sources", _constants(result)),
+        section("Not counted", bullets(result.not_counted)), section("How to repeat", _provenance(result)),
     ]  # fmt: skip
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="data:,">'
-        f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body><main><h1>{escape(title)}</h1>"
-        + "".join(sections)
-        + "</main></body></html>\n"
-    )
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>"
-
-
-def _list(items: list[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(x)}</li>" for x in items) + "</ul>"
-
-
-def _table(head: list[str], rows: list[list[str]], caption: str = "") -> str:
-    """First column left, the others right; cells are escaped."""
-    top = "".join(f'<th scope="col">{escape(h)}</th>' for h in head)
-    body = "".join(
-        f'<tr><th scope="row">{escape(r[0])}</th>' + "".join(f"<td>{escape(c)}</td>" for c in r[1:]) + "</tr>" for r in rows
-    )
-    words = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<div class="wide"><table>{words}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    return document(title, sections)
 
 
 def _headline(result: Result) -> str:
@@ -99,17 +73,13 @@ def _headline(result: Result) -> str:
         ("spikes per neuron", f"{result.trace.spikes_per_neuron:.3f}", f"over {result.trace.timesteps} steps"),
         ("cores", f"{len(result.mapping.bricks)} of {chip.cores}", f"{chip.mesh.width}x{chip.mesh.height} mesh"),
     ]
-    cards = "".join(
-        f'<div class="card"><div class="name">{escape(n)}</div><div class="value">{escape(v)}</div><div>{escape(d)}</div></div>'
-        for n, v, d in tiles
-    )
     neurons = sum(layer.neurons for layer in network.layers)
     modelled = (
         f"Modelled: {network.name}, {neurons:,} neurons, {network.synapses:,} weights, T = {network.timesteps}, on "
         f"{chip.title} ({chip.node}). {chip.notes}"
     )
     clipped = f"<p><strong>{escape(clipped_text(result))}.</strong></p>" if result.counts["saturations"] else ""
-    return f'<p>{escape(modelled)}</p><div class="cards">{cards}</div>{clipped}'
+    return f'<p>{escape(modelled)}</p>{cards(tiles)}{clipped}'
 
 
 def _energy(result: Result) -> str:
@@ -142,9 +112,9 @@ def _time(result: Result) -> str:
     paragraph = f"{SCHEDULE_WORDS[time.schedule]} {TIMING_WORDS[time.timing]}"
     return (
         f"<p>{escape(paragraph)}</p>"
-        + _table(["", "time"], _speeds(result))
-        + _table(["set by", "cycles per image", "share"], shares)
-        + _table(["time step", "cycles, mean", "time"], steps)
+        + table(["", "time"], _speeds(result))
+        + table(["set by", "cycles per image", "share"], shares)
+        + table(["time step", "cycles, mean", "time"], steps)
         + _blocked(result)
     )
 
@@ -165,7 +135,7 @@ def _blocked(result: Result) -> str:
         [layer[pair["waiting"]], layer[pair["behind"]], f"{pair['cycles'] / images:,.0f}"] for pair in result.blocked[:10]
     ]
     head = ["packets for", "stood behind packets for", "packet cycles per image"]
-    return _table(head, rows, "who was blocked by whom, the ten longest")
+    return table(head, rows, "who was blocked by whom, the ten longest")
 
 
 def _comparison(result: Result) -> str:
@@ -177,7 +147,7 @@ def _comparison(result: Result) -> str:
     for step in result.ledger.steps:
         name = "this chip, compute" if step.purpose == "compute" else f"+ {step.purpose}"
         rows.append([name, energy_bracket(step.ann_J), si(step.snn_J, "J"), ratio_bracket(step)])
-    head = _table(["per image", "ANN (perfect reuse to none)", "SNN", "ANN / SNN"], rows)
+    head = table(["per image", "ANN (perfect reuse to none)", "SNN", "ANN / SNN"], rows)
     line = result.ledger.break_even
     found = f"{break_even_text(line)}; {spread_text(result.ledger.spread)}"
     notes = f"<p>{escape(found)}.</p><p>The ANN: {escape(dense['assumes'])}.</p>"
@@ -195,7 +165,7 @@ def _by_layer(line: BreakEven) -> str:
             quotient(layer.ann_J[STATED], layer.snn_J), "never" if stated is None else f"{stated:.3g} ({factors})",
         ])  # fmt: skip
     head = ["layer", "ANN (perfect reuse to none)", "SNN", "ANN / SNN", "even at so many times the spikes"]
-    return _table(head, rows, "per image, without leakage; packets booked to their sender")
+    return table(head, rows, "per image, without leakage; packets booked to their sender")
 
 
 def _operations(model: dict[str, Any]) -> str:
@@ -206,7 +176,7 @@ def _operations(model: dict[str, Any]) -> str:
         for row in model["layers"]
     ]  # fmt: skip
     words = ["layer", "MACs of the ANN", "spikes per neuron", "operations, papers' model", "accumulates, counted"]
-    return _table(words, rows, "per image, all steps")
+    return table(words, rows, "per image, all steps")
 
 
 def _layers(result: Result) -> str:
@@ -218,7 +188,7 @@ def _layers(result: Result) -> str:
         for r in result.layers
     ]  # fmt: skip
     words = ["spikes", "accumulates", "MACs", "neuron updates", "packets", "flit-hops"]
-    return _table(["layer", "neurons", "cores", *words, "energy"], rows, "counts and energy per image")
+    return table(["layer", "neurons", "cores", *words, "energy"], rows, "counts and energy per image")
 
 
 def _mesh(result: Result) -> str:
@@ -228,7 +198,7 @@ def _mesh(result: Result) -> str:
         ("Energy per image", cores["energy_J"] / images, "J"),
         ("Busy time per image", cores["busy_cycles"] / images / result.time.hz, "s"),
     ]
-    figures = "".join(f"<figure><figcaption>{escape(n)}</figcaption>{_heat(result, v, u)}</figure>" for n, v, u in maps)
+    figures = "".join(f"<figure><figcaption>{escape(n)}</figcaption>{heat(result.mapping, v, u)}</figure>" for n, v, u in maps)
     rows = [
         [f"core {c['index']} ({c['x']}, {c['y']})", str(c["layer"]), f"{c['neurons']:,}", percent(c["memory_use"]),
          si(int(c["accumulates"]) / images, ""), si(int(c["packets"]) / images, ""),
@@ -236,28 +206,8 @@ def _mesh(result: Result) -> str:
         for c in cores
     ]  # fmt: skip
     head = ["core (x, y)", "layer", "neurons", "fullest memory", "accumulates", "packets sent", "busy cycles", "energy"]
-    listed = _table(head, rows, "per image")
+    listed = table(head, rows, "per image")
     return f'<div class="figures">{figures}</div><details><summary>All used cores</summary>{listed}</details>'
-
-
-def _heat(result: Result, values: np.ndarray, unit: str) -> str:
-    grid, chip = result.mapping.grid, result.mapping.chip
-    across = grid.width * grid.cores_per_tile
-    largest = float(values.max(initial=0)) or 1.0
-    found = {int(c["index"]): (str(c["layer"]), float(v)) for c, v in zip(result.cores, values, strict=True)}
-    cells = []
-    for core in range(chip.cores):
-        x, y = grid.xy(core)
-        left = (x * chip.mesh.cores_per_tile + core % chip.mesh.cores_per_tile) * CELL
-        layer, value = found.get(core, ("unused", 0.0))
-        label = f"core {core} ({x}, {y}): {layer}, {si(value, unit)}"
-        fill = f'class="heat" fill-opacity="{0.12 + 0.88 * value / largest:.3f}"' if core in found else 'class="idle"'
-        middle = f'x="{left + CELL / 2 - 1}" y="{y * CELL + CELL / 2 + 3}"'
-        name = f"<text {middle}>{escape(layer[:6])}</text>" if core in found else ""
-        square = f'x="{left}" y="{y * CELL}" width="{CELL - 2}" height="{CELL - 2}"'
-        cells.append(f"<g><title>{escape(label)}</title><rect {square} {fill}/>{name}</g>")
-    box, words = f"0 0 {across * CELL} {grid.height * CELL}", f"heat map of the mesh, largest {si(largest, unit)}"
-    return f'<svg viewBox="{box}" role="img" aria-label="{words}">{"".join(cells)}</svg>'
 
 
 def _links(result: Result) -> str:
@@ -272,7 +222,7 @@ def _links(result: Result) -> str:
             rows.append([f"{a} to {b}", si(flits / images, ""), percent(peak), stalled])
     if not rows:
         return "<p>No packet crosses a link.</p>"
-    return _table(["link", "flits per image", "largest use in a turn", "stalled, of the time"], rows, "the ten busiest")
+    return table(["link", "flits per image", "largest use in a turn", "stalled, of the time"], rows, "the ten busiest")
 
 
 def _spikes(result: Result) -> str:
@@ -283,7 +233,7 @@ def _spikes(result: Result) -> str:
             per_step = np.bitwise_count(trace.layers[layer.name].bits).sum((0, 2), dtype=np.int64) / len(trace)
             rows.append([layer.name, *(f"{n:,.1f}" for n in per_step), f"{per_step.sum() / layer.neurons:.3f}"])
     head = ["layer", *(f"step {t}" for t in range(trace.timesteps)), "per neuron, all steps"]
-    return _table(head, rows, "mean spikes per image")
+    return table(head, rows, "mean spikes per image")
 
 
 def _constants(result: Result) -> str:
@@ -294,10 +244,10 @@ def _constants(result: Result) -> str:
         rows.append([memory.name, memory_text(memory), memory.source])
     rows += [[name, f"{price.pj:g} pJ", price.source] for name, price in chip.operation]
     rows.append(["static", f"{chip.static.core_mw:g} mW per core, {chip.static.chip_mw:g} mW", chip.static.source])
-    return f"<details><summary>All constants</summary>{_table(['constant', 'value', 'source'], rows)}</details>"
+    return f"<details><summary>All constants</summary>{table(['constant', 'value', 'source'], rows)}</details>"
 
 
 def _provenance(result: Result) -> str:
     rows = [[key, str(value)] for key, value in result.provenance.items() if value not in (None, "")]
     rows += [["network sha256", result.trace.network.sha256], ["chip sha256", result.mapping.chip.sha256]]
-    return _table(["", ""], rows)
+    return table(["", ""], rows)

@@ -29,6 +29,16 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
+def share(what: str) -> Iterator[Callable[[float], None]]:
+    """A function to call with the share of the work done, between 0 and 1."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
 def phases() -> Iterator[tuple[Callable[[str, str], None], Callable[[str, float], None]]]:
     """(a function that writes a line for people, or else for programs; a function to call with a phase and its share done)."""
     console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)

@@ -15,6 +15,7 @@ from neurosim.chip import Chip
 from neurosim.comparison import BreakEven, Step
 from neurosim.layers import Leak
 from neurosim.mapping.mapping import Mapping
+from neurosim.mapping.survey import Survey
 from neurosim.memory import Memory
 from neurosim.network import Network
 from neurosim.part import Sourced, Uncertain
@@ -28,6 +29,8 @@ BOUND_WORDS = {
     "core_busy": "busy cores", "noc": "the mesh and shared memories", "update": "neuron updates", "barrier": "barriers",
 }  # fmt: skip
 LONGEST = 240
+# Cores in a row that a terminal shows.
+WIDEST = 160
 
 
 def table(*columns: str, title: str = "") -> Table:
@@ -245,21 +248,31 @@ def verdict_text(name: str, verdict: Verdict) -> RenderableType:
     return Text("\n".join(lines), style="" if verdict.ok else "red")
 
 
-def mapping_summary(mapping: Mapping) -> RenderableType:
-    """Cores used, use of each limit, and a picture of the mesh."""
+def mapping_summary(survey: Survey) -> RenderableType:
+    """Cores used, use of each limit, expected traffic, and a picture of the mesh."""
+    mapping = survey.mapping
     rows = table("layer", "cores", "brick (channels x rows x columns)", "fullest use of a core")
     rows.columns[3].justify = "left"
     for index, layer in enumerate(mapping.network.layers):
         mine = [i for i, b in enumerate(mapping.bricks) if b.layer == index]
         b = mapping.bricks[mine[0]]
-        fullest: dict[str, float] = {}
-        for use in (u for i in mine for u in mapping.uses[i]):
-            fullest[use.resource] = max(fullest.get(use.resource, 0.0), use.share)
-        text = ", ".join(f"{k} {percent(v)}" for k, v in fullest.items() if v > 0)
+        text = ", ".join(f"{use.resource} {percent(use.share)}" for use in survey.fullest(index) if use.share)
         rows.add_row(layer.name, str(len(mine)), f"{b.channels} x {b.y1 - b.y0} x {b.x1 - b.x0}", text)
     used = f"{len(mapping.bricks)} of {mapping.chip.cores} cores, {mapping.placer}"
     first = Text(f"{mapping.network.name} on {mapping.chip.name}: {used}")
-    return Group(first, rows, heading("Mesh (number of the layer in each core)"), Text(mesh_picture(mapping)))
+    parts: list[RenderableType] = [first, rows, heading(f"Traffic per image {survey.assumed}"), Text(_traffic_text(survey))]
+    if mapping.grid.width * mapping.grid.cores_per_tile <= WIDEST:
+        parts += [heading("Mesh (number of the layer in each core)"), Text(mesh_picture(mapping))]
+    return Group(*parts)
+
+
+def _traffic_text(survey: Survey) -> str:
+    found = survey.traffic
+    lines = [f"{si(found.flit_hops, '')} flit-hops, {si(found.busiest, '')} flits on the busiest link"]
+    if survey.mapping.chip.chips > 1:
+        lines[0] += f", {si(found.crossings, '')} flits between chips"
+    lines += [f"  {a} to {b}: {si(flits, '')}" for a, b, flits in survey.busiest[:3]]
+    return "\n".join(lines)
 
 
 def mesh_picture(mapping: Mapping) -> str:

@@ -1,0 +1,21 @@
+"""Giving each brick a core. One signature: (wires, floorplan, search) -> the core of each brick, int64."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from neurosim.mapping.place.annealing import annealing
+from neurosim.mapping.place.floorplan import Floorplan
+from neurosim.mapping.place.greedy import greedy
+from neurosim.mapping.place.hilbert import hilbert
+from neurosim.mapping.place.qap import qap
+from neurosim.mapping.place.search import Search
+from neurosim.mapping.place.simple import row_major, scattered
+from neurosim.mapping.place.spectral import spectral
+from neurosim.mapping.wires import Wires
+
+Placer = Callable[[Wires, Floorplan, Search], np.ndarray]
+PLACERS: dict[str, Placer] = {
+    "row-major": row_major, "greedy": greedy, "hilbert": hilbert, "spectral": spectral, "qap": qap, "annealing": annealing,
+    "random": scattered,
+}  # fmt: skip
