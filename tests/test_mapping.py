@@ -7,14 +7,16 @@ from itertools import product
 import naive
 import numpy as np
 import pytest
+import samples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strategies import networks, residual_networks
 from test_activity import mappings
 
 import neurosim as ns
-from neurosim.cli.options import Placer
+from neurosim.cli.options import Partitioner, Placer
 from neurosim.mapping.limits import check
+from neurosim.mapping.partition import OBJECTIVES, cores_reached
 from neurosim.mapping.place import PLACERS
 from neurosim.mapping.storage import kernel_weights
 
@@ -411,5 +413,47 @@ def test_the_constant_of_an_identity_shortcut_may_be_wider_than_the_weights_and_
             build(scale)
 
 
+def test_the_command_line_offers_every_objective():
+    assert [one.value for one in Partitioner] == list(OBJECTIVES)
+
+
 def test_the_command_line_offers_every_placer():
     assert [placer.value for placer in Placer] == list(PLACERS)
+
+
+@settings(max_examples=70)
+@given(any_network, st.randoms(use_true_random=False))
+def test_cores_reached_are_those_one_counts_by_hand(network, rng):
+    for layer in network.layers:
+        for consumer in network.layers:
+            if layer.name not in consumer.sources:
+                continue
+            size = tuple(rng.randint(1, n) for n in consumer.shape)
+            reached = {}
+            for source, synapses in zip(consumer.sources, naive.synapses_of(network, consumer), strict=True):
+                for i, j, _, _ in synapses if source == layer.name else ():
+                    place = np.unravel_index(j, consumer.shape)
+                    reached.setdefault(i, set()).add(tuple(int(at) // step for at, step in zip(place, size, strict=True)))
+            many = np.zeros(layer.shape, int)
+            for i, bricks in reached.items():
+                many[np.unravel_index(i, layer.shape)] = len(bricks)
+            assert cores_reached(network, layer, consumer, size).tolist() == many.max(0).ravel().tolist()
+
+
+@pytest.mark.parametrize("changes", [{}, {"core.max_routes": 60}, {"core.max_routes": 60, "mesh.delivery": "multicast"}])
+def test_fewer_cores_or_fewer_packets(changes):
+    network = samples.residual()
+    chip = changed(ns.load_chip("mesh45", ["core.max_neurons=24"]), changes)
+    found = {}
+    for objective in OBJECTIVES:
+        mapping = ns.map_network(network, chip, partitioner=objective)
+        assert check(mapping) == []
+        packets = sum(float((fan.packets @ (fan.groups @ fan.neurons)).sum()) for fan in mapping.fanouts.values())
+        found[objective] = len(mapping.bricks), packets
+    assert found["cores"][0] <= found["traffic"][0] <= chip.cores
+    assert found["traffic"][1] <= found["cores"][1]
+
+
+def test_an_unknown_objective_is_refused():
+    with pytest.raises(ns.NeurosimError, match="partitioner 'luck' does not exist; there are: cores, traffic"):
+        ns.map_network(samples.residual(), ns.load_chip("mesh45"), partitioner="luck")

@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 
 import neurosim as ns
 from neurosim.chip import MAX_CORES
-from neurosim.cli.options import Placer, Schedule, Timing
+from neurosim.cli.options import Partitioner, Placer, Schedule, Timing
 from neurosim.errors import InputsError, NeurosimError, TraceError
 from neurosim.inputs import Inputs
 from neurosim.io.hdf5 import check_target, command, replacing
@@ -74,7 +74,8 @@ def simulated(network: ns.Network, inputs: Inputs, path: Path, state_bits: int =
 
 
 def mapped(
-    network: ns.Network, chip: ns.Chip, placer: Placer | None, json_to: str | None, *, given: Path | None = None, seed: int = 0,
+    network: ns.Network, chip: ns.Chip, placer: Placer | None, json_to: str | None, *, given: Path | None = None,
+    partitioner: Partitioner = Partitioner.CORES, seed: int = 0,
     seconds: float | None = None, trace: ns.SpikeTrace | None = None, pins: dict[str, list[int]] | None = None,
 ) -> ns.Mapping:  # fmt: skip
     """The mapping, or the one *given*, its bricks placed anew if there is a placer; what does not fit is also written as
@@ -82,7 +83,8 @@ def mapped(
     with violations_to(json_to), share("placing") as done:
         search = ns.Search(seed, seconds, done)
         if given is None:
-            return ns.map_network(network, chip, placer or Placer.ROW_MAJOR, trace=trace, pins=pins, search=search)
+            return ns.map_network(network, chip, placer or Placer.ROW_MAJOR, partitioner=partitioner.value, trace=trace,
+                                  pins=pins, search=search)
         if pins:
             raise NeurosimError("--pin: a mapping says itself which bricks are pinned; give one or the other")
         mapping = ns.load_mapping(given, network, chip)

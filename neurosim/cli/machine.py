@@ -31,6 +31,8 @@ from neurosim.cli.options import (
     MappingOption,
     NetworkArg,
     OutputOption,
+    Partitioner,
+    PartitionerOption,
     PerfettoOption,
     PlacerOption,
     ReportOption,
@@ -82,6 +84,7 @@ def run(
     images: ImagesOption = None,
     workers: WorkersOption = 1,
     placer: PlacerOption = None,
+    partitioner: PartitionerOption = Partitioner.CORES,
     mapping: MappingOption = None,
     timing: TimingOption = Timing.PACKET,
     schedule: ScheduleOption = Schedule.SEQUENTIAL,
@@ -94,7 +97,7 @@ def run(
     """Simulate a network on a chip."""
     check_targets(trace, output, report, perfetto, json_to, sources=(network, inputs, mapping))
     net, data = ns.load_network(network), loaded(inputs, images)
-    placed = mapped(net, load_chip(chip, changes or ()), placer, json_to, given=mapping)
+    placed = mapped(net, load_chip(chip, changes or ()), placer, json_to, given=mapping, partitioner=partitioner)
     recorded = simulated(net, data, inputs, placed.chip.core.state_bits, workers)
     if trace is not None:
         recorded.save(str(trace))
@@ -109,6 +112,7 @@ def replay(
     images: ImagesOption = None,
     workers: WorkersOption = 1,
     placer: PlacerOption = None,
+    partitioner: PartitionerOption = Partitioner.CORES,
     mapping: MappingOption = None,
     timing: TimingOption = Timing.PACKET,
     schedule: ScheduleOption = Schedule.SEQUENTIAL,
@@ -123,7 +127,7 @@ def replay(
     spikes = ns.load_trace(recorded)
     with about(recorded):
         spikes = spikes if images is None else spikes.head(images)
-        placed = mapped(spikes.network, load_chip(chip, changes or ()), placer, json_to, given=mapping)
+        placed = mapped(spikes.network, load_chip(chip, changes or ()), placer, json_to, given=mapping, partitioner=partitioner)
         result = evaluated(spikes, placed, timing, schedule, workers, perfetto)
     if trace is not None:
         spikes.save(str(trace))
@@ -155,6 +159,7 @@ def map_command(
     chip: ChipOption = DEFAULT,
     changes: SetOption = None,
     placer: PlacerOption = None,
+    partitioner: PartitionerOption = Partitioner.CORES,
     trace: Annotated[Path | None, typer.Option("--trace", metavar="TRACE.h5", help="Weigh wires by these spikes.")] = None,
     mapping: MappingOption = None,
     pins: Annotated[list[str] | None, typer.Option("--pin", metavar="LAYER=CORES", help="As conv1=0,8-15; repeatable.")] = None,
@@ -175,7 +180,10 @@ def map_command(
         raise typer.Exit(0 if found["feasible"] else 1)
     spikes = ns.load_trace(trace) if trace is not None else None
     pinned = parsed_pins(pins or [])
-    placed = mapped(net, target, placer, json_to, given=mapping, seed=seed, seconds=seconds, trace=spikes, pins=pinned)
+    placed = mapped(
+        net, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed, seconds=seconds, trace=spikes,
+        pins=pinned,
+    )  # fmt: skip
     if output is not None:
         placed.save(str(output))
     told = Survey(placed, spikes)

@@ -14,7 +14,7 @@ from neurosim.errors import NeurosimError
 from neurosim.mapping.demand import MappingError, uses
 from neurosim.mapping.limits import check, chip_violations
 from neurosim.mapping.mapping import Mapping
-from neurosim.mapping.partition import partition
+from neurosim.mapping.partition import OBJECTIVES, Objective, partition
 from neurosim.mapping.place import PLACERS, Search
 from neurosim.mapping.place.floorplan import floorplan
 from neurosim.network import Network
@@ -22,19 +22,21 @@ from neurosim.trace import SpikeTrace
 
 
 def map_network(
-    network: Network, chip: Chip, placer: str = "row-major", *, trace: SpikeTrace | None = None,
-    pins: Named[str, Sequence[int]] | None = None, search: Search | None = None,
+    network: Network, chip: Chip, placer: str = "row-major", *, partitioner: Objective = "cores",
+    trace: SpikeTrace | None = None, pins: Named[str, Sequence[int]] | None = None, search: Search | None = None,
 ) -> Mapping:  # fmt: skip
     """Cut the layers into bricks and give each a core.
 
-    *placer*: one of PLACERS. Wires between bricks weigh as many flits as the spikes of *trace* cause, or as many as if every
-    neuron fired once per image. *pins*: layers that lie in given cores, brick by brick. *search*: chances, time limit and
-    progress of placers that search. Raises MappingError with every violation of a limit, NeurosimError for an unknown placer or
-    wrong pins.
+    *partitioner*: what there should be few of, see `neurosim.mapping.partition`. *placer*: one of PLACERS. Wires between bricks
+    weigh as many flits as the spikes of *trace* cause, or as many as if every neuron fired once per image. *pins*: layers that
+    lie in given cores, brick by brick. *search*: chances, time limit and progress of placers that search. Raises MappingError
+    with every violation of a limit, NeurosimError for an unknown placer or wrong pins.
     """
     if placer not in PLACERS:
         raise NeurosimError(f"placer {placer!r} does not exist; there are: {', '.join(PLACERS)}")
-    bricks, problems = partition(network, chip)
+    if partitioner not in OBJECTIVES:
+        raise NeurosimError(f"partitioner {partitioner!r} does not exist; there are: {', '.join(OBJECTIVES)}")
+    bricks, problems = partition(network, chip, partitioner)
     # How many cores a network needs is known only when every layer can be cut.
     problems += chip_violations(network, chip, 0 if problems else len(bricks))
     if problems:

@@ -1,48 +1,152 @@
-"""Cutting layers into bricks that each fit a core, as few as possible."""
+"""Cutting layers into bricks that each fit a core."""
 
 from __future__ import annotations
 
-from itertools import product
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import combinations, product
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
 from neurosim.chip import Chip
-from neurosim.layers import Layer
-from neurosim.mapping.brick import Brick, projections, reach
+from neurosim.layers import POOL, Conv, Layer, Shortcut
+from neurosim.mapping.brick import Brick, projections, reach, source_shape
 from neurosim.mapping.demand import Violation, uses, violations
 from neurosim.network import Network
-from neurosim.synapses import pool_sites
+from neurosim.synapses import taps
 
 Span = tuple[int, int]
+# Channels, rows and columns of the largest brick of a layer.
+Size = tuple[int, int, int]
+Objective = Literal["cores", "traffic"]
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 
-def partition(network: Network, chip: Chip) -> tuple[list[Brick], list[Violation]]:
-    """Bricks of all layers in order, and everything that cannot be cut to fit.
+def partition(network: Network, chip: Chip, objective: Objective = "cores") -> tuple[list[Brick], list[Violation]]:
+    """Bricks of all layers in order, and everything that cannot be cut to fit; as few *cores* as were found, or as few packets
+    (*traffic*) as the cores of the chip allow.
 
     Weights live behind a memory only where a layer cannot be cut otherwise, or all layers together would need too many cores.
     """
-    bricks, problems = _partition(network, chip, spill=False)
-    return (bricks, problems) if len(bricks) <= chip.cores and not problems else _partition(network, chip, spill=True)
+    bricks, problems = _Cutter(network, chip, spill=False).cut(objective)
+    if len(bricks) <= chip.cores and not problems:
+        return bricks, problems
+    return _Cutter(network, chip, spill=True).cut(objective)
 
 
-def _partition(network: Network, chip: Chip, spill: bool) -> tuple[list[Brick], list[Violation]]:
-    """Layers are cut from the last to the first, because how many cores a neuron must reach depends on its consumers."""
-    bricks: dict[int, list[Brick]] = {}
-    problems: list[Violation] = []
-    for index in reversed(range(len(network.layers))):
-        layer = network.layers[index]
-        fanout = _largest_fanout(network, chip, layer, bricks)
-        size = _best_size(network, chip, index, fanout, spill) or _best_size(network, chip, index, fanout, True)
-        if size is None:
-            rows, columns = _furthest_spans(network, layer)
+class Ways(NamedTuple):
+    """Sizes of all layers; cores that they take; packets if every neuron fires once."""
+
+    sizes: tuple[Size, ...]
+    cores: int
+    packets: int
+
+
+class _Cutter:
+    """Chooses the sizes of bricks, from the last layer to the first: how many cores a neuron must reach, and with it the room
+    for routes, depends on its consumers."""
+
+    def __init__(self, network: Network, chip: Chip, spill: bool):
+        self.network, self.chip, self.spill = network, chip, spill
+        self.layers = network.layers
+        self.consumers = [[i for i, other in enumerate(self.layers) if layer.name in other.sources] for layer in self.layers]
+        self.front = lru_cache(None)(self._front)
+        self.reached = lru_cache(None)(self._reached)
+
+    def cut(self, objective: Objective) -> tuple[list[Brick], list[Violation]]:
+        sizes = self._chosen(objective).sizes
+        problems = []
+        for index, layer in enumerate(self.layers):
+            fanout = self._fanout(index, sizes)
+            if self.front(index, fanout):
+                continue
+            rows, columns = _furthest_spans(self.network, layer)
             smallest = Brick(index, 0, 1, *rows[1], *columns[1])
-            problems += violations(network, smallest, None, uses(network, chip, smallest, fanout))
-            size = (1, 1, 1)
-        bricks[index] = _cut(index, layer, size)
-    return [b for index in range(len(network.layers)) for b in bricks[index]], problems[::-1]
+            problems += violations(self.network, smallest, None, uses(self.network, self.chip, smallest, fanout))
+        return [brick for index, layer in enumerate(self.layers) for brick in _cut(index, layer, sizes[index])], problems
+
+    def _chosen(self, objective: Objective) -> Ways:
+        """Layer by layer the size with which all that are still open come out best."""
+        fixed: dict[int, Size] = {}
+        best = self._ways(fixed)
+        for index in reversed(range(len(self.layers))):
+            options = self.front(index, self._fanout(index, best.sizes)) or (best.sizes[index],)
+            found = [self._ways(fixed | {index: size}) for size in options]
+            best = min(found, key=self._rank(objective))
+            fixed[index] = best.sizes[index]
+        return best
+
+    def _rank(self, objective: Objective) -> Callable[[Ways], tuple[int, ...]]:
+        def by_cores(ways: Ways) -> tuple[int, ...]:
+            return ways.cores, ways.packets
+
+        def by_traffic(ways: Ways) -> tuple[int, ...]:
+            return max(0, ways.cores - self.chip.cores), ways.packets, ways.cores
+
+        return by_traffic if objective == "traffic" else by_cores
+
+    def _ways(self, fixed: dict[int, Size]) -> Ways:
+        """The sizes in *fixed*, and those with the fewest cores for all other layers."""
+        sizes: list[Size] = [(1, 1, 1)] * len(self.layers)
+        cores = packets = 0
+        for index in reversed(range(len(self.layers))):
+            fanout = self._fanout(index, tuple(sizes))
+            front = self.front(index, fanout)
+            sizes[index] = fixed.get(index) or (front[0] if front else (1, 1, 1))
+            cuts = [-(-n // s) for n, s in zip(self.layers[index].shape, sizes[index], strict=True)]
+            cores += cuts[0] * cuts[1] * cuts[2]
+            packets += self.layers[index].shape[0] * int(self._sent(index, tuple(sizes)).sum())
+        return Ways(tuple(sizes), cores, packets)
+
+    def _fanout(self, index: int, sizes: tuple[Size, ...]) -> int:
+        """Most route entries that one neuron of a layer needs: cores it reaches, or one for a multicast tree."""
+        most = int(self._sent(index, sizes).max(initial=0))
+        return min(most, 1) if self.chip.mesh.delivery == "multicast" else most
+
+    def _sent(self, index: int, sizes: tuple[Size, ...]) -> np.ndarray:
+        """int64 [sites]: cores that a neuron of a layer at each site reaches, at most."""
+        _, h, w = self.layers[index].shape
+        total = np.zeros(h * w, np.int64)
+        for consumer in self.consumers[index]:
+            total += self.reached(index, consumer, sizes[consumer])
+        return total
+
+    def _reached(self, index: int, consumer: int, size: Size) -> np.ndarray:
+        return cores_reached(self.network, self.layers[index], self.layers[consumer], size)
+
+    def _front(self, index: int, fanout: int) -> tuple[Size, ...]:
+        """Sizes that fit with so many routes per neuron, by rising number of cores, each with fewer packets per input spike."""
+        layer = self.layers[index]
+        rows, columns = _furthest_spans(self.network, layer)
+        ranked = []
+        for size in product(_sizes(layer.shape[0]), rows, columns):
+            cuts = [-(-n // s) for n, s in zip(layer.shape, size, strict=True)]
+            ranked.append((cuts[0] * cuts[1] * cuts[2], cuts[0] * (cuts[1] + cuts[2]), abs(size[1] - size[2]), size))
+        found: list[Size] = []
+        fewest = None
+        for _, packets, _, size in sorted(ranked):
+            if (fewest is None or packets < fewest) and self._fits(index, size, rows, columns, fanout):
+                found.append(size)
+                fewest = packets
+        return tuple(found)
+
+    def _fits(self, index: int, size: Size, rows: dict[int, Span], columns: dict[int, Span], fanout: int) -> bool:
+        bricks = [Brick(index, 0, size[0], *rows[size[1]], *columns[size[2]])]
+        if self.chip.core.storage != "shared":
+            # Which brick has the most synapses is not known beforehand.
+            bricks += _cut(index, self.layers[index], size)
+        return all(self._brick_fits(brick, fanout) for brick in bricks)
+
+    def _brick_fits(self, brick: Brick, fanout: int) -> bool:
+        limit = self.chip.core.max_neurons
+        if limit is not None and brick.neurons > limit:
+            return False
+        found = uses(self.network, self.chip, brick, brick.neurons * fanout, self.spill)
+        return all(use.limit is None or use.demand <= use.limit for use in found)
 
 
-def _cut(index: int, layer: Layer, size: tuple[int, int, int]) -> list[Brick]:
+def _cut(index: int, layer: Layer, size: Size) -> list[Brick]:
     channels, rows, columns = (_spans(n, step) for n, step in zip(layer.shape, size, strict=True))
     return [Brick(index, *c, *y, *x) for c, y, x in product(channels, rows, columns)]
 
@@ -73,54 +177,62 @@ def _furthest_spans(network: Network, layer: Layer) -> tuple[dict[int, Span], di
     return rows, {n: max(_spans(width, n), key=from_columns) for n in _sizes(width)}
 
 
-def _best_size(network: Network, chip: Chip, index: int, fanout: int, spill: bool) -> tuple[int, int, int] | None:
-    """Channels, rows and columns of the bricks: fewest cores, then fewest packets per input spike, then squarest."""
-    layer = network.layers[index]
-    rows, columns = _furthest_spans(network, layer)
-    best: tuple[float, ...] | None = None
-    chosen: tuple[int, int, int] | None = None
-    for size in product(_sizes(layer.shape[0]), rows, columns):
-        cuts = [-(-n // s) for n, s in zip(layer.shape, size, strict=True)]
-        rank = (cuts[0] * cuts[1] * cuts[2], cuts[0] * (cuts[1] + cuts[2]), abs(size[1] - size[2]))
-        if best is not None and rank >= best:
-            continue
-        bricks = [Brick(index, 0, size[0], *rows[size[1]], *columns[size[2]])]
-        if chip.core.storage != "shared":
-            # Which brick has the most synapses is not known beforehand.
-            bricks += _cut(index, layer, size)
-        if all(_fits(network, chip, brick, fanout, spill) for brick in bricks):
-            best, chosen = rank, size
-    return chosen
+class Tiles(NamedTuple):
+    """First and last part of an axis that each coordinate of a source reaches; the last lies before the first where none."""
+
+    first: np.ndarray
+    last: np.ndarray
+
+    def both(self, other: Tiles) -> Tiles:
+        """Those that both reach."""
+        return Tiles(np.maximum(self.first, other.first), np.minimum(self.last, other.last))
+
+    @property
+    def many(self) -> np.ndarray:
+        return np.maximum(self.last - self.first + 1, 0)
 
 
-def _fits(network: Network, chip: Chip, brick: Brick, fanout: int, spill: bool) -> bool:
-    limit = chip.core.max_neurons
-    if limit is not None and brick.neurons > limit:
-        return False
-    return all(u.limit is None or u.demand <= u.limit for u in uses(network, chip, brick, brick.neurons * fanout, spill))
-
-
-def _largest_fanout(network: Network, chip: Chip, layer: Layer, bricks: dict[int, list[Brick]]) -> int:
-    """Most route entries that one neuron of *layer* needs: cores it reaches, or one for a multicast tree."""
-    total = np.zeros(layer.shape[1] * layer.shape[2], np.int64)
-    for index, consumers in bricks.items():
-        if layer.name in network.layers[index].sources:
-            total += _cores_reached(network, layer, network.layers[index], consumers)
-    most = int(total.max(initial=0))
-    return min(most, 1) if chip.mesh.delivery == "multicast" else most
-
-
-def _cores_reached(network: Network, layer: Layer, consumer: Layer, bricks: list[Brick]) -> np.ndarray:
-    """int64 [sites]: most cores of *consumer* that a neuron of *layer* at each site reaches."""
+def cores_reached(network: Network, layer: Layer, consumer: Layer, size: Size) -> np.ndarray:
+    """int64 [sites]: cores of *consumer*, cut to bricks of *size*, that a neuron of *layer* at each site reaches, at most:
+    those of all channels over weights, those of its own channel over an identity shortcut."""
     mine = [p for p in projections(network, consumer) if p[0] == layer.name]
+    weighted, all_of = [], []
+    for _, shortcut in mine:
+        found = _tiles(network, layer, consumer, shortcut, size)
+        all_of.append(found)
+        if (shortcut or consumer).weight is not None:
+            weighted.append(found)
+    channels = -(-consumer.shape[0] // size[0])
+    return (channels - 1) * _union(weighted, layer) + _union(all_of, layer)
+
+
+def _tiles(network: Network, layer: Layer, consumer: Layer, shortcut: Shortcut | None, size: Size) -> tuple[Tiles, Tiles]:
+    """Parts of the consumer's rows that each row of the source reaches, parts of its columns that each column does."""
+    link = shortcut or consumer
+    _, *seen = source_shape(network, consumer, layer.name, shortcut)
+    found = []
+    for axis in (0, 1):
+        n, step = seen[axis], size[1 + axis]
+        if isinstance(link, Conv | Shortcut):
+            conv = (1, 1, 0) if link.weight is None else (link.weight.shape[2], link.stride, link.padding)
+            tap = taps(n, consumer.shape[1 + axis], *conv)
+            none = tap.high < tap.low
+            first, last = tap.low // step, np.where(none, -1, tap.high // step)
+        else:
+            first = last = np.zeros(n, np.int64)
+        # An odd row or column that a pool drops reaches nothing.
+        onto = np.arange(layer.shape[1 + axis]) // (POOL if link.pool else 1)
+        found.append(Tiles(np.append(first, 0)[np.minimum(onto, n)], np.append(last, -1)[np.minimum(onto, n)]))
+    return found[0], found[1]
+
+
+def _union(found: list[tuple[Tiles, Tiles]], layer: Layer) -> np.ndarray:
+    """int64 [sites]: parts reached by any, each once."""
     total = np.zeros(layer.shape[1] * layer.shape[2], np.int64)
-    alone = np.zeros_like(total)
-    for brick in bricks:
-        reached = {identity: np.zeros(len(total), bool) for identity in (False, True)}
-        for source, shortcut in mine:
-            onto = pool_sites(layer.shape, (shortcut or consumer).pool)
-            sites = np.append(reach(network, consumer, source, shortcut, brick).sites > 0, False)[onto]
-            reached[(shortcut or consumer).weight is None] |= sites
-        total += reached[False]
-        alone |= reached[True] & ~reached[False]
-    return total + alone
+    for many in range(1, len(found) + 1):
+        for chosen in combinations(found, many):
+            y, x = chosen[0]
+            for other_y, other_x in chosen[1:]:
+                y, x = y.both(other_y), x.both(other_x)
+            total += (-1) ** (many + 1) * np.outer(y.many, x.many).ravel()
+    return total
