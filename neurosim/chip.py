@@ -44,8 +44,8 @@ class Mesh(Sourced):
 
     A flit takes *router_cycles* per router, *link_cycles* per link, *local_cycles* between a core and its router; a link
     carries one flit per *link_interval*. A port has *virtual_channels* of *buffer_flits* each; a slot that a flit has left is
-    of use again *credit_cycles* later. *delivery*: one packet per destination core (unicast), or one per spike along a tree
-    (multicast).
+    of use again *credit_cycles* later. A link may be laid out for *max_link_flits* per image, if every neuron fires once.
+    *delivery*: one packet per destination core (unicast), or one per spike along a tree (multicast).
     """
 
     topology: Literal["mesh", "torus"] = "mesh"
@@ -61,6 +61,7 @@ class Mesh(Sourced):
     credit_cycles: Count = 2
     virtual_channels: Count = 4
     buffer_flits: Count = 4
+    max_link_flits: Count | None = None
     delivery: Literal["unicast", "multicast"] = "unicast"
 
     @property

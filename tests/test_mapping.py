@@ -15,6 +15,7 @@ from test_activity import mappings
 
 import neurosim as ns
 from neurosim.cli.options import Partitioner, Placer
+from neurosim.mapping.demand import MappingError
 from neurosim.mapping.limits import check
 from neurosim.mapping.partition import OBJECTIVES, cores_reached
 from neurosim.mapping.place import PLACERS
@@ -282,7 +283,7 @@ def test_a_mesh_one_core_too_small_says_so():
     network = dense(3, 14, 1)
     (violation,) = refused(network, {"core.max_neurons": 2, "mesh.width": 7, "mesh.height": 1})
     assert facts(violation) == ("", "cores", 8, 7, 1, "cores")
-    assert "mesh.width" in violation.remedy
+    assert "mesh.height" in violation.remedy
     fitting = changed(ns.load_chip("mesh45"), {"core.max_neurons": 2, "mesh.width": 8, "mesh.height": 1})
     assert len(ns.map_network(network, fitting).bricks) == 8
 
@@ -457,3 +458,52 @@ def test_fewer_cores_or_fewer_packets(changes):
 def test_an_unknown_objective_is_refused():
     with pytest.raises(ns.NeurosimError, match="partitioner 'luck' does not exist; there are: cores, traffic"):
         ns.map_network(samples.residual(), ns.load_chip("mesh45"), partitioner="luck")
+
+
+def test_what_contributes_is_named_the_largest_first():
+    """Three layers of 16, 4 and 2 neurons on cores of two: 8, 2 and 1 of them, three too many."""
+    network = ns.Network.build(
+        "parts", timesteps=1, input_shape=(1, 4, 4), encoding="spikes",
+        layers=[
+            ns.Conv("a", np.ones((1, 1, 1, 1), int), 1), ns.Dense("b", np.ones((4, 16), int), 1),
+            ns.Output("out", np.ones((2, 4), int)),
+        ],
+    )  # fmt: skip
+    chip = ns.load_chip("mesh45", ["mesh.width=4", "mesh.height=2", "core.max_neurons=2"])
+    with pytest.raises(MappingError) as error:
+        ns.map_network(network, chip)
+    text = "needs 11 cores, limit 8, 3 too many, mostly a 8, b 2, out 1; enlarge the mesh, to mesh.height = 3"
+    assert text in str(error.value)
+    assert error.value.violations[0].to_dict()["parts"] == {"a": 8, "b": 2, "out": 1}
+
+
+def test_the_sources_of_too_many_axons_are_named():
+    network = ns.Network.build(
+        "fan-in", timesteps=1, input_shape=(1, 2, 2), encoding="spikes",
+        layers=[
+            ns.Conv("a", np.ones((3, 1, 1, 1), int), 1),
+            ns.Conv("b", np.ones((1, 3, 1, 1), int), 1, shortcuts=[ns.Shortcut("input", scale=1)]),
+            ns.Output("out", np.ones((1, 4), int)),
+        ],
+    )  # fmt: skip
+    with pytest.raises(MappingError, match=r"layer 'b' .*: axons needs 4 axons, limit 3, 1 too many, mostly a 3, input 1"):
+        ns.map_network(network, ns.load_chip("mesh45", ["core.max_axons=3"]))
+
+
+def test_a_link_that_would_carry_too_much_is_named():
+    network = ns.Network.build(
+        "two", timesteps=1, input_shape=(2, 1, 1), encoding="spikes",
+        layers=[ns.Dense("a", np.ones((5, 2), int), 1), ns.Output("out", np.ones((1, 5), int))],
+    )  # fmt: skip
+    chip = ns.load_chip("mesh45", ["mesh.max_link_flits=5"])
+    assert check(ns.map_network(network, chip)) == []
+    with pytest.raises(MappingError, match=r"link \(0, 0\) to \(1, 0\) needs 5 flits, limit 4, 1 too many; use another placer"):
+        ns.map_network(network, chip.replace("mesh.max_link_flits", 4))
+
+
+def test_only_weights_that_are_not_shared_could_be():
+    network = samples.residual()
+    for storage, words in (("shared", "use fewer weight bits"), ("unrolled", r"use core\.storage = 'shared'")):
+        chip = changed(ns.load_chip("mesh45"), {"core.storage": storage, "memory.weight_sram.bits": 1})
+        with pytest.raises(MappingError, match=f"weight_sram .*; {words}"):
+            ns.map_network(network, chip)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping as Named
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from neurosim.chip import Chip, Core
@@ -15,13 +17,15 @@ from neurosim.network import Network
 
 
 class Use(NamedTuple):
-    """Demand of one resource of a core, its limit (None: does not bind), and what to change where it is exceeded."""
+    """Demand of one resource of a core, its limit (None: does not bind), what to change where it is exceeded, and what the
+    demand is made of."""
 
     resource: str
     demand: int
     limit: int | None
     unit: str
     remedy: str
+    parts: Named[str, int] = MappingProxyType({})
 
     @property
     def share(self) -> float:
@@ -31,7 +35,7 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Something that does not fit: where, demand, limit, gap, unit, and what to change."""
+    """Something that does not fit: where, demand, limit, gap, unit, what to change, and what contributes, the largest first."""
 
     layer: str
     core: int | None
@@ -41,6 +45,7 @@ class Violation:
     limit: int
     unit: str
     remedy: str
+    parts: dict[str, int] = field(default_factory=dict)
 
     @property
     def gap(self) -> int:
@@ -51,7 +56,9 @@ class Violation:
         place += f", core {self.core}" if self.core is not None else ""
         place += f" ({self.brick})" if self.brick else ""
         amounts = f"needs {self.demand:,} {self.unit}, limit {self.limit:,}, {self.gap:,} too many"
-        return f"{place}: {self.resource} {amounts}; {self.remedy}"
+        largest = ", ".join(f"{name} {amount:,}" for name, amount in list(self.parts.items())[:3])
+        mostly = f", mostly {largest}" if len(self.parts) > 1 else ""
+        return f"{place}: {self.resource} {amounts}{mostly}; {self.remedy}"
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"gap": self.gap}
@@ -73,7 +80,8 @@ REMEDY: dict[str, str] = {
     "neurons": "raise core.max_neurons",
     "axons": "raise core.max_axons, or give the layer a smaller fan-in",
     "routes": "raise core.max_routes, use multicast, or give its consumers larger cores",
-    "weights": "use fewer weight bits, core.storage = 'shared', or a larger memory for weights",
+    "weights": "use fewer weight bits, or a larger memory for weights",
+    "unshared": "use core.storage = 'shared', fewer weight bits, or a larger memory for weights",
     "state": "use a smaller core.state_bits, or a larger memory for state",
     "queue": "use a smaller core.queue_packets, or a larger memory for the queue",
 }
@@ -84,17 +92,18 @@ def state_items(network: Network, layer: Layer, chip: Chip) -> int:
     return 2 if network.fed_by_image(layer) and chip.policy.analog != "per_step" else 1
 
 
-def axons(network: Network, core: Core, layer: Layer, brick: Brick) -> int:
-    """Inputs the brick tells apart. The four neurons of a pooling window share one: their weights are the same; and
+def axons(network: Network, core: Core, layer: Layer, brick: Brick) -> dict[str, int]:
+    """Inputs the brick tells apart, by source. The four neurons of a pooling window share one: their weights are the same; and
     `Core.axon_channels` channels of a site do."""
-    total = 0
+    found: dict[str, int] = {}
     for source, shortcut in projections(network, layer):
         if source == INPUT and network.input.encoding == "direct":
             continue
         identity = (shortcut or layer).weight is None
         channels = brick.channels if identity else network.shape_of(source)[0]
-        total += -(-channels // core.axon_channels) * reach(network, layer, source, shortcut, brick).positions
-    return total
+        many = -(-channels // core.axon_channels) * reach(network, layer, source, shortcut, brick).positions
+        found[source] = found.get(source, 0) + many
+    return found
 
 
 def pixel_bits(network: Network) -> int:
@@ -108,7 +117,7 @@ def item_bits(network: Network, chip: Chip, brick: Brick, routes: int) -> dict[K
     return {
         "weights": stored_bits(network, chip, brick),
         "state": brick.neurons * chip.core.state_bits * state_items(network, layer, chip),
-        "axons": axons(network, chip.core, layer, brick) * chip.core.axon_bits,
+        "axons": sum(axons(network, chip.core, layer, brick).values()) * chip.core.axon_bits,
         "routes": routes * chip.core.route_bits,
         "queue": chip.queue_bits,
     }
@@ -120,10 +129,10 @@ def uses(network: Network, chip: Chip, brick: Brick, routes: int, spill: bool = 
     *spill*: weights that do not fit may live behind the memory, if the chip has one there that fetches them again.
     """
     core, bits = chip.core, item_bits(network, chip, brick, routes)
-    n_axons = bits["axons"] // core.axon_bits
+    inputs = axons(network, core, network.layers[brick.layer], brick)
     found = [
         Use("neurons", brick.neurons, core.max_neurons, "neurons", REMEDY["neurons"]),
-        Use("axons", n_axons, core.max_axons, "axons", REMEDY["axons"]),
+        Use("axons", sum(inputs.values()), core.max_axons, "axons", REMEDY["axons"], inputs),
         Use("routes", routes, core.max_routes, "routes", REMEDY["routes"]),
     ]
     if core.index_bits:
@@ -140,20 +149,26 @@ def memory_use(chip: Chip, memory: Memory, bits: dict[Kind, int], spills: bool =
     """What items of several kinds ask of one memory; weights that do not fit *spill* if they live in another, and a cache is
     never too small."""
     held = [kind for kind in chip.kinds(memory) if kind in bits]
-    remedy = "; ".join(REMEDY[kind] for kind in held)
+    unshared = chip.core.storage != "shared"
+    remedy = "; ".join(REMEDY["unshared" if kind == "weights" and unshared else kind] for kind in held if bits[kind])
     demand = sum(bits[k] for k in held)
     if spills:
         demand = min(demand, max(memory.bits, demand - bits["weights"]))
     if chip.behind(memory):
         demand = min(demand, memory.bits)
-    return Use(f"{memory.name} ({', '.join(held)})", demand, memory.bits, "bits", remedy)
+    return Use(f"{memory.name} ({', '.join(held)})", demand, memory.bits, "bits", remedy, {kind: bits[kind] for kind in held})
+
+
+def largest_first(parts: Named[str, int]) -> dict[str, int]:
+    """Those that are not 0, by falling amount."""
+    return {name: amount for name, amount in sorted(parts.items(), key=lambda part: -part[1]) if amount}
 
 
 def violations(network: Network, brick: Brick, core: int | None, found: list[Use]) -> list[Violation]:
     """The uses that exceed their limit."""
     layer = network.layers[brick.layer]
     return [
-        Violation(layer.name, core, str(brick), u.resource, u.demand, u.limit, u.unit, u.remedy)
+        Violation(layer.name, core, str(brick), u.resource, u.demand, u.limit, u.unit, u.remedy, largest_first(u.parts))
         for u in found
         if u.limit is not None and u.demand > u.limit
     ]

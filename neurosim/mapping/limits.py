@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 
 from neurosim.chip import Chip
-from neurosim.mapping.demand import Violation, item_bits, memory_use, pixel_bits, violations
+from neurosim.mapping.brick import Brick
+from neurosim.mapping.demand import Violation, item_bits, largest_first, memory_use, pixel_bits, violations
 from neurosim.mapping.mapping import Mapping
 from neurosim.memory import Kind
 from neurosim.network import Network
@@ -15,7 +19,7 @@ def check(mapping: Mapping) -> list[Violation]:
     """Every limit of every core that the mapping exceeds."""
     triples = zip(mapping.bricks, mapping.cores, mapping.uses, strict=True)
     found = [v for brick, core, used in triples for v in violations(mapping.network, brick, int(core), used)]
-    return found + _shared_memory_violations(mapping)
+    return found + _shared_memory_violations(mapping) + _link_violations(mapping)
 
 
 def _shared_memory_violations(mapping: Mapping) -> list[Violation]:
@@ -37,15 +41,32 @@ def _shared_memory_violations(mapping: Mapping) -> list[Violation]:
             if use.demand > memory.bits:
                 several = memory.per == "tile" or (memory.per == "chip" and mapping.chip.chips > 1)
                 resource = use.resource + (f" of {memory.per} {place}" if several else "")
-                found.append(Violation("", None, "", resource, use.demand, memory.bits, use.unit, use.remedy))
+                parts = largest_first(use.parts)
+                found.append(Violation("", None, "", resource, use.demand, memory.bits, use.unit, use.remedy, parts))
     return found
 
 
-def chip_violations(network: Network, chip: Chip, bricks: int) -> list[Violation]:
+def _link_violations(mapping: Mapping) -> list[Violation]:
+    """Links that would carry more than they may, if every neuron fired once per image."""
+    limit = mapping.chip.mesh.max_link_flits
+    load = mapping.wires().load(mapping.grid, mapping.cores) if limit is not None else np.zeros(0)
     found = []
-    if bricks > chip.cores:
-        remedy = "enlarge mesh.width or mesh.height, or give cores more memory or neurons"
-        found.append(Violation("", None, "", "cores", bricks, chip.cores, "cores", remedy))
+    for link in np.flatnonzero(load > (limit or 0)):
+        start, end = mapping.grid.ends(int(link))
+        remedy = "use another placer, mesh.delivery = 'multicast', or raise mesh.max_link_flits"
+        found.append(Violation("", None, "", f"link {start} to {end}", round(load[link]), limit or 0, "flits", remedy))
+    return found
+
+
+def chip_violations(network: Network, chip: Chip, bricks: Sequence[Brick]) -> list[Violation]:
+    """More cores or a larger image than there is room for; *bricks*: of all layers, none where not every layer can be cut."""
+    found = []
+    if len(bricks) > chip.cores:
+        layers = Counter(network.layers[brick.layer].name for brick in bricks)
+        rows = -(-len(bricks) // (chip.cores // chip.mesh.height))
+        remedy = f"enlarge the mesh, to mesh.height = {rows} for example, or give cores more memory or neurons"
+        parts = largest_first(layers)
+        found.append(Violation("", None, "", "cores", len(bricks), chip.cores, "cores", remedy, parts))
     memory = chip.home("input")
     bits = int(np.prod(network.input.shape)) * pixel_bits(network)
     if chip.policy.analog == "host":

@@ -38,7 +38,7 @@ def map_network(
         raise NeurosimError(f"partitioner {partitioner!r} does not exist; there are: {', '.join(OBJECTIVES)}")
     bricks, problems = partition(network, chip, partitioner)
     # How many cores a network needs is known only when every layer can be cut.
-    problems += chip_violations(network, chip, 0 if problems else len(bricks))
+    problems += chip_violations(network, chip, [] if problems else bricks)
     if problems:
         raise MappingError(network.name, chip.name, problems)
     order = chip.grid.by_chip()
