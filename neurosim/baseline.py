@@ -9,7 +9,7 @@ import numpy as np
 
 from neurosim.action import COMPUTE, MOVEMENT, PURPOSES, STATIC, Action, by_part_J, priced
 from neurosim.chip import Chip
-from neurosim.energy import MACS, MESH, PACKETS, UPDATES, access, leakage, operation
+from neurosim.energy import BETWEEN, MACS, MESH, PACKETS, UPDATES, access, leakage, operation
 from neurosim.layers import INPUT, POOL, Layer
 from neurosim.mapping.brick import Brick, projections, reach
 from neurosim.mapping.demand import pixel_bits
@@ -87,7 +87,8 @@ def actions(mapping: Mapping, reuse: str, images: int) -> Iterator[Action]:
 def _accesses(chip: Chip, kind: Kind, reads: np.ndarray, writes: np.ndarray) -> Iterator[Action]:
     for memory, read, written in chip.accesses(kind, reads, writes):
         yield access(memory, kind, "read", read)
-        yield access(memory, kind, "write", written)
+        if written.any():
+            yield access(memory, kind, "write", written)
 
 
 def _image_words(mapping: Mapping) -> np.ndarray:
@@ -125,7 +126,7 @@ def _partial_sum_words(mapping: Mapping, layer: Layer, brick: Brick, reuse: str)
 def _traffic(mapping: Mapping) -> Iterator[Action]:
     """Activations on their way to the cores that need them."""
     network, flits = mapping.network, mapping.chip.mesh.flits_per_packet
-    packets, events, hops_x, hops_y = np.zeros((4, len(mapping.bricks)))
+    packets, events, hops_x, hops_y, crossings = np.zeros((5, len(mapping.bricks)))
     for source in mapping.fanouts.values():
         if source.source == INPUT:
             continue
@@ -136,9 +137,12 @@ def _traffic(mapping: Mapping) -> Iterator[Action]:
         events += source.arrivals @ sent
         hops_x += source.hops_x @ sent * flits
         hops_y += source.hops_y @ sent * flits
+        crossings += source.crossings @ sent * flits
     found = (("packet", PACKETS, packets), ("event", PACKETS, events), ("hop_x", MESH, hops_x), ("hop_y", MESH, hops_y))
     for name, what, count in found:
         yield operation(name, what, count)
+    if mapping.chip.board:
+        yield Action("crossing", *BETWEEN, crossings, "board.pj")
 
 
 def _cycles(mapping: Mapping) -> int:

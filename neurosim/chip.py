@@ -91,7 +91,7 @@ class Core(Sourced):
     route_bits: Count
     storage: Literal["shared", "unrolled", "crossbar", "sparse"] = "shared"
     skip_zeros: bool = False
-    index_bits: Count | None = None
+    index_bits: Annotated[int, Field(gt=0, le=32)] | None = None
     max_neurons: Count | None = None
     max_axons: Count | None = None
     max_routes: Count | None = None
@@ -203,8 +203,8 @@ class Chip(Part):
             problems += [f"memory {name!r} backs another on each of several chips; one off chip can" for name in several]
         if not problems and self.queue_bits > self.home("queue").bits:
             queue, packets, bits = self.home("queue"), self.core.queue_packets, self.mesh.packet_bits
-            needed = f"{packets:,} packets of {bits:,} bits need {self.queue_bits:,} bits"
-            limit = f"memory {queue.name!r} has {queue.bits:,}: at most {queue.bits // bits:,} fit"
+            needed = f"{packets:,} packets of mesh.packet_bits = {bits:,} need {self.queue_bits:,} bits"
+            limit = f"memory {queue.name!r} has {queue.bits:,}: use at most {queue.bits // bits:,}, or enlarge it"
             problems.append(f"core.queue_packets: {needed}, {limit}")
         if self.cores > MAX_CORES:
             problems.append(f"there are {self.cores:,} cores; at most {MAX_CORES:,} are supported")

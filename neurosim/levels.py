@@ -56,7 +56,10 @@ def level_problems(levels: Sequence[Level]) -> list[str]:
 
 def _cache_problems(level: Level, front: Level, levels: Sequence[Level]) -> Iterator[str]:
     """What stands in the way of *front* being a cache of *level*."""
-    if not {*CACHED} & {*front.holds} and not front.backs:
+    if front.backs and not front.cache:
+        told = "from which weights are fetched; a cache stands before it"
+        yield f"memory {level.name!r} backs {front.name!r} with a miss_rate, {told}"
+    elif not {*CACHED} & {*front.holds} and not front.backs:
         yield f"memory {level.name!r} backs {front.name!r} with a miss_rate, which holds nothing of {', '.join(CACHED)}"
     if level.per in PER and front.per in PER and PER.index(level.per) < PER.index(front.per):
         yield f"memory {level.name!r}, one per {level.per}, backs {front.name!r}, of which there are fewer, one per {front.per}"

@@ -17,6 +17,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 # What can be missed; packets that wait and the input are where they are.
 CACHED: tuple[Kind, ...] = ("weights", "state", "axons", "routes")
 Level = Literal["core", "tile", "chip", "off chip"]
+# Largest denominator of a miss rate.
+FINEST = 10**6
 # From the most to the fewest of them.
 PER: tuple[Level, ...] = get_args(Level)
 
@@ -86,6 +88,8 @@ class Memory(Uncertain):
         if ways != bool(self.backs):
             told = "backs goes with either fetched ('once', 'per_image', 'per_step') or miss_rate"
             problems.append(f"{told}; there are {ways} of them" if self.backs else f"{told}; it is missing")
+        if self.miss_rate and self.miss_rate < 1 / FINEST:
+            problems.append(f"miss_rate is {self.miss_rate:g}; give 0, or at least {1 / FINEST:g}")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -93,7 +97,7 @@ class Memory(Uncertain):
     def misses(self, words: np.ndarray) -> np.ndarray:
         """How many of so many words, int64, are not in the memory before it, rounded up; its rate as a fraction of at most six
         digits below the line, so that counts stay integers."""
-        rate = Fraction(str(self.miss_rate or 0)).limit_denominator(10**6)
+        rate = Fraction(str(self.miss_rate or 0)).limit_denominator(FINEST)
         return -(-words * rate.numerator // rate.denominator)
 
     @cached_property

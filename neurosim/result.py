@@ -32,6 +32,7 @@ ALWAYS_LEFT_OUT = (
 LAZY_LEAK = "leak multiplies beyond one per visit: a core is taken to catch up with the steps a neuron was idle by a table"
 
 AT_HOST = "multiply-accumulates of the layers that an image feeds: a host computes their currents"
+SUMMED = "memory for the sums of pooling windows: their additions alone are counted"
 LOADING = "loading of weights onto the chip: no memory stands behind the one that holds them"
 UNHINDERED = "waiting of packets for each other and for full buffers: time is analytic, a lower bound of packet timing"
 DELAYED = "memory for the events of shortcuts until they are due: in a pipeline a layer holds them for some turns"
@@ -224,7 +225,7 @@ class Result:
             "version": __version__,
             "command": self.command,
             "created": self.created,
-            "seed": None,
+            "seed": self.mapping.seed,
             "inputs": self.trace.inputs_name,
             "placer": self.mapping.placer,
             "timing": self.time.timing,
@@ -240,6 +241,7 @@ class Result:
             (UNHINDERED, self.time.timing == "analytic"),
             (DELAYED, self.time.schedule == "pipelined" and any(layer.shortcuts for layer in network.layers)),
             (AT_HOST, network.input.encoding == "direct" and self.mapping.chip.policy.analog == "host"),
+            (SUMMED, self.totals["pool_adds"].any()),
             (LAZY_LEAK, self.mapping.chip.policy.update == "touched"),
             (FLOAT_PRICES, not network.integer),
             (WIDE_WEIGHTS, network.integer and any((layer.weight_bits or 8) > 8 for layer in network.layers)),

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from test_activity import changed, examples, runs
+from test_activity import examples, runs
 from test_energy import PJ, priced, tiny
 from test_laws import SCHEDULE, almost, evaluated
 
 import neurosim as ns
 from neurosim.energy import access_name
 from neurosim.errors import ChipError
-from neurosim.mapping.demand import MappingError
+from neurosim.mapping.demand import MappingError, item_bits
+from neurosim.mapping.limits import check
 
 pytestmark = pytest.mark.small
 
@@ -120,18 +121,28 @@ def test_the_network_without_spikes_misses_too():
         assert counts["write state of state_sram"] == before["write state of state_sram"] + before["read state of state_sram"]
 
 
+def test_layers_are_cut_to_fit_a_memory_of_their_tile():
+    """With one core per tile the memory of a tile is that of the core."""
+    network = ns.load_network("models/mnist_vgg_t5.h5")
+    own, shared = (ns.load_chip("mesh45", [f"memory.weight_sram.per={per}"]) for per in ("core", "tile"))
+    assert ns.map_network(network, own).bricks == ns.map_network(network, shared).bricks
+    halves = ns.load_chip("mesh45", ["memory.weight_sram.per=tile", "mesh.cores_per_tile=2"])
+    assert max(item_bits(network, halves, brick, 0)["weights"] for brick in ns.map_network(network, halves).bricks) <= 131072
+
+
 def test_a_memory_of_a_tile_is_filled_by_its_cores_and_leaks_once():
-    """Two cores per tile with 3 and 2 potentials of 32 bits: 160 bits. Each tile that is used leaks."""
+    """Two cores per tile with 3 and 2 potentials of 32 bits: 160 bits. A brick may take half. Each tile that is used leaks."""
     network, inputs = tiny()
     chip = priced(ns.load_chip("mesh45", ["mesh.cores_per_tile=2"]))
     chip = chip.replace("memory.state_sram.per", "tile").replace("memory.state_sram.leakage_mw", 1.0)
-    result = ns.run(network, inputs, chip.replace("memory.state_sram.bits", 160))
+    result = ns.run(network, inputs, chip.replace("memory.state_sram.bits", 2 * 96))
     assert result.energy.total_J == almost(1e-3 * result.time.seconds)
     apart = ns.run(network, inputs, chip.replace("mesh.cores_per_tile", 1))
     assert apart.energy.total_J == almost(2e-3 * apart.time.seconds)
-    with pytest.raises(MappingError, match=r"state_sram \(state\) of tile 0 needs 160 bits, limit 159, 1 too many"):
-        ns.map_network(network, chip.replace("memory.state_sram.bits", 159))
-    ns.map_network(network, changed(chip, {"memory.state_sram.bits": 96, "mesh.cores_per_tile": 1}))
+    (violation,) = check(replace(result.mapping, chip=chip.replace("memory.state_sram.bits", 159)))
+    assert "state_sram (state) of tile 0 needs 160 bits, limit 159, 1 too many" in str(violation)
+    assert check(replace(result.mapping, chip=chip.replace("memory.state_sram.bits", 160))) == []
+    assert len(ns.map_network(network, chip.replace("memory.state_sram.bits", 2 * 95)).bricks) > 2
 
 
 PROBLEMS = {
@@ -142,6 +153,10 @@ PROBLEMS = {
     "a circle": ([SECOND | {"backs": "dram2"}, THIRD | {"per": "chip"}], "'l2' stands behind itself: l2 backs dram2 backs l2"),
     "itself": ([SECOND | {"backs": "l2"}], "'l2' stands behind itself: l2 backs l2"),
     "two behind one": ([SECOND, THIRD | {"backs": "state_sram"}], "'state_sram' is backed by 2 memories"),
+    "a cache behind what is fetched": ([THIRD | {"backs": "weight_sram", "miss_rate": None, "fetched": "once"},
+                                        SECOND | {"backs": "dram2", "per": "off chip"}],
+                                       "'l2' backs 'dram2' with a miss_rate, from which weights are fetched"),
+    "too rare": ([SECOND | {"miss_rate": 1e-7}], "miss_rate is 1e-07; give 0, or at least 1e-06"),
     "two ways": ([SECOND | {"fetched": "once"}], "either fetched .* or miss_rate; there are 2 of them"),
     "a rate above one": ([SECOND | {"miss_rate": 1.5}], "miss_rate: is 1.5"),
     "a rate of what": ([SECOND | {"backs": None, "holds": ["queue"]}], "backs goes with either fetched .*; it is missing"),

@@ -171,17 +171,50 @@ def test_the_command_line_takes_it_back(tmp_path, written, network):
     samples.refused("map", tmp_path / "net.h5", *options, "--mapping", path, "--pin", "conv=1", says=["--pin"])
 
 
-@pytest.mark.parametrize("pin", ["conv0", "=1", "conv0=", "conv0=1-", "conv0=x", "conv0=1,,2", "conv0=-1"])
+@pytest.mark.parametrize("pin", ["conv0", "=1", "conv0=", "conv0=1-", "conv0=x", "conv0=1,,2", "conv0=-1", "conv0=8-5"])
 def test_a_pin_that_is_none_is_refused(tmp_path, network, pin):
     network.save(tmp_path / "net.h5")
     samples.refused("map", tmp_path / "net.h5", "--pin", pin, says=["--pin", "LAYER=CORES"])
+
+
+def test_numbers_beyond_all_meaning_are_refused(tmp_path, network, chip):
+    ns.map_network(network, chip).save(tmp_path / "map.h5")
+    with h5py.File(tmp_path / "map.h5", "r+") as file:
+        table = file["bricks"][()].astype([(name, np.uint64) for name in file["bricks"].dtype.names])
+        table["core"][0] = 2**63 + 5
+        del file["bricks"]
+        file["bricks"] = table
+    with pytest.raises(FileError, match="has numbers beyond"):
+        ns.load_mapping(tmp_path / "map.h5", network, chip)
+
+
+def test_of_many_problems_some_are_shown(tmp_path, network, chip):
+    (tmp_path / "map.json").write_text(json.dumps({"bricks": [7] * 3000}))
+    with pytest.raises(FileError) as error:
+        ns.load_mapping(tmp_path / "map.json", network, chip)
+    assert error.value.problems[-1] == "and 2,980 more problems" and len(error.value.problems) == 21
+    with pytest.raises(MappingError, match=r"- and \d+ more; --json lists them all") as found:
+        ns.map_network(ns.load_network("models/mnist_vgg_t5.h5"), ns.load_chip("mesh45", ["mesh.max_link_flits=1"]))
+    assert len(str(found.value).splitlines()) == 42 < len(found.value.violations)
+
+
+@pytest.mark.parametrize("option", [["--pin", "a=1"], ["-o", "m.h5"], ["--report", "m.html"], ["--placer", "greedy"]])
+def test_an_estimate_takes_nothing_that_needs_places(tmp_path, network, option):
+    network.save(tmp_path / "net.h5")
+    samples.refused("map", tmp_path / "net.h5", "--estimate", *option, says=["--estimate places nothing", option[0]])
+
+
+def test_a_mapping_says_itself_how_layers_are_cut(tmp_path, written, network):
+    network.save(tmp_path / "net.h5")
+    samples.refused("map", tmp_path / "net.h5", "--mapping", written[0], "--partition", "cores", says=["leave out --partition"])
 
 
 def test_wrong_pins_are_all_said(network, chip):
     names = [layer.name for layer in network.layers]
     with pytest.raises(ns.NeurosimError) as error:
         ns.map_network(network, chip, pins={names[0]: [70] * 50, "nobody": [1], names[-1]: [-3]})
-    for words in ("50 cores are given", "'nobody': there is no such layer", "only cores 0 to 63"):
+    says = ("50 cores are given", "'nobody': there is no such layer", "core 70 does not exist; there are cores 0 to 63", "core -3")
+    for words in says:
         assert words in str(error.value)
 
 
@@ -198,3 +231,18 @@ def test_the_survey_names_the_busiest_links_and_the_fullest_core(network, chip):
             same = [u for brick, used in zip(mapping.bricks, mapping.uses, strict=True) for u in used
                     if brick.layer == index and u.resource == use.resource]  # fmt: skip
             assert use.demand == max(u.demand for u in same)
+
+
+def test_the_page_shows_every_core_and_layer_and_nothing_from_elsewhere(tmp_path):
+    kernel = np.ones((2, 1, 1, 1), int)
+    network = ns.Network.build(
+        "<b>odd", timesteps=1, input_shape=(1, 2, 2), encoding="spikes",
+        layers=[ns.Conv("a&b", kernel, 1), ns.Output("out", np.ones((2, 8), int))],
+    )  # fmt: skip
+    network.save(tmp_path / "net.h5")
+    found = samples.call("map", tmp_path / "net.h5", "--report", tmp_path / "map.html")
+    assert found.code == 0
+    page = (tmp_path / "map.html").read_text()
+    assert "<b>odd" not in page and "&lt;b&gt;odd" in page and "a&amp;b" in page
+    assert page.count("<rect") == 2 * 64 and "http" not in page
+    assert "(0, 0) to (1, 0)" in page and "8 (0.8 %)" in page

@@ -93,6 +93,15 @@ def test_annealing_is_never_longer_than_where_it_begins_and_knows_its_length(map
         assert plan.length(wires, cores) <= plan.length(wires, start(wires, plan, Search(seed=3))) * (1 + 1e-9)
 
 
+def test_the_seed_of_a_placement_is_kept(tmp_path):
+    network = ns.load_network("models/mnist_vgg_t5.h5")
+    mapping = ns.map_network(network, ns.load_chip("mesh45"), "random", search=Search(seed=7))
+    assert mapping.seed == 7 and ns.map_network(network, ns.load_chip("mesh45"), "greedy", search=Search(seed=7)).seed is None
+    for suffix in (".h5", ".json"):
+        mapping.save(tmp_path / f"map{suffix}")
+        assert ns.load_mapping(tmp_path / f"map{suffix}", network, mapping.chip).seed == 7
+
+
 def test_annealing_ends_when_the_time_is_up_and_says_how_far_it_is():
     mapping = ns.map_network(ns.load_network("models/mnist_vgg_t5.h5"), ns.load_chip("mesh45"))
     seen = []

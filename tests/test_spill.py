@@ -94,6 +94,16 @@ def test_cores_wait_for_it_by_hand(per, fetched, later):
     assert slow.tally.waiting.sum() - fast.tally.waiting.sum() == (2 * (2 + 2 + later) if per == "core" else 0)
 
 
+def test_what_else_lives_in_the_memory_leaves_less_room():
+    """Of 32 bits three and two potentials of 8 bits take 24 and 16, for which it is the memory behind a cache."""
+    network, _ = tiny()
+    chip = two_small_cores().replace("core.state_bits", 8).replace("memory.weight_sram.bits", 32)
+    values = chip.values
+    memory = [m | {"backs": "state_sram", "miss_rate": 0.5} if m["name"] == "weight_sram" else m for m in values["memory"]]
+    spill = ns.map_network(network, behind(ns.Chip.parse(values | {"memory": memory}, "both"), "per_image")).spills[0]
+    assert spill.kept.tolist() == [32 - 3 * 8, 32 - 2 * 8]
+
+
 def test_the_slower_of_both_ports_counts_by_hand():
     """24 bits stay and 24 come again: two words of 16 bits at the back, three of 8 at the front."""
     chip = behind(two_small_cores().replace("memory.weight_sram.word_bits", 8), "per_step", words_per_cycle=1)

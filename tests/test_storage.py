@@ -90,6 +90,12 @@ def test_an_image_keeps_its_kernels():
         assert item_bits(network, chip, bricks[0], 0)["weights"] == 2 * 9 * 8
 
 
+@pytest.mark.parametrize("bits", [0, 33, 10**12])
+def test_an_index_has_a_few_bits(bits):
+    with pytest.raises(ChipError, match=r"core\.index_bits"):
+        changed(ns.load_chip("mesh45"), {"core.storage": "sparse", "core.index_bits": bits})
+
+
 def test_an_index_must_name_every_neuron():
     network, _ = three_pixels()
     chip = chip_with("sparse").replace("core.index_bits", 2)
@@ -123,6 +129,7 @@ def test_a_window_is_folded_or_summed_first_by_hand(pool, words, counts):
     result = ns.run(network, inputs, chip_with("shared", **{"policy.pool": pool}))
     assert result.outputs.tolist() == [[9, 21]]
     assert result.counts["synaptic_events"] == 6
+    assert any("sums of pooling windows" in note for note in result.not_counted) == (pool == "summed")
     assert result.energy.action("read weights of weight_sram").times == words
     assert tuple(result.counts[name] for name in ("accumulates", "pool_adds", "pool_macs", "macs")) == counts
     adds, sums, products, _ = counts

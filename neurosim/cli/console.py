@@ -75,7 +75,7 @@ def simulated(network: ns.Network, inputs: Inputs, path: Path, state_bits: int =
 
 def mapped(
     network: ns.Network, chip: ns.Chip, placer: Placer | None, json_to: str | None, *, given: Path | None = None,
-    partitioner: Partitioner = Partitioner.CORES, seed: int = 0,
+    partitioner: Partitioner | None = None, seed: int = 0,
     seconds: float | None = None, trace: ns.SpikeTrace | None = None, pins: dict[str, list[int]] | None = None,
 ) -> ns.Mapping:  # fmt: skip
     """The mapping, or the one *given*, its bricks placed anew if there is a placer; what does not fit is also written as
@@ -83,10 +83,11 @@ def mapped(
     with violations_to(json_to), share("placing") as done:
         search = ns.Search(seed, seconds, done)
         if given is None:
-            return ns.map_network(network, chip, placer or Placer.ROW_MAJOR, partitioner=partitioner.value, trace=trace,
-                                  pins=pins, search=search)
-        if pins:
-            raise NeurosimError("--pin: a mapping says itself which bricks are pinned; give one or the other")
+            aim = partitioner or Partitioner.CORES
+            name = placer or Placer.ROW_MAJOR
+            return ns.map_network(network, chip, name, partitioner=aim.value, trace=trace, pins=pins, search=search)
+        if pins or partitioner:
+            raise NeurosimError("--mapping says itself how layers are cut and what is pinned; leave out --partition and --pin")
         mapping = ns.load_mapping(given, network, chip)
         return placed(mapping, placer, trace, search) if placer else mapping
 
@@ -101,6 +102,9 @@ def parsed_pins(pins: list[str]) -> dict[str, list[int]]:
             wrong.append(pin)
             continue
         ends = [(int(span[1]), int(span[2] or span[1])) for span in spans if span]
+        if any(last < first for first, last in ends):
+            wrong.append(pin)
+            continue
         found[name] = [core for first, last in ends for core in range(first, min(last, first + MAX_CORES) + 1)]
     if wrong:
         raise NeurosimError(f"--pin {', '.join(wrong)}: give each layer once, as LAYER=CORES, for example conv1=0,8-15")

@@ -31,7 +31,6 @@ from neurosim.cli.options import (
     MappingOption,
     NetworkArg,
     OutputOption,
-    Partitioner,
     PartitionerOption,
     PerfettoOption,
     PlacerOption,
@@ -84,7 +83,7 @@ def run(
     images: ImagesOption = None,
     workers: WorkersOption = 1,
     placer: PlacerOption = None,
-    partitioner: PartitionerOption = Partitioner.CORES,
+    partitioner: PartitionerOption = None,
     mapping: MappingOption = None,
     timing: TimingOption = Timing.PACKET,
     schedule: ScheduleOption = Schedule.SEQUENTIAL,
@@ -112,7 +111,7 @@ def replay(
     images: ImagesOption = None,
     workers: WorkersOption = 1,
     placer: PlacerOption = None,
-    partitioner: PartitionerOption = Partitioner.CORES,
+    partitioner: PartitionerOption = None,
     mapping: MappingOption = None,
     timing: TimingOption = Timing.PACKET,
     schedule: ScheduleOption = Schedule.SEQUENTIAL,
@@ -159,12 +158,12 @@ def map_command(
     chip: ChipOption = DEFAULT,
     changes: SetOption = None,
     placer: PlacerOption = None,
-    partitioner: PartitionerOption = Partitioner.CORES,
+    partitioner: PartitionerOption = None,
     trace: Annotated[Path | None, typer.Option("--trace", metavar="TRACE.h5", help="Weigh wires by these spikes.")] = None,
     mapping: MappingOption = None,
     pins: Annotated[list[str] | None, typer.Option("--pin", metavar="LAYER=CORES", help="As conv1=0,8-15; repeatable.")] = None,
     seed: SeedOption = 0,
-    seconds: Annotated[float | None, typer.Option("--seconds", min=0, metavar="S", help="Time of the search.")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", min=0, metavar="S", help="Time for annealing.")] = None,
     estimate: Annotated[bool, typer.Option("--estimate", help="Cores and memory without placing.")] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="MAP", help="Keep it, as .h5 or .json.")] = None,
     report: ReportOption = None,
@@ -172,18 +171,23 @@ def map_command(
 ) -> None:
     """Which neurons live in which core, and what they send each other; or everything that does not fit."""
     check_targets(output, report, json_to, sources=(network, trace, mapping))
+    useless = {"--placer": placer, "--trace": trace, "--mapping": mapping, "--pin": pins, "-o": output, "--report": report}
+    given = [name for name, value in useless.items() if value]
+    if estimate and given:
+        raise NeurosimError(f"--estimate places nothing; leave out {', '.join(given)}")
     net, target = ns.load_network(network), load_chip(chip, changes or ())
     if estimate:
         with violations_to(json_to):
-            found = ns.estimate(net, target)
+            found = ns.estimate(net, target, partitioner.value if partitioner else "cores")
         show(text.estimate_text(found), json_to, found)
         raise typer.Exit(0 if found["feasible"] else 1)
     spikes = ns.load_trace(trace) if trace is not None else None
     pinned = parsed_pins(pins or [])
-    placed = mapped(
-        net, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed, seconds=seconds, trace=spikes,
-        pins=pinned,
-    )  # fmt: skip
+    with about(trace or network):
+        placed = mapped(
+            net, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed, seconds=seconds, trace=spikes,
+            pins=pinned,
+        )  # fmt: skip
     if output is not None:
         placed.save(str(output))
     told = Survey(placed, spikes)

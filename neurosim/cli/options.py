@@ -50,7 +50,9 @@ SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="key.path=
 ImagesOption = Annotated[int | None, typer.Option("--images", min=1, metavar="N", help="Use the first N samples.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, metavar="N", help="Threads that share the samples.")]
 PlacerOption = Annotated[Placer | None, typer.Option("--placer", help="How bricks are given cores; row-major without.")]
-PartitionerOption = Annotated[Partitioner, typer.Option("--partition", help="As few cores, or as few packets, as possible.")]
+PartitionerOption = Annotated[
+    Partitioner | None, typer.Option("--partition", help="As few cores (without), or packets, as possible.")
+]
 MappingOption = Annotated[Path | None, typer.Option("--mapping", metavar="MAP", help="A mapping from neurosim map -o.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
 TimingOption = Annotated[Timing, typer.Option("--timing", help="Level of detail of time.")]

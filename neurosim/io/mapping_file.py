@@ -23,6 +23,9 @@ from neurosim.network import Network
 FIELDS = ("layer", "c0", "c1", "y0", "y1", "x0", "x1", "core", "pinned")
 SPANS = ("channels", "rows", "columns")
 LARGEST_JSON = 2**28
+# Larger than any number that can be meant.
+MOST = 2**31 - 1
+SHOWN = 20
 # (layer, channels, rows, columns, core, pinned) of every brick.
 Rows = list[tuple[str, list[int], list[int], list[int], int, bool]]
 
@@ -48,6 +51,8 @@ def write_mapping(root: h5py.Group, mapping: Mapping) -> None:
     root.attrs["network_sha256"] = mapping.network.sha256
     root.attrs.update(chip_attributes(mapping.chip))
     root.attrs["placer"] = mapping.placer
+    if mapping.seed is not None:
+        root.attrs["seed"] = mapping.seed
     root.attrs["layers"] = names
     columns = zip(mapping.bricks, mapping.cores.tolist(), range(len(mapping.bricks)), strict=True)
     rows = [(*brick, core, number in mapping.pinned) for brick, core, number in columns]
@@ -59,7 +64,7 @@ def write_mapping(root: h5py.Group, mapping: Mapping) -> None:
 def load_mapping(path: str | os.PathLike[str], network: Network, chip: Chip) -> Mapping:
     """The mapping of *network* onto *chip* in a file. Raises FileError if it is damaged, a neuron is missing or doubled, or a
     core does not exist; MappingError with every violation of a limit."""
-    placer, rows = _from_json(Path(path)) if Path(path).suffix == ".json" else _from_hdf5(path)
+    placer, seed, rows = _from_json(Path(path)) if Path(path).suffix == ".json" else _from_hdf5(path)
     known = {layer.name: number for number, layer in enumerate(network.layers)}
     unknown = sorted({name for name, *_ in rows if name not in known})
     if unknown:
@@ -72,31 +77,34 @@ def load_mapping(path: str | os.PathLike[str], network: Network, chip: Chip) -> 
     if problems:
         raise FileError(str(path), problems)
     pinned = frozenset(number for number, row in enumerate(rows) if row[-1])
-    mapping = Mapping(network, chip, bricks, cores, placer, pinned)
+    mapping = Mapping(network, chip, bricks, cores, placer, pinned, seed)
     violations = check(mapping)
     if violations:
         raise MappingError(network.name, chip.name, violations)
     return mapping
 
 
-def _from_hdf5(path: str | os.PathLike[str]) -> tuple[str, Rows]:
+def _from_hdf5(path: str | os.PathLike[str]) -> tuple[str, int | None, Rows]:
     rows: Rows = []
     with reading(path, "mapping") as (file, root):
-        placer, names = root.text("placer", ""), [str(name) for name in np.ravel(file.attrs.get("layers", []))]
+        placer, seed = root.text("placer", ""), root.integer("seed", None, optional=True)
+        names = [str(name) for name in np.ravel(file.attrs.get("layers", []))]
         table = root.array("bricks", "V", 1)
         if table is not None:
             wrong = [name for name in FIELDS if table.dtype.names is None or name not in table.dtype.names]
             if wrong or any(table.dtype[name].kind not in "iu" for name in FIELDS):
                 root.say(f"dataset 'bricks' needs the integer columns {', '.join(FIELDS)}")
+            elif any(((table[name] < -MOST) | (table[name] > MOST)).any() for name in FIELDS):
+                root.say(f"dataset 'bricks' has numbers beyond {MOST:,}")
             elif ((table["layer"] < 0) | (table["layer"] >= len(names))).any():
                 root.say(f"dataset 'bricks' names layers that are not among the {len(names)} of attribute 'layers'")
             else:
                 for n, c0, c1, y0, y1, x0, x1, core, pin in zip(*(table[name].tolist() for name in FIELDS), strict=True):
                     rows.append((names[n], [c0, c1], [y0, y1], [x0, x1], core, bool(pin)))
-    return placer, rows
+    return placer, seed, rows
 
 
-def _from_json(path: Path) -> tuple[str, Rows]:
+def _from_json(path: Path) -> tuple[str, int | None, Rows]:
     try:
         if path.stat().st_size > LARGEST_JSON:
             raise FileError(str(path), [f"is larger than {LARGEST_JSON:,} bytes; keep mappings of this size as .h5"])
@@ -112,9 +120,11 @@ def _from_json(path: Path) -> tuple[str, Rows]:
         raise FileError(str(path), ["has no list 'bricks'; write one with neurosim map NETWORK -o MAP.json"])
     problems = [f"brick {number}: {text}" for number, brick in enumerate(listed) for text in _brick_problems(brick)]
     if problems:
-        raise FileError(str(path), problems)
+        more = [f"and {len(problems) - SHOWN:,} more problems"] if len(problems) > SHOWN else []
+        raise FileError(str(path), problems[:SHOWN] + more)
     rows: Rows = [(b["layer"], *(b[name] for name in SPANS), b["core"], b.get("pinned", False)) for b in listed]
-    return str(values.get("placer", "")), rows
+    seed = values.get("seed")
+    return str(values.get("placer", "")), seed if _is_count(seed) else None, rows
 
 
 def _brick_problems(brick: Any) -> list[str]:
@@ -133,4 +143,4 @@ def _brick_problems(brick: Any) -> list[str]:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST

@@ -64,6 +64,10 @@ class Violation:
         return asdict(self) | {"gap": self.gap}
 
 
+# Of many violations, as text.
+SHOWN = 40
+
+
 class MappingError(NeurosimError):
     """The network does not fit the chip; *violations* has every reason."""
 
@@ -72,7 +76,9 @@ class MappingError(NeurosimError):
     def __init__(self, network: str, chip: str, violations: list[Violation]):
         self.violations = tuple(violations)
         count = f"{len(violations)} violation" + ("s" if len(violations) > 1 else "")
-        lines = "\n".join(f"  - {v}" for v in violations)
+        lines = "\n".join(f"  - {v}" for v in violations[:SHOWN])
+        if len(violations) > SHOWN:
+            lines += f"\n  - and {len(violations) - SHOWN:,} more; --json lists them all"
         super().__init__(f"network {network!r} does not fit chip {chip!r}: {count}\n{lines}")
 
 

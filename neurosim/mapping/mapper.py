@@ -15,7 +15,7 @@ from neurosim.mapping.demand import MappingError, uses
 from neurosim.mapping.limits import check, chip_violations
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.partition import OBJECTIVES, Objective, partition
-from neurosim.mapping.place import PLACERS, Search
+from neurosim.mapping.place import CHANCE, PLACERS, Search
 from neurosim.mapping.place.floorplan import floorplan
 from neurosim.network import Network
 from neurosim.trace import SpikeTrace
@@ -66,9 +66,10 @@ def pinned_cores(mapping: Mapping, pins: Named[str, Sequence[int]]) -> np.ndarra
             problems.append(f"pin {name!r}: {len(cores)} cores are given, the layer has {len(mine)} bricks")
         else:
             found[mine] = cores
-    given = found[found != -1]
-    if ((given < 0) | (given >= mapping.chip.cores)).any():
-        problems.append(f"pins: there are only cores 0 to {mapping.chip.cores - 1}")
+        outside = sorted({core for core in cores if not 0 <= core < mapping.chip.cores})
+        if outside:
+            problems.append(f"pin {name!r}: core {outside[0]} does not exist; there are cores 0 to {mapping.chip.cores - 1}")
+    given = found[found >= 0]
     if len(set(given.tolist())) < len(given):
         problems.append("pins: a core is given twice; a core holds one brick")
     if problems:
@@ -80,15 +81,16 @@ def placed(mapping: Mapping, placer: str, trace: SpikeTrace | None = None, searc
     """The same bricks where *placer* puts them, those that are pinned where they are; see `map_network`."""
     stay = np.isin(np.arange(len(mapping.bricks)), list(mapping.pinned))
     plan = floorplan(mapping.chip, np.where(stay, mapping.cores, -1))
-    return mapping.moved(PLACERS[placer](mapping.wires(trace), plan, search or Search()), placer)
+    search = search or Search()
+    return mapping.moved(PLACERS[placer](mapping.wires(trace), plan, search), placer, search.seed if placer in CHANCE else None)
 
 
-def estimate(network: Network, chip: Chip) -> dict[str, Any]:
+def estimate(network: Network, chip: Chip, partitioner: Objective = "cores") -> dict[str, Any]:
     """Cores and memory bits per layer without placing, also where the chip has too few cores.
 
     Raises MappingError if a layer cannot be cut to fit.
     """
-    bricks, problems = partition(network, chip)
+    bricks, problems = partition(network, chip, partitioner)
     if problems:
         raise MappingError(network.name, chip.name, problems)
     layers = []

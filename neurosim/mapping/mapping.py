@@ -25,7 +25,8 @@ from neurosim.trace import SpikeTrace
 
 @dataclass(frozen=True, eq=False)
 class Mapping:
-    """Where the neurons of *network* live on *chip*: brick i in core cores[i]. pinned: numbers of the bricks that stay."""
+    """Where the neurons of *network* live on *chip*: brick i in core cores[i]. pinned: numbers of the bricks that stay.
+    seed: of the placer, if it takes chances."""
 
     network: Network
     chip: Chip
@@ -33,6 +34,7 @@ class Mapping:
     cores: np.ndarray
     placer: str
     pinned: frozenset[int] = frozenset()
+    seed: int | None = None
 
     @property
     def grid(self) -> Grid:
@@ -64,9 +66,9 @@ class Mapping:
         spikes = {name: fan.neurons if trace is None else fired(trace, fan) for name, fan in self.fans.items()}
         return wires_of(self.chip, len(self.bricks), self.fans, spikes)
 
-    def moved(self, cores: np.ndarray, placer: str) -> Mapping:
+    def moved(self, cores: np.ndarray, placer: str, seed: int | None) -> Mapping:
         """The same bricks in other cores."""
-        mapping = replace(self, cores=cores, placer=placer)
+        mapping = replace(self, cores=cores, placer=placer, seed=seed)
         # What they reach does not depend on where they are, and takes longest to find.
         mapping.__dict__["fans"] = self.fans
         return mapping
@@ -104,6 +106,7 @@ class Mapping:
             "network": self.network.name,
             "chip": self.chip.name,
             "placer": self.placer,
+            "seed": self.seed,
             "cores_used": len(self.bricks),
             "cores": self.chip.cores,
             "feasible": True,

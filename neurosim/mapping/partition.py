@@ -12,7 +12,7 @@ import numpy as np
 from neurosim.chip import Chip
 from neurosim.layers import POOL, Conv, Layer, Shortcut
 from neurosim.mapping.brick import Brick, projections, reach, source_shape
-from neurosim.mapping.demand import Violation, uses, violations
+from neurosim.mapping.demand import Violation, item_bits, memory_use, uses, violations
 from neurosim.network import Network
 from neurosim.synapses import taps
 
@@ -143,7 +143,13 @@ class _Cutter:
         if limit is not None and brick.neurons > limit:
             return False
         found = uses(self.network, self.chip, brick, brick.neurons * fanout, self.spill)
-        return all(use.limit is None or use.demand <= use.limit for use in found)
+        if any(use.limit is not None and use.demand > use.limit for use in found):
+            return False
+        # Of a memory for several cores, those of a tile get equal parts; none may want more than all.
+        shared = [memory for memory in self.chip.memory if memory.per != "core"]
+        bits = item_bits(self.network, self.chip, brick, brick.neurons * fanout) if shared else {}
+        parts = {"tile": self.chip.mesh.cores_per_tile}
+        return all(memory_use(self.chip, m, bits).demand <= m.bits // parts.get(m.per, 1) for m in shared)
 
 
 def _cut(index: int, layer: Layer, size: Size) -> list[Brick]:

@@ -57,7 +57,7 @@ def _spill(mapping: Mapping, back: Memory, kernels: bool) -> Spill:
     kept, needed = np.zeros((2, len(mapping.bricks)), np.int64)
     for number, brick in enumerate(mapping.bricks):
         bits = item_bits(mapping.network, mapping.chip, brick, int(mapping.routes[number]))
-        others = sum(bits.get(kind, 0) for kind in front.holds if kind != "weights")
+        others = sum(bits.get(kind, 0) for kind in mapping.chip.kinds(front) if kind != "weights")
         needed[number] = kernel_bits(mapping.network.layers[brick.layer], brick.channels) if kernels else bits["weights"]
         kept[number] = min(needed[number], max(0, front.bits - others))
     return Spill(front, back, kept, needed - kept)

@@ -100,10 +100,11 @@ def stored_bits(network: Network, chip: Chip, brick: Brick) -> int:
     """Bits that the weights of *brick* take."""
     layer, core = network.layers[brick.layer], chip.core
     kernels = brick.channels * layer.weight[0].size * (layer.weight_bits or 8)
-    at_host = chip.policy.analog == "host" and network.fed_by_image(layer) and {*(layer.inputs or ())} == {INPUT}
+    host = chip.policy.analog == "host"
     if core.storage == "shared":
-        return kernel_bits(layer, brick.channels) - (kernels if at_host else 0)
-    total = kernels if network.fed_by_image(layer) and not at_host else 0
+        unused = host and network.fed_by_image(layer) and {*(layer.inputs or ())} == {INPUT}
+        return kernel_bits(layer, brick.channels) - (kernels if unused else 0)
+    total = kernels if network.fed_by_image(layer) and not host else 0
     for source, shortcut in projections(network, layer):
         if source == INPUT and network.input.encoding == "direct":
             continue

@@ -10,7 +10,7 @@ import numpy as np
 
 from neurosim.mapping.demand import Use
 from neurosim.mapping.mapping import Mapping
-from neurosim.mapping.wires import Traffic, traffic
+from neurosim.mapping.wires import Traffic, Wires, traffic
 from neurosim.trace import SpikeTrace
 
 BUSIEST = 10
@@ -24,9 +24,13 @@ class Survey:
     trace: SpikeTrace | None = None
 
     @cached_property
+    def wires(self) -> Wires:
+        return self.mapping.wires(self.trace)
+
+    @cached_property
     def load(self) -> np.ndarray:
         """float64 [links]: flits per image."""
-        return self.mapping.wires(self.trace).load(self.mapping.grid, self.mapping.cores)
+        return self.wires.load(self.mapping.grid, self.mapping.cores)
 
     @cached_property
     def traffic(self) -> Traffic:
@@ -36,13 +40,13 @@ class Survey:
     def assumed(self) -> str:
         """Where the traffic comes from, in words."""
         if self.trace is None:
-            return "if every neuron fires once per image"
-        return f"for the spikes of {len(self.trace):,} recorded images"
+            return "every neuron firing once"
+        return f"mean of {len(self.trace):,} recorded images"
 
     @property
     def sent(self) -> np.ndarray:
         """float64 [bricks]: flits x links per image of what every brick sends."""
-        wires, mapping = self.mapping.wires(self.trace), self.mapping
+        wires, mapping = self.wires, self.mapping
         return np.bincount(wires.sender, wires.flits * wires.hops(mapping.grid, mapping.cores), len(mapping.bricks))
 
     @property

@@ -24,8 +24,8 @@ def mapping_page(survey: Survey) -> str:
     tiles = [
         ("cores", f"{len(mapping.bricks):,} of {mapping.chip.cores:,}", f"placed {mapping.placer}"),
         ("flit-hops per image", si(found.flit_hops, ""), survey.assumed),
-        ("busiest link", si(found.busiest, "flits"), "per image"),
-        ("between chips", si(found.crossings, "flits"), "per image"),
+        ("busiest link", si(found.busiest, ""), "flits per image"),
+        ("between chips", si(found.crossings, ""), "flits per image"),
     ]
     fullest = np.array([max((use.share for use in used), default=0.0) * 100 for used in mapping.uses])
     maps = [("Flit-hops sent, per image", survey.sent, ""), ("Fullest resource, %", fullest, "")]
@@ -33,15 +33,17 @@ def mapping_page(survey: Survey) -> str:
     links = [[f"{a} to {b}", si(flits, "")] for a, b, flits in survey.busiest]
     return document(f"{mapping.network.name} on {mapping.chip.name}: mapping", [
         cards(tiles), section("Mesh", f'<div class="figures">{figures}</div>'),
-        section("Layers", table(["layer", "cores", "fullest use of a core"], _layers(survey))),
+        section("Layers", _layers(survey)),
         section("Busiest links", table(["link", "flits per image"], links)),
     ])  # fmt: skip
 
 
-def _layers(survey: Survey) -> list[list[str]]:
-    rows = []
+def _layers(survey: Survey) -> str:
+    """Of every limit, how much the core that needs most of it uses."""
+    rows, limits = [], {use.resource: f"{use.limit:,} {use.unit}" for use in survey.fullest(0) if use.limit}
     for index, layer in enumerate(survey.mapping.network.layers):
-        uses = [f"{use.resource} {use.demand:,} of {use.limit:,} {use.unit} ({percent(use.share)})"
-                for use in survey.fullest(index) if use.limit]  # fmt: skip
-        rows.append([layer.name, str(int((survey.mapping.layer_of == index).sum())), "; ".join(uses)])
-    return rows
+        used = {use.resource: f"{use.demand:,} ({percent(use.share)})" for use in survey.fullest(index)}
+        cores = str(int((survey.mapping.layer_of == index).sum()))
+        rows.append([layer.name, cores, *(used[resource] for resource in limits)])
+    head = ["layer", "cores", *(f"{resource}, of {limit}" for resource, limit in limits.items())]
+    return table(head, rows, "the fullest core of every layer")

@@ -65,7 +65,7 @@ def _modelled(result: Result) -> list[RenderableType]:
     rows.add_row("network", f"{network.name}: {size}, {arithmetic}")
     rows.add_row("chip", f"{chip.name}: {chip.title} ({chip.node})")
     used = f"{len(mapping.bricks)} of {chip.cores}"
-    rows.add_row("cores", f"{used} on a {chip.mesh.width}x{chip.mesh.height} mesh, placed {mapping.placer}")
+    rows.add_row("cores", f"{used} on {_mesh_text(chip)}, placed {mapping.placer}")
     rows.add_row("inputs", f"{len(result.trace):,} samples of {result.trace.inputs_name}")
     return [heading("Modelled"), rows]
 
@@ -248,6 +248,13 @@ def verdict_text(name: str, verdict: Verdict) -> RenderableType:
     return Text("\n".join(lines), style="" if verdict.ok else "red")
 
 
+def _mesh_text(chip: Chip) -> str:
+    tiles = f"{chip.mesh.width}x{chip.mesh.height} mesh"
+    if chip.mesh.cores_per_tile > 1:
+        tiles += f" of {chip.mesh.cores_per_tile} cores per tile"
+    return f"{chip.chips} chips, each a {tiles}" if chip.chips > 1 else f"a {tiles}"
+
+
 def mapping_summary(survey: Survey) -> RenderableType:
     """Cores used, use of each limit, expected traffic, and a picture of the mesh."""
     mapping = survey.mapping
@@ -255,12 +262,12 @@ def mapping_summary(survey: Survey) -> RenderableType:
     rows.columns[3].justify = "left"
     for index, layer in enumerate(mapping.network.layers):
         mine = [i for i, b in enumerate(mapping.bricks) if b.layer == index]
-        b = mapping.bricks[mine[0]]
+        b = max((mapping.bricks[i] for i in mine), key=lambda brick: brick.neurons)
         text = ", ".join(f"{use.resource} {percent(use.share)}" for use in survey.fullest(index) if use.share)
         rows.add_row(layer.name, str(len(mine)), f"{b.channels} x {b.y1 - b.y0} x {b.x1 - b.x0}", text)
     used = f"{len(mapping.bricks)} of {mapping.chip.cores} cores, {mapping.placer}"
     first = Text(f"{mapping.network.name} on {mapping.chip.name}: {used}")
-    parts: list[RenderableType] = [first, rows, heading(f"Traffic per image {survey.assumed}"), Text(_traffic_text(survey))]
+    parts: list[RenderableType] = [first, rows, heading(f"Traffic per image, {survey.assumed}"), Text(_traffic_text(survey))]
     if mapping.grid.width * mapping.grid.cores_per_tile <= WIDEST:
         parts += [heading("Mesh (number of the layer in each core)"), Text(mesh_picture(mapping))]
     return Group(*parts)
@@ -268,9 +275,9 @@ def mapping_summary(survey: Survey) -> RenderableType:
 
 def _traffic_text(survey: Survey) -> str:
     found = survey.traffic
-    lines = [f"{si(found.flit_hops, '')} flit-hops, {si(found.busiest, '')} flits on the busiest link"]
+    lines = [f"{si(found.flit_hops, '').strip()} flit-hops, {si(found.busiest, '').strip()} flits on the busiest link"]
     if survey.mapping.chip.chips > 1:
-        lines[0] += f", {si(found.crossings, '')} flits between chips"
+        lines[0] += f", {si(found.crossings, '').strip()} flits between chips"
     lines += [f"  {a} to {b}: {si(flits, '')}" for a, b, flits in survey.busiest[:3]]
     return "\n".join(lines)
 
@@ -291,6 +298,7 @@ def estimate_text(estimate: dict[str, Any]) -> RenderableType:
     for layer in estimate["layers"]:
         rows.add_row(layer["name"], str(layer["cores"]), si(layer["memory_bits"], "bit"))
     first = f"{estimate['network']} on {estimate['chip']}: about {estimate['cores_used']} of {estimate['cores']} cores"
+    first += "" if estimate["feasible"] else ", more than there are"
     return Group(Text(first), rows)
 
 

@@ -14,6 +14,8 @@ from neurosim.mapping.place.simple import row_major, scattered
 from neurosim.mapping.place.spectral import spectral
 from neurosim.mapping.wires import Wires
 
+# Those that take chances, and whose seed matters.
+CHANCE = ("spectral", "qap", "annealing", "random")
 Placer = Callable[[Wires, Floorplan, Search], np.ndarray]
 PLACERS: dict[str, Placer] = {
     "row-major": row_major, "greedy": greedy, "hilbert": hilbert, "spectral": spectral, "qap": qap, "annealing": annealing,

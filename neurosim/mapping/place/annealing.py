@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
 import numpy as np
 
+from neurosim.errors import NeurosimError
 from neurosim.kernels.anneal import anneal
 from neurosim.mapping.place.floorplan import Floorplan
 from neurosim.mapping.place.greedy import greedy
@@ -25,9 +30,8 @@ HOT, COLD = 0.05, 1e-3
 def annealing(wires: Wires, plan: Floorplan, search: Search) -> np.ndarray:
     """From the best of several placers on, at falling temperatures (Kirkpatrick et al., Science 220, 1983), with trees measured
     as they are. Never longer than where it began; ends early when the time is up."""
-    starts = [start(wires, plan, Search(search.seed)) for start in STARTS]
-    best = min(starts, key=lambda cores: plan.length(wires, cores))
-    bricks = plan.loose
+    best = min(_starts(wires, plan, search.seed), key=lambda cores: plan.length(wires, cores))
+    began, bricks = time.monotonic(), plan.loose
     if not len(bricks) or not len(wires.sender):
         return best
     rng, state = np.random.default_rng(search.seed), plan.state(wires, best)
@@ -42,9 +46,16 @@ def annealing(wires: Wires, plan: Floorplan, search: Search) -> np.ndarray:
         if now < shortest:
             best, shortest = state[0].copy(), now
         search.progress((number + 1) / ROUNDS)
-        if search.over:
+        if search.over(began):
             break
     return best
+
+
+def _starts(wires: Wires, plan: Floorplan, seed: int) -> Iterator[np.ndarray]:
+    for start in STARTS:
+        # One that finds nothing is no start.
+        with suppress(NeurosimError):
+            yield start(wires, plan, Search(seed))
 
 
 def _moves(wires: Wires) -> float:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import csr_array, diags_array
-from scipy.sparse.linalg import eigsh
+from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
+from neurosim.errors import NeurosimError
 from neurosim.mapping.place.floorplan import Floorplan
 from neurosim.mapping.place.greedy import between
 from neurosim.mapping.place.search import Search
 from neurosim.mapping.wires import Wires
 
 ANGLES = 16
+# Bricks up to which a dense solver is as fast (0.1 s).
+DENSE = 400
 
 
 def spectral(wires: Wires, plan: Floorplan, search: Search) -> np.ndarray:
@@ -41,8 +44,14 @@ def waves(flits: csr_array, seed: int) -> np.ndarray:
     degree += degree.max(initial=0.0) * 1e-6 + 1e-300
     root = 1 / np.sqrt(degree)
     scaled = diags_array(root) @ flits @ diags_array(root)
-    rng = np.random.default_rng(seed)
-    _, vectors = eigsh(scaled, k=3, which="LA", v0=rng.random(len(degree)), tol=1e-4, maxiter=5000, rng=rng)
+    if len(degree) <= DENSE:
+        vectors = np.linalg.eigh(scaled.toarray())[1][:, -3:]
+    else:
+        rng = np.random.default_rng(seed)
+        try:
+            _, vectors = eigsh(scaled, k=3, which="LA", v0=rng.random(len(degree)), ncv=40, tol=1e-4, rng=rng)
+        except ArpackNoConvergence as error:
+            raise NeurosimError("placer 'spectral': its eigenvectors did not converge; use 'greedy' or 'hilbert'") from error
     return (vectors[:, 1::-1] * root[:, None]).T
 
 
