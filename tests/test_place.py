@@ -145,6 +145,15 @@ def test_along_the_hilbert_curve_every_step_is_one_link(bits):
     assert (np.abs(np.diff(x[order])) + np.abs(np.diff(y[order])) == 1).all()
 
 
+@pytest.mark.parametrize("placer", ["greedy", "spectral", "qap", "annealing", "hilbert", "row-major"])
+def test_what_fits_one_chip_stays_on_one(placer):
+    board = {"columns": 2, "rows": 2, "link_cycles": 90, "pj": 30, "source": "made up"}
+    chip = ns.Chip.parse(ns.load_chip("mesh45").values | {"board": board}, "board")
+    plan = floorplan(chip, np.full(25, -1))
+    cores = PLACERS[placer](grid_of(5), plan, Search())
+    assert len({chip.grid.chip_of(chip.grid.tile_of(int(core))) for core in cores}) == 1
+
+
 def test_hilbert_fills_one_chip_after_the_other():
     board = {"columns": 2, "rows": 2, "link_cycles": 9, "pj": 1, "source": "made up"}
     chip = ns.Chip.parse(ns.load_chip("mesh45").values | {"board": board}, "board")

@@ -44,11 +44,19 @@ class Floorplan:
         found[bricks] = cores[: len(bricks)]
         return found
 
-    def block(self, many: int) -> np.ndarray:
-        """int64: so many free cores close together, around the middle of the free ones, column by column, each from the top."""
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Where the middle of the free cores is, of all chips on the one in the middle."""
         free = self.free
         x, y = self.x[free], self.y[free]
-        away = np.maximum(np.abs(x - np.median(x)), np.abs(y - np.median(y)))
+        central = free[np.argmin(np.abs(x - np.median(x)) + np.abs(y - np.median(y)))]
+        near = free[(self.chip[free] == self.chip[central]).all(1)]
+        return float(np.median(self.x[near])), float(np.median(self.y[near]))
+
+    def block(self, many: int) -> np.ndarray:
+        """int64: so many free cores close together, around the middle, column by column, each from the top."""
+        free, (x, y) = self.free, self.middle
+        away = np.maximum(np.abs(self.x[free] - x), np.abs(self.y[free] - y))
         near = free[np.lexsort((free, away))[:many]]
         return near[np.lexsort((near, self.y[near], self.x[near]))]
 
@@ -70,7 +78,7 @@ class Floorplan:
         more = (*scratch, np.zeros(len(found), np.int64), np.empty(len(found)))
         return core, occupant, nets, wires.incident, wires.flits, places, self.around, found, more
 
-    def apart(self, x: np.ndarray, y: np.ndarray, cores: np.ndarray) -> np.ndarray:
+    def apart(self, x: float, y: float, cores: np.ndarray) -> np.ndarray:
         """float64: distance of *cores* from places x, y."""
         return _along(self.x[cores] - x, self.around[0]) + _along(self.y[cores] - y, self.around[1])
 

@@ -26,7 +26,7 @@ def greedy(wires: Wires, plan: Floorplan, search: Search) -> np.ndarray:
     pull = np.asarray(flits[:, placed].sum(axis=1)).ravel()
     total, left = np.asarray(flits.sum(axis=1)).ravel(), plan.loose
     free = plan.free
-    middle = plan.apart(np.median(plan.x[free]), np.median(plan.y[free]), np.arange(len(plan.order)))
+    middle = plan.apart(*plan.middle, np.arange(len(plan.order)))
     for done in range(len(left)):
         waiting = left[cores[left] < 0]
         brick = waiting[np.lexsort((waiting, -total[waiting], -pull[waiting]))[0]]
