@@ -13,6 +13,7 @@ from test_laws import evaluated
 
 import neurosim as ns
 from neurosim.errors import NeurosimError
+from neurosim.kernels.anneal import anneal
 from neurosim.mapping.mapper import placed
 from neurosim.mapping.place import PLACERS, Search
 from neurosim.mapping.place.annealing import STARTS
@@ -91,6 +92,21 @@ def test_annealing_is_never_longer_than_where_it_begins_and_knows_its_length(map
     cores = PLACERS["annealing"](wires, plan, Search(seed=3))
     for start in STARTS:
         assert plan.length(wires, cores) <= plan.length(wires, start(wires, plan, Search(seed=3))) * (1 + 1e-9)
+
+
+@examples(40)
+@given(networks().flatmap(mappings), loose)
+def test_what_moves_save_is_what_the_wires_become_shorter(mapping, rng):
+    """Also where both bricks of a swap hang on one net."""
+    plan, wires = plan_of(mapping), mapping.wires()
+    state = plan.state(wires, mapping.cores)
+    before = float(state[7] @ wires.flits)
+    moves = np.stack([rng.choice(len(mapping.bricks), 300), rng.choice(mapping.chip.cores, 300)], axis=1)
+    saved = anneal(moves, rng.random(300), np.full(300, before / 10 + 1), *state)
+    after = plan.length(wires, state[0])
+    assert before - saved == pytest.approx(after) == pytest.approx(float(state[7] @ wires.flits))
+    assert sorted(state[1][state[1] >= 0].tolist()) == list(range(len(mapping.bricks)))
+    assert (state[1][state[0]] == np.arange(len(mapping.bricks))).all()
 
 
 def test_the_seed_of_a_placement_is_kept(tmp_path):

@@ -9,6 +9,7 @@ from test_energy import priced, tiny
 from test_laws import SCHEDULE, almost, evaluated
 
 import neurosim as ns
+from neurosim.baseline import dense
 from neurosim.errors import ChipError
 from neurosim.io.run_file import load_record
 from neurosim.mapping.demand import MappingError, item_bits
@@ -152,6 +153,18 @@ def test_the_network_without_spikes_fetches_it_too():
         # Of each of four images: a quarter of what stays, and what does not once, as there is one step.
         assert counts["read weights of flash"] == 2 * (2 / 4 + 2)
         assert counts["write weights of weight_sram"] == 2 * (1 / 4 + 1)
+
+
+def test_the_network_without_spikes_fetches_shared_kernels():
+    network = ns.load_network("models/mnist_vgg_t5.h5")
+    chip = ns.load_chip("mesh45", ["mesh.width=16", "mesh.height=16"])
+    large = behind(chip, "once", bits=10**9)
+    mapping = ns.map_network(network, large.replace("core.storage", "unrolled"))
+    shared = Mapping(network, large, mapping.bricks, mapping.cores, "row-major")
+    unrolled, kernels = (
+        next(a.count.tolist() for a in dense(m, 1)["rows"] if a.name == "read weights of flash") for m in (mapping, shared)
+    )
+    assert unrolled == kernels and mapping.spills[0].kept.sum() > 2 * shared.spills[0].kept.sum()
 
 
 PROBLEMS = {
