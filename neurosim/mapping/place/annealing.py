@@ -22,8 +22,7 @@ STARTS = (row_major, hilbert, greedy, spectral)
 # Moves per brick, in rounds of one temperature each; fewer where nets are so large that more targets than WORK would be visited
 # (some 20 s).
 MOVES, ROUNDS, WORK = 3000, 120, 6e8
-# The first temperature, in what a brick's wires change when all are thrown about, for so many moves; the last, as a share of
-# it.
+# The first temperature, in what a brick's wires change when all are thrown about; the last, as a share of it.
 HOT, COLD = 0.05, 1e-3
 
 
