@@ -204,6 +204,15 @@ def test_an_estimate_takes_nothing_that_needs_places(tmp_path, network, option):
     samples.refused("map", tmp_path / "net.h5", "--estimate", *option, says=["--estimate places nothing", option[0]])
 
 
+def test_a_trace_of_another_network_is_named_before_anything_is_written(tmp_path, network):
+    network.save(tmp_path / "net.h5")
+    other = ns.Network.build("other", timesteps=1, input_shape=(1, 1, 1), encoding="spikes", layers=[ns.Output("out", [[1]])])
+    ns.simulate(other, ns.Inputs.from_spikes(np.ones((1, 1, 1, 1, 1)))).save(tmp_path / "t.h5")
+    command = ["map", tmp_path / "net.h5", "--trace", tmp_path / "t.h5", "-o", tmp_path / "map.h5"]
+    samples.refused(*command, says=["t.h5", "it belongs to another network"])
+    assert not (tmp_path / "map.h5").exists()
+
+
 def test_a_mapping_says_itself_how_layers_are_cut(tmp_path, written, network):
     network.save(tmp_path / "net.h5")
     samples.refused("map", tmp_path / "net.h5", "--mapping", written[0], "--partition", "cores", says=["leave out --partition"])
@@ -220,7 +229,7 @@ def test_wrong_pins_are_all_said(network, chip):
 
 def test_the_survey_names_the_busiest_links_and_the_fullest_core(network, chip):
     mapping = ns.map_network(network, chip)
-    survey = Survey(mapping)
+    survey = Survey(mapping, mapping.wires())
     load = survey.load
     (start, end, flits), *others = survey.busiest
     assert flits == load.max() and [f for *_, f in others] == sorted((f for *_, f in others), reverse=True)

@@ -188,9 +188,9 @@ def map_command(
             net, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed, seconds=seconds, trace=spikes,
             pins=pinned,
         )  # fmt: skip
+        told = Survey(placed, placed.wires(spikes), spikes)
     if output is not None:
         placed.save(str(output))
-    told = Survey(placed, spikes)
     if report is not None:
         save_mapping_report(told, report)
     show(text.mapping_summary(told), json_to, told.to_dict())

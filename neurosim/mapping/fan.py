@@ -95,7 +95,7 @@ def _segments(
 
 
 class _Maker:
-    """Builds one fan-out; holds what all its parts need."""
+    """Builds one fan; holds what all its parts need."""
 
     def __init__(
         self,

@@ -18,14 +18,11 @@ BUSIEST = 10
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """*trace*: spikes that the traffic is expected from, per image; without, as if every neuron fired once."""
+    """wires: those of *mapping*, for the spikes of *trace*, per image; without, as if every neuron fired once."""
 
     mapping: Mapping
+    wires: Wires
     trace: SpikeTrace | None = None
-
-    @cached_property
-    def wires(self) -> Wires:
-        return self.mapping.wires(self.trace)
 
     @cached_property
     def load(self) -> np.ndarray:
