@@ -27,14 +27,14 @@ class Activity:
     """Counts per (image, step) and brick, int64 [N * T, bricks].
 
     spikes: firings. packets: sent. hops_x, hops_y: flits x links crossed, crossings: those between chips, booked to the sender.
-    events: packets received.
-    input_arrivals: those of them that came from outside; input_events: spikes fed from outside, each booked once, to the first
-    brick it arrives at. synaptic_events: (spike, synapse) pairs. weight_words: words of weights fetched for them; accumulates:
-    additions that they cause; where a core sums pooling windows first, pool_adds: additions to those sums, pool_macs: sums
-    multiplied with a weight. active, idle: visited neurons that were, were not touched.
+    events: packets received, those of bricks that share a core in the books of the first that it is for; look_ups: of axons, by
+    every brick that it is for. input_arrivals: events that came from outside; input_events: spikes fed from outside, each
+    booked once, to the first brick it arrives at. synaptic_events: (spike, synapse) pairs. weight_words: words of weights
+    fetched for them; accumulates: additions that they cause; where a core sums pooling windows first, pool_adds: additions to
+    those sums, pool_macs: sums multiplied with a weight. active, idle: visited neurons that were, were not touched.
     analog_rows, macs: rows and multiply-accumulates of image-fed layers; current_adds: stored currents re-added;
-    current_writes: currents stored. clears: potentials set to zero before an image; readouts: output potentials read after
-    it. leaks: leak multiplies. clips: potentials clipped to the state width. input_words: words of the input memory.
+    current_writes: currents stored. clears: potentials set to zero before an image; readouts: output potentials read after it.
+    leaks: leak multiplies. clips: potentials clipped to the state width. input_words: words of the input memory.
     """
 
     spikes: np.ndarray
@@ -43,6 +43,7 @@ class Activity:
     hops_y: np.ndarray
     crossings: np.ndarray
     events: np.ndarray
+    look_ups: np.ndarray
     input_arrivals: np.ndarray
     input_events: np.ndarray
     synaptic_events: np.ndarray
@@ -141,8 +142,9 @@ class _Counter:
         spikes = np.zeros((self.rows, source.segments * source.sites), np.int64)
         count_columns(bits, source.segment, source.sites, spikes)
         by_group = source.groups @ spikes.T
-        arrived = (source.arrivals @ by_group).T
+        arrived = (source.events @ by_group).T
         self.found["events"] += arrived
+        self.found["look_ups"] += (source.look_ups @ by_group).T
         owned = (source.owner @ spikes.T).T
         if source.source == INPUT:
             self.found["input_arrivals"] += arrived

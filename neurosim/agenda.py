@@ -105,8 +105,8 @@ def work_of(activity: Activity, expansion: Expansion, outside: np.ndarray, mappi
     waiting = update - visits + local - multiply
     if outside.size:
         work, waits = expansion.outside(outside[first : first + len(update)])
-        local += work[:, mapping.cores]
-        waiting += waits[:, mapping.cores]
+        local += work
+        waiting += waits
     port = chip.home("input").words_per_cycle
     fetch = -(-activity.input_words // port) if port else np.zeros_like(local)
     for spill in mapping.spills:

@@ -134,7 +134,7 @@ def _traffic(mapping: Mapping) -> Iterator[Action]:
         pools = bool(readers) and all((shortcut or layer).pool for layer, shortcut in readers)
         sent = source.groups @ source.neurons / (POOL * POOL if pools else 1)
         packets += source.packets @ sent
-        events += source.arrivals @ sent
+        events += source.events @ sent
         hops_x += source.hops_x @ sent * flits
         hops_y += source.hops_y @ sent * flits
         crossings += source.crossings @ sent * flits

@@ -78,9 +78,9 @@ class Core(Sourced):
 
     lanes: accumulates (or MACs) started at once. update_lanes: neurons compared at once. axons: distinct inputs it can tell
     apart; one stands for *axon_channels* neurons of different channels at one site, whose packets say which they are. routes:
-    (neuron, destination) pairs it can hold. storage: how weights are stored, see `neurosim.mapping.storage`;
-    skip_zeros: weights of zero are not added; index_bits: width of the index of a neuron in sparse storage. queue_packets:
-    packets that wait to be worked off; a full queue stalls the mesh.
+    (neuron, destination) pairs it can hold. layers: of so many it can hold a part each. storage: how weights are stored, see
+    `neurosim.mapping.storage`; skip_zeros: weights of zero are not added; index_bits: width of the index of a neuron in sparse
+    storage. queue_packets: packets that wait to be worked off; a full queue stalls the mesh.
     """
 
     lanes: Count
@@ -95,12 +95,19 @@ class Core(Sourced):
     max_neurons: Count | None = None
     max_axons: Count | None = None
     max_routes: Count | None = None
+    max_layers: Count = 1
     queue_packets: Count | None = None
 
     @model_validator(mode="after")
     def _an_index_is_for_sparse_storage(self) -> Core:
         if (self.storage == "sparse") != (self.index_bits is not None):
             raise ValueError("storage 'sparse' and index_bits belong together; give both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _a_crossbar_is_for_one_layer(self) -> Core:
+        if self.storage == "crossbar" and self.max_layers > 1:
+            raise ValueError("the rows of a crossbar are as wide as the core: with storage 'crossbar', max_layers must be 1")
         return self
 
 

@@ -141,7 +141,8 @@ def leakage(mapping: Mapping, cycles: int) -> Iterator[Action]:
     tiles = {mapping.grid.tile_of(int(core)) for core in mapping.cores}
     chips = {mapping.grid.chip_of(tile) for tile in tiles}
     many = {"tile": len(tiles), "chip": len(chips), "off chip": 1}
-    on = {"core": np.full(len(mapping.bricks), cycles, np.int64)} | {p: _shared(mapping, cycles * n) for p, n in many.items()}
+    # Bricks that share a core bear equal parts of it.
+    on = {"core": cycles / np.bincount(mapping.home)[mapping.home]} | {p: _shared(mapping, cycles * n) for p, n in many.items()}
     for memory in chip.memory:
         yield Action(f"cycle of {memory.name}", *LEAKAGE, on[memory.per], f"memory.{memory.name}.leakage_mw")
     for kind in ("core", "chip"):
@@ -165,7 +166,7 @@ def _accesses(mapping: Mapping, counts: Counts, images: int) -> Iterator[Action]
             (visited + counts["current_adds"] + counts["readouts"]) * state,
             (visited + counts["current_writes"] + counts["clears"]) * state,
         ),
-        "axons": (counts["events"] * home["axons"].words(chip.core.axon_bits), none),
+        "axons": (counts["look_ups"] * home["axons"].words(chip.core.axon_bits), none),
         "routes": (counts["packets"] * home["routes"].words(chip.core.route_bits), none),
         "queue": (counts["events"] * packet, counts["events"] * packet),
         "input": (counts["input_words"] + counts["input_arrivals"] * home["input"].words(chip.mesh.packet_bits), none),
@@ -189,5 +190,5 @@ def _words(bits: np.ndarray, word_bits: int) -> np.ndarray:
 
 
 def _shared(mapping: Mapping, amount: int) -> np.ndarray:
-    """What happens once for the whole chip, in equal parts over the used cores: float64 [bricks]."""
+    """What happens once for the whole chip, in equal parts over the bricks: float64 [bricks]."""
     return np.full(len(mapping.bricks), amount / len(mapping.bricks))

@@ -39,10 +39,10 @@ class Expansion:
         return about, arriving
 
     def outside(self, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """int64 [rows, cores] each: cycles of work on the spikes fed from outside, uint8 [rows, bytes]; those of them that wait
-        for memories."""
+        """int64 [rows, bricks] each: cycles of work on the spikes fed from outside, uint8 [rows, bytes]; those of them that
+        wait for memories."""
         delivery = self.deliveries[INPUT]
-        work, waits = np.zeros((2, len(bits), self.mapping.grid.cores), np.int64)
+        work, waits = np.zeros((2, len(bits), len(self.mapping.bricks)), np.int64)
         work_outside(bits, delivery.segment, delivery.columns, work, waits)
         return work, waits
 

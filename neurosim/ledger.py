@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from neurosim.action import priced
 from neurosim.baseline import Dense, told
 from neurosim.chip import Chip
@@ -18,19 +20,20 @@ from neurosim.uncertainty import Spread, spread
 class Ledger:
     """energy: of the run. silent: of the same without a single spike, see `neurosim.comparison.silent`. dense: of one image
     of the same network without spikes, by reuse, see `neurosim.baseline`. spikes_per_neuron: of the run. layers: of every
-    brick."""
+    brick. home: int64 [bricks], number of the core of every brick among those used."""
 
     energy: Energy
     silent: Energy
     dense: Dense
     spikes_per_neuron: float
     layers: tuple[str, ...]
+    home: np.ndarray
 
     def at(self, chip: Chip) -> Ledger:
         """The same, done at the prices of another chip."""
         energy, silent = (Energy(priced(e.actions, chip), e.images) for e in (self.energy, self.silent))
         dense = {reuse: priced(done, chip) for reuse, done in self.dense.items()}
-        return Ledger(energy, silent, dense, self.spikes_per_neuron, self.layers)
+        return Ledger(energy, silent, dense, self.spikes_per_neuron, self.layers, self.home)
 
     @cached_property
     def ann(self) -> dict[str, Any]:

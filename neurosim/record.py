@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from neurosim.chip import DESCRIPTION, Chip
 from neurosim.energy import Energy, access_name
 from neurosim.errors import ChipError
@@ -32,7 +34,7 @@ class Record:
         if problems:
             raise ChipError(f"chip {chip.name!r} changes counts or cycles, not prices alone; run again", problems)
         before, ledger = self.values, self.ledger.at(chip)
-        values = before | ledger.to_dict() | _places(before, ledger.energy)
+        values = before | ledger.to_dict() | _places(before, ledger)
         values["time"] = _slower(before["time"], self.chip.clock.hz / chip.clock.hz)
         values["memory"] = [use | {"energy_J": _memory_J(ledger.energy, use)} for use in before["memory"]]
         values["chip"] = {"name": chip.name, "sha256": chip.sha256, "values": chip.values}
@@ -76,11 +78,12 @@ def _memory_J(spent: Energy, use: dict[str, Any]) -> float:
     return sum(spent.action(access_name(use["level"], use["holds"], how)).total_J for how in ("read", "write"))
 
 
-def _places(before: dict[str, Any], spent: Energy) -> dict[str, Any]:
+def _places(before: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
     """Cores and layers with their energy."""
-    pairs = zip(before["cores"], spent.per_brick_J.tolist(), strict=True)
-    cores = [core | {"energy_J": joules} for core, joules in pairs]
+    spent = ledger.energy.per_brick_J
+    of_core = np.bincount(ledger.home, spent, len(before["cores"])).tolist()
     of_layer = {layer["name"]: 0.0 for layer in before["layers"]}
-    for core in cores:
-        of_layer[core["layer"]] += core["energy_J"]
+    for name, joules in zip(ledger.layers, spent.tolist(), strict=True):
+        of_layer[name] += joules
+    cores = [core | {"energy_J": joules} for core, joules in zip(before["cores"], of_core, strict=True)]
     return {"cores": cores, "layers": [layer | {"energy_J": of_layer[layer["name"]]} for layer in before["layers"]]}

@@ -13,7 +13,7 @@ from neurosim.baseline import dense
 from neurosim.comparison import silent
 from neurosim.energy import Counts, Energy, access_name
 from neurosim.ledger import Ledger
-from neurosim.mapping.demand import Use
+from neurosim.mapping.demand import Use, joined
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.storage import kernel_weights
 from neurosim.paper import paper
@@ -147,23 +147,23 @@ class Result:
     def cores(self) -> np.ndarray:
         """Structured array, one row per used core."""
         m, tally = self.mapping, self.time.tally
-        names = [layer.name for layer in m.network.layers]
+        kernels = np.array([kernel_weights(m.network.layers[b.layer], b.channels) for b in m.bricks])
         rows: dict[str, Any] = {
-            "index": m.cores,
-            "chip": [m.grid.chip_of(m.grid.tile_of(int(c))) for c in m.cores],
-            "x": [m.grid.xy(int(c))[0] for c in m.cores],
-            "y": [m.grid.xy(int(c))[1] for c in m.cores],
-            "layer": [names[b.layer] for b in m.bricks],
-            "neurons": [b.neurons for b in m.bricks],
-            "synapses": [kernel_weights(m.network.layers[b.layer], b.channels) for b in m.bricks],
+            "index": m.used,
+            "chip": [m.grid.chip_of(m.grid.tile_of(int(c))) for c in m.used],
+            "x": [m.grid.xy(int(c))[0] for c in m.used],
+            "y": [m.grid.xy(int(c))[1] for c in m.used],
+            "layer": [joined(m.network, bricks) for bricks in m.held],
+            "neurons": m.by_core(np.array([b.neurons for b in m.bricks])),
+            "synapses": m.by_core(kernels),
             "memory_use": [_fullest_memory(used) for used in m.uses],
-            **self.count_columns,
-            "busy_cycles": tally.busy[m.cores],
-            "memory_stall_cycles": tally.waiting[m.cores],
-            "idle_cycles": self.time.cycles - tally.busy[m.cores],
-            "queue_peak": tally.peak[m.cores],
-            "refused_cycles": tally.refused[m.cores],
-            "energy_J": self.energy.per_brick_J,
+            **{name: m.by_core(values) for name, values in self.count_columns.items()},
+            "busy_cycles": tally.busy[m.used],
+            "memory_stall_cycles": tally.waiting[m.used],
+            "idle_cycles": self.time.cycles - tally.busy[m.used],
+            "queue_peak": tally.peak[m.used],
+            "refused_cycles": tally.refused[m.used],
+            "energy_J": m.by_core(self.energy.per_brick_J),
         }
         return _table(rows)
 
@@ -192,7 +192,8 @@ class Result:
         """All that was done, with spikes and without."""
         mapping, quiet = self.mapping, silent(self.mapping, self.totals, self.energy)
         layers = tuple(mapping.network.layers[brick.layer].name for brick in mapping.bricks)
-        return Ledger(self.energy, quiet, dense(mapping, len(self.trace)), self.trace.spikes_per_neuron, layers)
+        without = dense(mapping, len(self.trace))
+        return Ledger(self.energy, quiet, without, self.trace.spikes_per_neuron, layers, mapping.home)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of a run; SI units in the names, integers as integers."""

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import naive
 
 COUNTS = (
-    "spikes", "packets", "hops_x", "hops_y", "crossings", "events", "input_arrivals", "input_events", "synaptic_events",
-    "weight_words", "accumulates", "pool_adds", "pool_macs", "active", "idle", "analog_rows", "macs", "current_adds",
-    "current_writes", "clears", "readouts", "leaks", "clips", "input_words",
+    "spikes", "packets", "hops_x", "hops_y", "crossings", "events", "look_ups", "input_arrivals", "input_events",
+    "synaptic_events", "weight_words", "accumulates", "pool_adds", "pool_macs", "active", "idle", "analog_rows", "macs",
+    "current_adds", "current_writes", "clears", "readouts", "leaks", "clips", "input_words",
 )  # fmt: skip
 
 
@@ -122,6 +122,8 @@ class Machine:
         for neuron in sorted(fired):
             targets = self.destinations(source, neuron)
             for brick in targets:
+                self.count("look_ups", brick)
+            for brick in self.first_of_cores(targets):
                 self.count("events", brick)
                 if source == "input":
                     self.count("input_arrivals", brick)
@@ -138,7 +140,22 @@ class Machine:
                     before = self.outside.get(brick, (0, 0))
                     self.outside[brick] = before[0] + cycles, before[1] + waiting
             elif work:
-                sent.append((self.cores[sender], {self.cores[brick]: found for brick, found in work.items()}))
+                sent.append((self.cores[sender], self.by_core(work)))
+
+    def first_of_cores(self, bricks):
+        """Of those that share a core the first: a packet comes to a core once."""
+        found = {}
+        for brick in sorted(bricks):
+            found.setdefault(self.cores[brick], brick)
+        return sorted(found.values())
+
+    def by_core(self, work):
+        """A core works for one brick after the other."""
+        found = {}
+        for brick, (cycles, waiting) in work.items():
+            before = found.get(self.cores[brick], (0, 0))
+            found[self.cores[brick]] = before[0] + cycles, before[1] + waiting
+        return found
 
     def work_of_spike(self, source, neuron, latched):
         """{brick: (cycles, those waiting for a memory)}; a max-pooling window costs at its first spike alone."""
@@ -148,7 +165,10 @@ class Machine:
                 entries = table.get(neuron, []) if name == source else []
                 for brick, done in self.work_of(layer, place, entries, latched).items():
                     work[brick].update(done)
-        return {brick: self.cycles_of_event(done) for brick, done in work.items()}
+        found = {brick: self.cycles_of_event(done) for brick, done in work.items()}
+        for brick in self.first_of_cores(work):
+            found[brick] = found[brick][0] + self.chip.operation.event.cycles, found[brick][1]
+        return found
 
     def work_of(self, layer, place, entries, latched):
         """{brick: Counter} of a spike over one projection, *entries* its synapses; *latched* notes windows that had a spike."""
@@ -194,12 +214,12 @@ class Machine:
         return self.words("weights", stored), len(kept), rounds(len(kept), core.lanes)
 
     def cycles_of_event(self, done):
-        """The look-up, then sums and memories at the same time."""
+        """After the look-up: sums and memories at the same time."""
         price, core = self.chip.operation, self.chip.core
         sums = done["passes"] * price.accumulate.cycles + done["pool_passes"] * price.mac.cycles
         state = 2 * (done["accumulates"] + done["pool_macs"]) * self.words("state", core.state_bits)
         memory = self.port_cycles({"weights": (done["weight_words"], 0), "state": (state // 2, state // 2)})
-        return price.event.cycles + max(sums, memory), max(memory - sums, 0)
+        return max(sums, memory), max(memory - sums, 0)
 
     def words(self, kind, bits):
         return rounds(bits, next(m.word_bits for m in self.chip.memory if kind in m.holds))

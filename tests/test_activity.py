@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 
 import hardware_twin
 import naive
@@ -59,6 +60,8 @@ def chips(draw, network):
         "core.storage": draw(st.sampled_from(["shared", "unrolled", "crossbar", "sparse"])),
         "core.skip_zeros": draw(st.booleans()),
     }
+    if changes["core.storage"] != "crossbar":
+        changes["core.max_layers"] = draw(st.sampled_from([1, 2, 4]))
     if changes["core.storage"] == "sparse":
         changes["core.index_bits"] = draw(st.integers(5, 12))
     changes |= {f"memory.{chip.home(kind).name}.words_per_cycle": draw(port) for kind in ("weights", "state", "input")}
@@ -96,13 +99,25 @@ def changed(chip, changes):
 
 @st.composite
 def mappings(draw, network):
-    """Bricks on scattered cores of a mesh with a little room to spare."""
+    """Bricks on scattered cores of a mesh with a little room to spare, alone or with bricks of other layers."""
     mapping = ns.map_network(network, draw(chips(network)))
     mesh = mapping.chip.mesh
     per_row = mesh.width * mesh.cores_per_tile * mapping.chip.chips
     chip = mapping.chip.replace("mesh.height", -(-len(mapping.bricks) // per_row) + 1)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    return replace(mapping, chip=chip, cores=rng.permutation(chip.cores)[: len(mapping.bricks)])
+    return replace(mapping, chip=chip, cores=scattered(rng, mapping.bricks, chip))
+
+
+def scattered(rng, bricks, chip):
+    """A core for every brick: as many layers in one as it may hold, whatever they need."""
+    held = {core: set() for core in range(chip.cores)}
+    cores = []
+    for brick in bricks:
+        open_to = [core for core, layers in held.items() if brick.layer not in layers and len(layers) < chip.core.max_layers]
+        shared = [core for core in open_to if held[core]]
+        cores.append(int(rng.choice(shared if shared and rng.random() < 0.8 else open_to)))
+        held[cores[-1]].add(brick.layer)
+    return np.array(cores)
 
 
 @st.composite
@@ -151,7 +166,7 @@ FEATURES = {
     "per_step", "host", "mesh", "torus", "several chips", "tree over chips", "bounded queue", "one channel", "memory port",
     "input port", "shared", "unrolled", "crossbar", "sparse", "shared, zeros skipped", "unrolled, zeros skipped",
     "crossbar, zeros skipped", "windows summed", "windows summed over an identity shortcut",
-    "cache",
+    "cache", "two layers in a core", "three layers in a core", "layers of a core that talk", "one source for two of a core",
 }  # fmt: skip
 
 
@@ -170,7 +185,20 @@ def features(mapping):
         found |= features_of_layer(network, layer)
     cut = {"c0": "channel", "y0": "row", "x0": "column"}
     found |= {f"cut by {word}" for b in mapping.bricks for key, word in cut.items() if getattr(b, key)}
+    found |= features_of_sharing(mapping)
     return found | ({"several layers cut"} if sum(np.bincount(mapping.layer_of) > 1) > 1 else set())
+
+
+def features_of_sharing(mapping):
+    layers = mapping.network.layers
+    sources = [{layers[b.layer].name: {*layers[b.layer].sources} for b in held} for held in mapping.held]
+    has = {
+        "two layers in a core": any(len(held) == 2 for held in sources),
+        "three layers in a core": any(len(held) > 2 for held in sources),
+        "layers of a core that talk": any(held.keys() & set().union(*held.values()) for held in sources),
+        "one source for two of a core": any(a & b for held in sources for a, b in combinations(held.values(), 2)),
+    }
+    return {feature for feature, present in has.items() if present}
 
 
 def features_of_machine(chip):
@@ -228,6 +256,32 @@ def placed(network, **changes):
     for path, value in changes.items():
         chip = chip.replace(path.replace("__", "."), value)
     return ns.map_network(network, chip)
+
+
+def fork(encoding="spikes"):
+    """Two layers that see the input, one that sees both."""
+    return ns.Network.build(
+        "fork", timesteps=2, input_shape=(1, 3, 3), encoding=encoding,
+        layers=[
+            ns.Conv("a", 2 * ones(1, 1, 1, 1), threshold=1), ns.Conv("b", 2 * ones(2, 1, 1, 1), threshold=1, inputs=["input"]),
+            ns.Conv("c", ones(1, 1, 1, 1), 1, inputs=["a"], shortcuts=[ns.Shortcut("b", ones(1, 2, 1, 1))]),
+            ns.Output("out", ones(2, 9)),
+        ],
+    )  # fmt: skip
+
+
+def test_layers_that_share_a_core_share_its_packets():
+    """Nine spikes of the input and a step: one packet for a and b; all neurons fire, all packets stay in the core."""
+    network = fork()
+    mapping = placed(network, core__max_layers=4)
+    assert len(mapping.used) == 1
+    inputs = ns.Inputs.from_spikes(np.ones((1, 2, 1, 3, 3), bool))
+    found = {name: values[0].tolist() for name, values in activity(traced(inputs, mapping), mapping).counts.items()}
+    assert found["spikes"] == [9, 18, 9, 0] == found["packets"]
+    assert found["events"] == [9, 0, 27, 9] and found["look_ups"] == [9, 9, 27, 9]
+    assert found["input_arrivals"] == [9, 0, 0, 0] == found["input_events"]
+    assert found["hops_x"] == found["hops_y"] == [0, 0, 0, 0]
+    assert_equal(activity(traced(inputs, mapping), mapping), twin_of(inputs, mapping))
 
 
 def random_images(shape, count=2):

@@ -127,7 +127,7 @@ def test_layers_are_cut_to_fit_a_memory_of_their_tile():
     own, shared = (ns.load_chip("mesh45", [f"memory.weight_sram.per={per}"]) for per in ("core", "tile"))
     assert ns.map_network(network, own).bricks == ns.map_network(network, shared).bricks
     halves = ns.load_chip("mesh45", ["memory.weight_sram.per=tile", "mesh.cores_per_tile=2"])
-    assert max(item_bits(network, halves, brick, 0)["weights"] for brick in ns.map_network(network, halves).bricks) <= 131072
+    assert max(item_bits(network, halves, [brick], 0)["weights"] for brick in ns.map_network(network, halves).bricks) <= 131072
 
 
 def test_a_memory_of_a_tile_is_filled_by_its_cores_and_leaks_once():

@@ -28,7 +28,7 @@ loose = st.builds(lambda seed: np.random.default_rng(seed), st.integers(0, 2**32
 
 
 def plan_of(mapping):
-    return floorplan(mapping.chip, np.full(len(mapping.bricks), -1))
+    return floorplan(mapping.chip, np.full(len(mapping.used), -1))
 
 
 def walled(mapping, pinned):
@@ -39,10 +39,11 @@ def walled(mapping, pinned):
 @pytest.mark.parametrize("placer", PLACERS)
 @examples(25)
 @given(networks().flatmap(mappings), loose)
-def test_every_brick_gets_a_core_of_its_own_and_pins_stay(placer, mapping, rng):
+def test_every_brick_gets_a_core_and_pins_stay(placer, mapping, rng):
+    """Those that share a core go on sharing it."""
     pinned = np.flatnonzero(rng.random(len(mapping.bricks)) < 0.3)
     found = placed(walled(mapping, pinned), placer, search=Search(seed=1))
-    assert len(set(found.cores.tolist())) == len(mapping.bricks)
+    assert found.home.tolist() == mapping.home.tolist()
     assert ((found.cores >= 0) & (found.cores < mapping.chip.cores)).all()
     assert found.cores[pinned].tolist() == mapping.cores[pinned].tolist()
     assert found.bricks == mapping.bricks and found.placer == placer
@@ -55,7 +56,7 @@ def test_every_brick_gets_a_core_of_its_own_and_pins_stay(placer, mapping, rng):
 def test_expected_traffic_is_what_a_run_counts(case):
     inputs, mapping = case
     trace = traced(inputs, mapping)
-    found = traffic(mapping.wires(trace).load(mapping.grid, mapping.cores), mapping.grid)
+    found = traffic(mapping.wires(trace).load(mapping.grid, mapping.used), mapping.grid)
     counts = evaluated(inputs, mapping, timing="analytic").counts
     assert found.flit_hops * len(trace) == pytest.approx(counts["flit_hops"])
     assert found.crossings * len(trace) == pytest.approx(counts["inter_chip_flits"])
@@ -70,8 +71,8 @@ def test_lengths_are_those_of_the_routes_where_links_between_chips_are_like_othe
     if chip.board:
         mesh = chip.mesh
         chip = changed(chip, {"board.pj": 0, "board.link_cycles": mesh.link_cycles, "board.link_interval": mesh.link_interval})
-    cores = rng.permutation(chip.cores)[: len(mapping.bricks)]
-    mapping = replace(mapping, chip=chip, cores=cores)
+    cores = rng.permutation(chip.cores)[: len(mapping.used)]
+    mapping = replace(mapping, chip=chip, cores=cores[mapping.home])
     wires = mapping.wires()
     assert plan_of(mapping).length(wires, cores) == pytest.approx(wires.load(mapping.grid, cores).sum())
 
@@ -99,14 +100,14 @@ def test_annealing_is_never_longer_than_where_it_begins_and_knows_its_length(map
 def test_what_moves_save_is_what_the_wires_become_shorter(mapping, rng):
     """Also where both bricks of a swap hang on one net."""
     plan, wires = plan_of(mapping), mapping.wires()
-    state = plan.state(wires, mapping.cores)
+    state = plan.state(wires, mapping.used)
     before = float(state[7] @ wires.flits)
-    moves = np.stack([rng.choice(len(mapping.bricks), 300), rng.choice(mapping.chip.cores, 300)], axis=1)
+    moves = np.stack([rng.choice(len(mapping.used), 300), rng.choice(mapping.chip.cores, 300)], axis=1)
     saved = anneal(moves, rng.random(300), np.full(300, before / 10 + 1), *state)
     after = plan.length(wires, state[0])
     assert before - saved == pytest.approx(after) == pytest.approx(float(state[7] @ wires.flits))
-    assert sorted(state[1][state[1] >= 0].tolist()) == list(range(len(mapping.bricks)))
-    assert (state[1][state[0]] == np.arange(len(mapping.bricks))).all()
+    assert sorted(state[1][state[1] >= 0].tolist()) == list(range(len(mapping.used)))
+    assert (state[1][state[0]] == np.arange(len(mapping.used))).all()
 
 
 def test_the_seed_of_a_placement_is_kept(tmp_path):
@@ -212,14 +213,15 @@ def test_too_many_bricks_for_qap_are_refused():
 
 @examples(40)
 @given(networks().flatmap(mappings))
-def test_wires_lead_from_every_brick_to_those_that_its_spikes_reach(mapping):
+def test_wires_lead_from_every_core_to_those_that_its_spikes_reach(mapping):
     wires, reached = mapping.wires(), Counter()
     for fan in mapping.fans.values():
         spikes = fan.groups @ fan.neurons * mapping.chip.mesh.flits_per_packet
         for group, sender in enumerate(fan.sender.tolist()):
-            for target in fan.target[fan.first[group] : fan.first[group + 1]].tolist():
+            home = int(mapping.home[sender])
+            for target in {*mapping.home[fan.target[fan.first[group] : fan.first[group + 1]]].tolist()} - {home}:
                 if sender >= 0:
-                    reached[sender, target] += spikes[group]
+                    reached[home, target] += spikes[group]
     found = Counter()
     for sender, target, flits in zip(*wires.pairs(), strict=True):
         found[int(sender), int(target)] += flits

@@ -119,7 +119,7 @@ def test_a_smaller_memory_fetches_no_less_and_nothing_else_changes(case, schedul
     inputs, mapping = case
     front = mapping.chip.home("weights")
     assume(front.per == "core" and not mapping.chip.behind(front))
-    needed = [item_bits(mapping.network, mapping.chip, brick, 0)["weights"] for brick in mapping.bricks]
+    needed = [item_bits(mapping.network, mapping.chip, [brick], 0)["weights"] for brick in mapping.bricks]
 
     def evaluate(size):
         chip = behind(mapping.chip, fetched, backs=front.name, per=per, bits=10**9, words_per_cycle=2)

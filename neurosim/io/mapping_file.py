@@ -12,7 +12,7 @@ import numpy as np
 
 from neurosim.chip import Chip
 from neurosim.errors import FileError
-from neurosim.io.hdf5 import put, reading, replacing, writing
+from neurosim.io.hdf5 import Node, put, reading, replacing, writing
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.coverage import coverage_problems
 from neurosim.mapping.demand import MappingError
@@ -85,23 +85,28 @@ def load_mapping(path: str | os.PathLike[str], network: Network, chip: Chip) -> 
 
 
 def _from_hdf5(path: str | os.PathLike[str]) -> tuple[str, int | None, Rows]:
-    rows: Rows = []
-    with reading(path, "mapping") as (file, root):
-        placer, seed = root.text("placer", ""), root.integer("seed", None, optional=True)
-        names = [str(name) for name in np.ravel(file.attrs.get("layers", []))]
-        table = root.array("bricks", "V", 1)
-        if table is not None:
-            wrong = [name for name in FIELDS if table.dtype.names is None or name not in table.dtype.names]
-            if wrong or any(table.dtype[name].kind not in "iu" for name in FIELDS):
-                root.say(f"dataset 'bricks' needs the integer columns {', '.join(FIELDS)}")
-            elif any(((table[name] < -MOST) | (table[name] > MOST)).any() for name in FIELDS):
-                root.say(f"dataset 'bricks' has numbers beyond {MOST:,}")
-            elif ((table["layer"] < 0) | (table["layer"] >= len(names))).any():
-                root.say(f"dataset 'bricks' names layers that are not among the {len(names)} of attribute 'layers'")
-            else:
-                for n, c0, c1, y0, y1, x0, x1, core, pin in zip(*(table[name].tolist() for name in FIELDS), strict=True):
-                    rows.append((names[n], [c0, c1], [y0, y1], [x0, x1], core, bool(pin)))
+    with reading(path, "mapping") as (_, root):
+        placer, seed, rows = root.text("placer", ""), root.integer("seed", None, optional=True), read_bricks(root)
     return placer, seed, rows
+
+
+def read_bricks(root: Node) -> Rows:
+    """The bricks that `write_mapping` wrote; none, with a note, where they are damaged."""
+    names = [str(name) for name in np.ravel(root.group.attrs.get("layers", []))]
+    table = root.array("bricks", "V", 1)
+    if table is None:
+        return []
+    wrong = [name for name in FIELDS if table.dtype.names is None or name not in table.dtype.names]
+    if wrong or any(table.dtype[name].kind not in "iu" for name in FIELDS):
+        root.say(f"dataset 'bricks' needs the integer columns {', '.join(FIELDS)}")
+    elif any(((table[name] < -MOST) | (table[name] > MOST)).any() for name in FIELDS):
+        root.say(f"dataset 'bricks' has numbers beyond {MOST:,}")
+    elif ((table["layer"] < 0) | (table["layer"] >= len(names))).any():
+        root.say(f"dataset 'bricks' names layers that are not among the {len(names)} of attribute 'layers'")
+    else:
+        columns = zip(*(table[name].tolist() for name in FIELDS), strict=True)
+        return [(names[n], [c0, c1], [y0, y1], [x0, x1], core, bool(pin)) for n, c0, c1, y0, y1, x0, x1, core, pin in columns]
+    return []
 
 
 def _from_json(path: Path) -> tuple[str, int | None, Rows]:

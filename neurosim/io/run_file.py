@@ -15,7 +15,7 @@ from neurosim.chip import Chip
 from neurosim.energy import Energy
 from neurosim.errors import FileError
 from neurosim.io.hdf5 import Node, put, reading, writing
-from neurosim.io.mapping_file import chip_attributes, write_mapping
+from neurosim.io.mapping_file import chip_attributes, read_bricks, write_mapping
 from neurosim.ledger import Ledger
 from neurosim.record import Record
 from neurosim.result import Result
@@ -69,15 +69,26 @@ def load_record(path: str | os.PathLike[str]) -> Record:
         if values is None or group is None:
             raise FileError(str(path), [*root.problems, "only runs of this version or later can be priced again"])
         chip = Chip.parse(values["chip"]["values"], f"chip in {path}")
+        layers, home = _homes(root, values["cores"])
         names = RUN, SILENT, *map(ANN.format, REUSES)
-        run, quiet, *dense = (_actions(group.child(name), chip, len(values["cores"])) for name in names)
+        run, quiet, *dense = (_actions(group.child(name), chip, len(home)) for name in names)
         images, rate = group.integer("images", 1), group.number("spikes_per_neuron", 0.0)
         by_reuse = dict(zip(REUSES, dense, strict=True))
-        layers = tuple(str(core.get("layer")) if isinstance(core, dict) else "" for core in values["cores"])
-        record = Record(values, chip, Ledger(Energy(run, images), Energy(quiet, images), by_reuse, rate, layers))
+        record = Record(values, chip, Ledger(Energy(run, images), Energy(quiet, images), by_reuse, rate, layers, home))
         if not root.problems:
             _try(record, root)
         return record
+
+
+def _homes(root: Node, cores: list[Any]) -> tuple[tuple[str, ...], np.ndarray]:
+    """(layer of every brick; int64 [bricks], number of its core among *cores*)."""
+    mapping = root.child("mapping")
+    rows = read_bricks(mapping) if mapping else []
+    number = {core.get("index"): i for i, core in enumerate(cores) if isinstance(core, dict)}
+    unknown = sorted({core for *_, core, _ in rows} - number.keys())
+    if unknown:
+        root.say(f"'json' lists no core {unknown[0]}, in which 'mapping' has a brick")
+    return tuple(row[0] for row in rows), np.array([number.get(core, 0) for *_, core, _ in rows], np.int64)
 
 
 def _try(record: Record, root: Node) -> None:
@@ -120,15 +131,15 @@ def _json(file: h5py.File, root: Node) -> dict[str, Any] | None:
     return None if lacking else values
 
 
-def _actions(node: Node | None, chip: Chip, cores: int) -> tuple[Action, ...]:
+def _actions(node: Node | None, chip: Chip, bricks: int) -> tuple[Action, ...]:
     if node is None:
         return ()
     words, counts = node.json("actions", []), node.array("counts", "f", 2)
     if counts is None or not all(isinstance(w, list) and len(w) == len(FIELDS) for w in words) or len(words) != len(counts):
         node.say("'actions' and 'counts' do not belong together")
         return ()
-    if counts.shape[1] != cores:
-        node.say(f"'counts' is for {counts.shape[1]} cores; there are {cores}")
+    if counts.shape[1] != bricks:
+        node.say(f"'counts' is for {counts.shape[1]} bricks; there are {bricks}")
     if not (np.isfinite(counts) & (counts >= 0)).all():
         node.say("'counts' must be finite and not negative")
     found = [Action(**dict(zip(FIELDS, w, strict=True)), count=row) for w, row in zip(words, counts, strict=True)]

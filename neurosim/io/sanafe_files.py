@@ -74,6 +74,8 @@ def _differences(result: Result) -> list[str]:
         problems.append("mesh.delivery is 'multicast'; there a packet goes to one core: set it to 'unicast'")
     if chip.mesh.topology != "mesh":
         problems.append(f"mesh.topology is {chip.mesh.topology!r}; only a mesh is written")
+    if len(result.mapping.used) < len(result.mapping.bricks):
+        problems.append("several layers share a core; one in every core is written: set core.max_layers to 1")
     if chip.chips > 1:
         problems.append(f"it has {chip.chips} chips; there is only one")
     added, events = result.counts["accumulates"], result.counts["synaptic_events"]

@@ -89,7 +89,7 @@ def add_work(by_brick, bricks, cores, turn, stride, total):
 
 @jit
 def work_outside(bits, segment, delivery, work, waits):
-    """Add to work and waits [rows, cores] the cycles of the spikes that enter from outside; see `bound_packets`."""
+    """Add to work and waits [rows, bricks] the cycles of the spikes that enter from outside; see `bound_packets`."""
     first, _sender, core, _place, service, stall, _sites, _window, windows = delivery
     gathered = nothing(len(first) - 1, len(segment) * windows)
     columns, many, _begun, _ended, _latched = gathered

@@ -1,4 +1,4 @@
-"""Whether bricks hold every neuron of a network exactly once, each brick in a core of its own."""
+"""Whether bricks hold every neuron of a network exactly once, in cores that can hold them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,20 @@ def coverage_problems(network: Network, chip: Chip, bricks: Sequence[Brick], cor
     wrong = sorted({int(core) for core in cores if not 0 <= core < chip.cores})
     if wrong:
         problems.append(f"cores {_some(wrong)} do not exist; chip {chip.name!r} has cores 0 to {chip.cores - 1}")
-    twice = sorted(core for core, many in Counter(int(core) for core in cores).items() if many > 1)
+    return problems + sharing_problems(chip, bricks, cores)
+
+
+def sharing_problems(chip: Chip, bricks: Sequence[Brick], cores: np.ndarray) -> list[str]:
+    """What is wrong with bricks that have the same core."""
+    pairs = zip(cores.tolist(), (brick.layer for brick in bricks), strict=True)
+    twice = sorted({core for (core, _), many in Counter(pairs).items() if many > 1})
+    crowded = sorted({core for core, many in Counter(cores.tolist()).items() if many > chip.core.max_layers} - {*twice})
+    problems = []
     if twice:
-        problems.append(f"cores {_some(twice)} hold several bricks; a core holds one")
+        problems.append(f"cores {_some(twice)} hold several bricks of a layer; a core holds one")
+    if crowded:
+        allowed = f"core.max_layers is {chip.core.max_layers}"
+        problems.append(f"cores {_some(crowded)} hold bricks of more layers than they may; {allowed}")
     return problems
 
 

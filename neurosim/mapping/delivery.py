@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from neurosim.chip import Chip
 from neurosim.layers import INPUT, pooled
 from neurosim.mapping.brick import Brick
-from neurosim.mapping.routes import Fanout
+from neurosim.mapping.routes import Fanout, firsts
 from neurosim.network import Network
 from neurosim.synapses import pool_sites
 
@@ -25,7 +25,8 @@ class Delivery:
     """Where the spikes of one population go.
 
     first: int64 [columns + 1], entries of a column, by their offset from the sender. sender: int64 [columns], core, -1 for
-    input from outside. core: int64 [entries]. place: int64 [entries, 3], column, row and port of the core. service: int64
+    input from outside. core: int64 [entries]; of input from outside the brick, as bricks that share a core may work on it in
+    different turns. place: int64 [entries, 3], column, row and port of the core. service: int64
     [entries, 2], cycles that the core works on the packet, for the first spike of a max-pooling window and for a later one
     (without pooling the same). stall: int64 [entries, 2], those of them in which it waits for a memory. window: int64 [sites],
     the window of a site, -1; windows: of one channel, 0 without max pooling.
@@ -53,11 +54,12 @@ class Delivery:
 def delivery(network: Network, chip: Chip, bricks: Sequence[Brick], cores: np.ndarray, fanout: Fanout) -> Delivery:
     """What the spikes of *fanout* cause where brick i lives in core cores[i]."""
     work, grid = _Work(network, chip, bricks, fanout), chip.grid
-    sender, core = _senders(cores, fanout), cores[work.brick]
+    sender, core = _senders(cores, fanout), work.brick if fanout.source == INPUT else cores[work.brick]
     order = grid.by_offset(sender[work.column], core, work.column)
     column, core = work.column[order], core[order]
     cycles = [work.cycles(later) for later in (False, True)]
-    busy = np.stack([np.maximum(compute, memory) for compute, memory in cycles], 1)[order] + chip.operation.event.cycles
+    look_up = firsts(work.column * grid.cores + cores[work.brick]) * chip.operation.event.cycles
+    busy = (np.stack([np.maximum(compute, memory) for compute, memory in cycles], 1) + look_up[:, None])[order]
     waits = np.stack([np.maximum(memory - compute, 0) for compute, memory in cycles], 1)[order]
     # Bricks that share a core share the packet.
     starts = np.flatnonzero(np.append(True, (np.diff(column) != 0) | (np.diff(core) != 0))[: len(column)])

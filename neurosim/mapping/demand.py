@@ -1,8 +1,10 @@
-"""What a brick asks of its core, and what the core can give."""
+"""What bricks ask of their core, and what the core can give."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping as Named
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -86,6 +88,7 @@ REMEDY: dict[str, str] = {
     "neurons": "raise core.max_neurons",
     "axons": "raise core.max_axons, or give the layer a smaller fan-in",
     "routes": "raise core.max_routes, use multicast, or give its consumers larger cores",
+    "layers": "raise core.max_layers",
     "weights": "use fewer weight bits, or a larger memory for weights",
     "unshared": "use core.storage = 'shared', fewer weight bits, or a larger memory for weights",
     "state": "use a smaller core.state_bits, or a larger memory for state",
@@ -98,10 +101,10 @@ def state_items(network: Network, layer: Layer, chip: Chip) -> int:
     return 2 if network.fed_by_image(layer) and chip.policy.analog != "per_step" else 1
 
 
-def axons(network: Network, core: Core, layer: Layer, brick: Brick) -> dict[str, int]:
+def axons(network: Network, core: Core, brick: Brick) -> dict[str, int]:
     """Inputs the brick tells apart, by source. The four neurons of a pooling window share one: their weights are the same; and
     `Core.axon_channels` channels of a site do."""
-    found: dict[str, int] = {}
+    layer, found = network.layers[brick.layer], dict[str, int]()
     for source, shortcut in projections(network, layer):
         if source == INPUT and network.input.encoding == "direct":
             continue
@@ -117,32 +120,37 @@ def pixel_bits(network: Network) -> int:
     return 8 if network.integer else 32
 
 
-def item_bits(network: Network, chip: Chip, brick: Brick, routes: int) -> dict[Kind, int]:
-    """Bits of every kind of item that *brick* needs, with *routes* route entries."""
-    layer = network.layers[brick.layer]
+def item_bits(network: Network, chip: Chip, bricks: Sequence[Brick], routes: int) -> dict[Kind, int]:
+    """Bits of every kind of item in a core that holds *bricks* with *routes* route entries."""
+    layers, core = [network.layers[brick.layer] for brick in bricks], chip.core
+    numbers = sum(b.neurons * state_items(network, layer, chip) for b, layer in zip(bricks, layers, strict=True))
     return {
-        "weights": stored_bits(network, chip, brick),
-        "state": brick.neurons * chip.core.state_bits * state_items(network, layer, chip),
-        "axons": sum(axons(network, chip.core, layer, brick).values()) * chip.core.axon_bits,
-        "routes": routes * chip.core.route_bits,
+        "weights": sum(stored_bits(network, chip, brick) for brick in bricks),
+        "state": numbers * core.state_bits,
+        "axons": sum(sum(axons(network, core, brick).values()) for brick in bricks) * core.axon_bits,
+        "routes": routes * core.route_bits,
         "queue": chip.queue_bits,
     }
 
 
-def uses(network: Network, chip: Chip, brick: Brick, routes: int, spill: bool = True) -> list[Use]:
-    """Demand and limit of every resource of a core that holds *brick* with *routes* route entries.
+def uses(network: Network, chip: Chip, bricks: Sequence[Brick], routes: int, spill: bool = True) -> list[Use]:
+    """Demand and limit of every resource of a core that holds *bricks* with *routes* route entries.
 
     *spill*: weights that do not fit may live behind the memory, if the chip has one there that fetches them again.
     """
-    core, bits = chip.core, item_bits(network, chip, brick, routes)
-    inputs = axons(network, core, network.layers[brick.layer], brick)
+    core, bits, inputs = chip.core, item_bits(network, chip, bricks, routes), Counter[str]()
+    for brick in bricks:
+        inputs.update(axons(network, core, brick))
+    neurons = sum(brick.neurons for brick in bricks)
     found = [
-        Use("neurons", brick.neurons, core.max_neurons, "neurons", REMEDY["neurons"]),
+        Use("neurons", neurons, core.max_neurons, "neurons", REMEDY["neurons"]),
         Use("axons", sum(inputs.values()), core.max_axons, "axons", REMEDY["axons"], inputs),
         Use("routes", routes, core.max_routes, "routes", REMEDY["routes"]),
     ]
     if core.index_bits:
-        found.append(Use("neurons that an index names", brick.neurons, 2**core.index_bits, "neurons", "raise core.index_bits"))
+        found.append(Use("neurons that an index names", neurons, 2**core.index_bits, "neurons", "raise core.index_bits"))
+    if core.max_layers > 1:
+        found.append(Use("layers", len(bricks), core.max_layers, "layers", REMEDY["layers"]))
     spilling = {memory.backs for memory in chip.memory if spill and memory.fetched in ("per_image", "per_step")}
     return found + [
         memory_use(chip, memory, bits, memory.name in spilling)
@@ -151,18 +159,32 @@ def uses(network: Network, chip: Chip, brick: Brick, routes: int, spill: bool = 
     ]
 
 
+def claims(network: Network, chip: Chip, bricks: Sequence[Brick], routes: int, spill: bool) -> list[Use]:
+    """The uses of such a core, and what it asks of memories for several cores: those of a tile get equal parts, none may want
+    more than all."""
+    shared = [memory for memory in chip.memory if memory.per != "core"]
+    bits = item_bits(network, chip, bricks, routes) if shared else {}
+    parts = {"tile": chip.mesh.cores_per_tile}
+    asked = [memory_use(chip, memory, bits)._replace(limit=memory.bits // parts.get(memory.per, 1)) for memory in shared]
+    return uses(network, chip, bricks, routes, spill) + asked
+
+
 def memory_use(chip: Chip, memory: Memory, bits: dict[Kind, int], spills: bool = False) -> Use:
-    """What items of several kinds ask of one memory; weights that do not fit *spill* if they live in another, and a cache is
-    never too small."""
+    """What items of several kinds ask of one memory; weights that do not fit *spill* if they live in another, and nothing
+    limits a cache."""
     held = [kind for kind in chip.kinds(memory) if kind in bits]
     unshared = chip.core.storage != "shared"
     remedy = "; ".join(REMEDY["unshared" if kind == "weights" and unshared else kind] for kind in held if bits[kind])
     demand = sum(bits[k] for k in held)
     if spills:
         demand = min(demand, max(memory.bits, demand - bits["weights"]))
-    if chip.behind(memory):
-        demand = min(demand, memory.bits)
-    return Use(f"{memory.name} ({', '.join(held)})", demand, memory.bits, "bits", remedy, {kind: bits[kind] for kind in held})
+    limit = None if chip.behind(memory) else memory.bits
+    return Use(f"{memory.name} ({', '.join(held)})", demand, limit, "bits", remedy, {kind: bits[kind] for kind in held})
+
+
+def joined(network: Network, bricks: Sequence[Brick]) -> str:
+    """The layers of *bricks*, in words."""
+    return " + ".join(network.layers[brick.layer].name for brick in bricks)
 
 
 def largest_first(parts: Named[str, int]) -> dict[str, int]:
@@ -170,11 +192,11 @@ def largest_first(parts: Named[str, int]) -> dict[str, int]:
     return {name: amount for name, amount in sorted(parts.items(), key=lambda part: -part[1]) if amount}
 
 
-def violations(network: Network, brick: Brick, core: int | None, found: list[Use]) -> list[Violation]:
-    """The uses that exceed their limit."""
-    layer = network.layers[brick.layer]
+def violations(network: Network, bricks: Sequence[Brick], core: int | None, found: list[Use]) -> list[Violation]:
+    """The uses of a core that holds *bricks* that exceed their limit."""
+    layer, where = joined(network, bricks), "; ".join(map(str, bricks))
     return [
-        Violation(layer.name, core, str(brick), u.resource, u.demand, u.limit, u.unit, u.remedy, largest_first(u.parts))
+        Violation(layer, core, where, u.resource, u.demand, u.limit, u.unit, u.remedy, largest_first(u.parts))
         for u in found
         if u.limit is not None and u.demand > u.limit
     ]

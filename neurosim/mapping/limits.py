@@ -9,7 +9,7 @@ import numpy as np
 
 from neurosim.chip import Chip
 from neurosim.mapping.brick import Brick
-from neurosim.mapping.demand import Violation, item_bits, largest_first, memory_use, pixel_bits, violations
+from neurosim.mapping.demand import Violation, largest_first, memory_use, pixel_bits, violations
 from neurosim.mapping.mapping import Mapping
 from neurosim.memory import Kind
 from neurosim.network import Network
@@ -17,14 +17,14 @@ from neurosim.network import Network
 
 def check(mapping: Mapping) -> list[Violation]:
     """Every limit of every core that the mapping exceeds."""
-    triples = zip(mapping.bricks, mapping.cores, mapping.uses, strict=True)
-    found = [v for brick, core, used in triples for v in violations(mapping.network, brick, int(core), used)]
+    triples = zip(mapping.held, mapping.used.tolist(), mapping.uses, strict=True)
+    found = [v for bricks, core, used in triples for v in violations(mapping.network, bricks, core, used)]
     return found + _shared_memory_violations(mapping) + _link_violations(mapping)
 
 
 def _shared_memory_violations(mapping: Mapping) -> list[Violation]:
     """Memories that all bricks of a tile, of a chip, or of all chips, overfill together."""
-    tiles = [mapping.grid.tile_of(int(core)) for core in mapping.cores]
+    tiles = [mapping.grid.tile_of(core) for core in mapping.used.tolist()]
     chips = [mapping.grid.chip_of(tile) for tile in tiles]
     places = {"tile": tiles, "chip": chips, "off chip": [0] * len(tiles)}
     found = []
@@ -32,9 +32,9 @@ def _shared_memory_violations(mapping: Mapping) -> list[Violation]:
         if memory.per == "core":
             continue
         total: dict[int, dict[Kind, int]] = {}
-        for brick, place, routes in zip(mapping.bricks, places[memory.per], mapping.routes, strict=True):
+        for items, place in zip(mapping.items, places[memory.per], strict=True):
             bits = total.setdefault(place, {})
-            for kind, needed in item_bits(mapping.network, mapping.chip, brick, int(routes)).items():
+            for kind, needed in items.items():
                 bits[kind] = bits.get(kind, 0) + needed
         for place, bits in sorted(total.items()):
             use = memory_use(mapping.chip, memory, bits)
@@ -49,7 +49,7 @@ def _shared_memory_violations(mapping: Mapping) -> list[Violation]:
 def _link_violations(mapping: Mapping) -> list[Violation]:
     """Links that would carry more than they may, if every neuron fired once per image."""
     limit = mapping.chip.mesh.max_link_flits
-    load = mapping.wires().load(mapping.grid, mapping.cores) if limit is not None else np.zeros(0)
+    load = mapping.wires().load(mapping.grid, mapping.used) if limit is not None else np.zeros(0)
     found = []
     for link in np.flatnonzero(load > (limit or 0)):
         start, end = mapping.grid.ends(int(link))
@@ -58,19 +58,22 @@ def _link_violations(mapping: Mapping) -> list[Violation]:
     return found
 
 
-def chip_violations(network: Network, chip: Chip, bricks: Sequence[Brick]) -> list[Violation]:
-    """More cores or a larger image than there is room for; *bricks*: of all layers, none where not every layer can be cut."""
-    found = []
-    if len(bricks) > chip.cores:
-        layers = Counter(network.layers[brick.layer].name for brick in bricks)
-        rows = -(-len(bricks) // (chip.cores // chip.mesh.height))
-        remedy = f"enlarge the mesh, to mesh.height = {rows} for example, or give cores more memory or neurons"
-        parts = largest_first(layers)
-        found.append(Violation("", None, "", "cores", len(bricks), chip.cores, "cores", remedy, parts))
+def core_violations(network: Network, chip: Chip, bricks: Sequence[Brick], cores: int) -> list[Violation]:
+    """That *bricks*, packed into so many *cores*, need more than there are."""
+    if cores <= chip.cores:
+        return []
+    layers = Counter(network.layers[brick.layer].name for brick in bricks)
+    rows = -(-cores // (chip.cores // chip.mesh.height))
+    remedy = f"enlarge the mesh, to mesh.height = {rows} for example, or give cores more memory or neurons"
+    return [Violation("", None, "", "cores", cores, chip.cores, "cores", remedy, largest_first(layers))]
+
+
+def input_violations(network: Network, chip: Chip) -> list[Violation]:
+    """That an image needs more memory than there is."""
     memory = chip.home("input")
     bits = int(np.prod(network.input.shape)) * pixel_bits(network)
     if chip.policy.analog == "host":
         bits = chip.core.state_bits * sum(layer.neurons for layer in network.layers if network.fed_by_image(layer))
-    if network.input.encoding == "direct" and bits > memory.bits:
-        found.append(Violation("", None, "", memory.name, bits, memory.bits, "bits", "enlarge the memory that holds the input"))
-    return found
+    if network.input.encoding != "direct" or bits <= memory.bits:
+        return []
+    return [Violation("", None, "", memory.name, bits, memory.bits, "bits", "enlarge the memory that holds the input")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,11 +14,12 @@ from neurosim.errors import TraceError
 from neurosim.layers import INPUT
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.delivery import Delivery, delivery
-from neurosim.mapping.demand import Use, uses
+from neurosim.mapping.demand import Use, item_bits, uses
 from neurosim.mapping.fan import Fan, fan_of
 from neurosim.mapping.routes import Fanout, routed
 from neurosim.mapping.spill import Spill, spills
 from neurosim.mapping.wires import Wires, fired, wires_of
+from neurosim.memory import Kind
 from neurosim.network import Network
 from neurosim.noc.geometry import Grid
 from neurosim.trace import SpikeTrace
@@ -40,6 +42,33 @@ class Mapping:
     def grid(self) -> Grid:
         return self.chip.grid
 
+    @cached_property
+    def home(self) -> np.ndarray:
+        """int64 [bricks]: number of the core of every brick among those *used*."""
+        place = np.empty(self.chip.cores, np.int64)
+        place[self.used] = np.arange(len(self.used))
+        return place[self.cores]
+
+    @cached_property
+    def used(self) -> np.ndarray:
+        """int64 [cores used]: the cores that hold a brick, in the order of their first."""
+        _, first = np.unique(self.cores, return_index=True)
+        return self.cores[np.sort(first)]
+
+    @cached_property
+    def held(self) -> tuple[tuple[Brick, ...], ...]:
+        """Per core used: its bricks."""
+        found: list[list[Brick]] = [[] for _ in self.used]
+        for brick, home in zip(self.bricks, self.home.tolist(), strict=True):
+            found[home].append(brick)
+        return tuple(map(tuple, found))
+
+    def by_core(self, values: np.ndarray) -> np.ndarray:
+        """[cores used]: sums of values [bricks]."""
+        found = np.zeros(len(self.used), values.dtype)
+        np.add.at(found, self.home, values)
+        return found
+
     @property
     def layer_of(self) -> np.ndarray:
         """int64 [bricks]: number of the layer."""
@@ -58,13 +87,13 @@ class Mapping:
         return {source: routed(fan, self.chip, self.cores) for source, fan in self.fans.items()}
 
     def wires(self, trace: SpikeTrace | None = None) -> Wires:
-        """What bricks send each other in an image of *trace*, or if every neuron fires once. Raises TraceError if it belongs to
+        """What cores send each other in an image of *trace*, or if every neuron fires once. Raises TraceError if it belongs to
         another network."""
         if trace is not None and trace.network.sha256 != self.network.sha256:
             problem = f"it belongs to another network ({trace.network.name!r}, not {self.network.name!r})"
             raise TraceError("spike trace", [problem])
         spikes = {name: fan.neurons if trace is None else fired(trace, fan) for name, fan in self.fans.items()}
-        return wires_of(self.chip, len(self.bricks), self.fans, spikes)
+        return wires_of(self.chip, self.home, self.fans, spikes)
 
     def moved(self, cores: np.ndarray, placer: str, seed: int | None) -> Mapping:
         """The same bricks in other cores."""
@@ -80,9 +109,17 @@ class Mapping:
 
     @cached_property
     def uses(self) -> tuple[list[Use], ...]:
-        """Per brick: demand and limit of every resource of its core."""
-        pairs = zip(self.bricks, self.routes, strict=True)
-        return tuple(uses(self.network, self.chip, brick, int(routes)) for brick, routes in pairs)
+        """Per core used: demand and limit of every resource."""
+        return tuple(uses(self.network, self.chip, bricks, routes) for bricks, routes in self._held_with_routes)
+
+    @cached_property
+    def items(self) -> tuple[dict[Kind, int], ...]:
+        """Per core used: bits of every kind of item."""
+        return tuple(item_bits(self.network, self.chip, bricks, routes) for bricks, routes in self._held_with_routes)
+
+    @property
+    def _held_with_routes(self) -> Iterator[tuple[tuple[Brick, ...], int]]:
+        return zip(self.held, self.by_core(self.routes).tolist(), strict=True)
 
     @cached_property
     def spills(self) -> list[Spill]:
@@ -107,7 +144,7 @@ class Mapping:
             "chip": self.chip.name,
             "placer": self.placer,
             "seed": self.seed,
-            "cores_used": len(self.bricks),
+            "cores_used": len(self.used),
             "cores": self.chip.cores,
             "feasible": True,
             "layers": [
@@ -118,10 +155,10 @@ class Mapping:
                 {
                     "core": int(core), "layer": names[b.layer], "channels": [b.c0, b.c1], "rows": [b.y0, b.y1],
                     "columns": [b.x0, b.x1], "pinned": number in self.pinned, "uses": [
-                        {"resource": u.resource, "demand": u.demand, "limit": u.limit, "unit": u.unit} for u in used
+                        {"resource": u.resource, "demand": u.demand, "limit": u.limit, "unit": u.unit} for u in self.uses[home]
                     ],
                 }
-                for number, (b, core, used) in enumerate(zip(self.bricks, self.cores, self.uses, strict=True))
+                for number, (b, core, home) in enumerate(zip(self.bricks, self.cores, self.home, strict=True))
             ],
         }  # fmt: skip
 

@@ -12,7 +12,8 @@ import numpy as np
 from neurosim.chip import Chip
 from neurosim.layers import POOL, Conv, Layer, Shortcut
 from neurosim.mapping.brick import Brick, projections, reach, source_shape
-from neurosim.mapping.demand import Violation, item_bits, memory_use, uses, violations
+from neurosim.mapping.demand import Violation, claims, uses, violations
+from neurosim.mapping.packing import packed
 from neurosim.network import Network
 from neurosim.synapses import taps
 
@@ -23,15 +24,23 @@ Objective = Literal["cores", "traffic"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 
-def partition(network: Network, chip: Chip, objective: Objective = "cores") -> tuple[list[Brick], list[Violation]]:
-    """Bricks of all layers in order, and everything that cannot be cut to fit; as few *cores* as were found, or as few packets
-    (*traffic*) as the cores of the chip allow.
+class Cut(NamedTuple):
+    """bricks: of all layers in order. routes: int64 [bricks], entries that each needs at most. problems: everything that cannot
+    be cut to fit."""
+
+    bricks: tuple[Brick, ...]
+    routes: np.ndarray
+    problems: list[Violation]
+
+
+def partition(network: Network, chip: Chip, objective: Objective = "cores") -> Cut:
+    """As few *cores* as were found, or as few packets (*traffic*) as the cores of the chip allow.
 
     Weights live behind a memory only where a layer cannot be cut otherwise, or all layers together would need too many cores.
     """
-    bricks, problems = _Cutter(network, chip, spill=False).cut(objective)
-    if len(bricks) <= chip.cores and not problems:
-        return bricks, problems
+    found = _Cutter(network, chip, spill=False).cut(objective)
+    if not found.problems and len(np.unique(packed(network, chip, found.bricks, found.routes))) <= chip.cores:
+        return found
     return _Cutter(network, chip, spill=True).cut(objective)
 
 
@@ -54,7 +63,7 @@ class _Cutter:
         self.front = lru_cache(None)(self._front)
         self.reached = lru_cache(None)(self._reached)
 
-    def cut(self, objective: Objective) -> tuple[list[Brick], list[Violation]]:
+    def cut(self, objective: Objective) -> Cut:
         sizes = self._chosen(objective).sizes
         problems = []
         for index, layer in enumerate(self.layers):
@@ -63,8 +72,10 @@ class _Cutter:
                 continue
             rows, columns = _furthest_spans(self.network, layer)
             smallest = Brick(index, 0, 1, *rows[1], *columns[1])
-            problems += violations(self.network, smallest, None, uses(self.network, self.chip, smallest, fanout))
-        return [brick for index, layer in enumerate(self.layers) for brick in _cut(index, layer, sizes[index])], problems
+            problems += violations(self.network, [smallest], None, uses(self.network, self.chip, [smallest], fanout))
+        bricks = tuple(brick for index, layer in enumerate(self.layers) for brick in _cut(index, layer, sizes[index]))
+        routes = np.array([brick.neurons * self._fanout(brick.layer, sizes) for brick in bricks])
+        return Cut(bricks, routes, problems)
 
     def _chosen(self, objective: Objective) -> Ways:
         """Layer by layer the size with which all that are still open come out best."""
@@ -142,14 +153,8 @@ class _Cutter:
         limit = self.chip.core.max_neurons
         if limit is not None and brick.neurons > limit:
             return False
-        found = uses(self.network, self.chip, brick, brick.neurons * fanout, self.spill)
-        if any(use.limit is not None and use.demand > use.limit for use in found):
-            return False
-        # Of a memory for several cores, those of a tile get equal parts; none may want more than all.
-        shared = [memory for memory in self.chip.memory if memory.per != "core"]
-        bits = item_bits(self.network, self.chip, brick, brick.neurons * fanout) if shared else {}
-        parts = {"tile": self.chip.mesh.cores_per_tile}
-        return all(memory_use(self.chip, m, bits).demand <= m.bits // parts.get(m.per, 1) for m in shared)
+        found = claims(self.network, self.chip, [brick], brick.neurons * fanout, self.spill)
+        return all(use.limit is None or use.demand <= use.limit for use in found)
 
 
 def _cut(index: int, layer: Layer, size: Size) -> list[Brick]:

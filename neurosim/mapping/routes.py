@@ -17,14 +17,16 @@ class Fanout(Fan):
     """Everything the spikes of one source cause.
 
     What one spike of a group causes: packets, hops_x, hops_y, crossings: [bricks, groups], packets sent, links crossed and
-    those of them that lead to another chip, at the sending brick (none for input from outside); arrivals: [bricks, groups].
+    those of them that lead to another chip, at the sending brick (none for input from outside). events, look_ups: [bricks,
+    groups], packets received, in the books of the first brick of a core that they are for, and bricks that look for their axon.
     """
 
     packets: csr_array
     hops_x: csr_array
     hops_y: csr_array
     crossings: csr_array
-    arrivals: csr_array
+    events: csr_array
+    look_ups: csr_array
 
 
 def routed(fan: Fan, chip: Chip, cores: np.ndarray) -> Fanout:
@@ -39,15 +41,24 @@ def routed(fan: Fan, chip: Chip, cores: np.ndarray) -> Fanout:
         return csr_array((amount[sent], (fan.sender[sent], sent)), shape=(bricks, groups))
 
     parts = {name: getattr(fan, name) for name in (f.name for f in fields(Fan))}
-    receivers = np.repeat(np.arange(groups), np.diff(fan.first))
+    reached = np.repeat(np.arange(groups), np.diff(fan.first))
+    received = firsts(reached * grid.cores + cores[fan.target])
     return Fanout(
         **parts,
         packets=by_sender(np.bincount(group, minlength=groups)),
         hops_x=by_sender(np.bincount(owner[horizontal[links]], minlength=groups)),
         hops_y=by_sender(np.bincount(owner[~horizontal[links]], minlength=groups)),
         crossings=by_sender(np.bincount(owner[crossing[links]], minlength=groups)),
-        arrivals=csr_array((np.ones(len(fan.target), np.int64), (fan.target, receivers)), shape=(bricks, groups)),
+        events=csr_array((received, (fan.target, reached)), shape=(bricks, groups)),
+        look_ups=csr_array((np.ones(len(fan.target), np.int64), (fan.target, reached)), shape=(bricks, groups)),
     )
+
+
+def firsts(keys: np.ndarray) -> np.ndarray:
+    """int64 [keys]: 1 where a key appears for the first time."""
+    found = np.zeros(len(keys), np.int64)
+    found[np.unique(keys, return_index=True)[1]] = 1
+    return found
 
 
 def _trees(fan: Fan, grid: Grid, cores: np.ndarray, multicast: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurosim.mapping.demand import item_bits
-from neurosim.mapping.storage import kernel_bits
+from neurosim.mapping.storage import kernel_bits, stored_bits
 from neurosim.memory import Memory
 
 if TYPE_CHECKING:
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Spill:
-    """front: the memory that the weights are read from; back: the one they live in. Bits, int64 [bricks]: kept, which come
-    once; spilled, which come again as often as `Memory.fetched` says."""
+    """front: the memory that the weights are read from, filled brick by brick; back: the one they live in. Bits, int64
+    [bricks]: kept, which come once; spilled, which come again as often as `Memory.fetched` says."""
 
     front: Memory
     back: Memory
@@ -54,10 +53,11 @@ def spills(mapping: Mapping, kernels: bool = False) -> list[Spill]:
 
 def _spill(mapping: Mapping, back: Memory, kernels: bool) -> Spill:
     front = next(memory for memory in mapping.chip.memory if memory.name == back.backs)
-    kept, needed = np.zeros((2, len(mapping.bricks)), np.int64)
-    for number, brick in enumerate(mapping.bricks):
-        bits = item_bits(mapping.network, mapping.chip, brick, int(mapping.routes[number]))
-        others = sum(bits.get(kind, 0) for kind in mapping.chip.kinds(front) if kind != "weights")
-        needed[number] = kernel_bits(mapping.network.layers[brick.layer], brick.channels) if kernels else bits["weights"]
-        kept[number] = min(needed[number], max(0, front.bits - others))
+    others = [sum(bits.get(kind, 0) for kind in mapping.chip.kinds(front) if kind != "weights") for bits in mapping.items]
+    room, kept, needed = [max(0, front.bits - bits) for bits in others], *np.zeros((2, len(mapping.bricks)), np.int64)
+    for number, (brick, home) in enumerate(zip(mapping.bricks, mapping.home.tolist(), strict=True)):
+        layer = mapping.network.layers[brick.layer]
+        bits = kernel_bits(layer, brick.channels) if kernels else stored_bits(mapping.network, mapping.chip, brick)
+        needed[number], kept[number] = bits, min(bits, room[home])
+        room[home] -= int(kept[number])
     return Spill(front, back, kept, needed - kept)

@@ -27,7 +27,7 @@ class Survey:
     @cached_property
     def load(self) -> np.ndarray:
         """float64 [links]: flits per image."""
-        return self.wires.load(self.mapping.grid, self.mapping.cores)
+        return self.wires.load(self.mapping.grid, self.mapping.used)
 
     @cached_property
     def traffic(self) -> Traffic:
@@ -42,9 +42,9 @@ class Survey:
 
     @property
     def sent(self) -> np.ndarray:
-        """float64 [bricks]: flits x links per image of what every brick sends."""
+        """float64 [cores used]: flits x links per image of what every core sends."""
         wires, mapping = self.wires, self.mapping
-        return np.bincount(wires.sender, wires.flits * wires.hops(mapping.grid, mapping.cores), len(mapping.bricks))
+        return np.bincount(wires.sender, wires.flits * wires.hops(mapping.grid, mapping.used), len(mapping.used))
 
     @property
     def busiest(self) -> list[tuple[tuple[int, int], tuple[int, int], float]]:
@@ -55,8 +55,8 @@ class Survey:
     def fullest(self, layer: int) -> list[Use]:
         """The largest use of every resource by a core of a layer."""
         found: dict[str, Use] = {}
-        for brick, used in zip(self.mapping.bricks, self.mapping.uses, strict=True):
-            for use in used if brick.layer == layer else ():
+        for home in self.mapping.home[self.mapping.layer_of == layer].tolist():
+            for use in self.mapping.uses[home]:
                 if use.resource not in found or use.demand > found[use.resource].demand:
                     found[use.resource] = use
         return list(found.values())

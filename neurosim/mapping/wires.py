@@ -1,4 +1,4 @@
-"""What the bricks send each other, and what that costs for bricks in given cores."""
+"""What bricks send each other, and what that costs for bricks in given cores; here those that share a core are one."""
 
 from __future__ import annotations
 
@@ -89,17 +89,20 @@ def fired(trace: SpikeTrace, fan: Fan) -> np.ndarray:
     return total / len(trace)
 
 
-def wires_of(chip: Chip, bricks: int, fans: Named[str, Fan], spikes: Named[str, np.ndarray]) -> Wires:
-    """The nets of *bricks*; spikes: float64 [columns] of every source, fired per image."""
+def wires_of(chip: Chip, home: np.ndarray, fans: Named[str, Fan], spikes: Named[str, np.ndarray]) -> Wires:
+    """The nets between cores; home: int64 [bricks], the number of the core of each. spikes: float64 [columns] of every source,
+    fired per image. What stays in a core is left out."""
     tree, merged = chip.mesh.delivery == "multicast", dict[tuple[int, bytes], float]()
     for name, fan in fans.items():
         flits = fan.groups @ spikes[name] * chip.mesh.flits_per_packet
         for group in np.flatnonzero(fan.sender >= 0).tolist():
-            reached, sender = fan.target[fan.first[group] : fan.first[group + 1]], int(fan.sender[group])
-            for targets in [reached] if tree else reached[:, None]:
+            sender = int(home[fan.sender[group]])
+            reached = np.unique(home[fan.target[fan.first[group] : fan.first[group + 1]]])
+            reached = reached[reached != sender]
+            for targets in [reached] if tree and len(reached) else reached[:, None]:
                 key = sender, targets.tobytes()
                 merged[key] = merged.get(key, 0.0) + float(flits[group])
     targets = [np.frombuffer(reached, np.int64) for _, reached in merged]
     first = np.cumsum([0, *(len(reached) for reached in targets)])
     senders, target = np.array([sender for sender, _ in merged], np.int64), np.concatenate([*targets, np.empty(0, np.int64)])
-    return Wires(bricks, senders, first, target, np.array([*merged.values()], np.float64))
+    return Wires(int(home.max()) + 1, senders, first, target, np.array([*merged.values()], np.float64))

@@ -71,7 +71,7 @@ def _headline(result: Result) -> str:
         ("energy per image", si(result.energy.per_image_J, "J"), "all components below"),
         ("time per image", si(result.time.seconds_per_image, "s"), f"at {si(chip.clock.hz, 'Hz')}, {result.time.schedule}"),
         ("spikes per neuron", f"{result.trace.spikes_per_neuron:.3f}", f"over {result.trace.timesteps} steps"),
-        ("cores", f"{len(result.mapping.bricks)} of {chip.cores}", f"{chip.mesh.width}x{chip.mesh.height} mesh"),
+        ("cores", f"{len(result.mapping.used)} of {chip.cores}", f"{chip.mesh.width}x{chip.mesh.height} mesh"),
     ]
     neurons = sum(layer.neurons for layer in network.layers)
     modelled = (

@@ -22,7 +22,7 @@ def mapping_page(survey: Survey) -> str:
     """The whole document."""
     mapping, found = survey.mapping, survey.traffic
     tiles = [
-        ("cores", f"{len(mapping.bricks):,} of {mapping.chip.cores:,}", f"placed {mapping.placer}"),
+        ("cores", f"{len(mapping.used):,} of {mapping.chip.cores:,}", f"placed {mapping.placer}"),
         ("flit-hops per image", si(found.flit_hops, ""), survey.assumed),
         ("busiest link", si(found.busiest, ""), "flits per image"),
         ("between chips", si(found.crossings, ""), "flits per image"),

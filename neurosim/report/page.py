@@ -8,6 +8,7 @@ from importlib import resources
 
 import numpy as np
 
+from neurosim.mapping.demand import joined
 from neurosim.mapping.mapping import Mapping
 from neurosim.report.units import si
 
@@ -54,11 +55,11 @@ def cards(tiles: Sequence[tuple[str, str, str]]) -> str:
 
 
 def heat(mapping: Mapping, values: np.ndarray, unit: str) -> str:
-    """A picture of the mesh; values: of every brick. The number of a core appears when the pointer rests on it."""
-    grid, names = mapping.grid, [layer.name for layer in mapping.network.layers]
+    """A picture of the mesh; values: of every core used. The number of a core appears when the pointer rests on it."""
+    grid = mapping.grid
     across, largest = grid.width * grid.cores_per_tile, float(values.max(initial=0)) or 1.0
-    bricks = zip(mapping.cores.tolist(), mapping.bricks, values.tolist(), strict=True)
-    found = {core: (names[brick.layer], value) for core, brick, value in bricks}
+    used = zip(mapping.used.tolist(), mapping.held, values.tolist(), strict=True)
+    found = {core: (joined(mapping.network, bricks), value) for core, bricks, value in used}
     cells = []
     for core in range(grid.cores):
         x, y = grid.xy(core)

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from neurosim.io.hdf5 import replacing
+from neurosim.mapping.demand import joined
 from neurosim.mapping.mapping import Mapping
 from neurosim.noc.traffic import Journey, Traffic
 
@@ -31,11 +32,10 @@ class PerfettoTrace:
     def __enter__(self) -> Self:
         self._file = self._target.__enter__().open("w", encoding="utf-8")
         self._write('{"displayTimeUnit": "ns", "traceEvents": [\n')
-        layers = [layer.name for layer in self.mapping.network.layers]
         self._event(ph="M", name="process_name", pid=CORES, tid=0, args={"name": f"cores of {self.mapping.chip.name}"})
         self._event(ph="M", name="process_name", pid=TURNS, tid=0, args={"name": "turns"})
-        for brick, core in zip(self.mapping.bricks, self.mapping.cores.tolist(), strict=True):
-            name = f"core {core} {self.mapping.grid.xy(core)}: {layers[brick.layer]}"
+        for bricks, core in zip(self.mapping.held, self.mapping.used.tolist(), strict=True):
+            name = f"core {core} {self.mapping.grid.xy(core)}: {joined(self.mapping.network, bricks)}"
             self._event(ph="M", name="thread_name", pid=CORES, tid=core, args={"name": name})
         return self
 
@@ -70,7 +70,7 @@ class PerfettoTrace:
         args = {"packets": len(traffic), "flit_hops": int(journey.flits.sum())}
         yield self._slice(TURNS, 0, f"turn {turn}", start, journey.cycles, args)
         yield self._slice(TURNS, 1, "barrier", start + journey.cycles - barrier, barrier, {})
-        for core in self.mapping.cores.tolist():
+        for core in self.mapping.used.tolist():
             occupied, update = int(traffic.occupied[core]), int(traffic.update[core])
             if traffic.work[core]:
                 yield self._slice(CORES, core, "image", start + occupied - int(traffic.work[core]), int(traffic.work[core]), {})

@@ -64,7 +64,7 @@ def _modelled(result: Result) -> list[RenderableType]:
     size = f"{neurons:,} neurons, {network.synapses:,} weights, T = {network.timesteps}"
     rows.add_row("network", f"{network.name}: {size}, {arithmetic}")
     rows.add_row("chip", f"{chip.name}: {chip.title} ({chip.node})")
-    used = f"{len(mapping.bricks)} of {chip.cores}"
+    used = f"{len(mapping.used)} of {chip.cores}"
     rows.add_row("cores", f"{used} on {_mesh_text(chip)}, placed {mapping.placer}")
     rows.add_row("inputs", f"{len(result.trace):,} samples of {result.trace.inputs_name}")
     return [heading("Modelled"), rows]
@@ -265,7 +265,7 @@ def mapping_summary(survey: Survey) -> RenderableType:
         b = max((mapping.bricks[i] for i in mine), key=lambda brick: brick.neurons)
         text = ", ".join(f"{use.resource} {percent(use.share)}" for use in survey.fullest(index) if use.share)
         rows.add_row(layer.name, str(len(mine)), f"{b.channels} x {b.y1 - b.y0} x {b.x1 - b.x0}", text)
-    used = f"{len(mapping.bricks)} of {mapping.chip.cores} cores, {mapping.placer}"
+    used = f"{len(mapping.used)} of {mapping.chip.cores} cores, {mapping.placer}"
     first = Text(f"{mapping.network.name} on {mapping.chip.name}: {used}")
     parts: list[RenderableType] = [first, rows, heading(f"Traffic per image, {survey.assumed}"), Text(_traffic_text(survey))]
     if mapping.grid.width * mapping.grid.cores_per_tile <= WIDEST:
@@ -283,8 +283,9 @@ def _traffic_text(survey: Survey) -> str:
 
 
 def mesh_picture(mapping: Mapping) -> str:
-    """One line per row of tiles; each core shows the number of its layer, '.' when it is unused."""
-    layer_of = {int(core): str(b.layer) for b, core in zip(mapping.bricks, mapping.cores, strict=True)}
+    """One line per row of tiles; each core shows the number of its layer, '+' for several, '.' when it is unused."""
+    used = zip(mapping.used.tolist(), mapping.held, strict=True)
+    layer_of = {core: str(bricks[0].layer) if len(bricks) == 1 else "+" for core, bricks in used}
     per_tile, width = mapping.grid.cores_per_tile, mapping.grid.width
     cores = [layer_of.get(i, ".") for i in range(mapping.chip.cores)]
     tiles = ["".join(cores[i : i + per_tile]) for i in range(0, len(cores), per_tile)]

@@ -1,0 +1,42 @@
+"""Bricks of different layers that share a core."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from neurosim.chip import Chip
+from neurosim.mapping.brick import Brick
+from neurosim.mapping.demand import claims
+from neurosim.network import Network
+
+
+def packed(network: Network, chip: Chip, bricks: Sequence[Brick], routes: np.ndarray) -> np.ndarray:
+    """int64 [bricks]: number of the core of every brick, counted in the order of their first bricks.
+
+    routes: int64 [bricks], entries that each needs at most. What shares a core is of different layers and fits without
+    spilling. By falling demand, every brick goes to the first core that has room (first fit decreasing, D. S. Johnson,
+    Near-optimal bin packing algorithms, MIT 1973).
+    """
+    if chip.core.max_layers == 1 or not bricks:
+        return np.arange(len(bricks))
+    empty, limits = _demands(network, chip, [], 0)
+    needed = np.array([_demands(network, chip, [b], int(r))[0] for b, r in zip(bricks, routes, strict=True)]) - empty
+    room = np.tile(limits - empty, (len(bricks), 1))
+    held = np.zeros((len(bricks), len(network.layers)), bool)
+    home = np.full(len(bricks), -1)
+    for brick in np.argsort(-(needed / limits).max(1), kind="stable"):
+        layer = bricks[brick].layer
+        open_to = ~held[:, layer] & (room >= needed[brick]).all(1) | ~held.any(1)
+        core = home[brick] = int(open_to.argmax())
+        room[core] -= needed[brick]
+        held[core, layer] = True
+    _, first, number = np.unique(home, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[number]
+
+
+def _demands(network: Network, chip: Chip, bricks: Sequence[Brick], routes: int) -> tuple[np.ndarray, np.ndarray]:
+    """int64 each: demand and limit of everything that is limited in a core with these bricks, which must not spill."""
+    found = [use for use in claims(network, chip, bricks, routes, spill=False) if use.limit is not None]
+    return np.array([use.demand for use in found], np.int64), np.array([use.limit for use in found], np.int64)
