@@ -64,7 +64,7 @@ def core_violations(network: Network, chip: Chip, bricks: Sequence[Brick], cores
         return []
     layers = Counter(network.layers[brick.layer].name for brick in bricks)
     rows = -(-cores // (chip.cores // chip.mesh.height))
-    remedy = f"enlarge the mesh, to mesh.height = {rows} for example, or give cores more memory or neurons"
+    remedy = f"enlarge the mesh, to mesh.height = {rows} for example, or give cores more memory, neurons or core.max_layers"
     return [Violation("", None, "", "cores", cores, chip.cores, "cores", remedy, largest_first(layers))]
 
 

@@ -68,7 +68,8 @@ def heat(mapping: Mapping, values: np.ndarray, unit: str) -> str:
         label = f"core {core} ({x}, {y}): {layer}, {si(value, unit)}"
         fill = f'class="heat" fill-opacity="{0.12 + 0.88 * value / largest:.3f}"' if core in found else 'class="idle"'
         middle = f'x="{left + CELL / 2 - 1}" y="{y * CELL + CELL / 2 + 3}"'
-        name = f"<text {middle}>{escape(layer[:6])}</text>" if core in found else ""
+        short = f"{layer[:5].rstrip()}+" if " + " in layer else layer[:6]
+        name = f"<text {middle}>{escape(short)}</text>" if core in found else ""
         square = f'x="{left}" y="{y * CELL}" width="{CELL - 2}" height="{CELL - 2}"'
         cells.append(f"<g><title>{escape(label)}</title><rect {square} {fill}/>{name}</g>")
     box, words = f"0 0 {across * CELL} {grid.height * CELL}", f"heat map of the mesh, largest {si(largest, unit)}"
