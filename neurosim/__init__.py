@@ -2,6 +2,11 @@
 
 from neurosim.chip import Chip
 from neurosim.errors import NeurosimError
+from neurosim.explore.explorer import Explorer
+from neurosim.explore.findings import Findings
+from neurosim.explore.reading import load_study
+from neurosim.explore.study import Study
+from neurosim.explore.sweep import sweep
 from neurosim.inputs import Inputs
 from neurosim.io.chip_file import load_chip
 from neurosim.io.inputs_file import load_inputs
@@ -22,7 +27,8 @@ from neurosim.trace import SpikeTrace, mismatches
 from neurosim.version import __version__
 
 __all__ = [
-    "Chip", "Conv", "Dense", "Inputs", "Mapping", "MappingError", "Network", "NeurosimError", "Output", "Result",
-    "Search", "Shortcut", "SpikeTrace", "__version__", "compare", "estimate", "evaluate", "load_chip", "load_inputs",
-    "load_mapping", "load_network", "load_trace", "map_network", "mismatches", "quantize", "run", "simulate",
+    "Chip", "Conv", "Dense", "Explorer", "Findings", "Inputs", "Mapping", "MappingError", "Network", "NeurosimError", "Output",
+    "Result", "Search", "Shortcut", "SpikeTrace", "Study", "__version__", "compare", "estimate", "evaluate", "load_chip",
+    "load_inputs", "load_mapping", "load_network", "load_study", "load_trace", "map_network", "mismatches", "quantize", "run",
+    "simulate", "sweep",
 ]  # fmt: skip

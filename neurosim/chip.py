@@ -244,6 +244,11 @@ class Chip(Part):
         return self.model_dump(mode="json")
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """All single values by their path, such as ``core.lanes``; memories go by their name."""
+        return dict(_settings(self.values, ""))
+
+    @property
     def sha256(self) -> str:
         """Hash of everything that can change a result (titles, notes and sources cannot)."""
         return hashlib.sha256(json.dumps(_bare(self.values), sort_keys=True).encode()).hexdigest()
@@ -357,6 +362,17 @@ def set_path(values: dict[str, Any], path: str, value: Any, where: str) -> None:
     if not isinstance(place, dict):
         raise ChipError(where, [f"there is no {path!r}; known here: {', '.join(_keys(place))}"])
     place[last] = value
+
+
+def _settings(values: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(values, dict):
+        for key, value in values.items():
+            yield from _settings(value, f"{path}.{key}" if path else key)
+    elif isinstance(values, list) and values and all(isinstance(item, dict) for item in values):
+        for item in values:
+            yield from _settings(item, f"{path}.{item['name']}")
+    else:
+        yield path, values
 
 
 def _inside(place: Any, key: str) -> Any:

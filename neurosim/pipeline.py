@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 
@@ -30,12 +31,14 @@ def run(
     timing: str = "packet",
     schedule: str = "sequential",
     workers: int = 1,
+    executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
     command: str = "",
 ) -> Result:
-    """Map *network* onto *chip*, simulate it on *inputs* with the chip's state width, and evaluate."""
-    mapping = map_network(network, chip, placer)
-    trace = simulate(network, inputs, state_bits=chip.core.state_bits, workers=workers, progress=progress)
+    """Map *network* onto *chip*, simulate it on *inputs* with the chip's state width, slice by slice on the workers of
+    *executor* (PEP 3148) if there is one, and evaluate."""
+    mapping, bits = map_network(network, chip, placer), chip.core.state_bits
+    trace = simulate(network, inputs, state_bits=bits, workers=workers, executor=executor, progress=progress)
     return evaluate(trace, mapping, timing=timing, schedule=schedule, workers=workers, command=command)
 
 
@@ -45,15 +48,20 @@ def compare(
 ) -> list[Result]:  # fmt: skip
     """The result on each chip, in order; the network is simulated once for every state width that changes its spikes."""
     mappings = [map_network(network, chip, placer) for chip in chips]
+    return list(run_mapped(inputs, mappings, timing=timing, schedule=schedule, workers=workers))
+
+
+def run_mapped(
+    inputs: Inputs, mappings: Sequence[Mapping], *, timing: str, schedule: str, workers: int, command: str = ""
+) -> Iterator[Result]:
+    """The result on each of several mappings of one network; see `compare`."""
     traces: list[SpikeTrace] = []
-    results = []
     for mapping in mappings:
         usable = [t for t in traces if not trace_problems(t, mapping)]
         if not usable:
-            usable = [simulate(network, inputs, state_bits=mapping.chip.core.state_bits, workers=workers)]
+            usable = [simulate(mapping.network, inputs, state_bits=mapping.chip.core.state_bits, workers=workers)]
             traces += usable
-        results.append(evaluate(usable[0], mapping, timing=timing, schedule=schedule, workers=workers))
-    return results
+        yield evaluate(usable[0], mapping, timing=timing, schedule=schedule, workers=workers, command=command)
 
 
 def evaluate(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -35,6 +37,8 @@ STATE_BITS = 32
 # Entries of the largest spike list of a batch: 256 MB of address space, of which only what is used becomes memory.
 BATCH_ENTRIES = 2**25
 BATCH_IMAGES = 16
+# Of a task for an executor.
+SLICE_IMAGES = 64
 
 
 def simulate(
@@ -43,18 +47,22 @@ def simulate(
     *,
     state_bits: int = STATE_BITS,
     workers: int = 1,
+    executor: Executor | None = None,
     record_potentials: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> SpikeTrace:
     """Run *network* on all *inputs*.
 
     *state_bits* (2 to 32) is the width of a potential; what exceeds it is clipped after each step's accumulation, and noted.
-    *workers* threads share the images; the spikes are the same for any number of them. *progress* is called with the number
-    of images done. Raises InputsError if the inputs do not suit the network.
+    *workers* threads share the images, or the workers of *executor* (PEP 3148), slice by slice; the spikes are the same for any
+    number of them. *progress* is called with the number of images done. Raises InputsError if the inputs do not suit the
+    network.
     """
     check_inputs(network, inputs)
     if not 2 <= state_bits <= STATE_BITS:
         raise NeurosimError(f"state_bits is {state_bits}; it must lie in 2..{STATE_BITS}")
+    if executor is not None:
+        return _joined(list(_sliced(executor, network, inputs, state_bits, record_potentials, progress)), network, inputs)
     feeds(network)
     largest_pixel = float(np.abs(pixels(network, inputs.images)).max()) if inputs.images is not None else 1.0
 
@@ -67,7 +75,23 @@ def simulate(
             parts.append(part)
             if progress:
                 progress(len(part))
-    return _joined(parts, inputs)
+    return _joined(parts, network, inputs)
+
+
+def _sliced(
+    executor: Executor, network: Network, inputs: Inputs, state_bits: int, record_potentials: bool,
+    progress: Callable[[int], None] | None,
+) -> Iterator[SpikeTrace]:  # fmt: skip
+    """The traces of slices of the inputs, in order, as the workers of *executor* find them."""
+    # What travels to the workers.
+    bare = replace(network, golden=None, float_twin=None)
+    slices = [inputs[first : first + SLICE_IMAGES] for first in range(0, len(inputs), SLICE_IMAGES)]
+    work = partial(simulate, bare, state_bits=state_bits, record_potentials=record_potentials)
+    for future in [executor.submit(work, part) for part in slices]:
+        part = future.result()
+        if progress:
+            progress(len(part))
+        yield part
 
 
 def _batches(network: Network, inputs: Inputs, workers: int) -> Iterator[Inputs]:
@@ -231,7 +255,7 @@ def events_of(spikes: np.ndarray, sites: int) -> Events:
     return Events(start.astype(np.int64), channel.astype(np.int32), site.astype(np.int32))
 
 
-def _joined(parts: list[SpikeTrace], inputs: Inputs) -> SpikeTrace:
+def _joined(parts: list[SpikeTrace], network: Network, inputs: Inputs) -> SpikeTrace:
     first = parts[0]
 
     def joined(name: str) -> LayerTrace:
@@ -245,7 +269,7 @@ def _joined(parts: list[SpikeTrace], inputs: Inputs) -> SpikeTrace:
 
     input_bits = None if first.input_bits is None else np.concatenate([p.input_bits for p in parts])
     return SpikeTrace(
-        first.network, {name: joined(name) for name in first.layers}, np.concatenate([p.outputs for p in parts]),
+        network, {name: joined(name) for name in first.layers}, np.concatenate([p.outputs for p in parts]),
         inputs.labels, first.state_bits, inputs.name, input_bits,
     )  # fmt: skip
 

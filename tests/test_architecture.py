@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "neurosim"
-ROOMS = {"numba": "kernels", "h5py": "io", "torch": "training", "simpy": "noc"}
+ROOMS = {"numba": "kernels", "h5py": "io", "torch": "training", "simpy": "noc", "plotly": "report"}
 # From the bottom up. A module may import from lower layers and from its own.
 LAYERS = [
     {"version", "errors"},
@@ -20,6 +20,7 @@ LAYERS = [
     {"record", "result"},
     {"pipeline"},
     {"io", "training"},
+    {"explore"},
     {"report"},
     {"__init__"},
     {"cli"},

@@ -7,11 +7,11 @@ import os
 import sys
 import traceback
 
-from neurosim.cli import exchange, machine, networks, noc, training
+from neurosim.cli import exchange, machine, networks, noc, studies, training
 from neurosim.cli.app import app
 from neurosim.errors import NeurosimError
 
-__all__ = ["app", "exchange", "machine", "main", "networks", "noc", "training"]
+__all__ = ["app", "exchange", "machine", "main", "networks", "noc", "studies", "training"]
 
 UNEXPECTED = "internal error, please report it with the output of --debug: {}: {}"
 

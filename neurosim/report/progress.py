@@ -39,6 +39,16 @@ def share(what: str) -> Iterator[Callable[[float], None]]:
 
 
 @contextmanager
+def points(what: str) -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]:
+    """(a function to call with how many are done, and of how many; a function that writes a line)."""
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total), console.print
+
+
+@contextmanager
 def phases() -> Iterator[tuple[Callable[[str, str], None], Callable[[str, float], None]]]:
     """(a function that writes a line for people, or else for programs; a function to call with a phase and its share done)."""
     console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)

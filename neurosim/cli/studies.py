@@ -1,0 +1,157 @@
+"""Commands about many chips: sweep, compare."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import neurosim as ns
+from neurosim.cli.app import app
+from neurosim.cli.console import about, check_targets, loaded, mapped, show
+from neurosim.cli.options import (
+    ImagesOption,
+    InputsArg,
+    JsonOption,
+    NetworkArg,
+    PlacerOption,
+    Schedule,
+    ScheduleOption,
+    SetOption,
+    Timing,
+    TimingOption,
+    WorkersOption,
+)
+from neurosim.errors import FileError, NeurosimError
+from neurosim.explore.findings import Findings
+from neurosim.explore.objective import metrics
+from neurosim.explore.reading import load_study
+from neurosim.explore.sweep import sweep as swept
+from neurosim.explore.task import OK
+from neurosim.io.chip_file import load_chip
+from neurosim.io.findings_file import save_table
+from neurosim.io.hdf5 import command, replacing
+from neurosim.pipeline import run_mapped
+from neurosim.report import comparison_text, study_text
+from neurosim.report.progress import points, progress
+
+STORE, TABLE, VALUES, COLUMNS = "store", "table.csv", "results.json", "table.h5"
+
+
+@app.command()
+def sweep(
+    study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="What is varied, and what counts.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where tables and store go.")],
+    workers: Annotated[int | None, typer.Option("--workers", min=1, metavar="N", help="Processes, else one per core.")] = None,
+    dask: Annotated[str | None, typer.Option("--dask", metavar="ADDRESS", help="Scheduler of a Dask cluster.")] = None,
+    store: Annotated[Path | None, typer.Option("--store", metavar="DIR", help="What is known, shared by studies.")] = None,
+    json_to: JsonOption = None,
+) -> None:
+    """Many chips on one network: each point once, the best of them, and what matters. Goes on where it was stopped."""
+    check_targets(json_to, sources=(study,))
+    asked = load_study(study)
+    _folder(output)
+    with points("points") as (tick, write), cluster(dask) as executor:
+        try:
+            found = swept(
+                asked, store=store or output / STORE, executor=executor, workers=workers or os.cpu_count() or 1, progress=tick,
+                log=write,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            raise InterruptedStudyError("stopped; what is done is kept: the same command goes on from there") from None
+    save_findings(found, output)
+    show(study_text.study_summary(found), json_to, found.to_dict())
+    if found.failed or OK not in found.status:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    network: NetworkArg,
+    inputs: InputsArg,
+    chips: Annotated[list[str], typer.Option("--chip", metavar="NAME_OR_FILE", help="Preset or TOML file; give several.")],
+    changes: SetOption = None,
+    images: ImagesOption = None,
+    workers: WorkersOption = 1,
+    placer: PlacerOption = None,
+    timing: TimingOption = Timing.PACKET,
+    schedule: ScheduleOption = Schedule.SEQUENTIAL,
+    json_to: JsonOption = None,
+) -> None:
+    """A few chips beside each other: how many times the first, the amounts, and the settings that differ."""
+    check_targets(json_to, sources=(network, inputs))
+    twice = sorted({name for name in chips if chips.count(name) > 1})
+    if twice or len(chips) < 2:
+        raise NeurosimError(f"--chip {' '.join(twice)} is given more than once" if twice else "give at least two --chip")
+    net, data = ns.load_network(network), loaded(inputs, images)
+    targets = {name: load_chip(name, changes or ()) for name in chips}
+    mappings, reasons = dict[str, ns.Mapping](), dict[str, list[str]]()
+    for name, chip in targets.items():
+        try:
+            mappings[name] = mapped(net, chip, placer, None)
+        except ns.MappingError as error:
+            reasons[name] = [str(violation) for violation in error.violations]
+    how = {"timing": timing.value, "schedule": schedule.value}
+    with about(inputs), progress("chips", len(mappings)) as tick:
+        results = run_mapped(data, [*mappings.values()], **how, workers=workers, command=command())
+        runs = dict[str, ns.Result]()
+        for name, result in zip(mappings, results, strict=True):
+            runs[name] = result
+            tick(1)
+    found = {name: metrics(run) for name, run in runs.items()}
+    values = {
+        "chips": list(chips), "ratios": comparison_text.ratios(found) if found else {}, "metrics": found,
+        "differences": comparison_text.differences(targets), "reasons": reasons,
+        "runs": {name: run.to_dict() for name, run in runs.items()},
+    }  # fmt: skip
+    show(comparison_text.comparison_summary(targets, found, reasons), json_to, values)
+    if reasons:
+        raise typer.Exit(1)
+
+
+class InterruptedStudyError(NeurosimError):
+    """By Ctrl-C."""
+
+    exit_code = 130
+
+
+def save_findings(found: Findings, folder: Path) -> None:
+    """The tables of a study as CSV, JSON and HDF5."""
+    with replacing(folder / TABLE) as temporary:
+        temporary.write_text(found.csv, encoding="utf-8")
+    with replacing(folder / VALUES) as temporary:
+        temporary.write_text(json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    save_table(found.table, {"study": found.study.name}, folder / COLUMNS)
+
+
+@contextmanager
+def cluster(address: str | None) -> Iterator[Executor | None]:
+    """The executor of the Dask cluster at *address*, none without one."""
+    if address is None:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise NeurosimError("Dask is not installed: python -m pip install 'neurosim-hw[dask]'") from None
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise NeurosimError(f"--dask {address}: no scheduler answers: {error}") from None
+    with client:
+        yield client.get_executor()
+
+
+def _folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(str(path), [f"cannot be made: {error.strerror or error}"]) from error
+    for name in (TABLE, VALUES, COLUMNS):
+        check_targets(path / name)

@@ -1,0 +1,228 @@
+"""What a study found: its points, which of them are best, and what matters."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from neurosim.errors import NeurosimError
+from neurosim.explore.axis import Value
+from neurosim.explore.objective import OBJECTIVES
+from neurosim.explore.sampling import Settings
+from neurosim.explore.store import Outcome
+from neurosim.explore.study import Study, told
+from neurosim.explore.task import FAILED, OK
+from neurosim.version import __version__
+
+# Outside the constraints of the study.
+EXCLUDED = "excluded"
+# Parts of equal size that the values of a range are told apart by.
+PARTS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A point: its settings, what came of it, and of a point of the front what came of a closer look."""
+
+    settings: Settings
+    outcome: Outcome
+    closer: Outcome | None = None
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        return {objective.column: self.outcome["metrics"].get(objective.column) for objective in OBJECTIVES.values()}
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """rows: of all points, in the order of the study."""
+
+    study: Study
+    rows: tuple[Row, ...]
+
+    def __repr__(self) -> str:
+        return f"<Findings of {self.study.name!r}: {len(self.rows)} points, {len(self.front)} on the front>"
+
+    def with_closer(self, closer: Mapping[str, Outcome]) -> Findings:
+        """The same, with a closer look at points by their settings in words."""
+        return replace(self, rows=tuple(replace(row, closer=closer.get(told(row.settings))) for row in self.rows))
+
+    @cached_property
+    def status(self) -> list[str]:
+        """Of every row: ok, infeasible, failed, or excluded by a constraint."""
+        return [row.outcome["status"] if not self._excluded(row) else EXCLUDED for row in self.rows]
+
+    def _excluded(self, row: Row) -> bool:
+        bounds = self.study.constraints.items()
+        return row.outcome["status"] == OK and not all(b.allow(row.metrics[OBJECTIVES[n].column]) for n, b in bounds)
+
+    @cached_property
+    def rank(self) -> np.ndarray:
+        """int64 [rows]: 1 on the Pareto front, 2 on the one that is left without it, and so on; 0 for what is not ok."""
+        found = np.zeros(len(self.rows), np.int64)
+        usable = np.array([i for i, status in enumerate(self.status) if status == OK], np.int64)
+        if len(usable):
+            found[usable] = ranks(self.costs[usable])
+        return found
+
+    @cached_property
+    def costs(self) -> np.ndarray:
+        """float64 [rows, objectives]: less is better; infinite where it is not known."""
+        found = np.full((len(self.rows), len(self.study.objectives)), np.inf)
+        for column, name in enumerate(self.study.objectives):
+            objective = OBJECTIVES[name]
+            for number, row in enumerate(self.rows):
+                value = row.metrics[objective.column]
+                if value is not None:
+                    found[number, column] = -value if objective.more else value
+        return found
+
+    @property
+    def front(self) -> tuple[Row, ...]:
+        """The rows that no other is better than in one objective without being worse in another."""
+        return tuple(row for row, rank in zip(self.rows, self.rank, strict=True) if rank == 1)
+
+    @property
+    def ranked(self) -> list[int]:
+        """Numbers of the rows that are ok, front by front, each by the first objective."""
+        usable = np.flatnonzero(self.rank)
+        return usable[np.lexsort((usable, self.costs[usable, 0], self.rank[usable]))].tolist() if len(usable) else []
+
+    @cached_property
+    def sensitivity(self) -> dict[str, dict[str, float | None]]:
+        """By objective and axis: the share of the variance of the objective, over all points that fit, that the axis accounts
+        for by itself (correlation ratio); a range is cut into PARTS. None where nothing varies."""
+        usable = [row for row in self.rows if row.outcome["status"] == OK]
+        found: dict[str, dict[str, float | None]] = {}
+        for name in self.study.objectives:
+            column = OBJECTIVES[name].column
+            known = [row for row in usable if row.metrics[column] is not None]
+            values = np.array([row.metrics[column] for row in known], np.float64)
+            found[name] = {axis: _explained(self._levels(axis, known), values) for axis in self.study.axes}
+        return found
+
+    def _levels(self, axis: str, rows: list[Row]) -> np.ndarray:
+        """int64 [rows]: which of its values, or of the parts of its range, each has."""
+        values = [row.settings[axis] for row in rows]
+        if self.study.axes[axis].values or not rows:
+            return np.array([self.study.axes[axis].values.index(value) for value in values], np.int64)
+        return np.argsort(np.argsort(np.array(values, np.float64), kind="stable")) * PARTS // len(rows)
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """Structured array, one row per point: its settings, status, rank, every objective (nan where it is not known)."""
+        columns: dict[str, np.ndarray] = {}
+        for axis in self.study.axes:
+            values: list[Value] = [row.settings[axis] for row in self.rows]
+            same = len({isinstance(value, str) for value in values} | {isinstance(value, bool) for value in values}) == 1
+            columns[axis] = np.array(values if same else [str(value) for value in values])
+        columns["status"], columns["rank"] = np.array(self.status), self.rank
+        for objective in OBJECTIVES.values():
+            numbers = [row.metrics[objective.column] for row in self.rows]
+            columns[objective.column] = np.array([np.nan if n is None else n for n in numbers], np.float64)
+        found = np.empty(len(self.rows), [(name, values.dtype) for name, values in columns.items()])
+        for name, column in columns.items():
+            found[name] = column
+        return found
+
+    def frame(self) -> Any:
+        """The table as a pandas DataFrame; raises NeurosimError where pandas is not installed."""
+        try:
+            import pandas
+        except ImportError:
+            raise NeurosimError("pandas is not installed: python -m pip install pandas; or use .table") from None
+        return pandas.DataFrame(self.table)
+
+    @property
+    def csv(self) -> str:
+        """The table, and the reasons of what does not fit."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        metrics = [objective.column for objective in OBJECTIVES.values()]
+        writer.writerow([*self.study.axes, "status", "rank", *metrics, "reasons"])
+        for row, status, rank in zip(self.rows, self.status, self.rank.tolist(), strict=True):
+            values = ["" if value is None else value for value in row.metrics.values()]
+            writer.writerow([*row.settings.values(), status, rank or "", *values, "; ".join(row.outcome["reasons"])])
+        return out.getvalue()
+
+    @property
+    def failed(self) -> int:
+        """Points in which something unforeseen happened."""
+        return self.status.count(FAILED)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        study = self.study
+        return {
+            "study": study.name,
+            "version": __version__,
+            "networks": {name: network.sha256 for name, network in study.networks.items()},
+            "chips": {name: chip.sha256 for name, chip in study.chips.items()},
+            "inputs": study.inputs.name,
+            "images": len(study.inputs),
+            "sample": study.sample,
+            "seed": study.seed,
+            "objectives": {name: _about(name) for name in study.objectives},
+            "constraints": {name: {"min": b.least, "max": b.most} for name, b in study.constraints.items()},
+            "choices": dict(study.choices),
+            "set": dict(study.changes),
+            "points": [self._point(number) for number in range(len(self.rows))],
+            "front": np.flatnonzero(self.rank == 1).tolist(),
+            "ranked": self.ranked,
+            "sensitivity": self.sensitivity,
+        }
+
+    def _point(self, number: int) -> dict[str, Any]:
+        row = self.rows[number]
+        kept = {key: value for key, value in row.outcome.items() if key not in ("key", "status", "metrics")}
+        closer = None if row.closer is None else {key: row.closer[key] for key in ("status", "reasons", "metrics")}
+        return {
+            "settings": row.settings,
+            "status": self.status[number],
+            "rank": int(self.rank[number]) or None,
+            **row.metrics,
+            **kept,
+            "closer": closer,
+        }
+
+
+def ranks(costs: np.ndarray) -> np.ndarray:
+    """int64 [rows] from 1: fronts of costs float64 [rows, objectives], one after the other; less is better."""
+    found, left, front = np.zeros(len(costs), np.int64), np.arange(len(costs)), 0
+    while len(left):
+        front += 1
+        best = np.array([not _dominated(costs[i], costs[left]) for i in left])
+        found[left[best]] = front
+        left = left[~best]
+    return found
+
+
+def _dominated(one: np.ndarray, others: np.ndarray) -> bool:
+    return bool(((others <= one).all(1) & (others < one).any(1)).any())
+
+
+def _explained(levels: np.ndarray, values: np.ndarray) -> float | None:
+    """Variance of the means of the levels, of all variance."""
+    if len(values) < 2 or values.max() == values.min():
+        return None
+    number = np.unique(levels, return_inverse=True)[1]
+    many = np.bincount(number)
+    means = np.bincount(number, values) / many
+    between = float((many * (means - values.mean()) ** 2).sum())
+    return min(1.0, between / float(((values - values.mean()) ** 2).sum()))
+
+
+def _about(name: str) -> dict[str, Any]:
+    objective = OBJECTIVES[name]
+    return {
+        "column": objective.column,
+        "unit": objective.unit,
+        "what": objective.words,
+        "better": "more" if objective.more else "less",
+    }

@@ -1,0 +1,301 @@
+"""From the values of a study file to a study, with everything that is wrong at once."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from neurosim.chip import Chip
+from neurosim.errors import NeurosimError
+from neurosim.explore.axis import Axis, axis_of, axis_problems
+from neurosim.explore.objective import OBJECTIVES, unknown_areas
+from neurosim.explore.sampling import SAMPLINGS
+from neurosim.explore.study import (
+    CHIP,
+    CHOICES,
+    MESH,
+    NETWORK,
+    WEIGHT_BITS,
+    Bounds,
+    Front,
+    Study,
+    StudyError,
+    is_of_chip,
+    read_study,
+)
+from neurosim.inputs import Inputs, check_inputs
+from neurosim.io.chip_file import DEFAULT, load_chip, preset_names
+from neurosim.io.inputs_file import load_inputs
+from neurosim.io.network_file import load_network
+from neurosim.mapping.partition import OBJECTIVES as PARTITIONS
+from neurosim.mapping.place import PLACERS
+from neurosim.network import Network
+from neurosim.schedule import SCHEDULES
+from neurosim.timeline import TIMINGS
+
+T = TypeVar("T")
+KEYS: dict[str, type | tuple[type, ...]] = {
+    "name": str, "network": str, "inputs": str, "images": int, "chip": str, "set": dict, "axes": dict, "sample": str,
+    "points": int, "seed": int, "objectives": list, "constraints": dict, "placer": str, "partition": str, "schedule": str,
+    "timing": str, "front": dict,
+}  # fmt: skip
+KNOWN = {"placer": tuple(PLACERS), "partition": PARTITIONS, "schedule": tuple(SCHEDULES), "timing": tuple(TIMINGS)}
+USUAL = {"placer": "row-major", "partition": "cores", "schedule": "sequential", "timing": "analytic"}
+# As many as a person can mean.
+MOST_POINTS = 1_000_000
+
+
+def load_study(path: str | os.PathLike[str]) -> Study:
+    """The study in a TOML file (see README); paths in it start at its folder. Raises FileError, or StudyError with every
+    problem."""
+    return study_of(read_study(path), Path(path).parent, f"study {str(path)!r}")
+
+
+def study_of(values: Mapping[str, Any], folder: Path, where: str = "study") -> Study:
+    """A study from the values of a study file."""
+    reader = _Reader(values, folder)
+    study = reader.study()
+    if study is None:
+        raise StudyError(where, reader.problems)
+    return study
+
+
+class _Reader:
+    """Reads one study; notes every problem."""
+
+    def __init__(self, values: Mapping[str, Any], folder: Path):
+        self.values, self.folder = values, folder
+        self.problems: list[str] = []
+
+    def study(self) -> Study | None:
+        self._keys()
+        if self.problems:
+            return None
+        axes = self._axes()
+        networks = self._loaded(NETWORK, axes, lambda name: load_network(self.folder / name))
+        chips = self._loaded(CHIP, axes, self._chip)
+        inputs = self._inputs(networks)
+        self._paths([*axes, *self._table("set")], chips)
+        self._weight_bits(axes, networks)
+        self._choices(axes)
+        sample, points = self._sample(axes)
+        objectives, constraints, front = self._objectives(chips), self._constraints(), self._front()
+        if self.problems or inputs is None:
+            return None
+        choices = {name: str(self.values.get(name, USUAL[name])) for name in CHOICES}
+        name, seed = str(self.values.get("name", "study")), int(self.values.get("seed", 0))
+        return Study(
+            name,
+            networks,
+            inputs,
+            chips,
+            axes,
+            objectives,
+            self._table("set"),
+            choices,
+            constraints,
+            sample,
+            points,
+            seed,
+            front,
+        )
+
+    def _say(self, problem: str) -> None:
+        self.problems.append(problem)
+
+    def _table(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.values.get(name, {})
+        return found
+
+    def _keys(self) -> None:
+        for key, value in self.values.items():
+            if key not in KEYS:
+                self._say(f"unknown key {key!r}{_meant(key, KEYS)}")
+            elif not isinstance(value, KEYS[key]) or isinstance(value, bool):
+                self._say(f"{key} is {value!r}; it must be {_kind(KEYS[key])}")
+        for key in ("inputs", "axes"):
+            if key not in self.values:
+                self._say(f"{key} is missing")
+        if NETWORK not in self.values and NETWORK not in _dict(self.values.get("axes")):
+            self._say("network is missing; give a file, or several as an axis")
+
+    def _axes(self) -> dict[str, Axis]:
+        given = self._table("axes")
+        if not given:
+            self._say("there are no axes; give at least one setting several values")
+        axes = {}
+        for name, values in given.items():
+            found = axis_problems(name, values)
+            self.problems += found
+            if not found:
+                axes[name] = axis_of(values)
+        return axes
+
+    def _names(self, what: str, axes: Mapping[str, Axis]) -> list[str]:
+        """Of networks or chips."""
+        if what not in axes:
+            return [str(self.values[what])] if what in self.values else [DEFAULT] if what == CHIP else []
+        if what in self.values:
+            self._say(f"{what} is given and an axis; leave out one")
+        odd = [value for value in axes[what].values if not isinstance(value, str)]
+        if odd or not axes[what].values:
+            self._say(f"axis {what!r} needs names, not {odd[0] if odd else 'a range'!r}")
+        return [value for value in axes[what].values if isinstance(value, str)]
+
+    def _loaded(self, what: str, axes: Mapping[str, Axis], load: Callable[[str], T]) -> dict[str, T]:
+        found = {}
+        for name in self._names(what, axes):
+            try:
+                found[name] = load(name)
+            except NeurosimError as error:
+                self._say(str(error))
+        return found
+
+    def _chip(self, name: str) -> Chip:
+        return load_chip(name if name in preset_names() else self.folder / name)
+
+    def _inputs(self, networks: Mapping[str, Network]) -> Inputs | None:
+        try:
+            found = load_inputs(self.folder / self.values["inputs"])
+        except NeurosimError as error:
+            self._say(str(error))
+            return None
+        images = self.values.get("images", len(found))
+        if not 1 <= images <= len(found):
+            self._say(f"images is {images}; {self.values['inputs']} holds {len(found)} samples")
+            return found
+        for network in networks.values():
+            try:
+                check_inputs(network, found[:images])
+            except NeurosimError as error:
+                self._say(str(error))
+        return found[:images]
+
+    def _paths(self, names: list[str], chips: Mapping[str, Chip]) -> None:
+        """Every setting must be one of every chip."""
+        for name in names:
+            if is_of_chip(name) and name != MESH:
+                for chip in chips.values():
+                    known = chip.settings
+                    if name not in known:
+                        others = [*known, NETWORK, CHIP, WEIGHT_BITS, MESH, *CHOICES]
+                        self._say(f"axis {name!r} is no setting of chip {chip.name!r}{_meant(name, others)}")
+        odd = [value for value in self._meshes() if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", str(value))]
+        if odd:
+            self._say(f"axis 'mesh' has {odd[0]!r}; its values are words like '8x8'")
+
+    def _meshes(self) -> list[Any]:
+        given = self._table("axes").get(MESH, [])
+        return given if isinstance(given, list) else [given]
+
+    def _weight_bits(self, axes: Mapping[str, Axis], networks: Mapping[str, Network]) -> None:
+        if WEIGHT_BITS not in axes:
+            return
+        axis = axes[WEIGHT_BITS]
+        ends = axis.values or (axis.low, axis.high)
+        if not all(isinstance(bits, int) and not isinstance(bits, bool) and 2 <= bits <= 16 for bits in ends):
+            self._say(f"axis 'weight_bits' has {', '.join(map(str, ends))}; it takes integers from 2 to 16")
+        for name, network in networks.items():
+            if network.integer and network.float_twin is None:
+                self._say(f"axis 'weight_bits': {name} holds no float weights to quantize")
+
+    def _choices(self, axes: Mapping[str, Axis]) -> None:
+        for name in CHOICES:
+            given = axes[name].values if name in axes else (self.values.get(name, USUAL[name]),)
+            if name in axes and name in self.values:
+                self._say(f"{name} is given and an axis; leave out one")
+            for value in given or ("a range",):
+                if value not in KNOWN[name]:
+                    self._say(f"{name} {value!r} does not exist; there are: {', '.join(KNOWN[name])}")
+
+    def _sample(self, axes: Mapping[str, Axis]) -> tuple[str, int]:
+        sample, points = str(self.values.get("sample", "grid")), self.values.get("points", 0)
+        if sample not in SAMPLINGS:
+            self._say(f"sample {sample!r} does not exist; there are: {', '.join(SAMPLINGS)}")
+        if sample == "grid":
+            if points:
+                self._say("points is for random samples; a grid has as many as its axes say")
+            ranges = [name for name, axis in axes.items() if not axis.values]
+            if ranges:
+                self._say(
+                    f"axes {', '.join(ranges)} are ranges; a grid needs lists, or set sample = 'latin-hypercube' and points"
+                )
+            many = 1
+            for axis in axes.values():
+                many *= max(1, len(axis.values))
+            points = many
+        if not 1 <= points <= MOST_POINTS:
+            self._say(f"there are {points:,} points; it must be 1 to {MOST_POINTS:,}")
+        return sample, points
+
+    def _objectives(self, chips: Mapping[str, Chip]) -> tuple[str, ...]:
+        given = self.values.get("objectives", ["energy", "latency"])
+        for name in given:
+            if name not in OBJECTIVES:
+                self._say(
+                    f"objective {name!r} does not exist{_meant(str(name), OBJECTIVES)}; there are: {', '.join(OBJECTIVES)}"
+                )
+        if not given:
+            self._say("objectives is empty; give at least one")
+        for chip in chips.values() if "area" in given else ():
+            unknown = unknown_areas(chip)
+            sized = {name.split(".")[1] for name in self._table("axes") if re.fullmatch(r"memory\..*\.(model|area_mm2)", name)}
+            if (
+                set(unknown)
+                - sized
+                - {name.split(".")[1] for name in self._table("set") if name.endswith((".model", ".area_mm2"))}
+            ):
+                told = ", ".join(unknown)
+                self._say(f"objective 'area': chip {chip.name!r} gives no area_mm2 for {told}; give it, or model = 'sram'")
+        return tuple(given)
+
+    def _constraints(self) -> dict[str, Bounds]:
+        found = {}
+        for name, given in self._table("constraints").items():
+            if name not in OBJECTIVES:
+                self._say(f"constraint {name!r} does not exist{_meant(name, OBJECTIVES)}; there are: {', '.join(OBJECTIVES)}")
+            elif (
+                not isinstance(given, dict)
+                or not given
+                or given.keys() - {"min", "max"}
+                or not all(map(_number, given.values()))
+            ):
+                self._say(f"constraint {name!r} is {given!r}; give min, max or both, as numbers")
+            else:
+                found[name] = Bounds(given.get("min"), given.get("max"))
+        return found
+
+    def _front(self) -> Front | None:
+        given = self._table("front")
+        if not given:
+            return None
+        self.problems += [
+            f"front: unknown key {key!r}; it has timing and images" for key in sorted(given.keys() - {"timing", "images"})
+        ]
+        timing, images = given.get("timing", "packet"), given.get("images")
+        if timing not in KNOWN["timing"]:
+            self._say(f"front: timing {timing!r} does not exist; there are: {', '.join(KNOWN['timing'])}")
+        if images is not None and (not isinstance(images, int) or images < 1):
+            self._say(f"front: images is {images!r}; it must be a positive integer")
+        return Front(str(timing), images)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _kind(kind: type | tuple[type, ...]) -> str:
+    return {str: "text", int: "an integer", dict: "a table", list: "a list"}[kind if isinstance(kind, type) else kind[0]]
+
+
+def _meant(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""

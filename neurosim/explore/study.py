@@ -1,0 +1,131 @@
+"""The study: what is varied, on which networks, inputs and chips, and what counts."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from neurosim.chip import Chip, set_path
+from neurosim.errors import FileError, InvalidError
+from neurosim.explore.axis import Axis, Value
+from neurosim.explore.sampling import SAMPLINGS, Settings
+from neurosim.inputs import Inputs
+from neurosim.network import Network
+from neurosim.quantize import quantize
+
+# Axes that are no settings of a chip.
+NETWORK, CHIP, WEIGHT_BITS, MESH = "network", "chip", "weight_bits", "mesh"
+CHOICES = ("placer", "partition", "schedule", "timing")
+
+
+class StudyError(InvalidError):
+    """A study that cannot be done as it is written."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a constraint allows."""
+
+    least: float | None = None
+    most: float | None = None
+
+    def allow(self, value: float | None) -> bool:
+        """A value that is not known is not allowed."""
+        return value is not None and not (
+            (self.least is not None and value < self.least) or (self.most is not None and value > self.most)
+        )
+
+
+@dataclass(frozen=True)
+class Front:
+    """How the best points are looked at once more: level of detail of time, on the first *images* samples (None: all)."""
+
+    timing: str
+    images: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Networks and chips by the name that the axes use; *choices*: placer, partition, schedule and timing where they are no
+    axes; *changes*: settings that are the same everywhere."""
+
+    name: str
+    networks: Mapping[str, Network]
+    inputs: Inputs
+    chips: Mapping[str, Chip]
+    axes: Mapping[str, Axis]
+    objectives: tuple[str, ...]
+    changes: Mapping[str, Value] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
+    constraints: Mapping[str, Bounds] = field(default_factory=dict)
+    sample: str = "grid"
+    points: int = 0
+    seed: int = 0
+    front: Front | None = None
+
+    def settings(self) -> list[Settings]:
+        """Of every point."""
+        return SAMPLINGS[self.sample](self.axes, self.points, self.seed)
+
+    def network(self, settings: Settings) -> Network:
+        """The network of a point."""
+        network = self.networks[str(settings.get(NETWORK, next(iter(self.networks))))]
+        bits = settings.get(WEIGHT_BITS)
+        return network if bits is None else _with_bits(network, int(bits))
+
+    def chip(self, settings: Settings) -> Chip:
+        """The chip of a point; raises ChipError where its settings contradict each other."""
+        base = self.chips[str(settings.get(CHIP, next(iter(self.chips))))]
+        changes = {**self.changes, **{name: value for name, value in settings.items() if is_of_chip(name)}}
+        if not changes:
+            return base
+        values, where = base.values, f"chip {base.name!r} with {told(changes)}"
+        for path, value in changes.items():
+            for place, part in _paths(path, value):
+                set_path(values, place, part, where)
+        return Chip.parse(values, where)
+
+    def choice(self, settings: Settings) -> dict[str, str]:
+        """Placer, partition, schedule and timing of a point."""
+        return {name: str(settings.get(name, self.choices[name])) for name in CHOICES}
+
+
+def is_of_chip(axis: str) -> bool:
+    return axis not in (NETWORK, CHIP, WEIGHT_BITS, *CHOICES)
+
+
+def told(settings: Mapping[str, Value]) -> str:
+    """In words."""
+    return ", ".join(f"{name} = {value}" for name, value in settings.items())
+
+
+def _paths(axis: str, value: Value) -> list[tuple[str, Value]]:
+    """Settings that an axis stands for."""
+    if axis != MESH:
+        return [(axis, value)]
+    width, height = str(value).split("x")
+    return [("mesh.width", int(width)), ("mesh.height", int(height))]
+
+
+def _with_bits(network: Network, bits: int) -> Network:
+    """The network with weights of so many bits, from the float weights that its file holds."""
+    weights = {layer.weight_bits for layer in network.layers}
+    if weights == {bits}:
+        return network
+    return quantize(network.float_twin or network, bits)
+
+
+def read_study(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The values of a study file; raises FileError."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileError(str(path), ["does not exist"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(str(path), [f"cannot be read: {error}"]) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise FileError(str(path), [f"is not valid TOML: {error}"]) from error

@@ -1,0 +1,166 @@
+"""Doing a study: every network simulated once, every point evaluated once, whatever was done before left as it is."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from neurosim.errors import ChipError, NeurosimError
+from neurosim.explore.findings import Findings, Row
+from neurosim.explore.reading import load_study, study_of
+from neurosim.explore.sampling import Settings
+from neurosim.explore.store import Outcome, Store, hash_of
+from neurosim.explore.study import Study, told
+from neurosim.explore.task import FAILED, Task, done, infeasible
+from neurosim.explore.workers import processes
+from neurosim.network import Network
+from neurosim.simulate import simulate
+
+# Tasks that wait for a worker; more would only fill memory.
+WAITING = 256
+
+Progress = Callable[[int, int], None]
+Log = Callable[[str], None]
+
+
+def sweep(
+    study: Study | str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    store: str | os.PathLike[str] | None = None,
+    executor: Executor | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+    log: Log | None = None,
+) -> Findings:
+    """Do a *study*: a Study, its file, or the values of one.
+
+    *store*: folder in which everything found is kept, and found again by this study and others; without, a temporary one.
+    *executor*: any of PEP 3148, whose workers must see the store; without, so many *workers*, processes of this machine. The
+    findings are the same bits for all of them. *progress* is told points done and points in all, *log* what is done besides.
+    Raises StudyError or FileError before any work starts if something is wrong with the study or the store.
+    """
+    found = study_from(study)
+    with _folder(store) as folder:
+        kept = Store(folder)
+        with nullcontext(executor) if executor else processes(workers) as pool:
+            return _Sweep(found, kept, pool, progress or (lambda done, total: None), log or (lambda text: None)).findings()
+
+
+def study_from(study: Study | str | os.PathLike[str] | Mapping[str, Any]) -> Study:
+    """A study as it is, from its file, or from the values of one, whose paths start at the current folder."""
+    if isinstance(study, Study):
+        return study
+    return study_of(study, Path()) if isinstance(study, Mapping) else load_study(study)
+
+
+@contextmanager
+def _folder(store: str | os.PathLike[str] | None) -> Iterator[str]:
+    if store is not None:
+        yield str(Path(store).resolve())
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield folder
+
+
+class Recorder:
+    """Turns points of a study into tasks, and sees that the traces that they need are there."""
+
+    def __init__(self, study: Study, store: Store, log: Log):
+        self.study, self.store, self.log = study, store, log
+        self.inputs = hash_of(study.inputs)
+        self.networks: dict[str, Network] = {}
+
+    def task(self, settings: Settings, **other: str) -> Task | Outcome:
+        """The task of a point, with *other* choices than those of the study; its outcome, if its chip contradicts itself."""
+        try:
+            chip = self.study.chip(settings)
+        except ChipError as error:
+            return infeasible(list(error.problems))
+        network = self.study.network(settings)
+        self.networks[network.sha256] = network
+        choice = self.study.choice(settings) | other
+        return Task(
+            str(self.store.folder), network.sha256, self.inputs, len(self.study.inputs), chip.values, chip.sha256, choice,
+            self.study.seed,
+        )  # fmt: skip
+
+    def record(self, tasks: Iterable[Task], executor: Executor | None = None) -> None:
+        """Simulate what no trace is kept of."""
+        for key, task in {task.trace_key: task for task in tasks}.items():
+            network = self.networks[task.network]
+            self.store.add_network(network)
+            if not self.store.has_trace(key):
+                trace = simulate(network, self.study.inputs, state_bits=task.state_bits, executor=executor)
+                self.store.add_trace(key, trace)
+                self.log(
+                    f"simulated {network.name} on {len(trace):,} samples with {task.state_bits} state bits, once for all chips"
+                )
+
+
+class _Sweep:
+    """One study on its way."""
+
+    def __init__(self, study: Study, store: Store, pool: Executor, progress: Progress, log: Log):
+        self.study, self.store, self.pool, self.progress, self.log = study, store, pool, progress, log
+        self.recorder = Recorder(study, store, log)
+
+    def findings(self) -> Findings:
+        settings = self.study.settings()
+        rows = [Row(each, outcome) for each, outcome in zip(settings, self._outcomes(settings, {}), strict=True)]
+        found, front = Findings(self.study, tuple(rows)), self.study.front
+        if front is None:
+            return found
+        best = [row.settings for row in found.front]
+        self.log(f"the front, {len(best):,} of {len(rows):,} points, with {front.timing} timing")
+        images = min(front.images or len(self.study.inputs), len(self.study.inputs))
+        closer = self._outcomes(best, {"timing": front.timing}, images)
+        return found.with_closer(dict(zip(map(told, best), closer, strict=True)))
+
+    def _outcomes(self, settings: list[Settings], other: dict[str, str], images: int | None = None) -> list[Outcome]:
+        """Of every point; *images*: on the first so many samples."""
+        asked = [self.recorder.task(each, **other) for each in settings]
+        tasks = [task._replace(images=images or task.images) if isinstance(task, Task) else task for task in asked]
+        open_tasks = {task.key: task for task in tasks if isinstance(task, Task)}
+        kept = {key: outcome for key in open_tasks if (outcome := self.store.point(key)) is not None}
+        if kept:
+            self.log(f"{len(kept):,} of {len(open_tasks):,} points are known from before")
+        total = len(open_tasks)
+        self.progress(len(kept), total)
+        for key, outcome in self._done([task for key, task in open_tasks.items() if key not in kept]):
+            if outcome["status"] != FAILED:
+                self.store.keep(key, outcome)
+            kept[key] = {"key": key, **outcome}
+            self.progress(len(kept), total)
+        return [kept[task.key] if isinstance(task, Task) else task for task in tasks]
+
+    def _done(self, tasks: list[Task]) -> Iterator[tuple[str, Outcome]]:
+        """(key, outcome) of every task, in the order in which workers are done with them."""
+        self.recorder.record(tasks, self.pool)
+        waiting, running = deque(tasks), dict[Future[Outcome], Task]()
+        while waiting or running:
+            while waiting and len(running) < WAITING:
+                task = waiting.popleft()
+                running[self.pool.submit(done, task)] = task
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                task, outcome = running.pop(future), _result(future)
+                if outcome["status"] != "needs":
+                    yield task.key, outcome
+                    continue
+                narrow = task._replace(state_bits=outcome["state_bits"])
+                self.recorder.record([narrow])
+                waiting.append(narrow)
+
+
+def _result(future: Future[Outcome]) -> Outcome:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        message = "a worker died, perhaps for lack of memory; what is done is kept: run it again with fewer workers"
+        raise NeurosimError(message) from error

@@ -1,0 +1,114 @@
+"""The work on one point of a study: what a worker is told, and what it answers."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from neurosim.activity import trace_problems
+from neurosim.chip import Chip
+from neurosim.errors import NeurosimError
+from neurosim.explore.objective import metrics
+from neurosim.explore.store import Outcome, Store, key_of
+from neurosim.mapping.demand import MappingError
+from neurosim.mapping.mapper import map_network
+from neurosim.mapping.place.search import Search
+from neurosim.network import Network
+from neurosim.pipeline import evaluate
+from neurosim.result import Result
+from neurosim.simulate import STATE_BITS
+from neurosim.trace import SpikeTrace
+
+# What came of a point.
+OK, INFEASIBLE, FAILED = "ok", "infeasible", "failed"
+
+
+class Task(NamedTuple):
+    """One point: hashes of the network and of the inputs, the chip as values, and how it is to be done. images: of how many
+    samples, from the first on. state_bits: with which its trace was recorded."""
+
+    store: str
+    network: str
+    inputs: str
+    images: int
+    chip: dict[str, Any]
+    chip_sha256: str
+    choice: dict[str, str]
+    seed: int
+    state_bits: int = STATE_BITS
+
+    @property
+    def key(self) -> str:
+        """Under which its outcome is kept: everything that decides it."""
+        asked = {"network": self.network, "inputs": self.inputs, "images": self.images, "chip": self.chip_sha256}
+        return key_of({**asked, **self.choice, "seed": self.seed})
+
+    @property
+    def trace_key(self) -> str:
+        """Under which the trace that it needs is kept."""
+        return trace_key(self.network, self.inputs, self.state_bits)
+
+
+def trace_key(network: str, inputs: str, state_bits: int) -> str:
+    return key_of({"network": network, "inputs": inputs, "state_bits": state_bits})
+
+
+def done(task: Task) -> Outcome:
+    """What comes of a point. Where it does not fit, its reasons; *needs*, where its chip would change the recorded spikes, the
+    state width to record them with; where something unforeseen happens, what."""
+    try:
+        chip = Chip.parse(task.chip, "chip of a study")
+        network = _network(task.store, task.network)
+        trace = _trace(task.store, task.trace_key, task.network).head(task.images)
+        search = Search(seed=task.seed)
+        how = {"placer": task.choice["placer"], "partitioner": task.choice["partition"]}
+        mapping = map_network(network, chip, **how, search=search)  # type: ignore[arg-type]
+        if trace_problems(trace, mapping):
+            return {"status": "needs", "state_bits": chip.core.state_bits}
+        return told(evaluate(trace, mapping, timing=task.choice["timing"], schedule=task.choice["schedule"]))
+    except MappingError as error:
+        return infeasible([str(violation) for violation in error.violations])
+    except NeurosimError as error:
+        return infeasible([str(error)])
+    except MemoryError:
+        return {"status": FAILED, "reasons": ["out of memory; use fewer workers"], "metrics": {}}
+    except Exception as error:
+        return {"status": FAILED, "reasons": [f"{type(error).__name__}: {error}"], "metrics": {}}
+
+
+def infeasible(reasons: list[str]) -> Outcome:
+    """The outcome of a point that does not fit."""
+    return {"status": INFEASIBLE, "reasons": reasons, "metrics": {}}
+
+
+def told(result: Result) -> Outcome:
+    """What a study keeps of a run."""
+    ledger, cycles = result.ledger, max(1, result.time.cycles)
+    theirs, images = ledger.ann, len(result.trace)
+    return {
+        "status": OK,
+        "reasons": [],
+        "metrics": metrics(result),
+        "counts": result.counts,
+        "energy_J": {name: joules / images for name, joules in result.energy.by_purpose_J.items()},
+        "bound_by": {name: spent / cycles for name, spent in result.time.bound_by.items()},
+        "ann_over_snn": {
+            "compute": _ratio(theirs["compute_J"] / images, result.energy.compute_J / images),
+            "all": _ratio(theirs["total_J"] / images, result.energy.per_image_J),
+        },
+        "not_counted": result.not_counted,
+    }
+
+
+def _ratio(one: float, other: float) -> float | None:
+    return one / other if other else None
+
+
+@lru_cache(4)
+def _network(store: str, sha256: str) -> Network:
+    return Store(store).network(sha256)
+
+
+@lru_cache(4)
+def _trace(store: str, key: str, network: str) -> SpikeTrace:
+    return Store(store).trace(key, _network(store, network))

@@ -1,0 +1,64 @@
+"""A spike trace as a folder of plain arrays, which processes of one machine map into memory instead of copying."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from neurosim.errors import FileError
+from neurosim.network import Network
+from neurosim.trace import LayerTrace, Ragged, SpikeTrace
+
+ABOUT = "trace.json"
+
+
+def share_trace(trace: SpikeTrace, folder: Path) -> None:
+    """Write *trace* without its network; the folder appears whole or not at all, and one that is there already stays."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            for name, array in _arrays(trace).items():
+                np.save(temporary / f"{name}.npy", array, allow_pickle=False)
+            about = {"state_bits": trace.state_bits, "inputs_name": trace.inputs_name, "network": trace.network.sha256}
+            (temporary / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+            temporary.chmod(0o755)
+            if not folder.exists():
+                temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise FileError(str(folder), [f"cannot be written: {error.strerror or error}"]) from error
+
+
+def shared_trace(folder: Path, network: Network) -> SpikeTrace:
+    """The trace of *network* in a folder, its arrays mapped into memory; raises FileError if it is not what was written."""
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        if about["network"] != network.sha256:
+            raise ValueError("it belongs to another network")
+        found = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
+        layers = {layer.name: _layer(found, number) for number, layer in enumerate(network.layers)}
+        bits, name = int(about["state_bits"]), str(about["inputs_name"])
+        return SpikeTrace(network, layers, found["outputs"], found.get("labels"), bits, name, found.get("input_bits"))
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise FileError(str(folder), [f"is damaged ({error}); delete it, and it is made anew"]) from error
+
+
+def _arrays(trace: SpikeTrace) -> dict[str, np.ndarray]:
+    found = {"outputs": trace.outputs, "labels": trace.labels, "input_bits": trace.input_bits}
+    for number, layer in enumerate(trace.network.layers):
+        of_layer = trace.layers[layer.name]
+        found |= {f"{number}.bits": of_layer.bits, f"{number}.reached": of_layer.reached, f"{number}.peak": of_layer.peak}
+        for key, lists in (("lone", of_layer.lone), ("clipped", of_layer.clipped)):
+            found |= {f"{number}.{key}_start": lists.start, f"{number}.{key}": lists.neuron}
+    return {name: array for name, array in found.items() if array is not None}
+
+
+def _layer(found: dict[str, np.ndarray], number: int) -> LayerTrace:
+    lone, clipped = (Ragged(found[f"{number}.{key}_start"], found[f"{number}.{key}"]) for key in ("lone", "clipped"))
+    return LayerTrace(found[f"{number}.bits"], found[f"{number}.reached"], lone, clipped, found[f"{number}.peak"])

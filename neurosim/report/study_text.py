@@ -1,0 +1,93 @@
+"""Studies and comparisons in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from neurosim.explore.findings import EXCLUDED, Findings, Row
+from neurosim.explore.objective import OBJECTIVES, Objective
+from neurosim.explore.study import Front
+from neurosim.explore.task import FAILED, INFEASIBLE, OK
+from neurosim.report.text import heading, table
+from neurosim.report.units import percent, si
+
+# Rows of the ranked table, and of what does not fit.
+RANKED, REASONS = 20, 8
+
+
+def amount(objective: Objective, value: float | None) -> str:
+    """A value of an objective with its unit."""
+    if value is None:
+        return "not known"
+    if objective.column == "accuracy":
+        return percent(value)
+    if objective.unit in ("", "mm²"):
+        return f"{value:,.4g} {objective.unit}".rstrip()
+    return f"{si(value, '').strip()}/s" if objective.unit == "1/s" else si(value, objective.unit)
+
+
+def study_summary(findings: Findings) -> RenderableType:
+    """The front, the ranked table, what matters, and what does not fit."""
+    study, status = findings.study, findings.status
+    many = {word: status.count(word) for word in (OK, INFEASIBLE, EXCLUDED, FAILED)}
+    told = ", ".join(f"{n:,} {word}" for word, n in many.items() if n)
+    front = f"{len(findings.front):,} on the Pareto front of {', '.join(study.objectives)}"
+    parts: list[RenderableType] = [Text(f"{study.name}: {len(findings.rows):,} points, {told}; {front}")]
+    parts += [heading("Best points, front by front"), _ranked(findings)] if many[OK] else []
+    parts += [heading("Share of the variance that each axis explains"), _sensitivity(findings)] if many[OK] > 1 else []
+    parts += _reasons(findings)
+    return Group(*parts)
+
+
+def _ranked(findings: Findings) -> RenderableType:
+    study, shown = findings.study, findings.ranked[:RANKED]
+    names = list(dict.fromkeys([*study.objectives, "accuracy"]))
+    closer = study.front if any(findings.rows[number].closer for number in shown) else None
+    found = table("front", *study.axes, *names, *([f"latency, {closer.timing}{_few(closer)}"] if closer else []))
+    for number in shown:
+        row = findings.rows[number]
+        values = [amount(OBJECTIVES[name], row.metrics[OBJECTIVES[name].column]) for name in names]
+        last = [_closer(row)] if closer else []
+        found.add_row(str(findings.rank[number]), *map(str, row.settings.values()), *values, *last)
+    left = len(findings.ranked) - len(shown)
+    return Group(found, Text(f"and {left:,} more in the files")) if left else found
+
+
+def _few(front: Front) -> str:
+    return f", {front.images:,} samples" if front.images else ""
+
+
+def _closer(row: Row) -> str:
+    """What a closer look at its time came to."""
+    if row.closer is None:
+        return ""
+    seconds = row.closer["metrics"].get("latency_s")
+    return amount(OBJECTIVES["latency"], seconds) if row.closer["status"] == OK else str(row.closer["status"])
+
+
+def _sensitivity(findings: Findings) -> RenderableType:
+    axes = list(findings.study.axes)
+    found = table("objective", *axes)
+    for name, shares in findings.sensitivity.items():
+        found.add_row(name, *("" if shares[axis] is None else percent(shares[axis] or 0.0) for axis in axes))
+    return found
+
+
+def _reasons(findings: Findings) -> list[RenderableType]:
+    bad = [row for row in findings.rows if row.outcome["status"] in (INFEASIBLE, FAILED)]
+    if not bad:
+        return []
+    lines = [f"{_words(row)}: {row.outcome['reasons'][0]}{_more(row.outcome['reasons'])}" for row in bad[:REASONS]]
+    lines += [f"and {len(bad) - REASONS:,} more in the files"] if len(bad) > REASONS else []
+    return [heading("Does not fit"), *(Text(f"- {line}") for line in lines)]
+
+
+def _words(row: Row) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in row.settings.items())
+
+
+def _more(reasons: Sequence[str]) -> str:
+    return f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
