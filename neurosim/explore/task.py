@@ -55,11 +55,11 @@ def trace_key(network: str, inputs: str, state_bits: int) -> str:
 
 def done(task: Task) -> Outcome:
     """What comes of a point. Where it does not fit, its reasons; *needs*, where its chip would change the recorded spikes, the
-    state width to record them with; where something unforeseen happens, what."""
+    state width to record them with; where something unforeseen happens, what. Raises FileError if the store is damaged."""
+    network = _network(task.store, task.network)
+    trace = _trace(task.store, task.trace_key, task.network).head(task.images)
     try:
         chip = Chip.parse(task.chip, "chip of a study")
-        network = _network(task.store, task.network)
-        trace = _trace(task.store, task.trace_key, task.network).head(task.images)
         search = Search(seed=task.seed)
         how = {"placer": task.choice["placer"], "partitioner": task.choice["partition"]}
         mapping = map_network(network, chip, **how, search=search)  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ def told(result: Result) -> Outcome:
         "reasons": [],
         "metrics": metrics(result),
         "counts": result.counts,
-        "energy_J": {name: joules / images for name, joules in result.energy.by_purpose_J.items()},
+        "energy_by_purpose_J": {name: joules / images for name, joules in result.energy.by_purpose_J.items()},
         "bound_by": {name: spent / cycles for name, spent in result.time.bound_by.items()},
         "ann_over_snn": {
             "compute": _ratio(theirs["compute_J"] / images, result.energy.compute_J / images),

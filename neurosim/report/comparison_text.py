@@ -44,7 +44,8 @@ def ratios(found: Mapping[str, Metrics]) -> dict[str, dict[str, float | None]]:
 def differences(chips: Mapping[str, Chip]) -> dict[str, list[Any]]:
     """Values of every setting that is not the same on all chips, None where a chip has no such setting; words left out."""
     settings = [chip.settings for chip in chips.values()]
-    places = dict.fromkeys(place for each in settings for place in each if place.split(".")[-1] not in (*DESCRIPTION, "name", "uncertainty"))
+    words = (*DESCRIPTION, "name", "uncertainty")
+    places = dict.fromkeys(place for each in settings for place in each if place.split(".")[-1] not in words)
     found = {place: [each.get(place) for each in settings] for place in places}
     return {place: values for place, values in found.items() if any(value != values[0] for value in values)}
 
