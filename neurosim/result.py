@@ -44,13 +44,14 @@ WIDE_WEIGHTS = "wider arithmetic: additions and multiplications cost the same fo
 @dataclass(frozen=True, eq=False)
 class Times:
     """Cycles: steps int64 [N, T], of each step of each image; drain: after the last of them, until the last image is
-    answered; latency int64 [N], from the first turn of an image to its answer; bound_by: by what set the pace; tally: by core
-    and by link."""
+    answered; latency int64 [N], from the first turn of an image to its answer; bound_by: by what set the pace; step_bound_by:
+    the same of each step, float64 [T, 4], mean per image; tally: by core and by link."""
 
     steps: np.ndarray
     drain: int
     latency: np.ndarray
     bound_by: dict[str, int]
+    step_bound_by: np.ndarray
     tally: Tally
     hz: float
     timing: str
@@ -82,8 +83,10 @@ def times(pace: Pace, schedule: Schedule, images: int, hz: float, timing: str, n
     steps = np.diff(rows).reshape(images, schedule.timesteps)
     spans = np.array([schedule.span(image) for image in range(images)])
     bound_by = dict(zip(BOUNDS, pace.split.sum(0).tolist(), strict=True))
+    turns = images, schedule.timesteps, schedule.stride, len(BOUNDS)
+    by_step = pace.split[: images * schedule.timesteps * schedule.stride].reshape(turns).sum(2).mean(0)
     latency, drain = ends[spans[:, 1]] - ends[spans[:, 0]], int(ends[-1] - rows[-1])
-    return Times(steps, drain, latency, bound_by, pace.tally, hz, timing, name)
+    return Times(steps, drain, latency, bound_by, by_step, pace.tally, hz, timing, name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +210,7 @@ class Result:
             "time": self._time(),
             "counts": self.counts,
             "memory": self._memory(),
-            "layers": _records(self.layers),
+            "layers": self._layers(),
             "cores": self._cores(),
             "links": self._links(),
             "blocked": self.blocked,
@@ -267,6 +270,7 @@ class Result:
             "images_per_second": 1 / self.time.seconds_per_image if total else None,
             "cycles_per_step": self.time.steps.mean(0).tolist(),
             "bound_by": {name: self.time.bound_by[name] / total if total else 0.0 for name in BOUNDS},
+            "bound_by_per_step": [dict(zip(BOUNDS, step, strict=True)) for step in self.time.step_bound_by.tolist()],
         }
 
     def _memory(self) -> list[dict[str, Any]]:
@@ -280,6 +284,17 @@ class Result:
                     "energy_J": read.total_J + write.total_J,
                 })  # fmt: skip
         return found
+
+    def _layers(self) -> list[dict[str, Any]]:
+        records = _records(self.layers)
+        for record, layer in zip(records, self.trace.network.layers, strict=True):
+            record["spikes_per_step"] = self._spikes_per_step(layer.name) if layer.spiking else []
+        return records
+
+    def _spikes_per_step(self, layer: str) -> list[float]:
+        """Mean over images."""
+        spikes = np.bitwise_count(self.trace.bits_of(layer)).sum((0, 2), dtype=np.int64)
+        return (spikes / len(self.trace)).tolist()
 
     def _cores(self) -> list[dict[str, Any]]:
         records = _records(self.cores)
@@ -339,7 +354,7 @@ class Result:
         """Write the report: one HTML file that needs nothing else."""
         from neurosim.report.html import save_report
 
-        save_report(self, path)
+        save_report(self.record, path)
 
 
 def _fullest_memory(used: list[Use]) -> float:

@@ -1,7 +1,8 @@
 """Beside the same network without spikes: every step adds its part, the bracket is one, and the line is straight."""
 
+import json
+import re
 from dataclasses import replace
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from test_laws import SCHEDULE, almost, evaluated
 import neurosim as ns
 from neurosim.action import PURPOSES
 from neurosim.baseline import REUSES, STATED, ann
-from neurosim.report.curve import FARTHEST, HEIGHT, LEFT, WIDTH, curve
+from neurosim.report.run_figures import FARTHEST
+from neurosim.report.run_figures import break_even as curve
 from neurosim.report.text import break_even_text
 
 pytestmark = pytest.mark.small
@@ -114,15 +116,15 @@ def test_the_picture_shows_the_run_and_the_crossing_if_it_is_near(case):
     if not line.spikes_per_neuron:
         assert shown == ""
         return
-    figure = ElementTree.fromstring(shown)
-    circles = {circle.get("class"): circle for circle in figure.iter("circle")}
+    figure = json.loads(re.search(r"<script[^>]*>(.*)</script>", shown)[1])
+    points = {t["name"].split(",")[0]: (t["x"][0], t["y"][0]) for t in figure["data"] if t["mode"] == "markers"}
     meets = line.meets[STATED]
-    assert ("meets" in circles) == (meets is not None and meets < FARTHEST * line.spikes_per_neuron)
-    for circle in circles.values():
-        assert LEFT <= float(circle.get("cx")) <= WIDTH and 0 <= float(circle.get("cy")) <= HEIGHT
-    if "meets" in circles:
-        ahead = float(circles["meets"].get("cx")) - float(circles["here"].get("cx"))
-        assert np.sign(round(ahead, 0)) in (0, np.sign(meets - line.spikes_per_neuron))
+    assert ("break-even" in points) == (meets is not None and meets < FARTHEST * line.spikes_per_neuron)
+    right, top = (figure["layout"][axis]["range"][1] for axis in ("xaxis", "yaxis"))
+    for x, y in points.values():
+        assert 0 <= x <= right and 0 <= y <= top
+    assert points["this run"][0] == line.spikes_per_neuron
+    assert points.get("break-even", (meets,))[0] == meets
 
 
 @pytest.mark.parametrize("update", ["touched", "all"])

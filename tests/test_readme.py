@@ -14,7 +14,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ (neurosim .*)$", README, re.MULTILINE)
 TIMING = (ROOT / "docs" / "timing.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"```python\n(.*?)```", README + TIMING, re.DOTALL)
-CHIPS = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+FILES = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+CHIPS = [text for text in FILES if text.startswith("base")]
+STUDIES = [text for text in FILES if "[axes]" in text]
 
 
 @pytest.fixture(autouse=True)
@@ -22,14 +24,14 @@ def in_a_copy(tmp_path_factory, monkeypatch):
     """A folder with the bundled files, shared by all examples, as a reader would have it."""
     folder = tmp_path_factory.getbasetemp() / "readme"
     folder.mkdir(exist_ok=True)
-    for name in ("models", "traces"):
+    for name in ("models", "traces", "examples"):
         if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / name)
     monkeypatch.chdir(folder)
 
 
 def test_there_are_examples():
-    assert len(COMMANDS) >= 6 and len(PROGRAMS) >= 2 and CHIPS
+    assert len(COMMANDS) >= 6 and len(PROGRAMS) >= 2 and len(CHIPS) + len(STUDIES) == len(FILES)
 
 
 def test_commands_succeed(monkeypatch, capsys):
@@ -55,3 +57,14 @@ def test_chip_files_load(tmp_path):
     for text in CHIPS:
         (tmp_path / "chip.toml").write_text(text)
         assert load_chip(tmp_path / "chip.toml").name in ("mine", "mesh45-dram")
+
+
+def test_study_files_load(tmp_path):
+    from neurosim import load_study
+
+    for text in STUDIES:
+        (tmp_path / "studies").mkdir()
+        (tmp_path / "studies" / "study.toml").write_text(text)
+        for name in ("models", "traces"):
+            (tmp_path / name).symlink_to(ROOT / name)
+        assert len(load_study(tmp_path / "studies" / "study.toml").settings()) == 12

@@ -9,17 +9,21 @@ import traceback
 
 from neurosim.cli import exchange, machine, networks, noc, studies, training
 from neurosim.cli.app import app
+from neurosim.cli.console import QUIET
 from neurosim.errors import NeurosimError
 
 __all__ = ["app", "exchange", "machine", "main", "networks", "noc", "studies", "training"]
 
+WORDS = {"--quiet", "-q"}
 UNEXPECTED = "internal error, please report it with the output of --debug: {}: {}"
 
 
 def main() -> None:
     """Run the command line; errors are lines on stderr, not tracebacks."""
     debug = "--debug" in sys.argv
-    sys.argv = [a for a in sys.argv if a != "--debug"]
+    QUIET.set(not WORDS.isdisjoint(sys.argv))
+    # They may stand anywhere.
+    sys.argv = [a for a in sys.argv if a not in ("--debug", *WORDS)]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

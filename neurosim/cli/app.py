@@ -26,6 +26,7 @@ def options(
         bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print the version.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone, and what --json - asks for.")] = False,
 ) -> None:
     """Event-driven simulator of neuromorphic hardware: what a trained spiking network answers on a described chip, how long
     it takes, and where the energy goes. Exit codes: 0 done, 1 the check failed, 2 bad input."""

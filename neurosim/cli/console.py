@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,26 @@ from neurosim.result import Result
 from neurosim.simulate import STATE_BITS, simulate
 
 
+def quiet() -> bool:
+    """Whether nothing is to be printed for people."""
+    return QUIET.get()
+
+
+# Set once, before a command begins.
+QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
+
+
 def show(rendered: RenderableType, json_to: str | None, values: Any) -> None:
     """Print for people, and write *values* for programs; with '-' only the latter."""
     write_json(json_to, values)
-    if json_to == "-":
-        return
+    if json_to != "-":
+        say(rendered)
+
+
+def say(rendered: RenderableType) -> None:
+    """Print for people."""
     width = None if sys.stdout.isatty() else 140
-    Console(width=width, highlight=False, markup=False, emoji=False).print(rendered)
+    Console(width=width, highlight=False, markup=False, emoji=False, quiet=quiet()).print(rendered)
 
 
 def write_json(json_to: str | None, values: Any) -> None:
@@ -69,7 +83,7 @@ def about(path: Path) -> Iterator[None]:
 
 
 def simulated(network: ns.Network, inputs: Inputs, path: Path, state_bits: int = STATE_BITS, workers: int = 1) -> ns.SpikeTrace:
-    with about(path), progress("simulating", len(inputs)) as done:
+    with about(path), progress("simulating", len(inputs), quiet()) as done:
         return simulate(network, inputs, state_bits=state_bits, workers=workers, progress=done)
 
 
@@ -80,7 +94,7 @@ def mapped(
 ) -> ns.Mapping:  # fmt: skip
     """The mapping, or the one *given*, its bricks placed anew if there is a placer; what does not fit is also written as
     JSON."""
-    with violations_to(json_to), share("placing") as done:
+    with violations_to(json_to), share("placing", quiet()) as done:
         search = ns.Search(seed, seconds, done)
         if given is None:
             aim = partitioner or Partitioner.CORES
@@ -114,7 +128,7 @@ def parsed_pins(pins: list[str]) -> dict[str, list[int]]:
 def evaluated(
     trace: ns.SpikeTrace, mapping: ns.Mapping, timing: Timing, schedule: Schedule, workers: int, perfetto: Path | None
 ) -> Result:
-    with progress("timing", len(trace)) as done, recording(perfetto, mapping) as recorder:
+    with progress("timing", len(trace), quiet()) as done, recording(perfetto, mapping) as recorder:
         return ns.evaluate(
             trace, mapping, timing=timing.value, schedule=schedule.value, workers=workers, progress=done, recorder=recorder,
             command=command(),
@@ -129,7 +143,8 @@ def recording(path: Path | None, mapping: ns.Mapping) -> Iterator[PerfettoTrace 
         return
     with PerfettoTrace(path, mapping) as recorder:
         yield recorder
-    print(f"{path}: {recorder.summary}; open it at https://ui.perfetto.dev", file=sys.stderr)
+    if not quiet():
+        print(f"{path}: {recorder.summary}; open it at https://ui.perfetto.dev", file=sys.stderr)
 
 
 @contextmanager

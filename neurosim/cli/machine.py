@@ -1,4 +1,4 @@
-"""Commands that involve a chip: demo, run, replay, map, presets."""
+"""Commands that involve a chip: demo, run, replay, reprice, map, presets."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from neurosim.cli.console import (
     loaded,
     mapped,
     parsed_pins,
+    say,
     show,
     simulated,
     violations_to,
@@ -50,7 +51,6 @@ from neurosim.io.hdf5 import command
 from neurosim.io.run_file import load_record, save_record
 from neurosim.mapping.survey import Survey
 from neurosim.report import text
-from neurosim.report.mapping_page import save_mapping_report
 
 DEMO_REPORT = Path("neurosim-demo.html")
 
@@ -71,7 +71,7 @@ def demo(
         by_hand = ["neurosim", "run", str(network), str(data), "--chip", chip, "--report", str(report)]
         by_hand += [word for change in changes or () for word in ("--set", change)]
         by_hand += ["--images", str(images)] if images else []
-        typer.echo(f"\nThe report is in {report}. The same by hand:\n  {shlex.join(by_hand)}")
+        say(f"\nThe report is in {report}. The same by hand:\n  {shlex.join(by_hand)}")
 
 
 @app.command()
@@ -192,6 +192,8 @@ def map_command(
     if output is not None:
         placed.save(str(output))
     if report is not None:
+        from neurosim.report.mapping_page import save_mapping_report
+
         save_mapping_report(told, report)
     show(text.mapping_summary(told), json_to, told.to_dict())
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from neurosim.cli.app import app
-from neurosim.cli.console import check_targets, show
+from neurosim.cli.console import check_targets, quiet, show
 from neurosim.cli.options import JsonOption
 from neurosim.errors import NeurosimError
 from neurosim.io.packet_list import load_packets
@@ -184,7 +184,7 @@ def simulated(
     for load in loads:
         load.check(machine.grid, window.cycles)
     network, points = model(machine), []
-    with progress("simulating", len(loads)) as done:
+    with progress("simulating", len(loads), quiet()) as done:
         for load in loads:
             packets = load.traffic(machine.grid, window.cycles)
             found = measure(machine, packets, network.travel(packets), window)

@@ -1,4 +1,4 @@
-"""Commands about many chips: sweep, compare."""
+"""Commands about what was found: sweep, compare, report."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import typer
 
 import neurosim as ns
 from neurosim.cli.app import app
-from neurosim.cli.console import about, check_targets, loaded, mapped, show
+from neurosim.cli.console import about, check_targets, loaded, mapped, quiet, show
 from neurosim.cli.options import (
     ImagesOption,
     InputsArg,
     JsonOption,
     NetworkArg,
     PlacerOption,
+    ReportOption,
     Schedule,
     ScheduleOption,
     SetOption,
@@ -35,13 +36,14 @@ from neurosim.explore.reading import load_study
 from neurosim.explore.sweep import sweep as swept
 from neurosim.explore.task import OK
 from neurosim.io.chip_file import load_chip
-from neurosim.io.findings_file import save_table
+from neurosim.io.findings_file import load_findings, save_table
 from neurosim.io.hdf5 import command, replacing
+from neurosim.io.run_file import load_record
 from neurosim.pipeline import run_mapped
 from neurosim.report import comparison_text, study_text
 from neurosim.report.progress import points, progress
 
-STORE, TABLE, VALUES, COLUMNS = "store", "table.csv", "results.json", "table.h5"
+STORE, TABLE, VALUES, COLUMNS, REPORT = "store", "table.csv", "results.json", "table.h5", "report.html"
 
 
 @app.command()
@@ -57,7 +59,7 @@ def sweep(
     check_targets(json_to, sources=(study,))
     asked = load_study(study)
     _folder(output)
-    with points("points") as (tick, write), cluster(dask) as executor:
+    with points("points", quiet()) as (tick, write), cluster(dask) as executor:
         try:
             found = swept(
                 asked, store=store or output / STORE, executor=executor, workers=workers or os.cpu_count() or 1, progress=tick,
@@ -66,6 +68,9 @@ def sweep(
         except KeyboardInterrupt:
             raise InterruptedStudyError("stopped; what is done is kept: the same command goes on from there") from None
     save_findings(found, output)
+    from neurosim.report.study_page import save_study_report
+
+    save_study_report(found.to_dict(), output / REPORT)
     show(study_text.study_summary(found), json_to, found.to_dict())
     if found.failed or OK not in found.status:
         raise typer.Exit(1)
@@ -82,10 +87,11 @@ def compare(
     placer: PlacerOption = None,
     timing: TimingOption = Timing.PACKET,
     schedule: ScheduleOption = Schedule.SEQUENTIAL,
+    report: ReportOption = None,
     json_to: JsonOption = None,
 ) -> None:
     """A few chips beside each other: how many times the first, the amounts, and the settings that differ."""
-    check_targets(json_to, sources=(network, inputs))
+    check_targets(report, json_to, sources=(network, inputs))
     twice = sorted({name for name in chips if chips.count(name) > 1})
     if twice or len(chips) < 2:
         raise NeurosimError(f"--chip {' '.join(twice)} is given more than once" if twice else "give at least two --chip")
@@ -98,7 +104,7 @@ def compare(
         except ns.MappingError as error:
             reasons[name] = [str(violation) for violation in error.violations]
     how = {"timing": timing.value, "schedule": schedule.value}
-    with about(inputs), progress("chips", len(mappings)) as tick:
+    with about(inputs), progress("chips", len(mappings), quiet()) as tick:
         results = run_mapped(data, [*mappings.values()], **how, workers=workers, command=command())
         runs = dict[str, ns.Result]()
         for name, result in zip(mappings, results, strict=True):
@@ -110,9 +116,36 @@ def compare(
         "differences": comparison_text.differences(targets), "reasons": reasons,
         "runs": {name: run.to_dict() for name, run in runs.items()},
     }  # fmt: skip
+    if report is not None:
+        from neurosim.report.comparison_page import save_comparison_report
+
+        save_comparison_report(values, report)
     show(comparison_text.comparison_summary(targets, found, reasons), json_to, values)
     if reasons:
         raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    found: Annotated[Path, typer.Argument(metavar="RUN.h5|DIR", help="Run file, or the folder of a study.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.html", help="Where the report goes.")],
+    json_to: JsonOption = None,
+) -> None:
+    """The HTML report of a run or a study, as `run` and `sweep` write it."""
+    from neurosim.report.html import read_from, save_report
+    from neurosim.report.study_page import save_study_report
+
+    check_targets(output, json_to, sources=(found,))
+    if found.is_dir():
+        values = load_findings(found / VALUES)
+        with read_from(found / VALUES):
+            save_study_report(values, output)
+    else:
+        record = load_record(found)
+        values = record.values
+        with read_from(found):
+            save_report(record, output)
+    show(f"The report is in {output}.", json_to, values)
 
 
 class InterruptedStudyError(NeurosimError):
@@ -153,5 +186,5 @@ def _folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(str(path), [f"cannot be made: {error.strerror or error}"]) from error
-    for name in (TABLE, VALUES, COLUMNS):
+    for name in (TABLE, VALUES, COLUMNS, REPORT):
         check_targets(path / name)

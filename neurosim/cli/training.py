@@ -13,7 +13,7 @@ import typer
 
 import neurosim as ns
 from neurosim.cli.app import app
-from neurosim.cli.console import check_targets, show, simulated
+from neurosim.cli.console import check_targets, quiet, show, simulated
 from neurosim.cli.options import JsonOption
 from neurosim.errors import NeurosimError
 from neurosim.report import record
@@ -129,7 +129,7 @@ def train(
     )  # fmt: skip
     if resume and checkpoints is None:
         raise NeurosimError("--resume needs --checkpoints DIR, the folder of the run to go on with")
-    with phases() as (write, tick):
+    with phases(quiet()) as (write, tick):
         report = package.train(
             package.Source(data, init, not unchecked_data), output, recipe, seeds=seeds, checkpoints=checkpoints, resume=resume,
             say=lambda line: write(record.training_line(line), json.dumps(line)), tick=tick,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -163,7 +163,7 @@ class Findings:
             "study": study.name,
             "version": __version__,
             "networks": {name: network.sha256 for name, network in study.networks.items()},
-            "chips": {name: chip.sha256 for name, chip in study.chips.items()},
+            "chips": {name: {"sha256": chip.sha256, "values": chip.values} for name, chip in study.chips.items()},
             "inputs": study.inputs.name,
             "images": len(study.inputs),
             "sample": study.sample,
@@ -172,22 +172,25 @@ class Findings:
             "constraints": {name: {"min": b.least, "max": b.most} for name, b in study.constraints.items()},
             "choices": dict(study.choices),
             "set": dict(study.changes),
+            "axes": {name: list(axis.values) or asdict(axis) for name, axis in study.axes.items()},
+            "front_timing": None if study.front is None else asdict(study.front),
             "points": [self._point(number) for number in range(len(self.rows))],
             "front": np.flatnonzero(self.rank == 1).tolist(),
             "ranked": self.ranked,
             "sensitivity": self.sensitivity,
+            "not_counted": list(dict.fromkeys(note for row in self.rows for note in row.outcome.get("not_counted", ()))),
         }
 
     def _point(self, number: int) -> dict[str, Any]:
         row = self.rows[number]
-        kept = {key: value for key, value in row.outcome.items() if key not in ("key", "status", "metrics")}
+        kept = {key: value for key, value in row.outcome.items() if key not in ("key", "status", "metrics", "not_counted")}
         closer = None if row.closer is None else {key: row.closer[key] for key in ("status", "reasons", "metrics")}
         return {
             "settings": row.settings,
             "status": self.status[number],
             "rank": int(self.rank[number]) or None,
-            **row.metrics,
             **kept,
+            **row.metrics,
             "closer": closer,
         }
 

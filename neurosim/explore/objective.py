@@ -29,7 +29,7 @@ OBJECTIVES: dict[str, Objective] = {
         "throughput_per_s", "1/s", "images per second", True, lambda run: _rate(run.time.seconds_per_image)
     ),
     "area": Objective(
-        "area_mm2", "mm²", "of all memories of the chip, without logic", False, lambda run: area_mm2(run.mapping.chip)
+        "area_mm2", "mm²", "area of all memories, without logic", False, lambda run: area_mm2(run.mapping.chip)
     ),
     "accuracy": Objective("accuracy", "", "share of correct answers", True, lambda run: run.accuracy),
     "busiest_link": Objective(

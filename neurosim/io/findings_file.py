@@ -1,13 +1,16 @@
-"""The table of a study as HDF5."""
+"""What a study found: its table as HDF5, all of it as JSON."""
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from neurosim.errors import FileError
 from neurosim.io.hdf5 import put, replacing
 from neurosim.version import __version__
 
@@ -23,3 +26,18 @@ def save_table(table: np.ndarray, about: dict[str, Any], path: str | os.PathLike
             values = table[name]
             stored = values.astype(h5py.string_dtype()) if values.dtype.kind == "U" else values
             put(file, name.replace("/", "|"), stored, "see name", "one per point")
+
+
+def load_findings(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The JSON of a study; raises FileError if it is none."""
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileError(str(path), ["does not exist"]) from None
+    except OSError as error:
+        raise FileError(str(path), [f"cannot be read: {error.strerror or error}"]) from error
+    except (ValueError, RecursionError) as error:
+        raise FileError(str(path), [f"is not JSON: {error}"]) from error
+    if not isinstance(values, dict) or not isinstance(values.get("points"), list):
+        raise FileError(str(path), ["is not that of a study: it has no points"])
+    return values

@@ -1,32 +1,35 @@
-"""The report of a run: one HTML file without scripts, fonts or addresses, readable from disk, on paper and in the dark."""
+"""The report of a run: one HTML file that needs nothing else, readable from disk, on paper, in the dark and without scripts."""
 
 from __future__ import annotations
 
 import os
-from html import escape
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from neurosim.action import COMPUTE, MOVEMENT, STATIC
 from neurosim.baseline import STATED
-from neurosim.comparison import BreakEven
+from neurosim.comparison import BreakEven, Step
+from neurosim.errors import FileError
 from neurosim.io.hdf5 import replacing
-from neurosim.report.curve import curve
-from neurosim.report.page import bullets, cards, document, heat, section, table
+from neurosim.record import Record
+from neurosim.report import run_figures
+from neurosim.report.figure import PERCENT
+from neurosim.report.mesh_figures import Cores, Link, heat_maps, link_map
+from neurosim.report.page import beside, bullets, cards, document, folded, paragraph, table
+from neurosim.report.sources import constants
 from neurosim.report.text import (
     BOUND_WORDS,
     break_even_text,
     clipped_text,
     energy_bracket,
-    memory_text,
     papers_energies,
     quotient,
     ratio_bracket,
     spread_text,
 )
 from neurosim.report.units import percent, si
-from neurosim.result import Result
 
 SCHEDULE_WORDS = {
     "sequential": "The layers of a time step take turns; a barrier closes every turn.",
@@ -40,118 +43,174 @@ TIMING_WORDS = {
     "simpy": "Packets travel flit by flit through the SimPy model of routers and cores; then the neurons are updated.",
     "own": "Packets travel through a network that was handed in; then the neurons are updated.",
 }
-GROUPS = {COMPUTE: "compute", MOVEMENT: "movement", STATIC: "static"}
+# Rows of the table of cores: those that spent the most energy.
+MOST_LISTED = 4096
 
 
-def save_report(result: Result, path: str | os.PathLike[str]) -> None:
+def save_report(record: Record, path: str | os.PathLike[str]) -> None:
     """Write the report of a run; the file appears whole or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(page(result), encoding="utf-8")
+        temporary.write_text(page(record), encoding="utf-8")
 
 
-def page(result: Result) -> str:
+@contextmanager
+def read_from(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Raises FileError where what a file holds is not what its report needs."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise FileError(str(path), [f"what it holds is not what a report needs: {type(error).__name__}: {error}"]) from error
+
+
+def page(record: Record) -> str:
     """The whole document."""
-    network, chip = result.trace.network, result.mapping.chip
-    title = f"{network.name} on {chip.name}"
     sections = [
-        _headline(result), section("Where the energy goes", _energy(result)), section("What set the pace", _time(result)),
-        section("Against the same network without spikes", _comparison(result)), section("Layers", _layers(result)),
-        section("Cores", _mesh(result)), section("Links", _links(result)),
-        section("Spikes per layer and step", _spikes(result)), section("Constants and their sources", _constants(result)),
-        section("Not counted", bullets(result.not_counted)), section("How to repeat", _provenance(result)),
+        ("Where the energy goes", _energy(record)), ("What set the pace", _time(record)),
+        ("Against the same network without spikes", _comparison(record)), ("Layers", _layers(record)),
+        ("Spikes per layer and step", _spikes(record)), ("Cores", _cores(record)), ("Links", _links(record)),
+        ("Constants and their sources", constants(record.chip)), ("Not counted", bullets(record.values["not_counted"])),
+        ("How to repeat", _provenance(record)),
     ]  # fmt: skip
-    return document(title, sections)
+    title = f"{record.values['network']['name']} on {record.chip.name}"
+    return document(title, _headline(record), [(name, body) for name, body in sections if body])
 
 
-def _headline(result: Result) -> str:
-    chip, network = result.mapping.chip, result.trace.network
-    accuracy = "no labels" if result.accuracy is None else percent(result.accuracy)
-    tiles = [
-        ("accuracy", accuracy, f"{len(result.trace):,} samples of {result.trace.inputs_name}"),
-        ("energy per image", si(result.energy.per_image_J, "J"), "all components below"),
-        ("time per image", si(result.time.seconds_per_image, "s"), f"at {si(chip.clock.hz, 'Hz')}, {result.time.schedule}"),
-        ("spikes per neuron", f"{result.trace.spikes_per_neuron:.3f}", f"over {result.trace.timesteps} steps"),
-        ("cores", f"{len(result.mapping.used)} of {chip.cores}", f"{chip.mesh.width}x{chip.mesh.height} mesh"),
-    ]
-    neurons = sum(layer.neurons for layer in network.layers)
+def _headline(record: Record) -> str:
+    values, chip = record.values, record.chip
+    network = values["network"]
     modelled = (
-        f"Modelled: {network.name}, {neurons:,} neurons, {network.synapses:,} weights, T = {network.timesteps}, on "
-        f"{chip.title} ({chip.node}). {chip.notes}"
+        f"Modelled: {network['name']}, {network['neurons']:,} neurons, {network['synapses']:,} weights, "
+        f"T = {values['timesteps']}, on {chip.title} ({chip.node}). {chip.notes}"
     )
-    clipped = f"<p><strong>{escape(clipped_text(result))}.</strong></p>" if result.counts["saturations"] else ""
-    return f'<p>{escape(modelled)}</p>{cards(tiles)}{clipped}'
+    times = values["counts"]["saturations"]
+    clipped = f"{clipped_text(times, chip.core.state_bits)}." if times else ""
+    return paragraph(modelled) + cards(_tiles(record)) + paragraph(clipped)
 
 
-def _energy(result: Result) -> str:
-    spent, images = result.energy, len(result.trace)
-    parts = [(n, j, spent.groups[n]) for n, j in spent.by_component_J.items() if j]
-    parts.sort(key=lambda p: -p[1])
-    largest = max((j for _, j, _ in parts), default=1.0)
-    bars = "".join(
-        f'<div class="bar"><span>{escape(n)}</span><span class="track"><span class="{GROUPS[g]}" '
-        f'style="width:{100 * j / largest:.2f}%"></span></span>'
-        f"<span>{si(j / images, 'J')}, {percent(j / spent.total_J)}</span></div>"
-        for n, j, g in parts
-    )
-    groups = ((COMPUTE, spent.compute_J), (MOVEMENT, spent.data_movement_J), (STATIC, spent.static_J))
-    legend = ", ".join(
-        f'<span class="key {GROUPS[g]}"></span>{g} {si(j / images, "J")} ({percent(j / spent.total_J if spent.total_J else 0)})'
-        for g, j in groups
-    )
-    return f"<p>Per image: {legend}</p>{bars}"
+def _tiles(record: Record) -> list[tuple[str, str, str]]:
+    """The numbers that people look for first."""
+    values, chip, time = record.values, record.chip, record.values["time"]
+    accuracy = "no labels" if values["accuracy"] is None else percent(values["accuracy"])
+    steps = {step.purpose: step for step in record.ledger.steps}
+    mesh = f"{chip.mesh.width}x{chip.mesh.height} {chip.mesh.topology}" + (f" on {chip.chips} chips" if chip.board else "")
+    return [
+        ("accuracy", accuracy, f"{values['images']:,} samples of {values['provenance']['inputs']}"),
+        ("energy per image", si(record.ledger.energy.per_image_J, "J"), "everything that is counted"),
+        ("time per image", si(time["seconds_per_image"], "s"), f"at {si(chip.clock.hz, 'Hz')}, {_schedule(record)}"),
+        ("latency", si(time["latency_seconds_per_image"], "s"), "from an image to its answer"),
+        ("spikes per neuron", f"{values['network']['spikes_per_neuron']:.3f}", f"over {values['timesteps']} steps"),
+        ("cores", f"{len(values['cores']):,} of {chip.cores:,}", mesh),
+        ("ANN / SNN, compute only", *_ratio(steps["compute"])),
+        ("with data movement", *_ratio(steps["off chip"])),
+    ]  # fmt: skip
 
 
-def _time(result: Result) -> str:
-    time = result.time
-    shares = [
-        [BOUND_WORDS[k], f"{v / len(result.trace):,.0f}", percent(v / max(1, time.cycles))] for k, v in time.bound_by.items()
-    ]
-    steps = [[f"step {t}", f"{c:,.0f}", si(c / time.hz, "s")] for t, c in enumerate(time.steps.mean(0))]
-    if time.drain:
-        steps.append(["after the last image", f"{time.drain:,}", si(time.drain / time.hz, "s")])
-    paragraph = f"{SCHEDULE_WORDS[time.schedule]} {TIMING_WORDS[time.timing]}"
-    return (
-        f"<p>{escape(paragraph)}</p>"
-        + table(["", "time"], _speeds(result))
-        + table(["set by", "cycles per image", "share"], shares)
-        + table(["time step", "cycles, mean", "time"], steps)
-        + _blocked(result)
-    )
+def _ratio(step: Step) -> tuple[str, str]:
+    """ANN / SNN with the stated reuse, and with perfect and no reuse."""
+    stated, best, worst = (quotient(step.ann_J[reuse], step.snn_J) for reuse in (STATED, "perfect", "none"))
+    return stated, f"{best} to {worst} by reuse in the ANN" if best != worst else "energy without spikes / with"
 
 
-def _speeds(result: Result) -> list[list[str]]:
-    time = result.time
-    rate = f"{1 / time.seconds_per_image:,.0f} images/s" if time.cycles else ""
-    return [["from an image to its answer", si(time.latency_seconds, "s")], ["throughput", rate]]
+def _schedule(record: Record) -> str:
+    return record.values["provenance"]["schedule"]
 
 
-def _blocked(result: Result) -> str:
-    """Who was blocked by whom."""
-    if not result.blocked:
-        return ""
-    layer = {int(c["index"]): f"core {c['index']} ({c['layer']})" for c in result.cores}
-    images = len(result.trace)
+def _energy(record: Record) -> str:
+    spent = record.ledger.energy
+    images, total = spent.images, spent.total_J or 1.0
     rows = [
-        [layer[pair["waiting"]], layer[pair["behind"]], f"{pair['cycles'] / images:,.0f}"] for pair in result.blocked[:10]
-    ]
+        [name, spent.groups[name], si(joules / images, "J"), percent(joules / total)]
+        for name, joules in sorted(spent.by_component_J.items(), key=lambda part: -part[1]) if joules
+    ]  # fmt: skip
+    groups = [("compute", spent.compute_J), ("data movement", spent.data_movement_J), ("static", spent.static_J)]
+    sums = [[f"all {name}", "", si(joules / images, "J"), percent(joules / total)] for name, joules in groups]
+    listed = table(["component", "group", "energy", "share"], rows + sums, "energy per image by component")
+    by_purpose = [[p, si(j / images, "J"), percent(j / total)] for p, j in spent.by_purpose_J.items()]
+    purposes = table(["purpose", "energy", "share"], by_purpose, "energy per image by purpose")
+    figures = beside(run_figures.waterfall(spent), run_figures.components(spent))
+    return _key(groups, images, total) + figures + folded("These energies as tables", purposes + listed)
+
+
+def _key(groups: list[tuple[str, float]], images: int, total: float) -> str:
+    """What the colours stand for."""
+    parts = ", ".join(
+        f'<span class="key {name.split()[-1]}"></span>{name} {si(joules / images, "J")} ({percent(joules / total)})'
+        for name, joules in groups
+    )
+    return f"<p>Per image: {parts}</p>"
+
+
+def _time(record: Record) -> str:
+    time, images, hz = record.values["time"], record.values["images"], record.chip.clock.hz
+    shares = [[BOUND_WORDS[k], f"{v * time['cycles'] / images:,.0f}", percent(v)] for k, v in time["bound_by"].items()]
+    steps = [[f"step {t}", f"{c:,.0f}", si(c / hz, "s")] for t, c in enumerate(time["cycles_per_step"])]
+    drain = time["cycles"] - round(sum(time["cycles_per_step"]) * images)
+    if drain:
+        steps.append(["after the last image", f"{drain:,}", si(drain / hz, "s")])
+    by_step = time.get("bound_by_per_step")
+    return (
+        paragraph(f"{SCHEDULE_WORDS[_schedule(record)]} {TIMING_WORDS[record.values['provenance']['timing']]}")
+        + table(["", "time"], _speeds(time))
+        + table(["set by", "cycles per image", "share"], shares)
+        + (run_figures.pace(by_step, hz) if by_step else "")
+        + _steps(steps, by_step, images)
+        + _blocked(record)
+    )
+
+
+def _speeds(time: dict[str, Any]) -> list[list[str]]:
+    rate = time["images_per_second"]
+    speeds = [["from an image to its answer", si(time["latency_seconds_per_image"], "s")]]
+    return [*speeds, ["throughput", f"{rate:,.0f} images/s" if rate else ""]]
+
+
+def _steps(steps: list[list[str]], by_step: list[dict[str, float]] | None, images: int) -> str:
+    """Cycles and time of every step, and what set its pace."""
+    bounds = list(BOUND_WORDS) if by_step else []
+    shares = [[f"{step[bound]:,.0f}" for bound in bounds] for step in by_step or []]
+    missing = [[""] * len(bounds)] * (len(steps) - len(shares))
+    rows = [row + split for row, split in zip(steps, shares + missing, strict=True)]
+    return table(["time step", "cycles, mean", "time", *(BOUND_WORDS[b] for b in bounds)], rows, "time steps, mean over images")
+
+
+def _blocked(record: Record) -> str:
+    """Who was blocked by whom."""
+    blocked = record.values.get("blocked")
+    if not blocked:
+        return ""
+    core = {c["index"]: f"core {c['index']} ({c['layer']})" for c in record.values["cores"]}
+    images = record.values["images"]
+    rows = [[core[pair["waiting"]], core[pair["behind"]], f"{pair['cycles'] / images:,.0f}"] for pair in blocked[:10]]
     head = ["packets for", "stood behind packets for", "packet cycles per image"]
     return table(head, rows, "who was blocked by whom, the ten longest")
 
 
-def _comparison(result: Result) -> str:
-    dense, model = result.ledger.ann, result.paper
+def _comparison(record: Record) -> str:
     rows = [
         [f"papers' model, {name}", si(theirs, "J"), si(ours, "J"), quotient(theirs, ours)]
-        for name, theirs, ours in papers_energies(model)
+        for name, theirs, ours in papers_energies(record.values["paper"])
     ]
-    for step in result.ledger.steps:
+    for step in record.ledger.steps:
         name = "this chip, compute" if step.purpose == "compute" else f"+ {step.purpose}"
         rows.append([name, energy_bracket(step.ann_J), si(step.snn_J, "J"), ratio_bracket(step)])
-    head = table(["per image", "ANN (perfect reuse to none)", "SNN", "ANN / SNN"], rows)
-    line = result.ledger.break_even
-    found = f"{break_even_text(line)}; {spread_text(result.ledger.spread)}"
-    notes = f"<p>{escape(found)}.</p><p>The ANN: {escape(dense['assumes'])}.</p>"
-    return head + notes + curve(line) + _by_layer(line) + _operations(model)
+    line = record.ledger.break_even
+    return (
+        table(["per image", "ANN (perfect reuse to none)", "SNN", "ANN / SNN"], rows)
+        + paragraph(f"{break_even_text(line)}; {spread_text(record.ledger.spread)}.")
+        + paragraph(f"The ANN: {record.ledger.ann['assumes']}.")
+        + run_figures.break_even(line) + _rates(line) + _by_layer(line) + _operations(record.values["paper"])
+    )  # fmt: skip
+
+
+def _rates(line: BreakEven) -> str:
+    """The line of the figure as numbers."""
+    if not line.spikes_per_neuron:
+        return ""
+    right = run_figures.farthest(line)
+    rates = sorted({0.0, line.spikes_per_neuron, right, *(x for x in line.meets.values() if x is not None and x <= right)})
+    rows = [[f"{x:.3f}", si(line.fixed_J + line.slope_J * x, "J"), energy_bracket(line.ann_J)] for x in rates]
+    head = ["spikes per neuron", "SNN", "ANN (perfect reuse to none)"]
+    return folded("This curve as a table", table(head, rows, "energy per image, without leakage"))
 
 
 def _by_layer(line: BreakEven) -> str:
@@ -179,75 +238,96 @@ def _operations(model: dict[str, Any]) -> str:
     return table(words, rows, "per image, all steps")
 
 
-def _layers(result: Result) -> str:
-    images = len(result.trace)
+def _layers(record: Record) -> str:
+    images = record.values["images"]
     counts = ("spikes", "accumulates", "macs", "neuron_updates", "packets", "flit_hops")
     rows = [
-        [str(r["name"]), f"{r['neurons']:,}", str(r["cores"]), *(si(int(r[k]) / images, "") for k in counts),
+        [r["name"], f"{r['neurons']:,}", str(r["cores"]), *(si(r[k] / images, "") for k in counts),
          si(r["energy_J"] / images, "J")]
-        for r in result.layers
+        for r in record.values["layers"]
     ]  # fmt: skip
     words = ["spikes", "accumulates", "MACs", "neuron updates", "packets", "flit-hops"]
     return table(["layer", "neurons", "cores", *words, "energy"], rows, "counts and energy per image")
 
 
-def _mesh(result: Result) -> str:
-    """Two heat maps; the numbers of a core appear when the pointer rests on it, and in the table below."""
-    cores, images = result.cores, len(result.trace)
-    maps = [
-        ("Energy per image", cores["energy_J"] / images, "J"),
-        ("Busy time per image", cores["busy_cycles"] / images / result.time.hz, "s"),
-    ]
-    figures = "".join(f"<figure><figcaption>{escape(n)}</figcaption>{heat(result.mapping, v, u)}</figure>" for n, v, u in maps)
+def _spikes(record: Record) -> str:
+    layers = [layer for layer in record.values["layers"] if layer.get("spikes_per_step")]
+    if not layers:
+        return ""
     rows = [
-        [f"core {c['index']} ({c['x']}, {c['y']})", str(c["layer"]), f"{c['neurons']:,}", percent(c["memory_use"]),
-         si(int(c["accumulates"]) / images, ""), si(int(c["packets"]) / images, ""),
-         f"{c['busy_cycles'] / images:,.0f}", si(c["energy_J"] / images, "J")]
-        for c in cores
+        [r["name"], *(f"{n:,.1f}" for n in r["spikes_per_step"]), f"{sum(r['spikes_per_step']) / r['neurons']:.3f}"]
+        for r in layers
+    ]
+    head = ["layer", *(f"step {t}" for t in range(record.values["timesteps"])), "per neuron, all steps"]
+    return run_figures.spikes(layers) + table(head, rows, "mean spikes per image")
+
+
+def _cores(record: Record) -> str:
+    """Heat maps, and a table; the numbers of a core appear when the pointer rests on it."""
+    found, images, hz = record.values["cores"], record.values["images"], record.chip.clock.hz
+    energy, busy, filled = (np.array([value(c) for c in found], float) for value in (
+        lambda c: c["energy_J"] / images, lambda c: c["busy_cycles"] / images / hz, lambda c: _fullest(c["memory_use"]),
+    ))  # fmt: skip
+    numbers, layers = np.array([c["index"] for c in found], np.int64), [c["layer"] for c in found]
+    words = [
+        [f"{c['neurons']:,}", si(e, "J"), si(b, "s"), percent(m)]
+        for c, e, b, m in zip(found, energy, busy, filled, strict=True)
+    ]
+    heads = ("layer", "neurons", "energy", "busy", "fullest memory")
+    cores = Cores(record.chip.grid, numbers, layers, heads, words)
+    maps = [(energy, "Energy per image", "J"), (busy, "Busy time per image", "s"), (100 * filled, "Fullest memory", PERCENT)]
+    return heat_maps(cores, maps) + _core_table(found, energy, filled, images)
+
+
+def _core_table(cores: list[dict[str, Any]], energy: np.ndarray, filled: np.ndarray, images: int) -> str:
+    rows = [
+        [f"core {c['index']} ({c['x']}, {c['y']})", c["layer"], f"{c['neurons']:,}", percent(filled[i]),
+         si(c["accumulates"] / images, ""), si(c["packets"] / images, ""), f"{c['busy_cycles'] / images:,.0f}",
+         si(energy[i], "J")]
+        for i, c in enumerate(cores)
     ]  # fmt: skip
     head = ["core (x, y)", "layer", "neurons", "fullest memory", "accumulates", "packets sent", "busy cycles", "energy"]
-    listed = table(head, rows, "per image")
-    return f'<div class="figures">{figures}</div><details><summary>All used cores</summary>{listed}</details>'
+    if len(rows) <= MOST_LISTED:
+        return folded("All used cores", table(head, rows, "per image"))
+    dearest = [rows[i] for i in np.argsort(-energy, kind="stable")[:MOST_LISTED]]
+    return folded(f"The {MOST_LISTED:,} cores that use most energy", table(head, dearest, f"per image, of {len(rows):,} cores"))
 
 
-def _links(result: Result) -> str:
-    order = np.argsort(-result.time.tally.flits, kind="stable")[:10]
-    images = len(result.trace)
-    rows = []
-    for link in order:
-        if result.time.tally.flits[link]:
-            a, b = result.mapping.grid.ends(int(link))
-            flits, peak = int(result.time.tally.flits[link]), float(result.time.tally.peak_use[link])
-            stalled = percent(int(result.time.tally.stalled[link]) / max(1, result.time.cycles))
-            rows.append([f"{a} to {b}", si(flits / images, ""), percent(peak), stalled])
-    if not rows:
+def _fullest(use: dict[str, Any]) -> float:
+    """The largest share in use of a memory of a core."""
+    return max((u["use"] / u["limit"] for u in use.values() if u["unit"] == "bits" and u["limit"]), default=0.0)
+
+
+def _links(record: Record) -> str:
+    used = sorted(record.values["links"], key=lambda link: -link["flits"])
+    if not used:
         return "<p>No packet crosses a link.</p>"
-    return table(["link", "flits per image", "largest use in a turn", "stalled, of the time"], rows, "the ten busiest")
+    images, cycles = record.values["images"], max(1, record.values["time"]["cycles"])
+    rows = [
+        [_ends(link), si(link["flits"] / images, ""), percent(link["peak_use"]),
+         percent(link["stalled_cycles"] / cycles)]
+        for link in used[:10]
+    ]  # fmt: skip
+    links = [
+        Link(tuple(link["from"]), tuple(link["to"]), link["flits"] / images,
+             f"{si(link['flits'] / images, 'flits')}<br>{percent(link['peak_use'])} in use")
+        for link in used
+    ]  # fmt: skip
+    head = ["link", "flits per image", "largest use in a turn", "stalled, of the time"]
+    figure = link_map(record.chip.grid, links, "Flits per image over every link")
+    return beside(figure, table(head, rows, "the ten busiest"))
 
 
-def _spikes(result: Result) -> str:
-    trace = result.trace
-    rows = []
-    for layer in trace.network.layers:
-        if layer.spiking:
-            per_step = np.bitwise_count(trace.layers[layer.name].bits).sum((0, 2), dtype=np.int64) / len(trace)
-            rows.append([layer.name, *(f"{n:,.1f}" for n in per_step), f"{per_step.sum() / layer.neurons:.3f}"])
-    head = ["layer", *(f"step {t}" for t in range(trace.timesteps)), "per neuron, all steps"]
-    return table(head, rows, "mean spikes per image")
+def _ends(link: dict[str, Any]) -> str:
+    return " to ".join(f"({x}, {y})" for x, y in (link["from"], link["to"]))
 
 
-def _constants(result: Result) -> str:
-    chip = result.mapping.chip
-    rows: list[list[str]] = [["clock", si(chip.clock.hz, "Hz"), chip.clock.source], ["core", "", chip.core.source]]
-    rows.append(["mesh", f"{chip.mesh.width}x{chip.mesh.height}", chip.mesh.source])
-    for memory in chip.memory:
-        rows.append([memory.name, memory_text(memory), memory.source])
-    rows += [[name, f"{price.pj:g} pJ", price.source] for name, price in chip.operation]
-    rows.append(["static", f"{chip.static.core_mw:g} mW per core, {chip.static.chip_mw:g} mW", chip.static.source])
-    return f"<details><summary>All constants</summary>{table(['constant', 'value', 'source'], rows)}</details>"
+def _provenance(record: Record) -> str:
+    rows = [[key, _said(value)] for key, value in record.values["provenance"].items() if value not in (None, "")]
+    rows += [["network sha256", record.values["network"]["sha256"]], ["chip sha256", record.chip.sha256]]
+    return table(["", ""], rows, left=True)
 
 
-def _provenance(result: Result) -> str:
-    rows = [[key, str(value)] for key, value in result.provenance.items() if value not in (None, "")]
-    rows += [["network sha256", result.trace.network.sha256], ["chip sha256", result.mapping.chip.sha256]]
-    return table(["", ""], rows)
+def _said(value: Any) -> str:
+    """A value of the provenance; that of the run before a new pricing has two parts."""
+    return ", ".join(map(str, value.values())) if isinstance(value, dict) else str(value)

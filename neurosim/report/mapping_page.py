@@ -7,8 +7,11 @@ import os
 import numpy as np
 
 from neurosim.io.hdf5 import replacing
+from neurosim.mapping.demand import joined
 from neurosim.mapping.survey import Survey
-from neurosim.report.page import cards, document, heat, section, table
+from neurosim.report.figure import PERCENT
+from neurosim.report.mesh_figures import Cores, Link, heat_maps, link_map
+from neurosim.report.page import beside, cards, document, table
 from neurosim.report.units import percent, si
 
 
@@ -27,15 +30,31 @@ def mapping_page(survey: Survey) -> str:
         ("busiest link", si(found.busiest, ""), "flits per image"),
         ("between chips", si(found.crossings, ""), "flits per image"),
     ]
-    fullest = np.array([max((use.share for use in used), default=0.0) * 100 for used in mapping.uses])
-    maps = [("Flit-hops sent, per image", survey.sent, ""), ("Fullest resource, %", fullest, "")]
-    figures = "".join(f"<figure><figcaption>{n}</figcaption>{heat(mapping, v, u)}</figure>" for n, v, u in maps)
-    links = [[f"{a} to {b}", si(flits, "")] for a, b, flits in survey.busiest]
-    return document(f"{mapping.network.name} on {mapping.chip.name}: mapping", [
-        cards(tiles), section("Mesh", f'<div class="figures">{figures}</div>'),
-        section("Layers", _layers(survey)),
-        section("Busiest links", table(["link", "flits per image"], links)),
+    listed = [[f"{a} to {b}", si(flits, "")] for a, b, flits in survey.busiest]
+    return document(f"{mapping.network.name} on {mapping.chip.name}: mapping", cards(tiles), [
+        ("Cores", _cores(survey)),
+        ("Layers", _layers(survey)),
+        ("Links", beside(_links(survey), table(["link", "flits per image"], listed, "the busiest"))),
     ])  # fmt: skip
+
+
+def _cores(survey: Survey) -> str:
+    mapping, sent = survey.mapping, survey.sent
+    fullest = np.array([max((use.share for use in used), default=0.0) for used in mapping.uses])
+    neurons = mapping.by_core(np.array([brick.neurons for brick in mapping.bricks])).tolist()
+    words = [[f"{n:,}", si(s, ""), percent(f)] for n, s, f in zip(neurons, sent.tolist(), fullest.tolist(), strict=True)]
+    layers = [joined(mapping.network, bricks) for bricks in mapping.held]
+    heads = ("layer", "neurons", "flit-hops sent", "fullest resource")
+    cores = Cores(mapping.grid, mapping.used, layers, heads, words)
+    maps = [(sent, "Flit-hops sent, per image", ""), (100 * fullest, "Fullest resource", PERCENT)]
+    return heat_maps(cores, maps)
+
+
+def _links(survey: Survey) -> str:
+    grid, load = survey.mapping.grid, survey.load
+    used = np.flatnonzero(load > 0).tolist()
+    links = [Link(*grid.ends(link), float(load[link]), f"{si(load[link], 'flits')}") for link in used]
+    return link_map(grid, links, "Flits per image over every link")
 
 
 def _layers(survey: Survey) -> str:

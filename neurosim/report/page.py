@@ -1,76 +1,74 @@
-"""Parts of a page: one HTML file without scripts, fonts or addresses, readable from disk, on paper and in the dark."""
+"""Parts of a page: one HTML file that needs nothing else, readable from disk, on paper, in the dark and without scripts."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from importlib import resources
 
-import numpy as np
-
-from neurosim.mapping.demand import joined
-from neurosim.mapping.mapping import Mapping
-from neurosim.report.units import si
+from neurosim.report.figure import scripts
 
 STYLE = resources.files("neurosim") / "report" / "style.css"
-CELL = 34
 
 
-def document(title: str, sections: Sequence[str]) -> str:
-    """The whole document."""
+def document(title: str, first: str, sections: Sequence[tuple[str, str]]) -> str:
+    """The whole document: what stands below the title, and (title, body) of every section."""
+    body = first + "".join(section(name, text) for name, text in sections)
+    links = "".join(f'<li><a href="#{anchor(name)}">{escape(name)}</a></li>' for name, _ in sections)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="data:,">'
-        f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body><main><h1>{escape(title)}</h1>"
-        + "".join(sections)
-        + "</main></body></html>\n"
+        f"<style>{STYLE.read_text(encoding='utf-8')}</style>"
+        "<noscript><style>.canvas { display: none; }</style></noscript></head>"
+        f'<body><a class="skip" href="#content">Skip to the content</a><header><h1>{escape(title)}</h1>'
+        f'<nav aria-label="Sections"><ul>{links}</ul></nav></header><main id="content" tabindex="-1">{body}</main>'
+        + (scripts() if '<figure class="plot"' in body else "")
+        + "</body></html>\n"
     )
 
 
+def anchor(title: str) -> str:
+    """The address of a section within its page."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
 def section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>"
+    name = anchor(title)
+    return f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(title)}</h2>{body}</section>'
+
+
+def paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>" if text else ""
 
 
 def bullets(items: list[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(x)}</li>" for x in items) + "</ul>"
 
 
-def table(head: list[str], rows: list[list[str]], caption: str = "") -> str:
-    """First column left, the others right; cells are escaped."""
-    top = "".join(f'<th scope="col">{escape(h)}</th>' for h in head)
-    body = "".join(
-        f'<tr><th scope="row">{escape(r[0])}</th>' + "".join(f"<td>{escape(c)}</td>" for c in r[1:]) + "</tr>" for r in rows
-    )
-    words = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<div class="wide"><table>{words}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+def table(head: list[str], rows: list[list[str]], caption: str = "", left: bool = False) -> str:
+    """First column left, the others right, or *left* too; cells are escaped. What HTML lets us leave out is left out."""
+    top = "".join(f'<th scope="col">{escape(h)}</th>' if h else "<td></td>" for h in head)
+    body = "".join(f'<tr><th scope="row">{escape(r[0])}' + "".join(f"<td>{escape(c)}" for c in r[1:]) for r in rows)
+    words, kind = f"<caption>{escape(caption)}</caption>" if caption else "", ' class="left"' if left else ""
+    region = f'<div class="wide" tabindex="0" role="group" aria-label="{escape(caption or head[0] or "table")}">'
+    return f"{region}<table{kind}>{words}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def folded(summary: str, body: str) -> str:
+    """A part that is shown when it is asked for."""
+    return f"<details><summary>{escape(summary)}</summary>{body}</details>"
+
+
+def beside(*figures: str, broad: bool = False) -> str:
+    """Figures side by side where there is room; *broad* ones need more."""
+    return f'<div class="figures{" broad" if broad else ""}">{"".join(figures)}</div>'
 
 
 def cards(tiles: Sequence[tuple[str, str, str]]) -> str:
     """(name, value, what it means) in large print."""
     found = "".join(
-        f'<div class="card"><div class="name">{escape(n)}</div><div class="value">{escape(v)}</div><div>{escape(d)}</div></div>'
+        f'<div class="card"><dt>{escape(n)}</dt><dd class="value">{escape(v)}</dd><dd>{escape(d)}</dd></div>'
         for n, v, d in tiles
     )
-    return f'<div class="cards">{found}</div>'
-
-
-def heat(mapping: Mapping, values: np.ndarray, unit: str) -> str:
-    """A picture of the mesh; values: of every core used. The number of a core appears when the pointer rests on it."""
-    grid = mapping.grid
-    across, largest = grid.width * grid.cores_per_tile, float(values.max(initial=0)) or 1.0
-    used = zip(mapping.used.tolist(), mapping.held, values.tolist(), strict=True)
-    found = {core: (joined(mapping.network, bricks), value) for core, bricks, value in used}
-    cells = []
-    for core in range(grid.cores):
-        x, y = grid.xy(core)
-        left = (x * grid.cores_per_tile + core % grid.cores_per_tile) * CELL
-        layer, value = found.get(core, ("unused", 0.0))
-        label = f"core {core} ({x}, {y}): {layer}, {si(value, unit)}"
-        fill = f'class="heat" fill-opacity="{0.12 + 0.88 * value / largest:.3f}"' if core in found else 'class="idle"'
-        middle = f'x="{left + CELL / 2 - 1}" y="{y * CELL + CELL / 2 + 3}"'
-        short = f"{layer[:5].rstrip()}+" if " + " in layer else layer[:6]
-        name = f"<text {middle}>{escape(short)}</text>" if core in found else ""
-        square = f'x="{left}" y="{y * CELL}" width="{CELL - 2}" height="{CELL - 2}"'
-        cells.append(f"<g><title>{escape(label)}</title><rect {square} {fill}/>{name}</g>")
-    box, words = f"0 0 {across * CELL} {grid.height * CELL}", f"heat map of the mesh, largest {si(largest, unit)}"
-    return f'<svg viewBox="{box}" role="img" aria-label="{words}">{"".join(cells)}</svg>'
+    return f'<dl class="cards">{found}</dl>'

@@ -1,4 +1,4 @@
-"""Progress on stderr; bars are silent without a terminal."""
+"""Progress on stderr; bars are silent without a terminal, and everything is where it is *hidden*."""
 
 from __future__ import annotations
 
@@ -19,41 +19,42 @@ from rich.progress import (
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(what: str, total: int, hidden: bool = False) -> Iterator[Callable[[int], None]]:
     """A function to call with the number of items just done."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)
 
 
 @contextmanager
-def share(what: str) -> Iterator[Callable[[float], None]]:
+def share(what: str, hidden: bool = False) -> Iterator[Callable[[float], None]]:
     """A function to call with the share of the work done, between 0 and 1."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as bar:
         task = bar.add_task(what, total=1.0)
         yield lambda done: bar.update(task, completed=done)
 
 
 @contextmanager
-def points(what: str) -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]:
+def points(what: str, hidden: bool = False) -> Iterator[tuple[Callable[[int, int], None], Callable[[str], None]]]:
     """(a function to call with how many are done, and of how many; a function that writes a line)."""
-    console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True, quiet=hidden)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total), console.print
 
 
 @contextmanager
-def phases() -> Iterator[tuple[Callable[[str, str], None], Callable[[str, float], None]]]:
+def phases(hidden: bool = False) -> Iterator[tuple[Callable[[str, str], None], Callable[[str, float], None]]]:
     """(a function that writes a line for people, or else for programs; a function to call with a phase and its share done)."""
-    console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True, quiet=hidden)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal, speed_estimate_period=600) as bar:
+    silent = hidden or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=silent, speed_estimate_period=600) as bar:
         tasks: dict[str, TaskID] = {}
 
         def tick(phase: str, done: float) -> None:
@@ -64,7 +65,7 @@ def phases() -> Iterator[tuple[Callable[[str, str], None], Callable[[str, float]
         def write(for_people: str, for_programs: str) -> None:
             if console.is_terminal:
                 console.print(for_people)
-            else:
+            elif not hidden:
                 print(for_programs, file=sys.stderr, flush=True)
 
         yield write, tick

@@ -25,7 +25,7 @@ def amount(objective: Objective, value: float | None) -> str:
     if objective.column == "accuracy":
         return percent(value)
     if objective.unit in ("", "mm²"):
-        return f"{value:,.4g} {objective.unit}".rstrip()
+        return f"{f'{value:,.0f}' if value >= 1000 else f'{value:.4g}'} {objective.unit}".rstrip()
     return f"{si(value, '').strip()}/s" if objective.unit == "1/s" else si(value, objective.unit)
 
 

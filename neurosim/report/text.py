@@ -73,13 +73,13 @@ def _modelled(result: Result) -> list[RenderableType]:
 def _answer(result: Result) -> list[RenderableType]:
     rate = f"{result.trace.spikes_per_neuron:.3f} spikes per neuron over {result.trace.timesteps} steps"
     correct = "no labels" if result.accuracy is None else f"accuracy {percent(result.accuracy)}"
-    clipped = [Text(clipped_text(result), style="bold")] if result.counts["saturations"] else []
+    times, bits = result.counts["saturations"], result.mapping.chip.core.state_bits
+    clipped = [Text(clipped_text(times, bits), style="bold")] if times else []
     return [heading("Answer"), Text(f"{correct}; {rate}"), *clipped]
 
 
-def clipped_text(result: Result) -> str:
+def clipped_text(times: int, bits: int) -> str:
     """That the state width changed the answer."""
-    bits, times = result.mapping.chip.core.state_bits, result.counts["saturations"]
     return f"{times:,} times a potential was clipped to {bits} bits (core.state_bits): this is not the network that was trained"
 
 

@@ -1,0 +1,21 @@
+"""Where the numbers of a chip come from."""
+
+from __future__ import annotations
+
+from neurosim.chip import Chip
+from neurosim.report.page import folded, table
+from neurosim.report.text import memory_text
+from neurosim.report.units import si
+
+
+def constants(chip: Chip, title: str = "All constants") -> str:
+    """HTML: every constant with its source, shown when it is asked for."""
+    rows: list[list[str]] = [["clock", si(chip.clock.hz, "Hz"), chip.clock.source], ["core", "", chip.core.source]]
+    rows.append(["mesh", f"{chip.mesh.width}x{chip.mesh.height}", chip.mesh.source])
+    for memory in chip.memory:
+        rows.append([memory.name, memory_text(memory), memory.source])
+    rows += [[name, f"{price.pj:g} pJ", price.source] for name, price in chip.operation]
+    if chip.board:
+        rows.append(["link between chips", f"{chip.board.pj:g} pJ, {chip.board.link_cycles} cycles", chip.board.source])
+    rows.append(["static", f"{chip.static.core_mw:g} mW per core, {chip.static.chip_mw:g} mW", chip.static.source])
+    return folded(title, table(["constant", "value", "source"], rows, left=True))
