@@ -237,7 +237,7 @@ def test_a_chip_that_changes_the_spikes_gets_a_trace_of_its_own(folder):
     with ThreadPoolExecutor(2) as pool:
         axes = {"core.state_bits": [8, 32]}
         found = ns.sweep(study_of(values(axes=axes), folder), executor=pool, log=lines.append)
-    assert [line for line in lines if "32 state bits" in line] and [line for line in lines if "8 state bits" in line]
+    assert [line for line in lines if " 32 state bits" in line] and [line for line in lines if " 8 state bits" in line]
     network, inputs = ns.load_network(folder / "net.h5"), ns.load_inputs(folder / "in.h5")[:4]
     narrow = ns.run(network, inputs, ns.load_chip("mesh45", ["core.state_bits=8"]), timing="analytic")
     assert narrow.counts["saturations"] and found.rows[0].outcome["counts"] == narrow.counts

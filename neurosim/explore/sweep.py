@@ -104,6 +104,11 @@ class Recorder:
                 )
 
 
+def _told(network: Network) -> str:
+    widths = sorted({layer.weight_bits for layer in network.layers if layer.weight_bits})
+    return f"{network.name}, {'/'.join(map(str, widths))} weight bits," if widths else network.name
+
+
 class _Sweep:
     """One study on its way."""
 

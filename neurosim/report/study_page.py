@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from neurosim.chip import Chip
+from neurosim.explore.findings import PARTS
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.io.hdf5 import replacing
 from neurosim.report.figure import plain
@@ -100,9 +101,18 @@ def _sensitivity(values: Values) -> str:
         return ""
     axes = list(values["axes"])
     rows = [[name, *("" if found[axis] is None else percent(found[axis]) for axis in axes)] for name, found in shares.items()]
-    words = "share of the variance, over all points that fit; the rest is in their interplay"
+    words = f"share of the variance, over all points that fit; the rest is in their interplay{chance(values)}"
     listed = table(["objective", *map(short, axes)], rows, words)
     return beside(sensitivity(shares), listed, broad=True)
+
+
+def chance(values: Values) -> str:
+    """What an axis that does not matter would explain of points drawn at random, in words."""
+    fitting = len(values["ranked"])
+    if values["sample"] == "grid" or fitting < 2:
+        return ""
+    levels = max(len(axis) if isinstance(axis, list) else PARTS for axis in values["axes"].values())
+    return f"; by chance alone up to about {percent(min(1.0, (levels - 1) / (fitting - 1)))} of {fitting:,} points"
 
 
 def _points(values: Values) -> str:
