@@ -99,9 +99,8 @@ class Recorder:
             if not self.store.has_trace(key):
                 trace = simulate(network, self.study.inputs, state_bits=task.state_bits, executor=executor)
                 self.store.add_trace(key, trace)
-                self.log(
-                    f"simulated {network.name} on {len(trace):,} samples with {task.state_bits} state bits, once for all chips"
-                )
+                how = f"{len(trace):,} samples, {task.state_bits} state bits"
+                self.log(f"simulated {_told(network)} on {how}, once for all chips")
 
 
 def _told(network: Network) -> str:
