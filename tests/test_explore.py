@@ -317,6 +317,7 @@ WRONG = {
     "bits of no float weights": ({"axes": {"weight_bits": [4]}}, "net.h5 holds no float weights to quantize"),
     "too many bits": ({"axes": {"weight_bits": [4, 32]}}, "it takes integers from 2 to 16"),
     "an area that nobody knows": ({"objectives": ["area"]}, "chip 'mesh45' gives no area_mm2 for weight_sram"),
+    "an area that a constraint needs": ({"constraints": {"area": {"max": 9}}}, "chip 'mesh45' gives no area_mm2"),
     "an unknown constraint": ({"constraints": {"power": {"max": 1}}}, "constraint 'power' does not exist"),
     "an odd constraint": ({"constraints": {"energy": {"most": 1}}}, "give min, max or both, as numbers"),
     "an odd front": ({"front": {"timing": "exact", "pictures": 1}}, "front: unknown key 'pictures'"),
@@ -331,6 +332,15 @@ def test_what_is_wrong_is_said_before_any_work(folder, name):
     changes, says = WRONG[name]
     with pytest.raises(StudyError, match=says):
         study_of(values(**changes), folder)
+
+
+def test_areas_by_model_count(folder):
+    memories = [memory.name for memory in ns.load_chip("mesh45").memory if memory.per != "off chip"]
+    modelled = {f"memory.{name}.model": "sram" for name in memories}
+    study = study_of(values(objectives=["area"], set=modelled, axes={"mesh": ["4x4", "8x8"]}), folder)
+    with ThreadPoolExecutor(1) as pool:
+        small, large = (row.metrics["area_mm2"] for row in ns.sweep(study, executor=pool).rows)
+    assert large == pytest.approx(4 * small) and small > 0
 
 
 def test_everything_wrong_is_said_at_once(folder, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from neurosim.chip import Chip
-from neurosim.errors import NeurosimError
+from neurosim.errors import ChipError, NeurosimError
 from neurosim.explore.axis import Axis, axis_of, axis_problems
 from neurosim.explore.objective import OBJECTIVES, unknown_areas
 from neurosim.explore.sampling import SAMPLINGS
@@ -83,26 +83,17 @@ class _Reader:
         self._weight_bits(axes, networks)
         self._choices(axes)
         sample, points = self._sample(axes)
-        objectives, constraints, front = self._objectives(chips), self._constraints(), self._front()
+        objectives, constraints, front = self._objectives(), self._constraints(), self._front()
         if self.problems or inputs is None:
             return None
         choices = {name: str(self.values.get(name, USUAL[name])) for name in CHOICES}
         name, seed = str(self.values.get("name", "study")), int(self.values.get("seed", 0))
-        return Study(
-            name,
-            networks,
-            inputs,
-            chips,
-            axes,
-            objectives,
-            self._table("set"),
-            choices,
-            constraints,
-            sample,
-            points,
-            seed,
+        study = Study(
+            name, networks, inputs, chips, axes, objectives, self._table("set"), choices, constraints, sample, points, seed,
             front,
-        )
+        )  # fmt: skip
+        self._areas(study)
+        return None if self.problems else study
 
     def _say(self, problem: str) -> None:
         self.problems.append(problem)
@@ -232,7 +223,7 @@ class _Reader:
             self._say(f"there are {points:,} points; it must be 1 to {MOST_POINTS:,}")
         return sample, points
 
-    def _objectives(self, chips: Mapping[str, Chip]) -> tuple[str, ...]:
+    def _objectives(self) -> tuple[str, ...]:
         given = self.values.get("objectives", ["energy", "latency"])
         for name in given:
             if name not in OBJECTIVES:
@@ -241,17 +232,21 @@ class _Reader:
                 )
         if not given:
             self._say("objectives is empty; give at least one")
-        for chip in chips.values() if "area" in given else ():
-            unknown = unknown_areas(chip)
-            sized = {name.split(".")[1] for name in self._table("axes") if re.fullmatch(r"memory\..*\.(model|area_mm2)", name)}
-            if (
-                set(unknown)
-                - sized
-                - {name.split(".")[1] for name in self._table("set") if name.endswith((".model", ".area_mm2"))}
-            ):
-                told = ", ".join(unknown)
-                self._say(f"objective 'area': chip {chip.name!r} gives no area_mm2 for {told}; give it, or model = 'sram'")
         return tuple(given)
+
+    def _areas(self, study: Study) -> None:
+        """Where area counts, it must be known of every chip; what else is varied is taken as in the first point."""
+        if "area" not in study.objectives and "area" not in study.constraints:
+            return
+        first = {settings.get(CHIP): settings for settings in reversed(study.settings())}
+        for settings in first.values():
+            try:
+                chip = study.chip(settings)
+            except ChipError:
+                continue
+            if unknown := unknown_areas(chip):
+                told = ", ".join(unknown)
+                self._say(f"area counts, and chip {chip.name!r} gives no area_mm2 for {told}; give it, or model = 'sram'")
 
     def _constraints(self) -> dict[str, Bounds]:
         found = {}
