@@ -16,7 +16,7 @@ from neurosim.memory import CACHED, Kind, Memory
 from neurosim.noc.deadlock import check_deadlock, check_room
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import UNLIMITED, Machine
-from neurosim.part import Amount, Count, Cycles, Part, Positive, Sourced, StateBits, Uncertain
+from neurosim.part import Amount, Count, Cycles, Interval, Part, Positive, Sourced, StateBits, Uncertain
 
 MAX_CORES = 2**16
 # pJ per cycle of a power in mW, times hz.
@@ -54,11 +54,11 @@ class Mesh(Sourced):
     cores_per_tile: Count = 1
     flit_bits: Count
     packet_bits: Count
-    router_cycles: Count
-    link_cycles: Count
-    link_interval: Count = 1
-    local_cycles: Count = 1
-    credit_cycles: Count = 2
+    router_cycles: Interval
+    link_cycles: Interval
+    link_interval: Interval = 1
+    local_cycles: Interval = 1
+    credit_cycles: Interval = 2
     virtual_channels: Count = 4
     buffer_flits: Count = 4
     max_link_flits: Count | None = None
@@ -180,8 +180,8 @@ class Board(Uncertain):
 
     columns: Count = 1
     rows: Count = 1
-    link_cycles: Count
-    link_interval: Count = 1
+    link_cycles: Interval
+    link_interval: Interval = 1
     pj: Amount
 
 

@@ -15,7 +15,9 @@ def _whole(value: Any) -> Any:
 
 
 Count = Annotated[int, BeforeValidator(_whole), Field(gt=0)]
-Cycles = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+# So few that no sum of them overflows.
+Cycles = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=10**9)]
+Interval = Annotated[int, BeforeValidator(_whole), Field(gt=0, le=10**9)]
 Positive = Annotated[float, BeforeValidator(_whole), Field(ge=1e-30, le=1e30, allow_inf_nan=False)]
 # Far beyond anything physical, and far from where sums of products overflow.
 Amount = Annotated[float, BeforeValidator(_whole), Field(ge=0, le=1e30, allow_inf_nan=False)]

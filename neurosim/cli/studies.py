@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from neurosim.cli.options import (
     InputsArg,
     JsonOption,
     NetworkArg,
+    Placer,
     PlacerOption,
     ReportOption,
     Schedule,
@@ -97,32 +98,40 @@ def compare(
         raise NeurosimError(f"--chip {' '.join(twice)} is given more than once" if twice else "give at least two --chip")
     net, data = ns.load_network(network), loaded(inputs, images)
     targets = {name: load_chip(name, changes or ()) for name in chips}
-    mappings, reasons = dict[str, ns.Mapping](), dict[str, list[str]]()
-    for name, chip in targets.items():
-        try:
-            mappings[name] = mapped(net, chip, placer, None)
-        except ns.MappingError as error:
-            reasons[name] = [str(violation) for violation in error.violations]
-    how = {"timing": timing.value, "schedule": schedule.value}
-    with about(inputs), progress("chips", len(mappings), quiet()) as tick:
-        results = run_mapped(data, [*mappings.values()], **how, workers=workers, command=command())
-        runs = dict[str, ns.Result]()
-        for name, result in zip(mappings, results, strict=True):
-            runs[name] = result
-            tick(1)
-    found = {name: metrics(run) for name, run in runs.items()}
-    values = {
-        "chips": list(chips), "ratios": comparison_text.ratios(found) if found else {}, "metrics": found,
-        "differences": comparison_text.differences(targets), "reasons": reasons,
-        "runs": {name: run.to_dict() for name, run in runs.items()},
-    }  # fmt: skip
+    with about(inputs):
+        values = compared(net, data, targets, placer, timing.value, schedule.value, workers)
     if report is not None:
         from neurosim.report.comparison_page import save_comparison_report
 
         save_comparison_report(values, report)
-    show(comparison_text.comparison_summary(targets, found, reasons), json_to, values)
-    if reasons:
+    show(comparison_text.comparison_summary(targets, values["metrics"], values["reasons"]), json_to, values)
+    if values["reasons"]:
         raise typer.Exit(1)
+
+
+def compared(
+    network: ns.Network, inputs: ns.Inputs, chips: dict[str, ns.Chip], placer: Placer | None, timing: str, schedule: str,
+    workers: int,
+) -> dict[str, Any]:  # fmt: skip
+    """What every chip that the network fits makes of it, and why it does not fit the others; for JSON."""
+    mappings, reasons = dict[str, ns.Mapping](), dict[str, list[str]]()
+    for name, chip in chips.items():
+        try:
+            mappings[name] = mapped(network, chip, placer, None)
+        except ns.MappingError as error:
+            reasons[name] = [str(violation) for violation in error.violations]
+    runs = dict[str, ns.Result]()
+    results = run_mapped(inputs, [*mappings.values()], timing=timing, schedule=schedule, workers=workers, command=command())
+    with progress("chips", len(mappings), quiet()) as tick:
+        for name, result in zip(mappings, results, strict=True):
+            runs[name] = result
+            tick(1)
+    found = {name: metrics(run) for name, run in runs.items()}
+    return {
+        "chips": list(chips), "ratios": comparison_text.ratios(found) if found else {}, "metrics": found,
+        "differences": comparison_text.differences(chips), "reasons": reasons,
+        "runs": {name: run.to_dict() for name, run in runs.items()},
+    }  # fmt: skip
 
 
 @app.command()

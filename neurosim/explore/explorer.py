@@ -14,7 +14,7 @@ from neurosim.explore.sampling import Settings
 from neurosim.explore.store import Outcome, Store
 from neurosim.explore.study import Study
 from neurosim.explore.sweep import Recorder, study_from
-from neurosim.explore.task import FAILED, OK, Task, done
+from neurosim.explore.task import FAILED, NEEDS, OK, Task, done
 
 
 class Trial(Protocol):
@@ -81,7 +81,7 @@ class Explorer:
     def _found(self, task: Task) -> Outcome:
         self.recorder.record([task])
         outcome = done(task)
-        if outcome["status"] == "needs":
+        if outcome["status"] == NEEDS:
             return self._found(task._replace(state_bits=outcome["state_bits"]))
         if outcome["status"] == FAILED:
             raise NeurosimError("; ".join(outcome["reasons"]))

@@ -16,7 +16,7 @@ from neurosim.explore.axis import Value
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.explore.sampling import Settings
 from neurosim.explore.store import Outcome
-from neurosim.explore.study import Study, told
+from neurosim.explore.study import Study
 from neurosim.explore.task import FAILED, OK
 from neurosim.version import __version__
 
@@ -49,9 +49,9 @@ class Findings:
     def __repr__(self) -> str:
         return f"<Findings of {self.study.name!r}: {len(self.rows)} points, {len(self.front)} on the front>"
 
-    def with_closer(self, closer: Mapping[str, Outcome]) -> Findings:
-        """The same, with a closer look at points by their settings in words."""
-        return replace(self, rows=tuple(replace(row, closer=closer.get(told(row.settings))) for row in self.rows))
+    def with_closer(self, closer: Mapping[int, Outcome]) -> Findings:
+        """The same, with a closer look at rows by their number."""
+        return replace(self, rows=tuple(replace(row, closer=closer.get(number)) for number, row in enumerate(self.rows)))
 
     @cached_property
     def status(self) -> list[str]:
@@ -59,8 +59,17 @@ class Findings:
         return [row.outcome["status"] if not self._excluded(row) else EXCLUDED for row in self.rows]
 
     def _excluded(self, row: Row) -> bool:
-        bounds = self.study.constraints.items()
-        return row.outcome["status"] == OK and not all(b.allow(row.metrics[OBJECTIVES[n].column]) for n, b in bounds)
+        return row.outcome["status"] == OK and bool(self.reasons(row))
+
+    def reasons(self, row: Row) -> list[str]:
+        """Why a point does not fit, failed, or is excluded."""
+        found = list(row.outcome["reasons"])
+        for name, bounds in self.study.constraints.items() if row.outcome["status"] == OK else ():
+            value = row.metrics[OBJECTIVES[name].column]
+            if not bounds.allow(value):
+                told = "is not known" if value is None else f"is {value:.4g}"
+                found.append(f"{name} {told}, outside {bounds}")
+        return found
 
     @cached_property
     def rank(self) -> np.ndarray:
@@ -109,10 +118,24 @@ class Findings:
 
     def _levels(self, axis: str, rows: list[Row]) -> np.ndarray:
         """int64 [rows]: which of its values, or of the parts of its range, each has."""
-        values = [row.settings[axis] for row in rows]
-        if self.study.axes[axis].values or not rows:
-            return np.array([self.study.axes[axis].values.index(value) for value in values], np.int64)
-        return np.argsort(np.argsort(np.array(values, np.float64), kind="stable")) * PARTS // len(rows)
+        values, known = [row.settings[axis] for row in rows], self.study.axes[axis].values
+        if known or not rows:
+            return np.array([known.index(value) for value in values], np.int64)
+        numbers = np.array(values, np.float64)
+        different, level = np.unique(numbers, return_inverse=True)
+        if len(different) <= 2 * PARTS:
+            return level
+        return np.searchsorted(np.quantile(numbers, np.arange(1, PARTS) / PARTS), numbers, side="right")
+
+    @property
+    def by_chance(self) -> dict[str, float] | None:
+        """By axis: the share of the variance that it would explain on average if it did not matter, where points are drawn at
+        random; None for a grid."""
+        usable = [row for row in self.rows if row.outcome["status"] == OK]
+        if self.study.sample == "grid" or len(usable) < 2:
+            return None
+        levels = {axis: len(np.unique(self._levels(axis, usable))) for axis in self.study.axes}
+        return {axis: min(1.0, (many - 1) / (len(usable) - 1)) for axis, many in levels.items()}
 
     @cached_property
     def table(self) -> np.ndarray:
@@ -148,8 +171,14 @@ class Findings:
         writer.writerow([*self.study.axes, "status", "rank", *metrics, "reasons"])
         for row, status, rank in zip(self.rows, self.status, self.rank.tolist(), strict=True):
             values = ["" if value is None else value for value in row.metrics.values()]
-            writer.writerow([*row.settings.values(), status, rank or "", *values, "; ".join(row.outcome["reasons"])])
+            writer.writerow([*row.settings.values(), status, rank or "", *values, "; ".join(self.reasons(row))])
         return out.getvalue()
+
+    @property
+    def not_counted(self) -> list[str]:
+        """What the chips, and the points, leave out, in words."""
+        of_chips = [note for chip in self.study.chips.values() for note in chip.not_counted]
+        return list(dict.fromkeys(of_chips + [n for row in self.rows for n in row.outcome.get("not_counted", ())]))
 
     @property
     def failed(self) -> int:
@@ -167,6 +196,7 @@ class Findings:
             "inputs": study.inputs.name,
             "images": len(study.inputs),
             "sample": study.sample,
+            "drawn": study.points,
             "seed": study.seed,
             "objectives": {name: _about(name) for name in study.objectives},
             "constraints": {name: {"min": b.least, "max": b.most} for name, b in study.constraints.items()},
@@ -178,16 +208,19 @@ class Findings:
             "front": np.flatnonzero(self.rank == 1).tolist(),
             "ranked": self.ranked,
             "sensitivity": self.sensitivity,
-            "not_counted": list(dict.fromkeys(note for row in self.rows for note in row.outcome.get("not_counted", ()))),
+            "sensitivity_by_chance": self.by_chance,
+            "not_counted": self.not_counted,
         }
 
     def _point(self, number: int) -> dict[str, Any]:
         row = self.rows[number]
-        kept = {key: value for key, value in row.outcome.items() if key not in ("key", "status", "metrics", "not_counted")}
+        apart = ("key", "status", "metrics", "reasons", "not_counted")
+        kept = {key: value for key, value in row.outcome.items() if key not in apart}
         closer = None if row.closer is None else {key: row.closer[key] for key in ("status", "reasons", "metrics")}
         return {
             "settings": row.settings,
             "status": self.status[number],
+            "reasons": self.reasons(row),
             "rank": int(self.rank[number]) or None,
             **kept,
             **row.metrics,
@@ -196,13 +229,21 @@ class Findings:
 
 
 def ranks(costs: np.ndarray) -> np.ndarray:
-    """int64 [rows] from 1: fronts of costs float64 [rows, objectives], one after the other; less is better."""
-    found, left, front = np.zeros(len(costs), np.int64), np.arange(len(costs)), 0
-    while len(left):
-        front += 1
-        best = np.array([not _dominated(costs[i], costs[left]) for i in left])
-        found[left[best]] = front
-        left = left[~best]
+    """int64 [rows] from 1: fronts of costs float64 [rows, objectives], one after the other; less is better.
+
+    In lexicographic order no row is better than one before it; each goes to the first front of which no row is better, found
+    by bisection (efficient non-dominated sort, X. Zhang et al., IEEE Trans. Evol. Comput. 19(2), 2015).
+    """
+    found, fronts = np.zeros(len(costs), np.int64), list[list[int]]()
+    for number in np.lexsort(costs.T[::-1]).tolist():
+        low, high = 0, len(fronts)
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if _dominated(costs[number], costs[fronts[middle]]) else (low, middle)
+        if low == len(fronts):
+            fronts.append([])
+        fronts[low].append(number)
+        found[number] = low + 1
     return found
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from neurosim.chip import Chip
+from neurosim.chip import Chip, set_path
 from neurosim.errors import ChipError, NeurosimError
-from neurosim.explore.axis import Axis, axis_of, axis_problems
+from neurosim.explore.axis import LARGEST, USABLE, Axis, axis_of, axis_problems, usable
 from neurosim.explore.objective import OBJECTIVES, unknown_areas
 from neurosim.explore.sampling import SAMPLINGS
 from neurosim.explore.study import (
@@ -25,6 +26,7 @@ from neurosim.explore.study import (
     Study,
     StudyError,
     is_of_chip,
+    places,
     read_study,
 )
 from neurosim.inputs import Inputs, check_inputs
@@ -38,15 +40,16 @@ from neurosim.schedule import SCHEDULES
 from neurosim.timeline import TIMINGS
 
 T = TypeVar("T")
-KEYS: dict[str, type | tuple[type, ...]] = {
+KEYS: dict[str, type] = {
     "name": str, "network": str, "inputs": str, "images": int, "chip": str, "set": dict, "axes": dict, "sample": str,
     "points": int, "seed": int, "objectives": list, "constraints": dict, "placer": str, "partition": str, "schedule": str,
     "timing": str, "front": dict,
 }  # fmt: skip
 KNOWN = {"placer": tuple(PLACERS), "partition": PARTITIONS, "schedule": tuple(SCHEDULES), "timing": tuple(TIMINGS)}
 USUAL = {"placer": "row-major", "partition": "cores", "schedule": "sequential", "timing": "analytic"}
-# As many as a person can mean.
-MOST_POINTS = 1_000_000
+# Up to which fronts are found in some minutes.
+MOST_POINTS = 100_000
+MESHES = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}")
 
 
 def load_study(path: str | os.PathLike[str]) -> Study:
@@ -79,11 +82,12 @@ class _Reader:
         networks = self._loaded(NETWORK, axes, lambda name: load_network(self.folder / name))
         chips = self._loaded(CHIP, axes, self._chip)
         inputs = self._inputs(networks)
-        self._paths([*axes, *self._table("set")], chips)
+        self._set(axes, chips)
+        self._places(axes, chips)
         self._weight_bits(axes, networks)
         self._choices(axes)
         sample, points = self._sample(axes)
-        objectives, constraints, front = self._objectives(), self._constraints(), self._front()
+        objectives, constraints, front = self._objectives(), self._constraints(), self._front(inputs)
         if self.problems or inputs is None:
             return None
         choices = {name: str(self.values.get(name, USUAL[name])) for name in CHOICES}
@@ -92,7 +96,7 @@ class _Reader:
             name, networks, inputs, chips, axes, objectives, self._table("set"), choices, constraints, sample, points, seed,
             front,
         )  # fmt: skip
-        self._areas(study)
+        self._measurable(study)
         return None if self.problems else study
 
     def _say(self, problem: str) -> None:
@@ -113,6 +117,13 @@ class _Reader:
                 self._say(f"{key} is missing")
         if NETWORK not in self.values and NETWORK not in _dict(self.values.get("axes")):
             self._say("network is missing; give a file, or several as an axis")
+        for table in ("set", "axes", "constraints", "front"):
+            odd = [key for key in _dict(self.values.get(table)) if not isinstance(key, str)]
+            if odd:
+                self._say(f"{table} has the key {odd[0]!r}; keys are words")
+        seed = self.values.get("seed", 0)
+        if isinstance(seed, int) and not 0 <= seed < LARGEST:
+            self._say(f"seed is {seed}; it must not be negative, and less than 2^63")
 
     def _axes(self) -> dict[str, Axis]:
         given = self._table("axes")
@@ -166,29 +177,62 @@ class _Reader:
                 self._say(str(error))
         return found[:images]
 
-    def _paths(self, names: list[str], chips: Mapping[str, Chip]) -> None:
-        """Every setting must be one of every chip."""
-        for name in names:
-            if is_of_chip(name) and name != MESH:
-                for chip in chips.values():
-                    known = chip.settings
-                    if name not in known:
-                        others = [*known, NETWORK, CHIP, WEIGHT_BITS, MESH, *CHOICES]
-                        self._say(f"axis {name!r} is no setting of chip {chip.name!r}{_meant(name, others)}")
-        odd = [value for value in self._meshes() if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", str(value))]
-        if odd:
-            self._say(f"axis 'mesh' has {odd[0]!r}; its values are words like '8x8'")
+    def _set(self, axes: Mapping[str, Axis], chips: Mapping[str, Chip]) -> None:
+        """What is the same for every point must suit every chip."""
+        given, before = self._table("set"), len(self.problems)
+        for name, value in given.items():
+            if not is_of_chip(name):
+                self._say(f"set has {name!r}, which is no setting of a chip; give it above all tables, or as an axis")
+            elif not usable(value):
+                self._say(f"set has {name!r} = {value!r:.60}; values are {USABLE}")
+            elif name == MESH and not MESHES.fullmatch(str(value)):
+                self._say(f"set has 'mesh' = {value!r}; it takes words like '8x8'")
+            else:
+                self._known(f"set has {name!r}, which", name, chips)
+        taken = [place for name in [*axes, *given] if is_of_chip(name) for place, _ in places(name)]
+        for place in sorted({place for place in taken if taken.count(place) > 1}):
+            self._say(f"{place!r} is set more than once, by axes, set, or mesh")
+        if len(self.problems) == before:
+            self._apply(given, chips)
 
-    def _meshes(self) -> list[Any]:
-        given = self._table("axes").get(MESH, [])
-        return given if isinstance(given, list) else [given]
+    def _apply(self, given: Mapping[str, Any], chips: Mapping[str, Chip]) -> None:
+        for chip in chips.values() if given else ():
+            values, where = chip.values, f"chip {chip.name!r} with set"
+            try:
+                for name, value in given.items():
+                    for place, part in places(name, value):
+                        set_path(values, place, part, where)
+                Chip.parse(values, where)
+            except ChipError as error:
+                self._say(str(error))
+
+    def _known(self, what: str, name: str, chips: Mapping[str, Chip]) -> None:
+        """Every setting must be one of every chip."""
+        for chip in chips.values() if name != MESH else ():
+            settings = chip.settings
+            if name not in settings:
+                others = [*settings, NETWORK, CHIP, WEIGHT_BITS, MESH, *CHOICES]
+                self._say(f"{what} is no setting of chip {chip.name!r}{_meant(name, others)}")
+
+    def _places(self, axes: Mapping[str, Axis], chips: Mapping[str, Chip]) -> None:
+        for name, axis in axes.items():
+            if not is_of_chip(name):
+                continue
+            self._known(f"axis {name!r}", name, chips)
+            integers = [chip for chip in chips.values() if type(chip.settings.get(name)) is int]
+            if not axis.values and not axis.whole and integers:
+                self._say(f"axis {name!r} takes integers; add whole = true to its range")
+            odd = [value for value in axis.values or ("a range",) if name == MESH and not MESHES.fullmatch(str(value))]
+            if odd:
+                self._say(f"axis 'mesh' has {odd[0]!r}; its values are words like '8x8'")
 
     def _weight_bits(self, axes: Mapping[str, Axis], networks: Mapping[str, Network]) -> None:
         if WEIGHT_BITS not in axes:
             return
         axis = axes[WEIGHT_BITS]
         ends = axis.values or (axis.low, axis.high)
-        if not all(isinstance(bits, int) and not isinstance(bits, bool) and 2 <= bits <= 16 for bits in ends):
+        whole = all(isinstance(bits, int | float) and not isinstance(bits, bool) and float(bits).is_integer() for bits in ends)
+        if not (whole and (axis.values or axis.whole)) or not all(2 <= float(bits) <= 16 for bits in ends):
             self._say(f"axis 'weight_bits' has {', '.join(map(str, ends))}; it takes integers from 2 to 16")
         for name, network in networks.items():
             if network.integer and network.float_twin is None:
@@ -225,18 +269,23 @@ class _Reader:
 
     def _objectives(self) -> tuple[str, ...]:
         given = self.values.get("objectives", ["energy", "latency"])
+        there = f"there are: {', '.join(OBJECTIVES)}"
         for name in given:
-            if name not in OBJECTIVES:
-                self._say(
-                    f"objective {name!r} does not exist{_meant(str(name), OBJECTIVES)}; there are: {', '.join(OBJECTIVES)}"
-                )
+            if not isinstance(name, str) or name not in OBJECTIVES:
+                self._say(f"objective {name!r} does not exist{_meant(str(name), OBJECTIVES)}; {there}")
+            elif given.count(name) > 1:
+                self._say(f"objective {name!r} is given more than once")
         if not given:
-            self._say("objectives is empty; give at least one")
-        return tuple(given)
+            self._say(f"objectives is empty; give at least one; {there}")
+        return tuple(map(str, given))
 
-    def _areas(self, study: Study) -> None:
-        """Where area counts, it must be known of every chip; what else is varied is taken as in the first point."""
-        if "area" not in study.objectives and "area" not in study.constraints:
+    def _measurable(self, study: Study) -> None:
+        """Where accuracy counts there must be labels; where area does, it must be known of every chip, what else is varied
+        taken as in the first point."""
+        counted = {*study.objectives, *study.constraints}
+        if "accuracy" in counted and study.inputs.labels is None:
+            self._say(f"accuracy counts, and {study.inputs.name} has no labels")
+        if "area" not in counted:
             return
         first = {settings.get(CHIP): settings for settings in reversed(study.settings())}
         for settings in first.values():
@@ -253,42 +302,40 @@ class _Reader:
         for name, given in self._table("constraints").items():
             if name not in OBJECTIVES:
                 self._say(f"constraint {name!r} does not exist{_meant(name, OBJECTIVES)}; there are: {', '.join(OBJECTIVES)}")
-            elif (
-                not isinstance(given, dict)
-                or not given
-                or given.keys() - {"min", "max"}
-                or not all(map(_number, given.values()))
-            ):
-                self._say(f"constraint {name!r} is {given!r}; give min, max or both, as numbers")
+            elif not _bounds(given):
+                self._say(f"constraint {name!r} is {given!r:.60}; give min, max or both, as finite numbers")
+            elif given.get("min", -math.inf) > given.get("max", math.inf):
+                self._say(f"constraint {name!r} allows nothing: min is {given['min']} and max {given['max']}")
             else:
                 found[name] = Bounds(given.get("min"), given.get("max"))
         return found
 
-    def _front(self) -> Front | None:
-        given = self._table("front")
-        if not given:
+    def _front(self, inputs: Inputs | None) -> Front | None:
+        if "front" not in self.values:
             return None
-        self.problems += [
-            f"front: unknown key {key!r}; it has timing and images" for key in sorted(given.keys() - {"timing", "images"})
-        ]
-        timing, images = given.get("timing", "packet"), given.get("images")
+        given = self._table("front")
+        for key in sorted(given.keys() - {"timing", "images"}):
+            self._say(f"front: unknown key {key!r}; it has timing and images")
+        timing, images, most = given.get("timing", "packet"), given.get("images"), len(inputs) if inputs else 1
         if timing not in KNOWN["timing"]:
             self._say(f"front: timing {timing!r} does not exist; there are: {', '.join(KNOWN['timing'])}")
-        if images is not None and (not isinstance(images, int) or images < 1):
-            self._say(f"front: images is {images!r}; it must be a positive integer")
+        if images is not None and not (type(images) is int and 1 <= images <= most):
+            self._say(f"front: images is {images!r}; it must be 1 to {most:,}, the images of the study")
         return Front(str(timing), images)
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _bounds(given: Any) -> bool:
+    if not isinstance(given, dict) or not given or given.keys() - {"min", "max"}:
+        return False
+    return all(isinstance(number, int | float) and not isinstance(number, bool) and usable(number) for number in given.values())
 
 
 def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _kind(kind: type | tuple[type, ...]) -> str:
-    return {str: "text", int: "an integer", dict: "a table", list: "a list"}[kind if isinstance(kind, type) else kind[0]]
+def _kind(kind: type) -> str:
+    return {str: "text", int: "an integer", dict: "a table", list: "a list"}[kind]
 
 
 def _meant(name: str, known: Any) -> str:

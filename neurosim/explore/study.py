@@ -33,6 +33,9 @@ class Bounds:
     least: float | None = None
     most: float | None = None
 
+    def __str__(self) -> str:
+        return f"{'' if self.least is None else f'{self.least:g}'} to {'' if self.most is None else f'{self.most:g}'}".strip()
+
     def allow(self, value: float | None) -> bool:
         """A value that is not known is not allowed."""
         return value is not None and not (
@@ -85,7 +88,7 @@ class Study:
             return base
         values, where = base.values, f"chip {base.name!r} with {told(changes)}"
         for path, value in changes.items():
-            for place, part in _paths(path, value):
+            for place, part in places(path, value):
                 set_path(values, place, part, where)
         return Chip.parse(values, where)
 
@@ -103,8 +106,8 @@ def told(settings: Mapping[str, Value]) -> str:
     return ", ".join(f"{name} = {value}" for name, value in settings.items())
 
 
-def _paths(axis: str, value: Value) -> list[tuple[str, Value]]:
-    """Settings that an axis stands for."""
+def places(axis: str, value: Value = "0x0") -> list[tuple[str, Value]]:
+    """The settings that an axis stands for, and what they are set to."""
     if axis != MESH:
         return [(axis, value)]
     width, height = str(value).split("x")
@@ -127,5 +130,5 @@ def read_study(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise FileError(str(path), ["does not exist"]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(str(path), [f"cannot be read: {error}"]) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise FileError(str(path), [f"is not valid TOML: {error}"]) from error

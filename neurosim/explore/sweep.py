@@ -6,19 +6,21 @@ import os
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from neurosim.errors import ChipError, NeurosimError
+from neurosim.explore.axis import Value
 from neurosim.explore.findings import Findings, Row
 from neurosim.explore.reading import load_study, study_of
 from neurosim.explore.sampling import Settings
 from neurosim.explore.store import Outcome, Store, hash_of
-from neurosim.explore.study import Study, told
-from neurosim.explore.task import FAILED, Task, done, infeasible
+from neurosim.explore.study import NETWORK, WEIGHT_BITS, Study
+from neurosim.explore.task import FAILED, NEEDS, Task, done, infeasible
 from neurosim.explore.workers import processes
 from neurosim.network import Network
 from neurosim.simulate import simulate
@@ -49,7 +51,7 @@ def sweep(
     found = study_from(study)
     with _folder(store) as folder:
         kept = Store(folder)
-        with nullcontext(executor) if executor else processes(workers) as pool:
+        with _unbroken(), nullcontext(executor) if executor else processes(workers) as pool:
             return _Sweep(found, kept, pool, progress or (lambda done, total: None), log or (lambda text: None)).findings()
 
 
@@ -69,6 +71,17 @@ def _folder(store: str | os.PathLike[str] | None) -> Iterator[str]:
         yield folder
 
 
+@contextmanager
+def _unbroken() -> Iterator[None]:
+    """Raises NeurosimError where workers die."""
+    try:
+        yield
+    except (BrokenExecutor, CancelledError) as error:
+        told = "a worker died, perhaps for lack of memory; what is done is kept: run it again with fewer workers"
+        guard = "a script that starts processes needs its work under: if __name__ == '__main__':"
+        raise NeurosimError(f"{told} ({guard})") from error
+
+
 class Recorder:
     """Turns points of a study into tasks, and sees that the traces that they need are there."""
 
@@ -76,6 +89,7 @@ class Recorder:
         self.study, self.store, self.log = study, store, log
         self.inputs = hash_of(study.inputs)
         self.networks: dict[str, Network] = {}
+        self.quantized: dict[tuple[Value | None, Value | None], Network] = {}
 
     def task(self, settings: Settings, **other: str) -> Task | Outcome:
         """The task of a point, with *other* choices than those of the study; its outcome, if its chip contradicts itself."""
@@ -83,13 +97,20 @@ class Recorder:
             chip = self.study.chip(settings)
         except ChipError as error:
             return infeasible(list(error.problems))
-        network = self.study.network(settings)
-        self.networks[network.sha256] = network
+        network = self._network(settings)
         choice = self.study.choice(settings) | other
         return Task(
             str(self.store.folder), network.sha256, self.inputs, len(self.study.inputs), chip.values, chip.sha256, choice,
             self.study.seed,
         )  # fmt: skip
+
+    def _network(self, settings: Settings) -> Network:
+        """Every one is quantized once."""
+        which = settings.get(NETWORK), settings.get(WEIGHT_BITS)
+        if which not in self.quantized:
+            self.quantized[which] = self.study.network(settings)
+        network = self.quantized[which]
+        return self.networks.setdefault(network.sha256, network)
 
     def record(self, tasks: Iterable[Task], executor: Executor | None = None) -> None:
         """Simulate what no trace is kept of."""
@@ -121,11 +142,11 @@ class _Sweep:
         found, front = Findings(self.study, tuple(rows)), self.study.front
         if front is None:
             return found
-        best = [row.settings for row in found.front]
+        numbers = np.flatnonzero(found.rank == 1).tolist()
+        best = [rows[number].settings for number in numbers]
         self.log(f"the front, {len(best):,} of {len(rows):,} points, with {front.timing} timing")
-        images = min(front.images or len(self.study.inputs), len(self.study.inputs))
-        closer = self._outcomes(best, {"timing": front.timing}, images)
-        return found.with_closer(dict(zip(map(told, best), closer, strict=True)))
+        closer = self._outcomes(best, {"timing": front.timing}, front.images)
+        return found.with_closer(dict(zip(numbers, closer, strict=True)))
 
     def _outcomes(self, settings: list[Settings], other: dict[str, str], images: int | None = None) -> list[Outcome]:
         """Of every point; *images*: on the first so many samples."""
@@ -148,23 +169,23 @@ class _Sweep:
         """(key, outcome) of every task, in the order in which workers are done with them."""
         self.recorder.record(tasks, self.pool)
         waiting, running = deque(tasks), dict[Future[Outcome], Task]()
-        while waiting or running:
-            while waiting and len(running) < WAITING:
-                task = waiting.popleft()
-                running[self.pool.submit(done, task)] = task
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                task, outcome = running.pop(future), _result(future)
-                if outcome["status"] != "needs":
-                    yield task.key, outcome
-                    continue
-                narrow = task._replace(state_bits=outcome["state_bits"])
-                self.recorder.record([narrow])
-                waiting.append(narrow)
-
-
-def _result(future: Future[Outcome]) -> Outcome:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        message = "a worker died, perhaps for lack of memory; what is done is kept: run it again with fewer workers"
-        raise NeurosimError(message) from error
+        try:
+            while waiting or running:
+                while waiting and len(running) < WAITING:
+                    task = waiting.popleft()
+                    # Another study with the same store may have been here.
+                    if (known := self.store.point(task.key)) is not None:
+                        yield task.key, known
+                    else:
+                        running[self.pool.submit(done, task)] = task
+                for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
+                    task, outcome = running.pop(future), future.result()
+                    if outcome["status"] != NEEDS:
+                        yield task.key, outcome
+                        continue
+                    narrow = task._replace(state_bits=outcome["state_bits"])
+                    self.recorder.record([narrow], self.pool)
+                    waiting.append(narrow)
+        finally:
+            for future in running:
+                future.cancel()

@@ -20,7 +20,7 @@ from neurosim.simulate import STATE_BITS
 from neurosim.trace import SpikeTrace
 
 # What came of a point.
-OK, INFEASIBLE, FAILED = "ok", "infeasible", "failed"
+OK, INFEASIBLE, FAILED, NEEDS = "ok", "infeasible", "failed", "needs"
 
 
 class Task(NamedTuple):
@@ -64,7 +64,7 @@ def done(task: Task) -> Outcome:
         how = {"placer": task.choice["placer"], "partitioner": task.choice["partition"]}
         mapping = map_network(network, chip, **how, search=search)  # type: ignore[arg-type]
         if trace_problems(trace, mapping):
-            return {"status": "needs", "state_bits": chip.core.state_bits}
+            return {"status": NEEDS, "state_bits": chip.core.state_bits}
         return told(evaluate(trace, mapping, timing=task.choice["timing"], schedule=task.choice["schedule"]))
     except MappingError as error:
         return infeasible([str(violation) for violation in error.violations])
@@ -96,7 +96,8 @@ def told(result: Result) -> Outcome:
             "compute": _ratio(theirs["compute_J"] / images, result.energy.compute_J / images),
             "all": _ratio(theirs["total_J"] / images, result.energy.per_image_J),
         },
-        "not_counted": result.not_counted,
+        # What the chip file says is not part of what was asked.
+        "not_counted": [note for note in result.not_counted if note not in result.mapping.chip.not_counted],
     }
 
 

@@ -27,8 +27,12 @@ def share_trace(trace: SpikeTrace, folder: Path) -> None:
             about = {"state_bits": trace.state_bits, "inputs_name": trace.inputs_name, "network": trace.network.sha256}
             (temporary / ABOUT).write_text(json.dumps(about), encoding="utf-8")
             temporary.chmod(0o755)
-            if not folder.exists():
+            try:
                 temporary.rename(folder)
+            except OSError:
+                # Another process may have been first.
+                if not folder.is_dir():
+                    raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:

@@ -9,7 +9,7 @@ from neurosim.action import PURPOSES
 from neurosim.chip import Chip
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.io.hdf5 import replacing
-from neurosim.report.comparison_text import COMPARED, told
+from neurosim.report.comparison_text import COMPARED, setting
 from neurosim.report.page import beside, bullets, cards, document, paragraph, table
 from neurosim.report.sources import constants
 from neurosim.report.study_figures import bars
@@ -115,7 +115,7 @@ def _reasons(values: Values) -> str:
 
 
 def _differences(values: Values) -> str:
-    rows = [[place, *map(told, found)] for place, found in values["differences"].items()]
+    rows = [[place, *map(setting, found)] for place, found in values["differences"].items()]
     return table(["setting", *values["chips"]], rows)
 
 

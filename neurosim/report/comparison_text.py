@@ -74,14 +74,14 @@ def _differences(chips: Mapping[str, Chip]) -> RenderableType:
     shown = [place for place in found if place in everywhere][:DIFFERENCES]
     rows = table("setting", *chips)
     for place in shown:
-        rows.add_row(place, *map(told, found[place]))
+        rows.add_row(place, *map(setting, found[place]))
     memories = [", ".join(memory.name for memory in chip.memory) for chip in chips.values()]
     rows.add_row("memories", *memories)
     left = len(found) - len(shown)
     return Group(rows, Text(f"and {left} more; --json lists them all")) if left > 0 else rows
 
 
-def told(value: Any) -> str:
+def setting(value: Any) -> str:
     """A setting in words."""
     if value is None:
         return "none"

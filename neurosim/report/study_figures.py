@@ -71,7 +71,8 @@ def _axis(objective: dict[str, Any], values: Sequence[float]) -> dict[str, Any]:
 
 
 def sensitivity(shares: dict[str, dict[str, float | None]]) -> str:
-    """HTML of a figure: by axis, the share of the variance of every objective that it explains by itself."""
+    """HTML of a figure: by axis, the share of the variance of every objective that varies that it explains by itself."""
+    shares = {name: found for name, found in shares.items() if None not in found.values()}
     axes = list(next(iter(shares.values())))
     bars = [
         go.Bar(

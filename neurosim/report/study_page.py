@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 from neurosim.chip import Chip
-from neurosim.explore.findings import PARTS
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.io.hdf5 import replacing
 from neurosim.report.figure import plain
@@ -32,7 +31,7 @@ def study_page(values: Values) -> str:
     """The whole document."""
     sections = [
         ("Pareto front", _front(values)), ("What matters", _sensitivity(values)), ("All points", _points(values)),
-        ("What does not fit", _reasons(values)), ("Constants and their sources", _constants(values)),
+        ("What does not fit, or is excluded", _reasons(values)), ("Constants and their sources", _constants(values)),
         ("Not counted", bullets(values["not_counted"])), ("How to repeat", _provenance(values)),
     ]  # fmt: skip
     return document(f"{values['study']}: a study", _headline(values), [(name, body) for name, body in sections if body])
@@ -42,7 +41,8 @@ def _headline(values: Values) -> str:
     points, chips, networks = values["points"], values["chips"], values["networks"]
     where = f"{', '.join(networks)}, {values['images']:,} samples of {values['inputs']}; chip {', '.join(chips)}"
     how = f"{values['choices']['timing']} timing, {values['choices']['schedule']}"
-    words = f"{len(points):,} points ({values['sample']}) of {', '.join(values['axes'])}; {where}; {how}."
+    different = f", {values['drawn']:,} drawn" if values["drawn"] != len(points) else ""
+    words = f"{len(points):,} points ({values['sample']}{different}) of {', '.join(values['axes'])}; {where}; {how}."
     many = {word: sum(p["status"] == word for p in points) for word in ("ok", "infeasible", "excluded", "failed")}
     told = ", ".join(f"{n:,} {word}" for word, n in many.items() if n)
     tiles = [
@@ -89,7 +89,7 @@ def _closer(values: Values, best: list[int]) -> str:
          _amount("energy", found["metrics"].get("energy_J"))]
         for number, found in closer
     ]  # fmt: skip
-    images = f"the first {how['images']:,} samples" if how["images"] else "all samples"
+    images = f"samples: {how['images'] or values['images']:,}"
     return table(
         ["point", "latency", "energy per image"], rows, f"a closer look at the front: {how['timing']} timing, {images}"
     )
@@ -100,19 +100,15 @@ def _sensitivity(values: Values) -> str:
     if not any(share is not None for found in shares.values() for share in found.values()):
         return ""
     axes = list(values["axes"])
-    rows = [[name, *("" if found[axis] is None else percent(found[axis]) for axis in axes)] for name, found in shares.items()]
-    words = f"share of the variance, over all points that fit; the rest is in their interplay{chance(values)}"
+    rows = [
+        [name, *("does not vary" if found[axis] is None else percent(found[axis]) for axis in axes)]
+        for name, found in shares.items()
+    ]
+    by_chance = values["sensitivity_by_chance"]
+    rows += [["by chance", *(percent(by_chance[axis]) for axis in axes)]] if by_chance else []
+    words = "share of the variance, over all points that fit; the rest is in their interplay"
     listed = table(["objective", *map(short, axes)], rows, words)
     return beside(sensitivity(shares), listed, broad=True)
-
-
-def chance(values: Values) -> str:
-    """What an axis that does not matter would explain of points drawn at random, in words."""
-    fitting = len(values["ranked"])
-    if values["sample"] == "grid" or fitting < 2:
-        return ""
-    levels = max(len(axis) if isinstance(axis, list) else PARTS for axis in values["axes"].values())
-    return f"; by chance alone up to about {percent(min(1.0, (levels - 1) / (fitting - 1)))} of {fitting:,} points"
 
 
 def _points(values: Values) -> str:
@@ -142,7 +138,7 @@ def _quotient(point: Point) -> str:
 
 
 def _reasons(values: Values) -> str:
-    bad = [point for point in values["points"] if point["status"] in ("infeasible", "failed")]
+    bad = [point for point in values["points"] if point["status"] != "ok"]
     if not bad:
         return ""
     rows = [[*_values(point), point["status"], "; ".join(point["reasons"])] for point in bad[:REASONS]]

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from neurosim.explore.findings import EXCLUDED, Findings, Row
 from neurosim.explore.objective import OBJECTIVES, Objective
-from neurosim.explore.study import Front
+from neurosim.explore.study import Front, told
 from neurosim.explore.task import FAILED, INFEASIBLE, OK
 from neurosim.report.text import heading, table
 from neurosim.report.units import percent, si
@@ -33,9 +33,10 @@ def study_summary(findings: Findings) -> RenderableType:
     """The front, the ranked table, what matters, and what does not fit."""
     study, status = findings.study, findings.status
     many = {word: status.count(word) for word in (OK, INFEASIBLE, EXCLUDED, FAILED)}
-    told = ", ".join(f"{n:,} {word}" for word, n in many.items() if n)
+    counted = ", ".join(f"{n:,} {word}" for word, n in many.items() if n)
     front = f"{len(findings.front):,} on the Pareto front of {', '.join(study.objectives)}"
-    parts: list[RenderableType] = [Text(f"{study.name}: {len(findings.rows):,} points, {told}; {front}")]
+    drawn = f" ({study.points:,} drawn, {len(findings.rows):,} of them different)" if study.points != len(findings.rows) else ""
+    parts: list[RenderableType] = [Text(f"{study.name}: {len(findings.rows):,} points{drawn}, {counted}; {front}")]
     parts += [heading("Best points, front by front"), _ranked(findings)] if many[OK] else []
     parts += [heading("Share of the variance that each axis explains"), _sensitivity(findings)] if many[OK] > 1 else []
     parts += _reasons(findings)
@@ -57,7 +58,7 @@ def _ranked(findings: Findings) -> RenderableType:
 
 
 def _few(front: Front) -> str:
-    return f", {front.images:,} samples" if front.images else ""
+    return f", {front.images:,} sample{'s' if front.images > 1 else ''}" if front.images else ""
 
 
 def _closer(row: Row) -> str:
@@ -72,21 +73,20 @@ def _sensitivity(findings: Findings) -> RenderableType:
     axes = list(findings.study.axes)
     found = table("objective", *axes)
     for name, shares in findings.sensitivity.items():
-        found.add_row(name, *("" if shares[axis] is None else percent(shares[axis] or 0.0) for axis in axes))
+        found.add_row(name, *("does not vary" if shares[axis] is None else percent(shares[axis] or 0.0) for axis in axes))
+    if findings.by_chance:
+        found.add_row("by chance", *(percent(findings.by_chance[axis]) for axis in axes))
     return found
 
 
 def _reasons(findings: Findings) -> list[RenderableType]:
-    bad = [row for row in findings.rows if row.outcome["status"] in (INFEASIBLE, FAILED)]
-    if not bad:
-        return []
-    lines = [f"{_words(row)}: {row.outcome['reasons'][0]}{_more(row.outcome['reasons'])}" for row in bad[:REASONS]]
-    lines += [f"and {len(bad) - REASONS:,} more in the files"] if len(bad) > REASONS else []
-    return [heading("Does not fit"), *(Text(f"- {line}") for line in lines)]
-
-
-def _words(row: Row) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in row.settings.items())
+    parts: list[RenderableType] = []
+    for title, kinds in (("Does not fit", (INFEASIBLE, FAILED)), ("Excluded", (EXCLUDED,))):
+        bad = [row for row, status in zip(findings.rows, findings.status, strict=True) if status in kinds]
+        lines = [f"{told(row.settings)}: {findings.reasons(row)[0]}{_more(findings.reasons(row))}" for row in bad[:REASONS]]
+        lines += [f"and {len(bad) - REASONS:,} more in the files"] if len(bad) > REASONS else []
+        parts += [heading(title), *(Text(f"- {line}") for line in lines)] if bad else []
+    return parts
 
 
 def _more(reasons: Sequence[str]) -> str:
