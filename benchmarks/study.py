@@ -1,4 +1,4 @@
-"""A study of 200 chips: the VGG9 that ships, 100 images, counts and analytic time, two processes."""
+"""A study of 200 chips: the VGG9 that ships, 100 images, analytic time; packet timing for the front; two processes."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ STUDY = {
         "mesh.delivery": ["unicast", "multicast"],
         "placer": ["row-major", "spectral"],
     },
+    "front": {"timing": "packet", "images": 10},
 }
 WORKERS = 2
 
@@ -38,6 +39,7 @@ def rows(repeats: int) -> Iterator[Row]:
         found = ns.sweep(study_of(STUDY, FOLDER), store=folder, workers=WORKERS, log=lines.append)
         whole = time.perf_counter() - start
     yield Row("points", "", [len(found.rows)])
+    yield Row("  on the front, with packet timing on 10 images", "", [len(found.front)])
     yield Row("networks simulated", "", [sum("simulated" in line for line in lines)])
     yield Row("the whole study, two processes", "s", [whole], below=600)
     yield Row("  of a point", "s", [whole / len(found.rows)], below=2)
