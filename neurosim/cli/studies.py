@@ -57,6 +57,8 @@ def sweep(
     json_to: JsonOption = None,
 ) -> None:
     """Many chips on one network: each point once, the best of them, and what matters. Goes on where it was stopped."""
+    from neurosim.report.study_page import save_study_report
+
     check_targets(json_to, sources=(study,))
     asked = load_study(study)
     _folder(output)
@@ -69,8 +71,6 @@ def sweep(
         except KeyboardInterrupt:
             raise InterruptedStudyError("stopped; what is done is kept: the same command goes on from there") from None
     save_findings(found, output)
-    from neurosim.report.study_page import save_study_report
-
     save_study_report(found.to_dict(), output / REPORT)
     show(study_text.study_summary(found), json_to, found.to_dict())
     if found.failed or OK not in found.status:

@@ -143,12 +143,12 @@ class Findings:
         columns: dict[str, np.ndarray] = {}
         for axis in self.study.axes:
             values: list[Value] = [row.settings[axis] for row in self.rows]
-            same = len({isinstance(value, str) for value in values} | {isinstance(value, bool) for value in values}) == 1
-            columns[axis] = np.array(values if same else [str(value) for value in values])
+            numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+            columns[axis] = np.array(values if numbers else [str(value) for value in values])
         columns["status"], columns["rank"] = np.array(self.status), self.rank
         for objective in OBJECTIVES.values():
-            numbers = [row.metrics[objective.column] for row in self.rows]
-            columns[objective.column] = np.array([np.nan if n is None else n for n in numbers], np.float64)
+            amounts = [row.metrics[objective.column] for row in self.rows]
+            columns[objective.column] = np.array([np.nan if n is None else n for n in amounts], np.float64)
         found = np.empty(len(self.rows), [(name, values.dtype) for name, values in columns.items()])
         for name, column in columns.items():
             found[name] = column
