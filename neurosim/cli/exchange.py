@@ -17,6 +17,7 @@ from neurosim.io.accelergy_file import accelergy, save_accelergy
 from neurosim.io.chip_file import DEFAULT, load_chip
 from neurosim.io.run_file import load_record
 from neurosim.io.sanafe_files import depths, save_sanafe
+from neurosim.io.spike_files import save_csv, save_nirdata, save_sonata
 
 
 class Target(StrEnum):
@@ -24,23 +25,35 @@ class Target(StrEnum):
 
     ACCELERGY = "accelergy"
     SANAFE = "sanafe"
+    SONATA = "sonata"
+    NIRDATA = "nirdata"
+    CSV = "csv"
 
 
 @app.command()
 def export(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="accelergy: a run file; sanafe: a network file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="accelergy: a run; sanafe: a network; others: a trace.")],
     to: Annotated[Target, typer.Option("--to", help="Whose format.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="File; sanafe: folder.")],
     inputs: Annotated[Path | None, typer.Option("--inputs", metavar="INPUTS", help="sanafe: samples to choose from.")] = None,
-    sample: Annotated[int, typer.Option("--sample", min=0, metavar="N", help="sanafe: the one to write.")] = 0,
+    sample: Annotated[int, typer.Option("--sample", min=0, metavar="N", help="sanafe, sonata: the one to write.")] = 0,
     chip: Annotated[str | None, typer.Option("--chip", metavar="NAME_OR_FILE", help="sanafe: preset or TOML file.")] = None,
     changes: SetOption = None,
     placer: PlacerOption = None,
+    dt: Annotated[float | None, typer.Option("--dt", metavar="S", help="sonata, nirdata: seconds of a step.")] = None,
     json_to: JsonOption = None,
 ) -> None:
     """Write for another tool. accelergy: energy reference table and action counts of a run (YAML).
 
-    sanafe: a network mapped onto a chip, with one sample, as architecture.yaml and network.yaml for SANA-FE 2.2."""
+    sanafe: a network mapped onto a chip, with one sample, as architecture.yaml and network.yaml for SANA-FE 2.2.
+
+    sonata, nirdata, csv: the spikes of a trace; SONATA takes one sample, and what has times needs those of a step."""
+    if to in (Target.SONATA, Target.NIRDATA, Target.CSV):
+        given = {"--chip": chip, "--set": changes, "--inputs": inputs, "--placer": placer}
+        if any(given.values()):
+            raise NeurosimError(f"{', '.join(k for k, v in given.items() if v)}: a trace has no chip, and has its inputs")
+        show(*_spikes(file, output, to, sample, dt, json_to))
+        return
     if to is Target.ACCELERGY:
         given = {"--chip": chip, "--set": changes, "--inputs": inputs}
         if any(given.values()):
@@ -57,6 +70,25 @@ def export(
         f"{found['neurons_fired']:,} neurons_fired" + ("" if found["exact"] else "; about, since leaks are not rounded there")
     )
     show(said, json_to, found)
+
+
+def _spikes(
+    file: Path, output: Path, to: Target, sample: int, dt: float | None, json_to: str | None
+) -> tuple[str, str | None, dict[str, Any]]:
+    """Write the spikes of a trace; what to say of it."""
+    check_targets(output, json_to, sources=(file,))
+    trace = ns.load_trace(file)
+    if to is Target.CSV:
+        save_csv(trace, output)
+    elif dt is None or not 0 < dt < float("inf"):
+        raise NeurosimError(f"--to {to.value} needs --dt S, the seconds that a step stands for: the network does not say it")
+    elif to is Target.SONATA:
+        save_sonata(trace, output, sample, dt)
+    else:
+        save_nirdata(trace, output, dt)
+    samples = [sample] if to is Target.SONATA else [*range(len(trace))]
+    said = f"{output} is written: the spikes of {f'sample {sample}' if to is Target.SONATA else f'{len(samples):,} samples'}"
+    return said, json_to, {"file": str(output), "samples": samples, "dt_s": dt}
 
 
 def _sanafe(
