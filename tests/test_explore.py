@@ -540,7 +540,10 @@ def test_what_a_chip_leaves_out_is_not_from_another_study(folder, tmp_path):
 
 @pytest.mark.slow
 def test_interrupted_it_says_so_and_leaves_no_worker_behind(folder, tmp_path):
-    command = words("sweep", folder / "study.toml", "-o", tmp_path / "out", "--workers", 2)
+    """In the middle of 2,000 points."""
+    lanes = ", ".join(map(str, range(1, 1001)))
+    (folder / "long.toml").write_text(STUDY.replace("[1, 2, 8]", f"[{lanes}]").replace("[8, 40, 1]", "[40]"))
+    command = words("sweep", folder / "long.toml", "-o", tmp_path / "out", "--workers", 2)
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while "simulated" not in (process.stderr.readline() or "simulated"):
         pass
