@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurosim.errors import InputsError
+from neurosim.layers import InputSpec
 from neurosim.network import Network
 
 LARGEST = 2**31 - 1
@@ -55,6 +56,11 @@ class Inputs:
         return Inputs(images, labels, spikes, self.name)
 
     @property
+    def steps(self) -> int:
+        """Time steps of spikes; 1 for images, which are shown for as long as a network asks."""
+        return 1 if self.spikes is None else self.spikes.shape[1]
+
+    @property
     def _data(self) -> np.ndarray:
         return self.spikes if self.spikes is not None else np.asarray(self.images)
 
@@ -95,8 +101,8 @@ def check_inputs(network: Network, inputs: Inputs) -> None:
         problems += _image_problems(network, inputs)
     elif inputs.spikes is None:
         problems.append(f"network {network.name!r} takes spikes [N,T,C,H,W], but these are images")
-    elif inputs.spikes.shape[1:] != (network.timesteps, *spec.shape):
-        need = [network.timesteps, *spec.shape]
+    elif inputs.spikes.shape[1:] != (network.timesteps or inputs.steps, *spec.shape):
+        need = [network.timesteps or "T", *spec.shape]
         problems.append(f"spikes have shape [N,T,C,H,W] = {list(inputs.spikes.shape)}; the network needs [N]+{need}")
     if inputs.labels is not None and inputs.labels.max() >= network.classes:
         where = int(inputs.labels.argmax())
@@ -128,13 +134,17 @@ def _image_problems(network: Network, inputs: Inputs) -> list[str]:
 
 def pixels(network: Network, images: np.ndarray) -> np.ndarray:
     """What the first layer multiplies, [N, C, sites]: int64 for an integer network, float32 for a float one."""
-    spec = network.input
+    return seen(network.input, images, network.integer)
+
+
+def seen(spec: InputSpec, images: np.ndarray, integer: bool) -> np.ndarray:
+    """`pixels` of a network with this input."""
     flat = images.reshape(len(images), images.shape[1], -1)
     if spec.mean is None or spec.std is None:
-        if network.integer:
+        if integer:
             return flat.astype(np.int64)
         return flat.astype(np.float32) / np.float32(255) if flat.dtype == np.uint8 else flat.astype(np.float32)
     # One table of 256 values per channel, so that every program that reads the file gets the same integers.
     levels = (np.arange(256) / 255 - np.array(spec.mean)[:, None]) / np.array(spec.std)[:, None]
-    table = np.rint(levels * (spec.scale or 1)).astype(np.int64) if network.integer else levels.astype(np.float32)
+    table = np.rint(levels * (spec.scale or 1)).astype(np.int64) if integer else levels.astype(np.float32)
     return table[np.arange(flat.shape[1])[None, :, None], flat]

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import io
 import json
+import mmap
 import os
 import shlex
 import sys
@@ -24,6 +25,7 @@ VERSION = "1.0"
 # gzip reaches at most about 1030:1, so a dataset that declares more than this per stored byte was not written by anyone.
 MAX_RATIO = 1100
 FREE_BYTES = 2**20
+HEAP = b"GCOL\x01\0\0\0"
 
 
 @contextlib.contextmanager
@@ -90,15 +92,24 @@ def put(group: h5py.Group, name: str, data: Any, units: str, description: str) -
 @contextlib.contextmanager
 def reading(path: str | os.PathLike[str], *kinds: str) -> Iterator[tuple[h5py.File, Node]]:
     """An open file of one of our *kinds*, and the reader of its root; problems noted on the way are raised at the end."""
+    with opening(path) as (file, root):
+        found = _text(file.attrs.get("format", "nothing"))
+        version = _text(file.attrs.get("format_version", ""))
+        expected = " or ".join(f"'neurosim-{k}'" for k in kinds)
+        if found not in [f"neurosim-{k}" for k in kinds]:
+            raise FileError(str(path), [f"attribute 'format' is {found!r}; expected {expected}"])
+        _check_version(path, version)
+        yield file, root
+
+
+@contextlib.contextmanager
+def opening(path: str | os.PathLike[str]) -> Iterator[tuple[h5py.File, Node]]:
+    """Any HDF5 file, and the reader of its root; problems noted on the way are raised at the end."""
     problems: list[str] = []
     try:
+        if Path(path).is_file() and not _sound_heaps(path):
+            raise FileError(str(path), ["is damaged: a heap in which it keeps texts does not end where it says"])
         with h5py.File(path, "r") as file:
-            found = _text(file.attrs.get("format", "nothing"))
-            version = _text(file.attrs.get("format_version", ""))
-            expected = " or ".join(f"'neurosim-{k}'" for k in kinds)
-            if found not in [f"neurosim-{k}" for k in kinds]:
-                raise FileError(str(path), [f"attribute 'format' is {found!r}; expected {expected}"])
-            _check_version(path, version)
             yield file, Node(file, problems)
     except NeurosimError:
         raise
@@ -112,6 +123,34 @@ def reading(path: str | os.PathLike[str], *kinds: str) -> Iterator[tuple[h5py.Fi
         raise FileError(str(path), [*problems, f"is damaged: {type(error).__name__}: {error}"]) from error
     if problems:
         raise FileError(str(path), problems)
+
+
+def _sound_heaps(path: str | os.PathLike[str]) -> bool:
+    """Whether the global heaps of an HDF5 file, where texts are, can be walked; libhdf5 walks a damaged one for ever.
+
+    A heap: "GCOL", version, its size; then objects of 16 bytes (index, -, size), and their bytes, padded to 8.
+    """
+    if os.path.getsize(path) == 0:
+        return True
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = data.find(HEAP)
+        while start >= 0:
+            if not _sound_heap(data, start):
+                return False
+            start = data.find(HEAP, start + len(HEAP))
+    return True
+
+
+def _sound_heap(data: mmap.mmap, start: int) -> bool:
+    end, at = start + int.from_bytes(data[start + 8 : start + 16], "little"), start + 16
+    while end - at >= 16:
+        index, size = int.from_bytes(data[at : at + 2], "little"), int.from_bytes(data[at + 8 : at + 16], "little")
+        # Index 0 is what is free, its head counted.
+        need = 16 + -(-size // 8) * 8 if index else size
+        if end > len(data) or not 16 <= need <= end - at:
+            return False
+        at += need
+    return True
 
 
 def _reason(error: OSError) -> str:
@@ -165,8 +204,9 @@ class Node:
         found = [n for n in self.group if n in self and isinstance(self.group[n], h5py.Group)]
         return {n: Node(self.group[n], self.problems) for n in found}
 
-    def array(self, name: str, kinds: str, ndim: int, optional: bool = False) -> np.ndarray | None:
-        """Dataset *name* whose dtype kind is one of *kinds*; None with a note (without one if *optional* and absent)."""
+    def array(self, name: str, kinds: str, ndim: int | None, optional: bool = False) -> np.ndarray | None:
+        """Dataset *name* whose dtype kind is one of *kinds*, of any number of dimensions where *ndim* is None; None with a note
+        (without one if *optional* and absent)."""
         if name not in self:
             if not optional:
                 self.say(f"dataset {name!r} is missing")
@@ -174,9 +214,9 @@ class Node:
         dataset = self.group[name]
         if not isinstance(dataset, h5py.Dataset):
             self.say(f"{name!r} is a group; it must be a dataset")
-        elif dataset.shape is None or dataset.dtype.kind not in kinds or dataset.ndim != ndim:
+        elif dataset.shape is None or dataset.dtype.kind not in kinds or ndim not in (None, dataset.ndim):
             found = f"{dataset.dtype} {list(dataset.shape or ())}"
-            self.say(f"dataset {name!r} is {found}; needed: {_kinds(kinds)}, {ndim} dimensions")
+            self.say(f"dataset {name!r} is {found}; needed: {_kinds(kinds)}" + ("" if ndim is None else f", {ndim} dimensions"))
         elif dataset.external or dataset.is_virtual:
             self.say(f"dataset {name!r} keeps its data in another file, which is not allowed")
         elif dataset.nbytes > FREE_BYTES + MAX_RATIO * dataset.id.get_storage_size():
@@ -187,6 +227,11 @@ class Node:
             except (OSError, RuntimeError, ValueError) as error:
                 self.say(f"dataset {name!r} cannot be read: {error}")
         return None
+
+    def dimensions(self, name: str) -> int:
+        """Of dataset *name*; 0 if there is none."""
+        found = self.group[name] if name in self else None
+        return found.ndim if isinstance(found, h5py.Dataset) else 0
 
     def number(self, name: str, default: Any = None, optional: bool = False) -> Any:
         """Scalar dataset or attribute *name* as an int or float."""

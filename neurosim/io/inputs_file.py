@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from neurosim.binning import MAX_ELEMENTS, Binning, binned_inputs
 from neurosim.errors import FileError, InputsError
 from neurosim.inputs import Inputs
+from neurosim.io.event_files import format_of, load_recordings
 from neurosim.io.hdf5 import Node, put, reading, writing
 from neurosim.io.numpy_file import DAMAGE
-
-MAX_ELEMENTS = 2**33
 
 
 def save_inputs(inputs: Inputs, path: str | os.PathLike[str]) -> None:
@@ -25,7 +26,8 @@ def save_inputs(inputs: Inputs, path: str | os.PathLike[str]) -> None:
             n, t, p, y, x = np.nonzero(inputs.spikes)
             file.attrs["shape"] = inputs.spikes.shape[1:]
             file.attrs["shape_axes"] = "T, C, H, W"
-            events = np.empty(len(n), [("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "<i2")])
+            place = "<i2" if max(inputs.spikes.shape[2:]) <= 2**15 else "<i4"
+            events = np.empty(len(n), [("x", place), ("y", place), ("t", "<i8"), ("p", place)])
             for key, values in zip("xytp", (x, y, t, p), strict=True):
                 events[key] = values
             offsets = np.concatenate([[0], np.cumsum(np.bincount(n, minlength=len(inputs)))])
@@ -35,15 +37,29 @@ def save_inputs(inputs: Inputs, path: str | os.PathLike[str]) -> None:
             put(file, "labels", inputs.labels, "class", "labels [N]")
 
 
-def load_inputs(path: str | os.PathLike[str]) -> Inputs:
-    """Inputs from an inputs file (HDF5), from ``.npz`` (images or spikes, and labels), or from ``.npy`` (images or spikes)."""
+def load_inputs(path: str | os.PathLike[str], *, binning: Binning | None = None, **said: Any) -> Inputs:
+    """Inputs from an inputs file (HDF5), from ``.npz`` (images or spikes, and labels), or from ``.npy`` (images or spikes).
+
+    From a recording of events (see `load_recordings`, which takes what is *said*): its spikes in the steps of *binning*.
+    """
     suffix = Path(path).suffix.lower()
     try:
+        if said or format_of(Path(path)) is not None:
+            return _from_events(Path(path), binning, said)
+        if binning is not None:
+            raise InputsError(str(path), ["is no recording of events; a binning is for events with times, leave it out"])
         if suffix in (".npz", ".npy"):
             return _from_numpy(Path(path), suffix)
         return _from_hdf5(path)
     except InputsError as error:
         raise FileError(str(path), error.problems) from error
+
+
+def _from_events(path: Path, binning: Binning | None, said: dict[str, Any]) -> Inputs:
+    if binning is None:
+        told = "holds events with times; say how they become time steps: binning=ns.Binning(steps=...), or neurosim events"
+        raise FileError(str(path), [told])
+    return binned_inputs(load_recordings(path, **said), binning, path.stem)[0]
 
 
 def _from_hdf5(path: str | os.PathLike[str]) -> Inputs:
@@ -56,7 +72,8 @@ def _from_hdf5(path: str | os.PathLike[str]) -> Inputs:
 
 
 def _spikes(root: Node) -> np.ndarray | None:
-    events, offsets, shape = root.array("events", "V", 1), root.array("offsets", "iu", 1), root.numbers("shape")
+    events, shape = root.array("events", "V", 1), root.numbers("shape")
+    offsets = _offsets(root, events)
     if events is None or offsets is None:
         return None
     if shape is None or len(shape) != 4 or not all(isinstance(n, int) and n > 0 for n in shape):
@@ -64,6 +81,10 @@ def _spikes(root: Node) -> np.ndarray | None:
         return None
     if not {"x", "y", "t", "p"} <= set(events.dtype.names or ()):
         root.say(f"events have the fields {events.dtype.names}; needed: x, y, t, p")
+        return None
+    strange = [f"{name} {events.dtype[name]}" for name in "xytp" if events.dtype[name].kind not in "iub"]
+    if strange:
+        root.say(f"fields of events must be integers, not {', '.join(strange)}")
         return None
     counts = np.subtract(offsets[1:], offsets[:-1], dtype=np.int64)
     if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != len(events) or np.any(counts < 0):
@@ -83,6 +104,14 @@ def _spikes(root: Node) -> np.ndarray | None:
     sample = np.repeat(np.arange(samples), counts)
     spikes[(sample, *(events[f].astype(np.int64) for f in "tpyx"))] = True
     return spikes
+
+
+def _offsets(root: Node, events: np.ndarray | None) -> np.ndarray | None:
+    """Where the events of each sample begin; a file without labels, or with one, is one sample if it does not say."""
+    labels = root.array("labels", "iu", 1, optional=True)
+    if "offsets" in root or events is None or (labels is not None and len(labels) != 1):
+        return root.array("offsets", "iu", 1)
+    return np.array([0, len(events)])
 
 
 def _from_numpy(path: Path, suffix: str) -> Inputs:
