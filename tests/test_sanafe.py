@@ -1,11 +1,12 @@
 """What is written for SANA-FE: run by its rules, restated below, and by SANA-FE itself where it is installed."""
 
+import csv
 import re
 from collections import Counter
 
 import numpy as np
 import pytest
-from samples import call, floating, residual, weights
+from samples import call, floating, only_json, residual, weights
 
 import neurosim as ns
 from neurosim.errors import ChipError, NetworkError
@@ -159,6 +160,39 @@ def test_sanafe_counts_the_same_and_its_energy_is_ours_but_for_what_is_itemised(
     visits = there * told["timesteps"] * cost.update_idle.pj
     updates = (found["neurons_updated"] - inputs) * (cost.update_active.pj - cost.update_idle.pj)
     assert energy["soma"] == pytest.approx(visits + updates + (told["neurons_fired"] - inputs) * cost.spike.pj, rel=1e-9)
+
+
+def test_messages_of_sanafe_come_through_our_mesh(tmp_path):
+    """Our steps are no shorter than those without any network, and about as long as those with its own."""
+    sanafe = pytest.importorskip("sanafe")
+    told = save_sanafe(evaluated(peer()), tmp_path)
+    architecture = sanafe.load_arch(str(tmp_path / ARCHITECTURE))
+    sync = 1.8e-6
+    for timing in ("simple", "detailed"):
+        chip = sanafe.SpikingChip(architecture)
+        chip.load(sanafe.load_net(str(tmp_path / NETWORK), architecture))
+        file, perf = tmp_path / f"{timing}.csv", tmp_path / "perf.csv"
+        counts = chip.sim(told["timesteps"], timing_model=timing, message_trace=str(file), perf_trace=str(perf))
+        steps = [float(line.split(",")[6]) - sync for line in perf.read_text().splitlines()[1:]]
+        delays = ("--router-cycles", 1, "--link-cycles", 64)
+        found = call("noc", "--packets", file, "--mesh", "6x5", "--clock-hz", 1e10, *delays, "--json", "-")
+        assert (found.code, found.err) == (0, "")
+        ours = only_json(found.out)
+        assert ours["packets"] == counts["packets_sent"] == told["packets_sent"]
+        with file.open() as lines:
+            rows = [row for row in csv.DictReader(lines) if row["dest_hw"] != "x.x"]
+        compared = ours["sanafe"]["compared"]
+        for name, column in (("network_delay", "network_delay"), ("least_delay", "min_hop_delay")):
+            assert compared[name]["sanafe_seconds"] == pytest.approx(sum(float(row[column]) for row in rows))
+        assert ours["hops_mean"] == pytest.approx(sum(int(row["hops"]) for row in rows) / len(rows))
+        # Six cycles in routers and cores, less than its 4 ns that no link is to pay for.
+        assert 0 < compared["least_delay"]["neurosim_cycles_mean"] - compared["least_delay"]["sanafe_cycles_mean"] < 6
+        for step, theirs in zip(ours["sanafe"]["steps"], steps, strict=True):
+            if timing == "simple":
+                assert step["cycles"] >= theirs * 1e10 - 1 and step["sanafe_cycles"] is None
+            else:
+                assert step["cycles"] == pytest.approx(theirs * 1e10, rel=0.05)
+                assert step["sanafe_cycles"] == pytest.approx(theirs * 1e10, rel=1e-4)
 
 
 def test_what_has_no_counterpart_is_refused_all_at_once(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
@@ -14,14 +15,17 @@ from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, quiet, show
 from neurosim.cli.options import JsonOption
 from neurosim.errors import NeurosimError
+from neurosim.io.message_trace import is_message_trace, load_messages
 from neurosim.io.packet_list import load_packets
 from neurosim.noc.deadlock import check_deadlock
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import Machine
 from neurosim.noc.measurement import NOT_COUNTED, Window, measure
+from neurosim.noc.message_trace import NOT_COUNTED as NOT_COUNTED_OF_MESSAGES
+from neurosim.noc.message_trace import replay as replay_messages
 from neurosim.noc.packet import PacketNetwork
 from neurosim.noc.simpy_model import SimpyNetwork
-from neurosim.noc.synthetic import Load
+from neurosim.noc.synthetic import Load, check_flits
 from neurosim.noc.traffic import Traffic
 from neurosim.report.latency import drawing, latency_text, plot_curve
 from neurosim.report.progress import progress
@@ -63,7 +67,10 @@ def noc(
     ] = None,
     packet_flits: Annotated[int, typer.Option("--packet-flits", help="Flits per packet, unless a replay says it.")] = 1,
     replay: Annotated[
-        Path | None, typer.Option("--replay", metavar="FILE.csv", help="A packet list: source,target,created[,flits].")
+        Path | None, typer.Option("--replay", "--packets", metavar="FILE", help="A packet list, or SANA-FE's messages.csv.")
+    ] = None,
+    clock_hz: Annotated[
+        float | None, typer.Option("--clock-hz", metavar="HZ", help="Cycles per second, for a replay in seconds.")
     ] = None,
     virtual_channels: Annotated[int, typer.Option("--virtual-channels", help="Per port of a router.")] = 4,
     buffer_flits: Annotated[int, typer.Option("--buffer-flits", help="Per virtual channel.")] = 4,
@@ -92,17 +99,21 @@ def noc(
     check_machine(machine)
     check_deadlock(machine)
     model = PacketNetwork if timing == Model.PACKET else SimpyNetwork
-    if replay is not None:
+    if replay is not None and is_message_trace(replay):
+        values = messages(model, machine, replay, given, clock_hz, packet_flits)
+    elif replay is not None:
+        check_clock(clock_hz)
         packets = load_packets(replay, machine.grid, packet_flits)
         span = (warmup if "--warmup" in given else 0, cycles if "--cycles" in given else None)
         values = listed(model(machine), packets, *span)
         values["replay"] = str(replay)
     else:
+        check_clock(clock_hz)
         window = Window(warmup, cycles)
         loads = [Load(traffic.value, each, packet_flits, hotspot_share, seed) for each in rates_of(rates, rate)]
         points = simulated(model, machine, loads, window)
         values = load_values(loads[0], window) | (points[0] if rates is None else curve(points))
-    values = {"machine": machine_values(machine), "timing": timing.value} | values | {"not_counted": list(NOT_COUNTED)}
+    values = {"machine": machine_values(machine), "timing": timing.value, "not_counted": list(NOT_COUNTED)} | values
     if plot is not None:
         plot_curve(values, plot)
     show(latency_text(values), json_to, values)
@@ -125,6 +136,11 @@ def check_combination(given: set[str], traffic: Pattern) -> None:
         raise NeurosimError("--plot draws the curve of --rates; give them, such as --rates 0.05:0.5:0.05")
     if "--hotspot-share" in given and traffic != Pattern.HOTSPOT:
         raise NeurosimError(f"--hotspot-share is for --traffic hotspot, not for {traffic.value}")
+
+
+def check_clock(hz: float | None) -> None:
+    if hz is not None:
+        raise NeurosimError("--clock-hz is for messages of SANA-FE, whose times are seconds; leave it out")
 
 
 def grid_of(mesh: str, torus: bool) -> Grid:
@@ -152,7 +168,8 @@ def check_machine(machine: Machine) -> None:
         if value < 1:
             raise NeurosimError(f"{name} {value}: must be at least 1")
     on_way = machine.router_cycles + machine.link_cycles + machine.credit_cycles
-    entries = machine.grid.tiles * (machine.channels * (machine.depth + 27) + 2 * on_way)
+    ports = machine.grid.tiles * (machine.grid.cores_per_tile + 4)
+    entries = ports // 5 * (machine.channels * (machine.depth + 27) + 2 * on_way)
     if max(entries, machine.link_interval) > MAX_ENTRIES:
         sizes = ", ".join(f"{name} {value:,}" for name, value in options.items())
         raise NeurosimError(f"{machine.grid.tiles:,} nodes with {sizes} are too large to simulate; make one of them smaller")
@@ -206,6 +223,26 @@ def listed(network: PacketNetwork | SimpyNetwork, packets: Traffic, warmup: int,
     window = Window(warmup, cycles or int(journey.arrived.max()) + 1)
     found = measure(network.machine, packets, journey, window)
     return load_values(None, window) | {"rate": None} | found.to_dict()
+
+
+def messages(
+    model: type[PacketNetwork] | type[SimpyNetwork], machine: Machine, file: Path, given: set[str], hz: float | None, flits: int
+) -> dict[str, Any]:
+    """What the network made of the messages of SANA-FE, beside what it says of them; all of the run is measured."""
+    useless = [name for name in ("--cycles", "--warmup") if name in given]
+    if useless:
+        raise NeurosimError(f"{file} has steps, of which all are measured; leave out {', '.join(useless)}")
+    if hz is None:
+        raise NeurosimError(f"{file} has times in seconds; say how many cycles of the mesh a second has: --clock-hz HZ")
+    check_flits(flits)
+    trace = load_messages(file, machine.grid, hz)
+    machine = replace(machine, grid=trace.grid)
+    check_machine(machine)
+    found = replay_messages(model(machine), trace, flits)
+    window = Window(0, int(found.cycles.sum()))
+    measured = measure(machine, found.traffic, found.arrivals, window).to_dict()
+    told = {"replay": str(file), "packet_flits": flits, "machine": machine_values(machine), "sanafe": found.compared(hz)}
+    return load_values(None, window) | {"rate": None} | measured | told | {"not_counted": list(NOT_COUNTED_OF_MESSAGES)}
 
 
 def load_values(load: Load | None, window: Window) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,7 +74,14 @@ class Measurement:
         return asdict(self)
 
 
-def measure(machine: Machine, traffic: Traffic, journey: Journey, window: Window) -> Measurement:
+class Arrivals(NamedTuple):
+    """The part of a Journey that is measured."""
+
+    entered: np.ndarray
+    arrived: np.ndarray
+
+
+def measure(machine: Machine, traffic: Traffic, journey: Journey | Arrivals, window: Window) -> Measurement:
     """What became of *traffic*, one target per packet."""
     if (journey.arrived < 0).any():
         raise NeurosimError("packets are still on their way after 2^31 cycles; use fewer or smaller packets")
@@ -92,8 +99,8 @@ def measure(machine: Machine, traffic: Traffic, journey: Journey, window: Window
 
 
 def hops_of(grid: Grid, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """int64 [packets]: links from node to node."""
-    (y, x), (ty, tx) = np.divmod(source, grid.width), np.divmod(target, grid.width)
+    """int64 [packets]: links from core to core."""
+    (y, x), (ty, tx) = (np.divmod(core // grid.cores_per_tile, grid.width) for core in (source, target))
     dx, dy = np.abs(tx - x), np.abs(ty - y)
     if grid.torus:
         dx, dy = np.minimum(dx, grid.width - dx), np.minimum(dy, grid.height - dy)

@@ -13,7 +13,7 @@ from rich.text import Text
 from neurosim.errors import NeurosimError
 from neurosim.io.hdf5 import replacing
 from neurosim.report.text import heading, table
-from neurosim.report.units import percent
+from neurosim.report.units import percent, si
 
 LATENCIES = {
     "latency_cycles_mean": "mean",
@@ -22,6 +22,13 @@ LATENCIES = {
     "latency_cycles_p95": "95 % of packets, at most",
     "latency_cycles_p99": "99 % of packets, at most",
     "latency_cycles_max": "longest",
+}
+
+BESIDE = {
+    "least_delay": "way of a message that is alone",
+    "blocking_delay": "waiting before it leaves its core",
+    "network_delay": "after, until it has arrived",
+    "step": "step, until all cores are done",
 }
 
 
@@ -33,7 +40,8 @@ def latency_text(values: dict[str, Any]) -> RenderableType:
 def _run(values: dict[str, Any]) -> RenderableType:
     return Group(
         *_modelled(values), heading("Latency, from creation to arrival"), _latencies(values), heading("Throughput"),
-        _throughput(values), *_saturation(values), *_busiest(values["busiest_link"]), *_not_counted(values),
+        _throughput(values), *_saturation(values), *_busiest(values["busiest_link"]), *_beside(values.get("sanafe")),
+        *_not_counted(values),
     )  # fmt: skip
 
 
@@ -108,6 +116,22 @@ def _busiest(link: dict[str, Any] | None) -> list[RenderableType]:
         return [Text("\nNo link was used.")]
     ends = f"({link['from'][0]}, {link['from'][1]}) to ({link['to'][0]}, {link['to'][1]})"
     return [Text(f"\nBusiest link: from {ends}, {_many(link['flits'], 'flit')}, in use {percent(link['use'])} of the cycles")]
+
+
+def _beside(told: dict[str, Any] | None) -> list[RenderableType]:
+    """What SANA-FE said of the same messages."""
+    if told is None:
+        return []
+    rows = table("", "neurosim, mean", "SANA-FE, mean", "neurosim, sum", "SANA-FE, sum")
+    for key, words in BESIDE.items():
+        pair = told["compared"][key]
+        means = [_cycles(pair[f"{who}_cycles_mean"]) for who in ("neurosim", "sanafe")]
+        sums = [pair[f"{who}_seconds"] for who in ("neurosim", "sanafe")]
+        rows.add_row(words, *means, *("-" if total is None else si(total, "s") for total in sums))
+    unit = f"means in cycles of {si(told['clock_hz'], 'Hz')}, per message or step"
+    rows.caption = f"{unit}; {_many(len(told['steps']), 'step')}, one by one with --json; -: the trace does not say it"
+    rows.caption_justify = "left"
+    return [heading("Beside SANA-FE"), rows]
 
 
 def _not_counted(values: dict[str, Any]) -> list[RenderableType]:
