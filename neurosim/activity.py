@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from neurosim.kernels.histogram import count_columns, count_windows
-from neurosim.layers import INPUT, Conv, Layer, pooled
-from neurosim.mapping.demand import pixel_bits
+from neurosim.layers import INPUT, Layer, axes, pooled
+from neurosim.mapping.demand import has_current, numbers, pixel_bits
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.routes import Fanout
 from neurosim.synapses import pool_sites
@@ -32,9 +32,9 @@ class Activity:
     booked once, to the first brick it arrives at. synaptic_events: (spike, synapse) pairs. weight_words: words of weights
     fetched for them; accumulates: additions that they cause; where a core sums pooling windows first, pool_adds: additions to
     those sums, pool_macs: sums multiplied with a weight. active, idle: visited neurons that were, were not touched.
-    analog_rows, macs: rows and multiply-accumulates of image-fed layers; current_adds: stored currents re-added;
-    current_writes: currents stored. clears: potentials set to zero before an image; readouts: output potentials read after it.
-    leaks: leak multiplies. clips: potentials clipped to the state width. input_words: words of the input memory.
+    analog_rows, macs: rows and multiply-accumulates of image-fed layers; current_adds: stored currents re-added, biases among
+    them; current_writes: currents stored. clears: numbers of the state set to zero before an image; readouts: output potentials
+    read after it. leaks: leak multiplies. clips: potentials clipped to the state width. input_words: words of the input memory.
     """
 
     spikes: np.ndarray
@@ -124,9 +124,12 @@ class _Counter:
             self._spikes(source)
         for index, layer in enumerate(self.network.layers):
             mine = np.flatnonzero(self.mapping.layer_of == index)
-            if self.network.fed_by_image(layer):
+            fed = self.network.fed_by_image(layer)
+            if fed:
                 self._image(layer, mine)
-            if layer.spiking:
+            if has_current(layer, self.chip, fed):
+                self._add("current_adds", np.ones(self.rows, bool), mine, self.neurons[mine])
+            if layer.updated:
                 self._updates(layer, mine)
             self._first_and_last(layer, mine)
             self._clips(layer, mine)
@@ -186,7 +189,6 @@ class _Counter:
         self._add("input_words", when, mine, fetched)
         if stored:
             self._add("current_writes", when, mine, self.neurons[mine])
-            self._add("current_adds", np.ones(self.rows, bool), mine, self.neurons[mine])
 
     def _current_words(self, index: int) -> int:
         """Words of the input memory that hold the currents of a brick."""
@@ -197,10 +199,13 @@ class _Counter:
         brick = self.mapping.bricks[index]
         channels, height, width = self.network.input.shape
         size = 2 if layer.pool else 1
-        if isinstance(layer, Conv):
-            k, s, p = layer.weight.shape[2], layer.stride, layer.padding
+        convolved = axes(layer)
+        if convolved is not None:
             spans = [(brick.y0, brick.y1, height // size), (brick.x0, brick.x1, width // size)]
-            area = [min((b - 1) * s - p + k, n) - max(a * s - p, 0) for a, b, n in spans]
+            area = [
+                min((b - 1) * axis.stride - axis.padding + axis.kernel, n) - max(a * axis.stride - axis.padding, 0)
+                for (a, b, n), axis in zip(spans, convolved, strict=True)
+            ]
         else:
             area = [height // size, width // size]
         pixels = channels * area[0] * area[1] * size * size
@@ -218,11 +223,12 @@ class _Counter:
             self.found["active"][:, index] = touched
             if self.chip.policy.update == "all":
                 self.found["idle"][:, index] = b.neurons - touched
-        if layer.leak is not None:
-            self.found["leaks"][:, mine] = (self.found["active"] + self.found["idle"])[:, mine]
+        leaks = [leak for leak in (layer.leak, layer.current_leak) if leak is not None]
+        self.found["leaks"][:, mine] = len(leaks) * (self.found["active"] + self.found["idle"])[:, mine]
 
     def _first_and_last(self, layer: Layer, mine: np.ndarray) -> None:
-        self._add("clears", self._step(0), mine, self.neurons[mine])
+        cleared = numbers(layer, self.chip, self.network.fed_by_image(layer)).cleared
+        self._add("clears", self._step(0), mine, cleared * self.neurons[mine])
         if not layer.spiking:
             self._add("readouts", self._step(self.steps - 1), mine, self.neurons[mine])
 

@@ -99,8 +99,9 @@ def work_of(activity: Activity, expansion: Expansion, outside: np.ndarray, mappi
         -(-activity.active // chip.core.update_lanes) * cost.update_active.cycles
         + -(-activity.idle // chip.core.update_lanes) * cost.update_idle.cycles
     )
-    visited = activity.active + activity.idle
-    touched = chip.memory_cycles({"state": ((visited + activity.current_adds) * state, visited * state)})
+    visited, each = activity.active + activity.idle, mapping.numbers
+    state_words = (visited * each.read + activity.current_adds) * state, visited * each.written * state
+    touched = chip.memory_cycles({"state": state_words})
     update, local = np.maximum(visits, touched), np.maximum(multiply, fetched)
     waiting = update - visits + local - multiply
     if outside.size:

@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.layers import INPUT, Conv, InputSpec, Layer, Leak, Shape, Shortcut, pooled
+from neurosim.layers import INPUT, Conv, InputSpec, Layer, Leak, Parameter, Shape, Shortcut, axes, pair, pooled
+
+# Steps; every one of them is a number per neuron.
+MAX_DELAY = 1024
 
 
 def checked_input(
@@ -43,7 +46,7 @@ def checked_input(
 
 
 def wired(layers: Sequence[Layer], problems: list[str]) -> list[Layer]:
-    """The layers with default inputs filled in; reports duplicate names, unknown sources, cycles and wrong order."""
+    """The layers with default inputs filled in; reports duplicate names, unknown sources, cycles without delay, wrong order."""
     if not layers:
         problems.append("it has no layers")
     strangers = [repr(layer)[:40] for layer in layers if not isinstance(layer, Layer)]
@@ -59,17 +62,21 @@ def wired(layers: Sequence[Layer], problems: list[str]) -> list[Layer]:
     for layer in linked:
         problems += [f"layer {layer.name!r} reads {s!r}, which does not exist" for s in layer.sources if s not in known]
     try:
-        tuple(TopologicalSorter({layer.name: layer.sources for layer in linked}).static_order())
+        tuple(TopologicalSorter({layer.name: _at_once(layer) for layer in linked}).static_order())
     except CycleError as error:
-        problems.append("the layers form a cycle: " + " -> ".join(reversed(error.args[1])))
+        cycle = " -> ".join(reversed(error.args[1]))
+        problems.append(f"the layers form a cycle: {cycle}; feedback needs a shortcut with a delay of 1 step or more")
         return linked
     for place, layer in enumerate(linked):
-        later = [s for s in layer.sources if s in names[place:]]
+        later = [s for s in _at_once(layer) if s in names[place:]]
         problems += [f"layer {layer.name!r} reads {s!r}, which is listed after it; list sources first" for s in later]
-    if linked and linked[-1].kind != "output":
-        problems.append(f"the last layer {names[-1]!r} is {linked[-1].kind}; it must be an Output")
     problems += [f"output layer {layer.name!r} must be the last" for layer in linked[:-1] if not layer.spiking]
     return linked
+
+
+def _at_once(layer: Layer) -> tuple[str, ...]:
+    """The sources that have to be listed before the layer: main inputs, and shortcuts without a delay."""
+    return (*(layer.inputs or ()), *(s.source for s in layer.shortcuts if s.delay == 0))
 
 
 def signed_bits(low: int, high: int) -> int:
@@ -83,6 +90,32 @@ def as_array(weight: Any) -> np.ndarray:
         return np.asarray(weight)
     except ValueError:
         return np.empty(0, object)
+
+
+def smallest(array: np.ndarray) -> Parameter:
+    """One number where all are equal, one per channel [C, 1, 1] where all sites agree."""
+    if np.all(array == array.ravel()[0]):
+        return array.ravel()[0].item()
+    return np.ascontiguousarray(array[:, :1, :1] if np.all(array == array[:, :1, :1]) else array)
+
+
+def _unless_zero(value: Parameter | None) -> Parameter | None:
+    return value if value is not None and np.any(value) else None
+
+
+def _simplest(value: Any) -> Any:
+    """One integer where both are the same."""
+    return value[0] if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] else value
+
+
+def _whole_pair(value: Any) -> bool:
+    numbers = value if isinstance(value, tuple) and len(value) == 2 else (value,)
+    return all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in numbers)
+
+
+def _shown(value: Any) -> str:
+    """A value in a message: an array by what it is."""
+    return f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) and value.ndim else repr(value)
 
 
 def _named(inputs: Sequence[str] | str | None) -> tuple[str, ...]:
@@ -99,12 +132,18 @@ class Checker:
 
     def layers(self, layers: Sequence[Layer]) -> tuple[Layer, ...]:
         floating = any(as_array(layer.weight).dtype.kind == "f" for layer in layers)
+        self.silent = layers[-1].name if layers[-1].kind == "output" else None
         checked = []
         for layer in layers:
             self.where = f"layer {layer.name!r}"
             done = self._layer(layer, floating)
             self.shapes[layer.name] = done.shape
             checked.append(done)
+        # Feedback comes from layers further down.
+        for layer in checked:
+            self.where = f"layer {layer.name!r}"
+            for shortcut in layer.shortcuts:
+                self._check_shortcut_shape(shortcut, layer.shape)
         return tuple(checked)
 
     def _say(self, message: str) -> None:
@@ -117,13 +156,6 @@ class Checker:
             shortcut, needed = self._shortcut(given, floating)
             shortcuts.append(shortcut)
             bits = max(bits, needed)
-        if layer.spiking:
-            threshold = self._threshold(layer.threshold, floating)
-            leak = self._leak(layer.leak, floating)
-        else:
-            threshold, leak = None, None
-            if layer.threshold is not None or layer.leak is not None or layer.shortcuts:
-                self._say("an Output has neither threshold nor leak nor shortcuts")
         if layer.weight_bits is not None and not floating:
             whole = isinstance(layer.weight_bits, int | np.integer)
             if not whole or not max(1, bits) <= layer.weight_bits <= 32:
@@ -132,23 +164,44 @@ class Checker:
         else:
             bits = 32 if floating else next(b for b in (8, 16, 32) if b >= bits)
         done = replace(
-            layer, weight=weight, threshold=threshold, leak=leak, shortcuts=tuple(shortcuts), weight_bits=bits,
-            inputs=tuple(layer.inputs or ()),
+            layer, weight=weight, shortcuts=tuple(shortcuts), weight_bits=bits, inputs=tuple(layer.inputs or ()),
+            delay=self._delay(layer.delay),
         )  # fmt: skip
+        if done.delay and INPUT in (done.inputs or ()) and self.spec.encoding == "direct":
+            self._say(f"its delay is {done.delay}, but an image is shown at every step; it cannot come late")
+        if isinstance(done, Conv):
+            done = replace(done, stride=_simplest(done.stride), padding=_simplest(done.padding))
         in_shape, shape = self._shapes(done)
-        for shortcut in shortcuts:
-            self._check_shortcut_shape(shortcut, shape)
+        done = self._dynamics(done, shape, floating)
         object.__setattr__(done, "in_shape", in_shape)
         object.__setattr__(done, "shape", shape)
         return done
+
+    def _dynamics(self, layer: Layer, shape: Shape, floating: bool) -> Layer:
+        """The layer with its parameters in canonical form."""
+        threshold: Parameter | None = layer.threshold
+        if not layer.spiking and (threshold is not None or layer.rest is not None):
+            self._say("an Output never fires; it has neither threshold nor rest")
+        rest = self._parameter("rest", layer.rest, shape, floating)
+        if layer.spiking:
+            threshold = self._threshold(threshold, shape, floating)
+            if np.any(np.asarray(0 if rest is None else rest) >= np.asarray(threshold)):
+                self._say("its rest is not below its threshold; a neuron would fire for ever")
+        leak, current_leak = (self._leak(leak, shape, floating) for leak in (layer.leak, layer.current_leak))
+        if current_leak is None and layer.current_leak is not None:
+            # A current that never fades is one all the same.
+            current_leak = 1.0 if floating else (1, 0)
+        bias = self._parameter("bias", layer.bias, shape, floating)
+        return replace(
+            layer, threshold=threshold if layer.spiking else None, leak=leak, current_leak=current_leak,
+            bias=_unless_zero(bias), rest=_unless_zero(rest),
+        )  # fmt: skip
 
     def _weight(self, weight: Any, ndim: int, floating: bool, axes: str) -> tuple[np.ndarray, int]:
         array = as_array(weight)
         if array.dtype.kind not in "iuf" or array.ndim != ndim or array.size == 0:
             self._say(f"weight is {array.dtype} {list(array.shape)}; it must be numbers {axes}")
             return np.zeros((1,) * ndim, np.int8), 8
-        if ndim == 4 and array.shape[2] != array.shape[3]:
-            self._say(f"the kernel is {array.shape[2]}x{array.shape[3]}; it must be square")
         if floating or array.dtype.kind == "f":
             with np.errstate(over="ignore"):
                 single = np.ascontiguousarray(array, np.float32)
@@ -164,46 +217,83 @@ class Checker:
         dtype = np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32
         return np.ascontiguousarray(array, dtype), bits
 
-    def _threshold(self, value: Any, floating: bool) -> float | None:
-        if not isinstance(value, int | float | np.number) or not np.isfinite(value) or value <= 0:
-            self._say(f"threshold is {value!r}; it must be one positive number")
+    def _delay(self, delay: Any) -> int:
+        if not isinstance(delay, int | np.integer) or not 0 <= delay <= MAX_DELAY:
+            self._say(f"delay is {delay!r}; it must be an integer of 0 to {MAX_DELAY} steps")
+            return 0
+        return int(delay)
+
+    def _threshold(self, value: Any, shape: Shape, floating: bool) -> Parameter:
+        found = self._parameter("threshold", value, shape, floating)
+        wrong = np.argwhere(np.atleast_1d(np.asarray(0 if found is None else found)) <= 0)
+        if len(wrong):
+            places = f" at {len(wrong)} neurons or channels, the first {wrong[0].tolist()}"
+            where = places if isinstance(found, np.ndarray) else ""
+            self._say(f"threshold is {_shown(value)}{where}; it must be positive, one number, [C] or [C,H,W]")
             return 1
+        assert found is not None
+        return found
+
+    def _parameter(self, label: str, value: Any, shape: Shape, floating: bool) -> Parameter | None:
+        """A number, or an array of float32 or int64 [C, 1, 1] or [C, H, W], whatever is smallest; None where it is wrong."""
+        if value is None:
+            return None
+        array = as_array(value)
+        fits = array.shape in ((), shape, (shape[0],), (shape[0], 1, 1))
+        if array.dtype.kind not in "iuf" or not fits or not np.isfinite(array).all():
+            needed = f"one finite number, [C] = [{shape[0]}] or [C,H,W] = {list(shape)}"
+            self._say(f"{label} is {_shown(value)}; it must be {needed}")
+            return None
+        array = array.reshape(shape[0], 1, 1) if array.ndim == 1 else array
         if floating:
             with np.errstate(over="ignore"):
-                single = np.float32(value)
-            if not np.isfinite(single) or single <= 0:
-                self._say(f"threshold is {value!r}, which is {single} in float32; it must be positive and finite")
-                return 1
-            return float(single)
-        if int(value) != value or value >= 2**31:
-            self._say(f"threshold is {value!r}; an integer network needs an integer below 2^31")
-        return int(value)
+                single = array.astype(np.float32)
+            if not np.isfinite(single).all() or np.any((single == 0) & (array != 0)):
+                self._say(f"{label} is {_shown(value)}, which float32 cannot hold")
+                return None
+            return smallest(single)
+        if np.any(array != np.rint(array)) or np.abs(array).max() >= 2**31:
+            self._say(f"{label} is {_shown(value)}; an integer network needs integers below 2^31 in size")
+            return None
+        return smallest(array.astype(np.int64))
 
-    def _leak(self, leak: Any, floating: bool) -> Leak:
+    def _leak(self, leak: Any, shape: Shape, floating: bool) -> Leak:
         if leak is None:
             return None
-        if isinstance(leak, tuple | list) and len(leak) == 2:
+        if isinstance(leak, tuple | list) and len(leak) == 2 and np.ndim(leak[1]) == 0:
             k, m = leak
-            if not all(isinstance(x, int | np.integer) for x in leak) or not 0 <= m <= 15 or not 0 <= k <= 2**m:
-                self._say(f"leak is {tuple(leak)}; (k, m) means k/2^m and needs integers, 0 <= m <= 15, 0 <= k <= 2^m")
+            given = as_array(k)
+            if given.dtype.kind not in "iu" or not isinstance(m, int | np.integer) or not 0 <= m <= 15:
+                found = None
+            else:
+                found = self._parameter("leak", k, shape, False)
+            if found is None or np.any(given < 0) or np.any(given > 2**m):
+                self._say(f"leak is {_shown(leak)}; (k, m) means k/2^m and needs integers, 0 <= m <= 15, 0 <= k <= 2^m")
                 return None
-            if k == 2**m:
+            if np.all(given == 2**m):
                 return None
-            return float(np.float32(k / 2**m)) if floating else (int(k), int(m))
-        if not isinstance(leak, int | float | np.number) or not 0 <= float(leak) <= 1:
-            self._say(f"leak is {leak!r}; it must lie in [0, 1]")
+            if floating:
+                return smallest((np.asarray(found) / 2**m).astype(np.float32))
+            return (found, int(m))  # type: ignore[return-value]
+        found = self._parameter("leak", leak, shape, True)
+        if found is None or np.any(np.asarray(found) < 0) or np.any(np.asarray(leak) > 1):
+            self._say(f"leak is {_shown(leak)}; it must lie in [0, 1]")
             return None
-        if leak == 1:
+        if np.all(np.asarray(leak) == 1):
             return None
         if not floating:
-            self._say(f"leak is {leak!r}; an integer network needs (k, m), meaning k/2^m")
+            self._say(f"leak is {_shown(leak)}; an integer network needs (k, m), meaning k/2^m")
             return None
-        return float(np.float32(leak))
+        return found
 
     def _shortcut(self, shortcut: Shortcut, floating: bool) -> tuple[Shortcut, int]:
         """The checked shortcut and the bits that its weights need; the scale of a direct one is a constant, not a weight."""
+        shortcut = replace(
+            shortcut, delay=self._delay(shortcut.delay), stride=_simplest(shortcut.stride), padding=_simplest(shortcut.padding)
+        )
         if shortcut.weight is not None:
-            weight, bits = self._weight(shortcut.weight, 4, floating, "[Cout,Cin,k,k]")
+            ndim, form = (2, Layer) if as_array(shortcut.weight).ndim == 2 else (4, Conv)
+            weight, bits = self._weight(shortcut.weight, ndim, floating, form.weight_axes)
             return replace(shortcut, weight=weight), bits
         scale = 1.0 if shortcut.scale is None and floating else shortcut.scale
         number = isinstance(scale, int | float | np.number) and abs(scale) < 2**31
@@ -227,7 +317,7 @@ class Checker:
             self._say(f"the pooled input {list(in_shape)} is empty")
             return in_shape, (layer.weight.shape[0], 1, 1)
         if isinstance(layer, Conv):
-            return in_shape, self._conv_shape(in_shape, layer.weight, layer.stride, layer.padding)
+            return in_shape, self._conv_shape(in_shape, layer)
         if math.prod(in_shape) != layer.weight.shape[1]:
             self._say(
                 f"its weight takes {layer.weight.shape[1]} inputs, but {'+'.join(found)} "
@@ -239,22 +329,28 @@ class Checker:
         if pool not in (None, "sum2", "max2"):
             self._say(f"{place}pool is {pool!r}; it must be 'sum2', 'max2' or None")
 
-    def _conv_shape(self, in_shape: Shape, weight: np.ndarray, stride: int, padding: int) -> Shape:
-        c, h, w = in_shape
-        k = weight.shape[2]
-        if weight.shape[1] != c:
-            self._say(f"its weight takes {weight.shape[1]} channels, but its input has {c}")
-        whole = isinstance(stride, int | np.integer) and isinstance(padding, int | np.integer)
-        if not whole or stride < 1 or padding < 0 or padding >= k:
+    def _conv_shape(self, in_shape: Shape, link: Conv | Shortcut) -> Shape:
+        assert link.weight is not None
+        out, c, *kernel = link.weight.shape
+        stride, padding = link.stride, link.padding
+        if c != in_shape[0]:
+            self._say(f"its weight takes {c} channels, but its input has {in_shape[0]}")
+        usable = all(_whole_pair(value) for value in (stride, padding))
+        if not usable or min(pair(stride)) < 1 or any(not 0 <= p < k for p, k in zip(pair(padding), kernel, strict=True)):
             self._say(f"stride is {stride} and padding {padding}; stride >= 1 and 0 <= padding < kernel are needed")
-            return weight.shape[0], 1, 1
-        out_h, out_w = (h + 2 * padding - k) // stride + 1, (w + 2 * padding - k) // stride + 1
-        if min(out_h, out_w) < 1:
-            self._say(f"kernel {k} does not fit its input of {h}x{w} with padding {padding}")
-        return weight.shape[0], max(out_h, 1), max(out_w, 1)
+            return out, 1, 1
+        found = axes(link)
+        assert found is not None
+        h, w = ((n + 2 * a.padding - a.kernel) // a.stride + 1 for n, a in zip(in_shape[1:], found, strict=True))
+        if min(h, w) < 1:
+            size = kernel[0] if kernel[0] == kernel[1] else "x".join(map(str, kernel))
+            self._say(f"kernel {size} does not fit its input of {in_shape[1]}x{in_shape[2]} with padding {padding}")
+        return out, max(h, 1), max(w, 1)
 
     def _check_shortcut_shape(self, shortcut: Shortcut, shape: Shape) -> None:
         source = pooled(self.shapes[shortcut.source], shortcut.pool)
+        if shortcut.source == self.silent:
+            self._say(f"shortcut from {shortcut.source!r}: an Output never fires")
         self._check_pool(shortcut.pool, f"shortcut from {shortcut.source!r}: ")
         if min(source) < 1:
             self._say(f"shortcut from {shortcut.source!r}: its pooled map {list(source)} is empty")
@@ -263,7 +359,12 @@ class Checker:
             self._say("a shortcut cannot come from an image; use spikes")
         if shortcut.weight is None:
             given = source
+        elif shortcut.weight.ndim == 2:
+            given = (shortcut.weight.shape[0], 1, 1)
+            if math.prod(source) != shortcut.weight.shape[1]:
+                taken = shortcut.weight.shape[1]
+                self._say(f"shortcut from {shortcut.source!r} takes {taken} inputs, its source has {list(source)}")
         else:
-            given = self._conv_shape(source, shortcut.weight, shortcut.stride, shortcut.padding)
+            given = self._conv_shape(source, shortcut)
         if given != shape:
             self._say(f"shortcut from {shortcut.source!r} gives {list(given)}, the layer is {list(shape)}")

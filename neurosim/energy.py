@@ -100,7 +100,7 @@ def _operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Act
         ("update_idle", UPDATES, counts["idle"]),
         ("current_add", UPDATES, counts["current_adds"]),
         ("leak_multiply", UPDATES, counts["leaks"]),
-        ("compare", UPDATES, visited),
+        ("compare", UPDATES, visited * np.array([mapping.network.layers[b.layer].spiking for b in mapping.bricks])),
         ("reset", UPDATES, counts["spikes"]),
         ("spike", UPDATES, counts["spikes"]),
         ("packet", PACKETS, counts["packets"]),
@@ -158,13 +158,13 @@ def _accesses(mapping: Mapping, counts: Counts, images: int) -> Iterator[Action]
     row = _words(channels * bits, home["weights"].word_bits)
     state = home["state"].words(chip.core.state_bits)
     packet = home["queue"].words(chip.mesh.packet_bits)
-    visited = counts["accumulates"] + counts["pool_macs"] + counts["active"] + counts["idle"]
+    added, visited, each = counts["accumulates"] + counts["pool_macs"], counts["active"] + counts["idle"], mapping.numbers
     none = np.zeros(len(mapping.bricks), np.int64)
     at_home: dict[Kind, tuple[np.ndarray, np.ndarray]] = {
         "weights": (counts["weight_words"] + counts["analog_rows"] * row, none),
         "state": (
-            (visited + counts["current_adds"] + counts["readouts"]) * state,
-            (visited + counts["current_writes"] + counts["clears"]) * state,
+            (added + visited * each.read + counts["current_adds"] + counts["readouts"]) * state,
+            (added + visited * each.written + counts["current_writes"] + counts["clears"]) * state,
         ),
         "axons": (counts["look_ups"] * home["axons"].words(chip.core.axon_bits), none),
         "routes": (counts["packets"] * home["routes"].words(chip.core.route_bits), none),

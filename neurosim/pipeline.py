@@ -85,6 +85,7 @@ def evaluate(
     problems = trace_problems(trace, mapping)
     if problems:
         raise TraceError("spike trace", problems)
+    mapping = mapping.over(trace.timesteps)
     name = timing if isinstance(timing, str) else "own"
     _known(timing=(name, TIMINGS if name is timing else [name]), schedule=(schedule, SCHEDULES))
     totals = {name: np.zeros(len(mapping.bricks), np.int64) for name in COUNTS}

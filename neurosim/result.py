@@ -6,6 +6,7 @@ import datetime
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from neurosim.ledger import Ledger
 from neurosim.mapping.demand import Use, joined
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.storage import kernel_weights
+from neurosim.neurobench import NeuroBench, neurobench
 from neurosim.paper import paper
 from neurosim.record import Record
 from neurosim.record import notes as notes_on_prices
@@ -31,6 +33,8 @@ ALWAYS_LEFT_OUT = (
 
 LAZY_LEAK = "leak multiplies beyond one per visit: a core is taken to catch up with the steps a neuron was idle by a table"
 
+ONE_PASS = "that an ANN with feedback or delays runs once per time step: the ANN beside it is one pass"
+UNREAD = "the way of the last layer's spikes out of the chip, and what counts them"
 AT_HOST = "multiply-accumulates of the layers that an image feeds: a host computes their currents"
 SUMMED = "memory for the sums of pooling windows: their additions alone are counted"
 LOADING = "loading of weights onto the chip: no memory stands behind the one that holds them"
@@ -39,6 +43,9 @@ DELAYED = "memory for the events of shortcuts until they are due: in a pipeline 
 FLOAT_PRICES = "floating point: a float32 network is priced with the chip's integer operations, and its state width is 32 bits"
 BLOCKED_SHOWN = 20
 WIDE_WEIGHTS = "wider arithmetic: additions and multiplications cost the same for weights of more than 8 bits"
+
+# Several results can share a trace, whose metrics no chip changes.
+_metrics: WeakKeyDictionary[SpikeTrace, NeuroBench] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +197,13 @@ class Result:
         counted = {str(row["name"]): int(row["accumulates"]) / len(self.trace) for row in self.layers}
         return paper(self.trace.network, self.trace.rates, counted)
 
+    @property
+    def neurobench(self) -> NeuroBench:
+        """The metrics of NeuroBench, all samples in one batch; found when first asked for."""
+        if self.trace not in _metrics:
+            _metrics[self.trace] = neurobench(self.trace)
+        return _metrics[self.trace]
+
     @cached_property
     def ledger(self) -> Ledger:
         """All that was done, with spikes and without."""
@@ -216,6 +230,7 @@ class Result:
             "blocked": self.blocked,
             **self.ledger.to_dict(),
             "paper": self.paper,
+            "neurobench": self.neurobench.to_dict(),
             "chip": {"name": chip.name, "sha256": chip.sha256, "values": chip.values},
             "network": self._network(),
             "provenance": self.provenance,
@@ -244,6 +259,8 @@ class Result:
             (LOADING, not self.mapping.spills),
             (UNHINDERED, self.time.timing == "analytic"),
             (DELAYED, self.time.schedule == "pipelined" and any(layer.shortcuts for layer in network.layers)),
+            (ONE_PASS, any(delay for layer in network.layers for delay in layer.delays)),
+            (UNREAD, network.output.spiking),
             (AT_HOST, network.input.encoding == "direct" and self.mapping.chip.policy.analog == "host"),
             (SUMMED, self.totals["pool_adds"].any()),
             (LAZY_LEAK, self.mapping.chip.policy.update == "touched"),

@@ -3,16 +3,18 @@
 A turn lies between two barriers. In it some layers receive the packets of their sources, work off these events, and update
 their neurons. `sequential`: one layer per turn, all layers of a step before the next step, as the networks were trained.
 `pipelined`: every layer works in every turn, each on the step after that of its consumers; images follow each other without a
-gap. Both let a layer see exactly the spikes of its own step, so the spikes are the same bits: events that reach a layer over
-a shortcut before it has come to their step wait in it.
+gap; where layers feed back to each other, a step begins as soon as its feedback can have arrived. Both let a layer see exactly
+the spikes of its own step, so the spikes are the same bits: events that reach a layer over a shortcut before it has come to
+their step wait in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
-from neurosim.layers import INPUT
+from neurosim.layers import INPUT, Layer
 from neurosim.network import Network
 
 
@@ -28,12 +30,17 @@ class Schedule:
 
     @property
     def depth(self) -> int:
-        """Turns that a row takes."""
+        """Turns from the first layer of a row to its answer."""
         return max(self.works) + 1
+
+    @property
+    def length(self) -> int:
+        """Turns until all that a row sends has arrived."""
+        return max((*self.works, *self.sends.values())) + 1
 
     def turns(self, rows: int) -> int:
         """Turns of a run of *rows* rows."""
-        return (rows - 1) * self.stride + self.depth
+        return (rows - 1) * self.stride + self.length
 
     def ready(self, known: int, rows: int) -> int:
         """Turns that work on the first *known* of *rows* rows only."""
@@ -41,7 +48,7 @@ class Schedule:
 
     def oldest(self, turn: int) -> int:
         """The first row that this turn or a later one works on."""
-        return max(0, -((self.depth - 1 - turn) // self.stride))
+        return max(0, -((self.length - 1 - turn) // self.stride))
 
     def rows(self, offset: int, turns: range, rows: int) -> range:
         """The rows, of *rows*, of what happens *offset* turns after the first of a row, in these turns."""
@@ -55,25 +62,42 @@ class Schedule:
 
 
 def sequential(network: Network) -> Schedule:
-    """Layers take turns; the spikes of a layer travel in the turn of the first layer that reads them."""
+    """Layers take turns; the spikes of a layer travel in the turn of the first that reads them in the same step, or, where all
+    read them later, in the next turn."""
     layers = network.layers
     sends = {}
     for index, layer in enumerate(layers):
-        readers = (i for i, reader in enumerate(layers) if layer.name in reader.sources)
-        if (first := next(readers, None)) is not None:
-            sends[index] = first
+        late = {i: _delay(reader, layer.name) for i, reader in enumerate(layers) if layer.name in reader.sources}
+        if late:
+            sends[index] = min((i for i, delay in late.items() if delay == 0), default=index + 1)
     return Schedule(network.timesteps, len(layers), tuple(range(len(layers))), sends)
 
 
 def pipelined(network: Network) -> Schedule:
-    """A layer works on a step one turn after the last of its sources; an image takes timesteps + depth - 1 turns."""
-    level = {INPUT: -1}
-    for layer in network.layers:
-        level[layer.name] = 1 + max(level[source] for source in layer.sources)
-    works = tuple(level[layer.name] for layer in network.layers)
+    """A layer works on a step one turn after the last of its sources; a step begins every turn, or when feedback lets it."""
+    stride, works = next((stride, works) for stride in count(1) if (works := _levels(network, stride)) is not None)
     read = {source for layer in network.layers for source in layer.sources}
     sends = {i: works[i] + 1 for i, layer in enumerate(network.layers) if layer.name in read}
-    return Schedule(network.timesteps, 1, works, sends)
+    return Schedule(network.timesteps, stride, works, sends)
+
+
+def _delay(layer: Layer, source: str) -> int:
+    """The shortest way from *source* to *layer*, in steps."""
+    return min(delay for name, delay in zip(layer.sources, layer.delays, strict=True) if name == source)
+
+
+def _levels(network: Network, stride: int) -> tuple[int, ...] | None:
+    """The turn in which each layer can work on the first step if one begins every *stride* turns; None where feedback takes
+    longer."""
+    level = {INPUT: -1} | {layer.name: 0 for layer in network.layers}
+    for _ in range(len(level)):
+        before = dict(level)
+        for layer in network.layers:
+            ready = [level[s] + 1 - delay * stride for s, delay in zip(layer.sources, layer.delays, strict=True)]
+            level[layer.name] = max(level[layer.name], *ready)
+        if level == before:
+            return tuple(level[layer.name] for layer in network.layers)
+    return None
 
 
 SCHEDULES: dict[str, Callable[[Network], Schedule]] = {"sequential": sequential, "pipelined": pipelined}

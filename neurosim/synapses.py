@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from neurosim.kernels.layer import Synapses
-from neurosim.layers import POOL, Conv, Layer, Pool, Shape, Shortcut, pooled
+from neurosim.layers import POOL, Axis, Layer, Pool, Shape, Shortcut, axes, pooled
 from neurosim.network import Network
 
 
@@ -25,8 +25,9 @@ class Tap(NamedTuple):
     order: np.ndarray  # int64 [k], kernel elements as stored
 
 
-def taps(size: int, out_size: int, kernel: int, stride: int, padding: int) -> Tap:
+def taps(size: int, out_size: int, axis: Axis) -> Tap:
     """The taps of all source coordinates 0..size-1."""
+    kernel, stride, padding = axis
     phases = [np.arange(r, kernel, stride)[::-1] for r in range(min(stride, kernel))]
     starts = np.cumsum([0, *(len(p) for p in phases)])
     at = np.arange(size) + padding
@@ -67,17 +68,17 @@ class Runs(NamedTuple):
         return Runs(first, self.target[picked], self.offset[picked], self.length[picked])
 
 
-def conv_runs(shape: Shape, out: Shape, kernel: int, stride: int, padding: int) -> tuple[Runs, np.ndarray]:
+def conv_runs(shape: Shape, out: Shape, vertical: Axis, horizontal: Axis) -> tuple[Runs, np.ndarray]:
     """The runs of a convolution, and the order in which kernel columns are stored."""
     _, h, w = shape
     channels, out_h, out_w = out
-    across = taps(w, out_w, kernel, stride, padding)
-    down = np.arange(h)[:, None] + padding - np.arange(kernel)
-    rows = np.where((down % stride == 0) & (down >= 0), down // stride, out_h)
+    across = taps(w, out_w, horizontal)
+    down = np.arange(h)[:, None] + vertical.padding - np.arange(vertical.kernel)
+    rows = np.where((down % vertical.stride == 0) & (down >= 0), down // vertical.stride, out_h)
     y, x, ky = np.nonzero((rows < out_h)[:, None, :] & (across.low <= across.high)[None, :, None])
     first = np.concatenate([[0], np.cumsum(np.bincount(y * w + x, minlength=h * w))])
     target = (rows[y, ky] * out_w + across.low[x]) * channels
-    offset = (ky * kernel + across.element[x]) * channels
+    offset = (ky * horizontal.kernel + across.element[x]) * channels
     return Runs(first, target, offset, (across.high - across.low + 1)[x] * channels), across.order
 
 
@@ -88,7 +89,7 @@ def dense_runs(shape: Shape, neurons: int) -> Runs:
     return Runs(np.arange(sites + 1), zeros, np.arange(sites) * neurons, zeros + neurons)
 
 
-def _synapses(runs: Runs, rows: np.ndarray, source: Shape, pool: Pool, latch: int) -> Synapses:
+def _synapses(runs: Runs, rows: np.ndarray, source: Shape, pool: Pool, latch: int, delay: int) -> Synapses:
     """The synapses from a map of shape *source*, given the *runs* of the same map after *pool*."""
     channels, h, w = pooled(source, pool)
     sites = pool_sites(source, pool)
@@ -99,12 +100,12 @@ def _synapses(runs: Runs, rows: np.ndarray, source: Shape, pool: Pool, latch: in
         np.ascontiguousarray(runs.first, np.int32), np.ascontiguousarray(runs.target, np.int32),
         np.ascontiguousarray(runs.offset, np.int64), np.ascontiguousarray(runs.length, np.int32), rows,
         rows.size // channels, False, unit, np.ascontiguousarray(sites if windows else (), np.int32), windows, latch,
-        channels * windows,
+        channels * windows, delay,
     )  # fmt: skip
 
 
 def conv_rows(weight: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Weights [Cout, Cin, k, k] as rows [Cin, k, k (stored order), Cout], flat."""
+    """Weights [Cout, Cin, kh, kw] as rows [Cin, kh, kw (stored order), Cout], flat."""
     return np.ascontiguousarray(weight.transpose(1, 2, 3, 0)[:, :, order, :]).ravel()
 
 
@@ -115,31 +116,34 @@ def dense_rows(weight: np.ndarray) -> np.ndarray:
 
 def main_synapses(layer: Layer, source: Shape, latch: int = 0) -> Synapses:
     """The synapses from one of the layer's main inputs of shape *source* (before pooling)."""
-    if isinstance(layer, Conv):
-        runs, order = conv_runs(layer.in_shape, layer.shape, layer.weight.shape[2], layer.stride, layer.padding)
-        rows = conv_rows(layer.weight, order)
-    else:
-        runs = dense_runs(layer.in_shape, layer.neurons)
-        rows = dense_rows(layer.weight)
-    return _synapses(runs, rows, source, layer.pool, latch)
+    return _synapses(*_rows(layer, layer, layer.in_shape), source, layer.pool, latch, layer.delay)
 
 
 def shortcut_synapses(shortcut: Shortcut, layer: Layer, source: Shape, latch: int = 0) -> Synapses:
     """The synapses of a residual add from a layer of shape *source* (before pooling)."""
     channels, h, w = seen = pooled(source, shortcut.pool)
     if shortcut.weight is not None:
-        runs, order = conv_runs(seen, layer.shape, shortcut.weight.shape[2], shortcut.stride, shortcut.padding)
-        return _synapses(runs, conv_rows(shortcut.weight, order), source, shortcut.pool, latch)
+        return _synapses(*_rows(shortcut, layer, seen), source, shortcut.pool, latch, shortcut.delay)
     sites = np.arange(h * w)
     runs = Runs(np.append(sites, len(sites)), sites * channels, sites * 0, sites * 0 + 1)
     nothing = np.empty(0, layer.weight.dtype)
     unit = np.float32(shortcut.scale) if nothing.dtype.kind == "f" else int(shortcut.scale or 0)
-    return _synapses(runs, nothing, source, shortcut.pool, latch)._replace(identity=True, unit=unit)
+    return _synapses(runs, nothing, source, shortcut.pool, latch, shortcut.delay)._replace(identity=True, unit=unit)
+
+
+def _rows(link: Layer | Shortcut, layer: Layer, seen: Shape) -> tuple[Runs, np.ndarray]:
+    """Runs and rows of the weights of *link* onto *layer* from a map of shape *seen*."""
+    assert link.weight is not None
+    found = axes(link)
+    if found is None:
+        return dense_runs(seen, layer.neurons), dense_rows(link.weight)
+    runs, order = conv_runs(seen, layer.shape, *found)
+    return runs, conv_rows(link.weight, order)
 
 
 class Feed(NamedTuple):
     """What feeds a layer: the synapses of each of `Layer.sources`; and the largest absolute current in one step, per unit of
-    main input and from shortcuts."""
+    main input, and from shortcuts and bias."""
 
     synapses: tuple[Synapses, ...]
     largest_main: float
@@ -162,7 +166,8 @@ def _feed(network: Network, layer: Layer) -> Feed:
     shortcut = sum(
         (abs(s.scale or 0) if s.weight is None else _largest_sum(s.weight)) * _most_spikes(s.pool) for s in layer.shortcuts
     )
-    return Feed(_layer_synapses(network, layer), main, shortcut)
+    bias = float(np.abs(0 if layer.bias is None else layer.bias).max())
+    return Feed(_layer_synapses(network, layer), main, shortcut + bias)
 
 
 def _most_spikes(pool: Pool) -> int:

@@ -23,9 +23,10 @@ class Ragged(NamedTuple):
         """int64 [N*T]."""
         return np.diff(self.start)
 
-    def head(self, rows: int) -> Ragged:
-        """The lists of the first *rows*."""
-        return Ragged(self.start[: rows + 1], self.neuron[: self.start[rows]])
+    def part(self, first: int, end: int) -> Ragged:
+        """The lists of rows *first* to *end* - 1."""
+        start = self.start[first : end + 1]
+        return Ragged(start - start[0], self.neuron[start[0] : start[-1]])
 
     @classmethod
     def joined(cls, parts: list[Ragged]) -> Ragged:
@@ -41,7 +42,8 @@ class LayerTrace:
     output layer). reached: uint8 [N, T, ceil(sites / 8)], sites where a weight row arrived. lone: neurons that have to be
     visited although no weight row arrived at their site: still above threshold after a reset, or reached by an identity
     shortcut. clipped: neurons whose potential exceeded the state width. peak: [N, 2], lowest and highest potential of each
-    image before clipping. potentials: [N, T, neurons] after the reset of each step, or None.
+    image before clipping. potentials: [N, T, neurons] after the reset of each step, or None. changes: int64 [N, T], neurons
+    whose potential differs from that after the step before (after the first, from 0), or None.
     """
 
     bits: np.ndarray
@@ -50,13 +52,14 @@ class LayerTrace:
     clipped: Ragged
     peak: np.ndarray
     potentials: np.ndarray | None = None
+    changes: np.ndarray | None = None
 
-    def head(self, images: int) -> LayerTrace:
-        """The part of the first *images* samples."""
-        rows = images * self.bits.shape[1]
-        potentials = None if self.potentials is None else self.potentials[:images]
-        lone, clipped = self.lone.head(rows), self.clipped.head(rows)
-        return LayerTrace(self.bits[:images], self.reached[:images], lone, clipped, self.peak[:images], potentials)
+    def part(self, first: int, end: int) -> LayerTrace:
+        """Samples *first* to *end* - 1."""
+        images, steps = slice(first, end), self.bits.shape[1]
+        potentials, changes = (None if a is None else a[images] for a in (self.potentials, self.changes))
+        lone, clipped = (lists.part(first * steps, end * steps) for lists in (self.lone, self.clipped))
+        return LayerTrace(self.bits[images], self.reached[images], lone, clipped, self.peak[images], potentials, changes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,7 @@ class SpikeTrace:
     state_bits: int
     inputs_name: str = "inputs"
     input_bits: np.ndarray | None = None  # uint8 [N, T, ceil(neurons / 8)], for a network that takes spikes
+    images: np.ndarray | None = None  # [N, C, H, W] as given, for a network that takes images
 
     def __len__(self) -> int:
         return len(self.outputs)
@@ -94,10 +98,20 @@ class SpikeTrace:
         """The trace of the first *images* samples."""
         if not 1 <= images <= len(self):
             raise TraceError("spike trace", [f"it holds {len(self)} samples, not {images}"])
-        first = {name: layer.head(images) for name, layer in self.layers.items()}
-        labels = None if self.labels is None else self.labels[:images]
-        bits = None if self.input_bits is None else self.input_bits[:images]
-        return SpikeTrace(self.network, first, self.outputs[:images], labels, self.state_bits, self.inputs_name, bits)
+        return self._part(0, images)
+
+    def sample(self, number: int) -> SpikeTrace:
+        """The trace of one sample, counted from 0."""
+        if not 0 <= number < len(self):
+            problem = f"it holds {len(self)} samples, counted from 0; there is no sample {number}"
+            raise TraceError("spike trace", [problem])
+        return self._part(number, number + 1)
+
+    def _part(self, first: int, end: int) -> SpikeTrace:
+        layers = {name: layer.part(first, end) for name, layer in self.layers.items()}
+        given = (self.labels, self.input_bits, self.images)
+        labels, bits, shown = (None if a is None else a[first:end] for a in given)
+        return SpikeTrace(self.network, layers, self.outputs[first:end], labels, self.state_bits, self.inputs_name, bits, shown)
 
     def bits_of(self, source: str) -> np.ndarray:
         """Packed spikes of a layer or of the input."""

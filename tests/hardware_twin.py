@@ -6,12 +6,12 @@ of the package is used for counting.
 
 import math
 from collections import Counter
-from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from typing import NamedTuple
 
 import naive
+import numpy as np
 
 COUNTS = (
     "spikes", "packets", "hops_x", "hops_y", "crossings", "events", "look_ups", "input_arrivals", "input_events",
@@ -89,31 +89,50 @@ class Machine:
         bits = self.chip.core.state_bits
         self.populations = {layer.name: naive.Population(self.network, layer, bits) for layer in self.network.layers}
         self.held = {layer.name: set() for layer in self.network.layers}
+        self.seen = {layer.name: [] for layer in self.network.layers} | {"input": []}
         for step in range(self.network.timesteps):
             self.row = number * self.network.timesteps + step
             self.step(step, sample if self.image else sample[step])
 
     def step(self, step, shown):
-        values = {"input": {i: int(v) for i, v in enumerate(shown.ravel()) if v}}
+        self.seen["input"].append({i: int(v) for i, v in enumerate(shown.ravel()) if v})
         self.outside = {}
         if not self.image:
-            self.send("input", values["input"])
+            self.send("input", self.seen["input"][step])
         for layer in self.network.layers:
             if step == 0:
                 self.clear(layer)
-            touched = self.drive(layer, step) | self.deliver(layer, values)
+            late = zip(layer.sources, self.delays(layer), strict=True)
+            values = [self.seen[source][step - delay] if step >= delay else {} for source, delay in late]
+            touched = self.drive(layer, step) | self.touched_by(layer, values)
             fired = self.update(layer, touched, values)
             self.send(layer.name, fired)
-            values[layer.name] = dict.fromkeys(sorted(fired), 1)
-        if step == self.network.timesteps - 1:
+            self.seen[layer.name].append(dict.fromkeys(sorted(fired), 1))
+        # A core adds a weight when the spike arrives, to the sum of the step that it is for.
+        for layer in self.network.layers:
+            self.deliver(layer, [self.seen[source][step] for source in layer.sources])
+        if step == self.network.timesteps - 1 and not self.network.output.spiking:
             for neuron in range(self.network.output.neurons):
                 self.count("readouts", self.home[self.network.output.name][neuron])
         for brick in range(len(self.bricks)):
             self.tally.own[self.row, brick] = self.own_work(brick)
 
+    def delays(self, layer):
+        return [layer.delay for _ in layer.inputs] + [s.delay for s in layer.shortcuts]
+
     def clear(self, layer):
+        """The potential, the synaptic current, and a sum for every step that a spike can be late."""
         for neuron in range(layer.neurons):
-            self.count("clears", self.home[layer.name][neuron])
+            for _ in range(1 + (layer.current_leak is not None) + max(self.delays(layer))):
+                self.count("clears", self.home[layer.name][neuron])
+
+    def numbers(self, layer):
+        """(numbers read, numbers written) at a visit of a neuron."""
+        changed = ["potential"] + ["current"] * (layer.current_leak is not None) + ["due sum"] * any(self.delays(layer))
+        parts = [layer.threshold, layer.rest, layer.leak and layer.leak[0], layer.current_leak and layer.current_leak[0]]
+        sites = layer.shape[1] * layer.shape[2]
+        own = [part for part in parts if np.ndim(part) and (sites == 1 or part[0].size > 1)]
+        return len(changed) + len(own), len(changed)
 
     def send(self, source, fired):
         """Spikes of *source* become packets, flits on links, and events."""
@@ -259,7 +278,9 @@ class Machine:
         visits = rounds(count["active"], core.update_lanes) * price.update_active.cycles
         visits += rounds(count["idle"], core.update_lanes) * price.update_idle.cycles
         seen, word = count["active"] + count["idle"], self.words("state", core.state_bits)
-        update = max(visits, self.port_cycles({"state": ((seen + count["current_adds"]) * word, seen * word)}))
+        read, written = self.numbers(self.network.layers[self.bricks[brick].layer])
+        state = (seen * read + count["current_adds"]) * word, seen * written * word
+        update = max(visits, self.port_cycles({"state": state}))
         spikes, waiting = self.outside.get(brick, (0, 0))
         port = next(m.words_per_cycle for m in self.chip.memory if "input" in m.holds)
         fetch = 0 if port is None else rounds(count["input_words"], port)
@@ -324,9 +345,13 @@ class Machine:
     def drive(self, layer, step):
         """The current of the image; every neuron is touched by it."""
         times = list(layer.inputs).count("input") if self.image else 0
-        if times == 0:
-            return set()
         analog = self.chip.policy.analog
+        # A bias is part of the current of an image, where that is stored.
+        if layer.bias is not None and (times == 0 or analog == "per_step"):
+            for neuron in range(layer.neurons):
+                self.count("current_adds", self.home[layer.name][neuron])
+        if times == 0:
+            return set(range(layer.neurons)) if layer.bias is not None or layer.current_leak is not None else set()
         for brick in self.bricks_of(layer):
             if analog == "host" and step == 0:
                 self.count("input_words", brick, self.words("input", self.bricks[brick].neurons * self.chip.core.state_bits))
@@ -359,32 +384,37 @@ class Machine:
         return -(-bits // word)
 
     def deliver(self, layer, values):
-        """Events meet their synapses; returns the neurons they touch."""
-        touched, latched = set(), set()
+        """Events meet their synapses."""
+        latched = set()
+        for place, entries in self.entries(layer, values):
+            for brick, done in self.work_of(layer, place, entries, latched).items():
+                for name in ("synaptic_events", "weight_words", "accumulates", "pool_adds", "pool_macs"):
+                    self.count(name, brick, done[name])
+
+    def touched_by(self, layer, values):
+        """Neurons that events reach."""
+        return {entry.target for _, entries in self.entries(layer, values) for entry in entries}
+
+    def entries(self, layer, values):
+        """(number of the projection, synapses) of every event."""
         for place, (source, table) in enumerate(zip(layer.sources, self.tables[layer.name], strict=True)):
-            for neuron in values[source] if not (self.image and source == "input") else ():
-                entries = table.get(neuron, [])
-                for brick, done in self.work_of(layer, place, entries, latched).items():
-                    for name in ("synaptic_events", "weight_words", "accumulates", "pool_adds", "pool_macs"):
-                        self.count(name, brick, done[name])
-                touched |= {entry.target for entry in entries}
-        return touched
+            for neuron in values[place] if not (self.image and source == "input") else ():
+                yield place, table.get(neuron, [])
 
     def update(self, layer, touched, values):
         """Leak, compare and reset; returns who fires."""
         population, home = self.populations[layer.name], self.home[layer.name]
-        before, clips = list(population.u), population.clips
-        shown = [values[source] for source in layer.sources]
-        fired = population.step(shown)
-        if population.clips > clips:
-            for neuron in self.beyond(population, before, shown):
-                self.count("clips", home[neuron])
-        if layer.spiking:
+        fired = population.step(values)
+        for neuron in population.clipped:
+            self.count("clips", home[neuron])
+        if layer.spiking or layer.bias is not None or layer.leak is not None or layer.current_leak is not None:
             self.visit(layer, touched | self.held[layer.name])
-            self.held[layer.name] = {i for i, u in enumerate(population.u) if self.above(u, layer.threshold)}
+        if layer.spiking:
+            self.held[layer.name] = {i for i in range(layer.neurons) if self.above(population, i)}
         return fired
 
-    def above(self, u, threshold):
+    def above(self, population, neuron):
+        u, threshold = population.u[neuron], population.parameters["threshold"][neuron]
         return u >= threshold if self.network.compare == ">=" else u > threshold
 
     def visit(self, layer, active):
@@ -396,16 +426,8 @@ class Machine:
                 self.count("idle", brick)
             else:
                 continue
-            if layer.leak is not None:
-                self.count("leaks", brick)
-
-    def beyond(self, population, before, shown):
-        """Neurons whose potential leaves the state width: the same step once more, with endless state and no firing."""
-        endless = naive.Population(self.network, population.layer, 64)
-        endless.layer = replace(population.layer, threshold=2**62)
-        endless.u = before
-        endless.step(shown)
-        return [i for i, u in enumerate(endless.u) if not population.low <= u <= population.high]
+            for leak in (layer.leak, layer.current_leak):
+                self.count("leaks", brick, 0 if leak is None else 1)
 
 
 def rounds(items, at_once):

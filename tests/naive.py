@@ -2,6 +2,8 @@
 
 from itertools import product
 
+import numpy as np
+
 
 def flat(shape, c, y, x):
     return (c * shape[1] + y) * shape[2] + x
@@ -39,16 +41,20 @@ def pooled_neurons(shape, pool):
 def targets(layer, c, y, x):
     if layer.kind == "conv":
         return conv_targets(layer.weight, layer.shape, layer.stride, layer.padding, c, y, x)
-    index = flat(layer.in_shape, c, y, x)
-    return [(o, layer.weight[o, index].item()) for o in range(layer.neurons)]
+    return dense_targets(layer.weight, flat(layer.in_shape, c, y, x))
+
+
+def dense_targets(weight, index):
+    return [(o, row[index].item()) for o, row in enumerate(weight)]
 
 
 def conv_targets(weight, shape, stride, padding, c, y, x):
+    (down, across), (top, left) = (value if isinstance(value, tuple) else (value, value) for value in (stride, padding))
     found = []
     for o, ky, kx in product(range(shape[0]), range(weight.shape[2]), range(weight.shape[3])):
-        oy, ox = y + padding - ky, x + padding - kx
-        if oy % stride == 0 and ox % stride == 0 and 0 <= oy // stride < shape[1] and 0 <= ox // stride < shape[2]:
-            found.append((flat(shape, o, oy // stride, ox // stride), weight[o, c, ky, kx].item()))
+        oy, ox = y + top - ky, x + left - kx
+        if oy % down == 0 and ox % across == 0 and 0 <= oy // down < shape[1] and 0 <= ox // across < shape[2]:
+            found.append((flat(shape, o, oy // down, ox // across), weight[o, c, ky, kx].item()))
     return found
 
 
@@ -56,6 +62,14 @@ def shortcut_synapses(network, layer, shortcut):
     neurons = pooled_neurons(network.shape_of(shortcut.source), shortcut.pool)
     if shortcut.weight is None:
         return [(source, flat(layer.shape, *at), shortcut.scale, window) for source, at, window in neurons]
+    if shortcut.weight.ndim == 2:
+        seen = network.shape_of(shortcut.source)
+        seen = (seen[0], seen[1] // 2, seen[2] // 2) if shortcut.pool else seen
+        return [
+            (source, target, weight, window)
+            for source, at, window in neurons
+            for target, weight in dense_targets(shortcut.weight, flat(seen, *at))
+        ]
     return [
         (source, target, weight, window)
         for source, at, window in neurons
@@ -70,6 +84,12 @@ class Population:
         self.network = network
         self.layer = layer
         self.u = [0] * layer.neurons
+        self.current = [0] * layer.neurons
+        self.fired = set()
+        parts = {"threshold": layer.threshold, "rest": layer.rest, "bias": layer.bias}
+        self.parameters = {name: self.each(0 if value is None else value) for name, value in parts.items()}
+        leaks = {"leak": layer.leak, "current_leak": layer.current_leak}
+        self.leaks = {name: leak and (self.each(leak[0]), leak[1]) for name, leak in leaks.items()}
         self.low, self.high = -(2 ** (state_bits - 1)), 2 ** (state_bits - 1) - 1
         self.clips = 0
         self.by_source = []
@@ -82,28 +102,64 @@ class Population:
     def step(self, inputs):
         """*inputs*: per source, {source neuron: value}. Returns the set of neurons that fire."""
         layer = self.layer
-        if layer.leak is not None:
-            k, m = layer.leak
-            self.u = [(k * u) >> m for u in self.u]
-        for table, values in zip(self.by_source, inputs, strict=True):
+        self.u = self.leaked(self.u, "leak")
+        if layer.current_leak is not None:
+            self.current = self.leaked(self.current, "current_leak")
+            self.receive(self.current, inputs)
+            self.u = [u + i for u, i in zip(self.u, self.current, strict=True)]
+        else:
+            self.receive(self.u, inputs)
+        late = self.network.dynamics == "leak, integrate, reset, compare"
+        if late:
+            self.reset(self.fired)
+        fired = self.compare()
+        if not late:
+            self.reset(fired)
+        self.fired = fired
+        return fired
+
+    def each(self, parameter):
+        """A parameter, one number, [C,1,1] or [C,H,W], for every neuron."""
+        return np.broadcast_to(parameter, self.layer.shape).ravel().tolist()
+
+    def leaked(self, values, name):
+        if self.leaks[name] is None:
+            return values
+        factors, shift = self.leaks[name]
+        return [(k * value) >> shift for k, value in zip(factors, values, strict=True)]
+
+    def receive(self, values, inputs):
+        """Bias, and the weights of all inputs."""
+        for i in range(len(values)):
+            values[i] += self.parameters["bias"][i]
+        for table, shown in zip(self.by_source, inputs, strict=True):
             latched = set()
-            for source, value in values.items():
+            for source, value in shown.items():
                 entries = table.get(source, [])
                 window = entries[0][2] if entries else None
                 if window is not None and window in latched:
                     continue
                 latched.add(window)
                 for target, weight, _ in entries:
-                    self.u[target] += weight * value
-        fired = set()
+                    values[target] += weight * value
+
+    def compare(self):
+        """Clip the potentials; who fires."""
+        fired, self.clipped = set(), []
         for i, u in enumerate(self.u):
             if not self.low <= u <= self.high:
-                self.clips += 1
+                self.clipped.append(i)
                 self.u[i] = u = min(max(u, self.low), self.high)
-            if layer.spiking and (u > layer.threshold or (u == layer.threshold and self.network.compare == ">=")):
+            threshold = self.parameters["threshold"][i]
+            if self.layer.spiking and (u > threshold or (u == threshold and self.network.compare == ">=")):
                 fired.add(i)
-                self.u[i] = 0 if self.network.reset == "zero" else u - layer.threshold
+        self.clips += len(self.clipped)
         return fired
+
+    def reset(self, fired):
+        for i in fired:
+            zero = self.network.reset == "zero"
+            self.u[i] = self.parameters["rest"][i] if zero else self.u[i] - self.parameters["threshold"][i]
 
 
 def run(network, sample, state_bits=32):
@@ -114,12 +170,15 @@ def run(network, sample, state_bits=32):
     populations = {layer.name: Population(network, layer, state_bits) for layer in network.layers}
     fired = {layer.name: [] for layer in network.layers}
     potentials = {layer.name: [] for layer in network.layers}
+    shown = {name: [] for name in ("input", *populations)}
     for t in range(network.timesteps):
         image = sample if network.input.encoding == "direct" else sample[t]
-        values = {"input": {i: int(v) for i, v in enumerate(image.ravel()) if v}}
+        shown["input"].append({i: int(v) for i, v in enumerate(image.ravel()) if v})
         for layer in network.layers:
-            spikes = populations[layer.name].step([values[s] for s in layer.sources])
-            values[layer.name] = dict.fromkeys(sorted(spikes), 1)
+            delays = [layer.delay for _ in layer.inputs] + [s.delay for s in layer.shortcuts]
+            arriving = [shown[s][t - d] if t >= d else {} for s, d in zip(layer.sources, delays, strict=True)]
+            spikes = populations[layer.name].step(arriving)
+            shown[layer.name].append(dict.fromkeys(sorted(spikes), 1))
             fired[layer.name].append(spikes)
             potentials[layer.name].append(list(populations[layer.name].u))
     return fired, potentials, sum(p.clips for p in populations.values())

@@ -126,12 +126,113 @@ def residual_shortcuts(draw, rng, shapes, out):
 
 
 @st.composite
+def parameters(draw, rng, shape, low, high):
+    """One number, or one for every channel, or one for every neuron."""
+    size = draw(st.sampled_from([(), shape[:1], shape]))
+    return rng.integers(low, high + 1, size) if size else draw(st.integers(low, high))
+
+
+@st.composite
+def varied_leaks(draw, rng, shape):
+    m = draw(st.integers(1, 6))
+    return draw(st.sampled_from([None, (draw(parameters(rng, shape, 0, 2**m)), m)]))
+
+
+@st.composite
+def dynamics(draw, rng, shape, reset, spiking=True):
+    """What a population can have beside its synapses."""
+    found = {"bias": draw(st.none() | parameters(rng, shape, -6, 9)), "leak": draw(varied_leaks(rng, shape))}
+    found["current_leak"] = draw(varied_leaks(rng, shape))
+    if spiking:
+        found["threshold"] = draw(parameters(rng, shape, 1, 25))
+    if spiking and reset == "zero":
+        found["rest"] = draw(st.none() | parameters(rng, shape, -9, 0))
+    return found
+
+
+@st.composite
+def pairs(draw, low, high):
+    return draw(st.one_of(st.integers(low, high), st.tuples(st.integers(low, high), st.integers(low, high))))
+
+
+@st.composite
+def feedback(draw, rng, shapes, name):
+    """Delayed connections of every kind onto layer *name*, from any layer, itself and later ones too."""
+    found, out = [], shapes[name]
+    # Each number of sources is a program of its own to compile.
+    for source in draw(st.lists(st.sampled_from(sorted(shapes)), max_size=2)):
+        shape = shapes[source]
+        delay = draw(st.integers(1, 3))
+        if shape == out and draw(st.booleans()):
+            found.append(ns.Shortcut(source, scale=draw(st.integers(-9, 9)), delay=delay))
+        elif out[1:] == (1, 1):
+            found.append(ns.Shortcut(source, weights(rng, (out[0], int(np.prod(shape)))), delay=delay))
+        elif shape[1:] == out[1:]:
+            found.append(ns.Shortcut(source, weights(rng, (out[0], shape[0], 3, 3)), padding=1, delay=delay))
+    return found
+
+
+@st.composite
+def recurrent_networks(draw, encodings=("direct", "spikes")):
+    """Two or three layers with everything that a neuron can have: biases, parameters of channels and neurons, synaptic
+    currents, resets late and to a rest, oblong kernels, delays, feedback, a last layer that fires or leaks."""
+    rng, encoding = np.random.default_rng(draw(st.integers(0, 2**32 - 1))), draw(st.sampled_from(encodings))
+    reset, channels = draw(st.sampled_from(["subtract", "zero"])), draw(st.integers(1, 2))
+    shape = (draw(st.integers(1, 2)), draw(st.integers(2, 5)), draw(st.integers(2, 5)))
+    kernel = [draw(st.integers(1, min(3, n))) for n in shape[1:]]
+    padding, stride = tuple(draw(st.integers(0, k - 1)) for k in kernel), draw(pairs(1, 2))
+    down, across = stride if isinstance(stride, tuple) else (stride, stride)
+    size = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(shape[1:], padding, kernel, (down, across), strict=True)]
+    shapes = {"conv": (channels, *size)}
+    names = ["conv"] + ["same"] * draw(st.booleans()) + ["fc"] * draw(st.booleans())
+    shapes |= {"same": shapes["conv"]} if "same" in names else {}
+    shapes |= {"fc": (draw(st.integers(1, 5)), 1, 1)} if "fc" in names else {}
+    known = {"input": shape} if encoding == "spikes" else {}
+    layers = [
+        ns.Conv("conv", weights(rng, (channels, shape[0], *kernel)), stride=stride, padding=padding,
+                delay=draw(st.integers(0, 2)) if encoding == "spikes" else 0,
+                shortcuts=draw(feedback(rng, known | shapes, "conv")), **draw(dynamics(rng, shapes["conv"], reset)))
+    ]  # fmt: skip
+    if "same" in names:
+        layers.append(
+            ns.Conv("same", weights(rng, (channels, channels, 3, 3)), padding=1, delay=draw(st.integers(0, 2)),
+                    shortcuts=draw(feedback(rng, known | shapes, "same")), **draw(dynamics(rng, shapes["same"], reset)))
+        )  # fmt: skip
+    if "fc" in names:
+        found = draw(feedback(rng, known | shapes, "fc"))
+        layers.append(
+            ns.Dense("fc", weights(rng, (shapes["fc"][0], int(np.prod(size)) * channels)), shortcuts=found,
+                     **draw(dynamics(rng, shapes["fc"], reset)))
+        )  # fmt: skip
+    kind = draw(st.sampled_from([None, ns.Dense, ns.Output]))
+    if kind:
+        found = draw(feedback(rng, known | shapes | {"out": (3, 1, 1)}, "out"))
+        found = [s for s in found if kind is ns.Dense or s.source != "out"]
+        layers.append(
+            kind("out", weights(rng, (3, int(np.prod(shapes[layers[-1].name])))), shortcuts=found,
+                 **draw(dynamics(rng, (3, 1, 1), reset, kind is ns.Dense)))
+        )  # fmt: skip
+    return ns.Network.build(
+        "recurrent", timesteps=draw(st.integers(1, 5)), input_shape=shape, encoding=encoding, layers=layers, reset=reset,
+        compare=draw(st.sampled_from([">", ">="])),
+        dynamics=draw(st.sampled_from(["leak, integrate, compare, reset", "leak, integrate, reset, compare"])),
+    )  # fmt: skip
+
+
+@st.composite
+def recurrents(draw, encodings=("direct", "spikes")):
+    network = draw(recurrent_networks(encodings))
+    return network, draw(samples(network))
+
+
+@st.composite
 def samples(draw, network, count=2):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    labels = rng.integers(0, min(3, network.classes), count)
     if network.input.encoding == "direct":
-        return ns.Inputs(rng.integers(0, 12, (count, *network.input.shape)).astype(np.uint8), rng.integers(0, 3, count))
+        return ns.Inputs(rng.integers(0, 12, (count, *network.input.shape)).astype(np.uint8), labels)
     spikes = rng.random((count, network.timesteps, *network.input.shape)) < draw(st.sampled_from([0.05, 0.3, 0.8]))
-    return ns.Inputs.from_spikes(spikes, rng.integers(0, 3, count))
+    return ns.Inputs.from_spikes(spikes, labels)
 
 
 @st.composite

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
-from strategies import cases, residuals
+from strategies import cases, recurrents, residuals
 
 import neurosim as ns
 from neurosim.activity import COUNTS, activity
 from neurosim.chip import set_path
+from neurosim.layers import pair
 from neurosim.mapping.storage import kernel_weights
 
 pytestmark = pytest.mark.small
@@ -122,7 +123,7 @@ def scattered(rng, bricks, chip):
 
 @st.composite
 def runs(draw):
-    network, inputs = draw(st.one_of(cases(), cases(), residuals()))
+    network, inputs = draw(st.one_of(cases(), cases(), residuals(), recurrents()))
     return inputs, draw(mappings(network))
 
 
@@ -166,6 +167,9 @@ FEATURES = {
     "per_step", "host", "mesh", "torus", "several chips", "tree over chips", "bounded queue", "one channel", "memory port",
     "input port", "shared", "unrolled", "crossbar", "sparse", "shared, zeros skipped", "unrolled, zeros skipped",
     "crossbar, zeros skipped", "windows summed", "windows summed over an identity shortcut",
+    "bias", "bias beside an image", "synaptic current", "threshold of each neuron", "leak of each channel", "delay",
+    "delayed input", "feedback to itself", "feedback from a later layer", "full connection", "oblong", "leaky output",
+    "last layer fires",
     "cache", "two layers in a core", "three layers in a core", "layers of a core that talk", "one source for two of a core",
 }  # fmt: skip
 
@@ -215,7 +219,8 @@ def features_of_machine(chip):
 
 
 def features_of_layer(network, layer):
-    odd = layer.pool and any(n % 2 for n in network.shape_of(layer.inputs[0])[1:])
+    odd, names = layer.pool and any(n % 2 for n in network.shape_of(layer.inputs[0])[1:]), [x.name for x in network.layers]
+    later = {*names[names.index(layer.name) + 1 :]}
     pooled = [s for s in layer.shortcuts if s.pool]
     shared = {s.pool for s in layer.shortcuts if s.source in layer.inputs}
     kinds = {f"{'identity' if s.weight is None else 'weighted'} shortcut, {s.pool}" for s in pooled}
@@ -225,9 +230,22 @@ def features_of_layer(network, layer):
         "max2 of one source twice": layer.pool == "max2" and "max2" in shared,
         "two pools of one source": layer.pool and shared - {layer.pool, None},
         "odd map pooled": odd,
-        "stride": layer.kind == "conv" and layer.stride > 1,
-        "padding": layer.kind == "conv" and layer.padding > 0,
+        "stride": layer.kind == "conv" and max(pair(layer.stride)) > 1,
+        "padding": layer.kind == "conv" and max(pair(layer.padding)) > 0,
+        "oblong": layer.kind == "conv" and layer.weight.shape[2] != layer.weight.shape[3],
         "dense": layer.kind == "dense",
+        "bias": layer.bias is not None,
+        "bias beside an image": layer.bias is not None and network.fed_by_image(layer),
+        "synaptic current": layer.current_leak,
+        "threshold of each neuron": np.ndim(layer.threshold) and layer.threshold[0].size > 1,
+        "leak of each channel": layer.leak and np.ndim(layer.leak[0]) and layer.leak[0][0].size == 1,
+        "delay": any(s.delay for s in layer.shortcuts),
+        "delayed input": layer.delay,
+        "feedback to itself": any(s.source == layer.name for s in layer.shortcuts),
+        "feedback from a later layer": {s.source for s in layer.shortcuts} & later,
+        "full connection": any(s.weight is not None and s.weight.ndim == 2 for s in layer.shortcuts),
+        "leaky output": layer.kind == "output" and layer.leak,
+        "last layer fires": layer is network.output and layer.spiking,
         "leak": layer.leak,
         "identity shortcut": any(s.weight is None for s in layer.shortcuts),
         "weighted shortcut": any(s.weight is not None for s in layer.shortcuts),
@@ -239,7 +257,7 @@ def features_of_layer(network, layer):
 def test_the_random_cases_have_every_feature_and_raise_every_counter():
     seen = Counter()
 
-    @settings(max_examples=250, phases=[Phase.generate])
+    @settings(max_examples=300, phases=[Phase.generate])
     @given(runs())
     def look(case):
         inputs, mapping = case

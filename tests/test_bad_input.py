@@ -52,9 +52,15 @@ def spoiled(files, tmp_path, kind, spoil):
 def put(path, value, **options):
     """A function that replaces a dataset; its attributes are lost."""
 
+    return put_all({path: value}, **options)
+
+
+def put_all(values, **options):
     def spoil(file):
-        del file[path]
-        file.create_dataset(path, data=value, **options)
+        for path, value in values.items():
+            if path in file:
+                del file[path]
+            file.create_dataset(path, data=value, **options)
 
     return spoil
 
@@ -165,7 +171,18 @@ NETWORK = {
     "nothing for a weight": (put(W, h5py.Empty("i1")), ["/layers/conv1", "'weight'"]),
     "64-bit weight": (put(W, np.full((3, 2, 3, 3), 2**40)), ["conv1", "weights span", "32 bits"]),
     "weights wider than said": (put(W, np.full((3, 2, 3, 3), 1000)), ["conv1", "weight_bits is 8", "11"]),
-    "kernel that is not square": (put(W, np.ones((3, 2, 3, 2), np.int8)), ["conv1", "3x2", "square"]),
+    "kernel that is not square": (put(W, np.ones((3, 2, 3, 2), np.int8)), ["conv3", "[3, 3, 3]", "[3, 3, 4]"]),
+    "thresholds of another shape": (put("layers/conv1/threshold", np.ones((3, 2, 2))), ["conv1", "threshold", "[3, 6, 6]"]),
+    "a threshold of 0 among others": (put("layers/conv1/threshold", [[[0]], [[4]], [[5]]]), ["1 neurons", "[0, 0, 0]"]),
+    "a bias that is not finite": (put("layers/conv1/bias", np.inf), ["conv1", "bias", "finite"]),
+    "leaks above 1": (put_all({"layers/conv1/leak_k": [[[9]], [[4]], [[5]]], "layers/conv1/leak_m": 3}), ["leak", "k <= 2^m"]),
+    "a current leak of one number": (put("layers/conv1/current_leak", 3), ["conv1", "current_leak"]),
+    "a delay of half a step": (attribute(SHORTCUT, "delay", 0.5), ["delay", "0.5"]),
+    "a delay before its time": (attribute(SHORTCUT, "delay", -1), ["conv3", "delay is -1"]),
+    "a delay of years": (attribute(SHORTCUT, "delay", 10**9), ["conv3", "delay is 1000000000", "1024"]),
+    "an image that comes late": (attribute("layers/conv1", "delay", 1), ["conv1", "delay is 1", "image"]),
+    "three strides": (attribute("layers/conv1", "stride", [1, 1, 1]), ["conv1", "stride is (1, 1, 1)"]),
+    "unknown dynamics": (attribute("/", "dynamics", "reset, leak"), ["dynamics is 'reset, leak'"]),
     "shapes that do not chain": (put(W, np.ones((3, 7, 3, 3), np.int8)), ["conv1", "7 channels", "has 2"]),
     "dense shape that does not chain": (put("layers/fc1/weight", np.ones((8, 5), np.int8)), ["fc1", "takes 5 inputs", "= 3"]),
     "shortcut of another shape": (attribute("layers/conv3/shortcuts/1", "stride", 1), ["conv3", "shortcut from 'conv1'"]),
@@ -201,7 +218,7 @@ NETWORK = {
     "unknown pool of a shortcut": (attribute(SHORTCUT, "pool", "avg"), ["conv3", "shortcut from 'conv2'", "'avg'", "sum2"]),
     "no text for the pool of a shortcut": (attribute(SHORTCUT, "pool", 2), ["conv3", "pool"]),
     "a shortcut pooled to another shape": (attribute(SHORTCUT, "pool", "max2"), ["shortcut from 'conv2' gives [3, 1, 1]"]),
-    "no output": (drop("layers/out"), ["last layer", "Output"]),
+    "no output": (drop("layers/out"), ["last layer", "fires", "decode"]),
     "shortcuts that are a dataset": (put("layers/conv3/shortcuts", [1]), ["/layers/conv3", "shortcuts"]),
     "a link out of the file": (link(W, h5py.ExternalLink("elsewhere.h5", "/x")), ["/layers/conv1", "weight"]),
     "a soft link": (link(W, h5py.SoftLink("/moved")), ["/layers/conv1", "weight"]),
@@ -422,7 +439,20 @@ PYTHON = {
     "text weight": lambda: ns.Dense("n", "abc", 5),
     "threshold in words": lambda: ns.Dense("n", [[1]], "5"),
     "no threshold": lambda: ns.Dense("n", [[1]]),
-    "array of thresholds": lambda: ns.Dense("n", [[1]], np.array([5])),
+    "two thresholds for a neuron": lambda: ns.Dense("n", [[1]], np.array([5, 5])),
+    "negative among thresholds": lambda: ns.Dense("n", [[1]], np.array([-5])),
+    "threshold that is not finite": lambda: ns.Dense("n", [[1]], np.array([np.nan])),
+    "bias in words": lambda: ns.Dense("n", [[1]], 5, bias="much"),
+    "bias between integers": lambda: ns.Dense("n", [[1]], 5, bias=0.5),
+    "a rest without a reset to zero": lambda: ns.Dense("n", [[1]], 5, rest=-1),
+    "current leak above 1": lambda: ns.Dense("n", [[1]], 5, current_leak=(9, 3)),
+    "feedback at once": lambda: ns.Dense("n", [[1]], 5, shortcuts=[ns.Shortcut("n", [[1]])]),
+    "feedback from nowhere": lambda: ns.Dense("n", [[1]], 5, shortcuts=[ns.Shortcut("x", [[1]], delay=1)]),
+    "feedback of another size": lambda: ns.Dense("n", [[1]], 5, shortcuts=[ns.Shortcut("n", [[1, 1]], delay=1)]),
+    "feedback from the output": lambda: ns.Dense("n", [[1]], 5, shortcuts=[ns.Shortcut("out", [[1]], delay=1)]),
+    "delay in words": lambda: ns.Dense("n", [[1]], 5, delay="long"),
+    "strides of 0": lambda: ns.Conv("n", np.ones((1, 1, 1, 1), int), 5, stride=(1, 0)),
+    "three paddings": lambda: ns.Conv("n", np.ones((1, 1, 1, 1), int), 5, padding=(0, 0, 0)),
     "leak in words": lambda: ns.Dense("n", [[1]], 5, leak="slow"),
     "float leak in an integer network": lambda: ns.Dense("n", [[1]], 5, leak=0.5),
     "unknown pool": lambda: ns.Dense("n", [[1]], 5, pool="avg2"),
@@ -454,7 +484,10 @@ HEADS = {
     "two means for a channel": {"mean": [0.5, 0.5], "std": [1.0, 1.0]},
     "negative scale": {"mean": [0.5], "std": [1.0], "input_scale": -1.0},
     "no layers": {"layers": []},
-    "no output": {"layers": [ns.Dense("n", [[1]], 5)]},
+    "images for as long as they last": {"timesteps": None},
+    "unknown dynamics": {"dynamics": "reset, leak"},
+    "rest above threshold": {"layers": [ns.Dense("n", [[1]], 5, rest=5)], "reset": "zero"},
+    "output with a threshold": {"layers": [ns.Output("n", [[1]], 5)]},
     "two outputs": {"layers": [ns.Output("a", [[1]]), ns.Output("b", [[1]])]},
 }
 
@@ -827,3 +860,14 @@ def test_wrong_usage_is_refused(files, arguments, says, monkeypatch):
 def test_too_many_images_names_the_file_and_how_many_there_are(files, arguments, monkeypatch):
     monkeypatch.chdir(files)
     refused(*arguments, "--images", 4, says=["3 samples", arguments[-1]])
+
+
+def test_a_damaged_heap_of_texts_is_refused_before_it_is_walked(tmp_path):
+    """libhdf5 would follow an object without a length for ever."""
+    path = tmp_path / "net.h5"
+    samples.residual().save(path)
+    data = bytearray(path.read_bytes())
+    first = data.index(b"GCOL\x01") + 16
+    data[first : first + 2], data[first + 8 : first + 16] = bytes(2), bytes(8)
+    path.write_bytes(data)
+    refused("inspect", path, says="a heap in which it keeps texts")

@@ -544,13 +544,20 @@ def test_interrupted_it_says_so_and_leaves_no_worker_behind(folder, tmp_path):
     lanes = ", ".join(map(str, range(1, 1001)))
     (folder / "long.toml").write_text(STUDY.replace("[1, 2, 8]", f"[{lanes}]").replace("[8, 40, 1]", "[40]"))
     command = words("sweep", folder / "long.toml", "-o", tmp_path / "out", "--workers", 2)
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_heed_interrupts
+    )
     while "simulated" not in (process.stderr.readline() or "simulated"):
         pass
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err and "the same command goes on from there" in err
     assert _gone(process.pid)
+
+
+def _heed_interrupts():
+    """What a shell starts in the background ignores them, and hands that down."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _gone(group):

@@ -14,11 +14,19 @@ from neurosim.errors import InputsError, NetworkError
 from neurosim.inputs import Inputs, check_inputs
 from neurosim.io.hdf5 import Node, put, reading, writing
 from neurosim.layers import INPUT, LAYER_KINDS, Conv, Layer, Shortcut
-from neurosim.network import Golden, Network, Recording
+from neurosim.network import AT_ONCE, Golden, Network, Recording
 from neurosim.trace import packed, unpacked
 
-DYNAMICS = "leak, integrate, compare, reset"
 DECODE = "argmax of the output potentials after the last step, the lowest index on ties"
+COUNTED = "argmax of the spikes of the last layer over all steps, the lowest index on ties"
+# What a layer can have beside its weights: what it means as integers, and as floats.
+PARAMETERS = {
+    "threshold": ("potential", "fires when the potential compares to it", ""),
+    "leak": ("1", "[k, m]: u = (k * u) >> m per step, floor", "u = leak * u per step"),
+    "current_leak": ("1", "[k, m] of the synaptic current, which the potential integrates", "of the synaptic current"),
+    "bias": ("potential", "arrives at every step", ""),
+    "rest": ("potential", "after a reset to zero", ""),
+}
 ABOUT_TEXT = ("dataset", "accuracy_reference")
 
 
@@ -39,10 +47,10 @@ def load_network(path: str | os.PathLike[str]) -> Network:
 def write_network(root: h5py.Group, network: Network) -> None:
     root.attrs["name"] = network.name
     root.attrs["timesteps"] = network.timesteps
-    root.attrs["dynamics"] = DYNAMICS
+    root.attrs["dynamics"] = network.dynamics
     root.attrs["reset"] = network.reset
     root.attrs["compare"] = network.compare
-    root.attrs["decode"] = DECODE
+    root.attrs["decode"] = _decode(network)
     root.attrs["arithmetic"] = "integer" if network.integer else "float32"
     for key in ABOUT_TEXT:
         if key in network.about:
@@ -86,12 +94,10 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         group.attrs["weight_scale"] = layer.weight_scale
     _write_synapses(group, exact, twin, layer.weight_axes)
     for source, suffix in ((exact, ""), (twin, "_float")):
-        if source is None or not layer.spiking:
-            continue
-        put(group, f"threshold{suffix}", source.threshold, "potential", "fires when the potential compares to it")
-        if source.leak is not None:
-            meaning = "[k, m]: u = (k * u) >> m per step, floor" if source is exact else "u = leak * u per step"
-            put(group, f"leak{suffix}", source.leak, "1", meaning)
+        for name, (units, integers, floats) in PARAMETERS.items() if source else ():
+            _write_parameter(group, name + suffix, getattr(source, name), units, (floats if suffix else "") or integers)
+    if layer.delay:
+        group.attrs["delay"] = layer.delay
     if layer.shortcuts:
         group.create_group("shortcuts", track_order=True)
     for index, shortcut in enumerate(layer.shortcuts):
@@ -100,8 +106,23 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         child.attrs["stride"] = shortcut.stride
         child.attrs["padding"] = shortcut.padding
         child.attrs["pool"] = shortcut.pool or "none"
+        if shortcut.delay:
+            child.attrs["delay"] = shortcut.delay
         pair = [None if x is None else x.shortcuts[index] for x in (exact, twin)]
-        _write_synapses(child, pair[0], pair[1], "[Cout,Cin,k,k]")
+        _write_synapses(child, pair[0], pair[1], _axes(shortcut))
+
+
+def _axes(shortcut: Shortcut) -> str:
+    return Layer.weight_axes if shortcut.weight is not None and shortcut.weight.ndim == 2 else Conv.weight_axes
+
+
+def _write_parameter(group: h5py.Group, name: str, value: Any, units: str, meaning: str) -> None:
+    """One number, one per channel or per neuron; the k of a leak that varies stands beside its m."""
+    if isinstance(value, tuple) and np.ndim(value[0]):
+        put(group, f"{name}_k", value[0], units, f"k of {meaning}; [C,1,1] or [C,H,W]")
+        put(group, f"{name}_m", value[1], units, f"m of {meaning}")
+    elif value is not None:
+        put(group, name, value, units, meaning + ("; [C,1,1] or [C,H,W]" if isinstance(value, np.ndarray) else ""))
 
 
 def _write_synapses(group: h5py.Group, exact: Layer | Shortcut | None, twin: Layer | Shortcut | None, axes: str) -> None:
@@ -148,7 +169,7 @@ def read_network(root: Node) -> Network | None:
     if spec is None or layers is None:
         return None
     head: dict[str, Any] = {
-        "timesteps": timesteps,
+        "timesteps": timesteps or None,
         "input_shape": spec.numbers("shape") or (),
         "encoding": spec.text("encoding"),
         "mean": spec.numbers("mean"),
@@ -156,6 +177,7 @@ def read_network(root: Node) -> Network | None:
         "input_scale": spec.number("scale", optional=True),
         "reset": root.text("reset"),
         "compare": root.text("compare"),
+        "dynamics": root.text("dynamics", AT_ONCE),
     }
     about = {k: _plain(root.group.attrs[k]) for k in ABOUT_TEXT if k in root.group.attrs}
     about |= root.json("provenance", {})
@@ -174,8 +196,21 @@ def read_network(root: Node) -> Network | None:
     except NetworkError as error:
         root.problems.extend(error.problems)
         return None
+    _check_decode(root, network)
     golden = root.child("golden") if "golden" in root else None
     return network if golden is None else network.with_golden(_read_golden(golden, network))
+
+
+def _check_decode(root: Node, network: Network) -> None:
+    """A file that lost its last layers says otherwise."""
+    decode, last = root.text("decode", _decode(network)), network.output
+    if decode != _decode(network):
+        does = "fires" if last.spiking else "never fires"
+        root.say(f"attribute 'decode' is {decode!r}, but the last layer {last.name!r} {does}")
+
+
+def _decode(network: Network) -> str:
+    return COUNTED if network.output.spiking else DECODE
 
 
 def _plain(value: Any) -> Any:
@@ -192,10 +227,10 @@ def _read_layer(name: str, group: Node, suffix: str) -> Layer | None:
     inputs = group.group.attrs.get("inputs")
     options: dict[str, Any] = {}
     if kind == "conv":
-        options = {"stride": group.integer("stride", 1), "padding": group.integer("padding", 0)}
-    if kind != "output":
-        options["threshold"] = group.number(f"threshold{suffix}")
-        options["leak"] = _read_leak(group, suffix)
+        options = {"stride": _read_pair(group, "stride", 1), "padding": _read_pair(group, "padding", 0)}
+    if kind != "output" and f"threshold{suffix}" not in group:
+        group.say(f"dataset 'threshold{suffix}' is missing")
+    options |= {name: _read_parameter(group, name, suffix) for name in PARAMETERS}
     shortcuts = []
     if "shortcuts" in group:
         found = group.child("shortcuts")
@@ -206,24 +241,38 @@ def _read_layer(name: str, group: Node, suffix: str) -> Layer | None:
         name, weight, pool=_read_pool(group), shortcuts=shortcuts,
         inputs=None if inputs is None else [_plain(x) for x in np.atleast_1d(inputs)],
         weight_bits=None if suffix else group.integer("weight_bits", None, optional=True),
-        weight_scale=None if suffix else group.number("weight_scale", optional=True), **options,
+        weight_scale=None if suffix else group.number("weight_scale", optional=True),
+        delay=group.integer("delay", 0, optional=True), **options,
     )  # fmt: skip
 
 
-def _read_leak(group: Node, suffix: str) -> Any:
-    if f"leak{suffix}" not in group:
+def _read_parameter(group: Node, name: str, suffix: str) -> Any:
+    """As `Layer` takes it."""
+    place = name + suffix
+    if f"{place}_k" in group:
+        return group.array(f"{place}_k", "iu", 3), group.integer(f"{place}_m")
+    if place not in group:
         return None
-    if suffix:
-        return group.number("leak_float")
-    pair = group.array("leak", "iu", 1)
-    return None if pair is None else tuple(pair.tolist())
+    if name in ("leak", "current_leak") and not suffix:
+        pair = group.array(place, "iu", 1)
+        return None if pair is None else tuple(pair.tolist())
+    return group.array(place, "f" if suffix else "iuf", 3) if group.dimensions(place) else group.number(place)
+
+
+def _read_pair(group: Node, name: str, default: int) -> Any:
+    """One integer, or two, down and across."""
+    if np.ndim(group.group.attrs.get(name, default)) == 0:
+        return group.integer(name, default)
+    return group.numbers(name)
 
 
 def _read_shortcut(group: Node, suffix: str) -> Shortcut:
-    weight = group.array(f"weight{suffix}", "f" if suffix else "iu", 4, optional=True)
+    place = f"weight{suffix}"
+    weight = group.array(place, "f" if suffix else "iu", 2 if group.dimensions(place) == 2 else 4, optional=True)
     scale = group.number(f"scale{suffix}") if weight is None else None
-    stride, padding = group.integer("stride", 1), group.integer("padding", 0)
-    return Shortcut(group.text("source"), weight, scale, stride, padding, _read_pool(group))
+    stride, padding = _read_pair(group, "stride", 1), _read_pair(group, "padding", 0)
+    delay = group.integer("delay", 0, optional=True)
+    return Shortcut(group.text("source"), weight, scale, stride, padding, _read_pool(group), delay)
 
 
 def _read_pool(group: Node) -> Any:
@@ -233,7 +282,8 @@ def _read_pool(group: Node) -> Any:
 
 def _read_golden(group: Node, network: Network) -> Golden | None:
     ndim = 4 if network.input.encoding == "direct" else 5
-    images, labels = group.array("inputs", "iub", ndim), group.array("labels", "iu", 1, optional=True)
+    kinds = "iub" if network.integer or ndim == 5 else "iuf"
+    images, labels = group.array("inputs", kinds, ndim), group.array("labels", "iu", 1, optional=True)
     samples, probes = group.child("samples"), group.child("probes")
     if images is None or samples is None or probes is None:
         return None
@@ -247,13 +297,13 @@ def _read_golden(group: Node, network: Network) -> Golden | None:
     for name in missing:
         samples.say(f"group {name!r} is missing: nothing is recorded for that layer")
     known = {n: child for n, child in probes.children().items() if n in {layer.name for layer in network.layers}}
-    stimuli = {n: _read_stimuli(child, network, network.layer(n)) for n, child in known.items()}
-    return Golden(
-        images, labels, _read_recordings(samples, network, len(images)), stimuli, _read_recordings(probes, network, 1)
-    )
+    steps = network.timesteps or images.shape[1]
+    stimuli = {n: _read_stimuli(child, network, network.layer(n), steps) for n, child in known.items()}
+    recorded = _read_recordings(samples, network, len(images), steps)
+    return Golden(images, labels, recorded, stimuli, _read_recordings(probes, network, 1, steps))
 
 
-def _read_recordings(parent: Node, network: Network, count: int) -> dict[str, Recording]:
+def _read_recordings(parent: Node, network: Network, count: int, steps: int) -> dict[str, Recording]:
     recordings: dict[str, Recording] = {}
     known = {layer.name: layer for layer in network.layers}
     for name, group in parent.children().items():
@@ -264,35 +314,35 @@ def _read_recordings(parent: Node, network: Network, count: int) -> dict[str, Re
         bits = group.array("spikes", "u", 3) if layer.spiking else None
         potentials = group.array("potentials", "if", 3, optional=True)
         for array, last in ((bits, -(-layer.neurons // 8)), (potentials, layer.neurons)):
-            if array is not None and array.shape != (count, network.timesteps, last):
-                group.say(f"recorded shape {list(array.shape)}; needed [{count}, {network.timesteps}, {last}]")
+            if array is not None and array.shape != (count, steps, last):
+                group.say(f"recorded shape {list(array.shape)}; needed [{count}, {steps}, {last}]")
                 return recordings
         spikes = None if bits is None else unpacked(bits, layer.neurons)
         recordings[name] = Recording(spikes, potentials)
     return recordings
 
 
-def _read_stimuli(group: Node, network: Network, layer: Layer) -> dict[str, np.ndarray]:
+def _read_stimuli(group: Node, network: Network, layer: Layer, steps: int) -> dict[str, np.ndarray]:
     """What drives a probe: an image or spikes for each of the layer's sources."""
     parent = group.child("stimulus")
     found: dict[str, np.ndarray] = {}
     for source in dict.fromkeys(layer.sources) if parent else ():
         assert parent is not None
         child = parent.child(source)
-        data = None if child is None else _read_stimulus(child, network, source)
+        data = None if child is None else _read_stimulus(child, network, source, steps)
         if data is not None:
             found[source] = data
     return found
 
 
-def _read_stimulus(group: Node, network: Network, source: str) -> np.ndarray | None:
+def _read_stimulus(group: Node, network: Network, source: str, steps: int) -> np.ndarray | None:
     shape = network.shape_of(source)
     if source == INPUT and network.input.encoding == "direct":
-        data = group.array("data", "iu", 4)
+        data = group.array("data", "iu" if network.integer else "iuf", 4)
         needed: tuple[int, ...] = (1, *shape)
     else:
         data = group.array("data", "u", 3)
-        needed = (1, network.timesteps, -(-math.prod(shape) // 8))
+        needed = (1, steps, -(-math.prod(shape) // 8))
     if data is not None and data.shape != needed:
         group.say(f"dataset 'data' has shape {list(data.shape)}; needed {list(needed)}")
         return None

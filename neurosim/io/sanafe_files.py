@@ -22,8 +22,9 @@ from neurosim.io.hdf5 import replacing
 from neurosim.kernels.layer import Synapses
 from neurosim.layers import INPUT, Layer
 from neurosim.mapping.brick import Brick
+from neurosim.mapping.demand import factor
 from neurosim.mapping.mapping import Mapping
-from neurosim.network import Network
+from neurosim.network import AT_ONCE, Network
 from neurosim.result import Result
 from neurosim.synapses import feeds
 from neurosim.trace import SpikeTrace
@@ -94,7 +95,12 @@ def depths(network: Network) -> dict[str, int]:
         problems.append("its input is made of spikes; only networks that an image feeds are written")
     if network.reset != "subtract":
         problems.append("its neurons are reset to zero; only subtraction is written")
+    if network.dynamics != AT_ONCE:
+        problems.append("its neurons reset in the step after the spike; only a reset in the same step is written")
+    if network.output.spiking:
+        problems.append("its last layer fires; only an Output is written")
     for layer in network.layers:
+        problems += [f"layer {layer.name!r} has {what}, which is not written" for what in _special(layer)]
         if network.fed_by_image(layer):
             depth[layer.name] = 0
             if len(set(layer.sources)) > 1:
@@ -125,6 +131,20 @@ def scale_of(trace: SpikeTrace) -> int:
         problem = f"layer {name!r} has potentials up to {peaks[name]:,.0f}; at most {LARGEST:,} fit there"
         raise NetworkError(f"network {trace.network.name!r} for SANA-FE", [problem])
     return int(2 ** min(LARGEST_SCALE, int(np.log2(LARGEST / max(peaks[name], 1.0)))))
+
+
+def _special(layer: Layer) -> Iterator[str]:
+    """What the layer has that has no counterpart."""
+    if layer.bias is not None:
+        yield "a bias"
+    if layer.current_leak is not None:
+        yield "a synaptic current"
+    if any(layer.delays):
+        yield "delays"
+    if not layer.spiking and layer.leak is not None:
+        yield "a leak and never fires"
+    if any(isinstance(part, np.ndarray) for part in (layer.threshold, factor(layer.leak))):
+        yield "a threshold or leak that varies"
 
 
 def _edges(network: Network) -> Iterator[tuple[str, Synapses]]:
@@ -233,7 +253,7 @@ def _group(trace: SpikeTrace, layer: Layer, scale: int) -> Iterator[str]:
     yield f"        - 0..{layer.neurons - 1}: [soma: {soma}]"
 
 
-def _strict(network: Network, threshold: float) -> float:
+def _strict(network: Network, threshold: Any) -> float:
     """The threshold of a comparison by >, the only one there."""
     if network.compare == ">":
         return threshold

@@ -48,16 +48,19 @@ def shared_trace(folder: Path, network: Network) -> SpikeTrace:
         found = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
         layers = {layer.name: _layer(found, number) for number, layer in enumerate(network.layers)}
         bits, name = int(about["state_bits"]), str(about["inputs_name"])
-        return SpikeTrace(network, layers, found["outputs"], found.get("labels"), bits, name, found.get("input_bits"))
+        labels, input_bits, images = (found.get(key) for key in ("labels", "input_bits", "images"))
+        steps = layers[network.output.name].bits.shape[1]
+        return SpikeTrace(network.over(steps), layers, found["outputs"], labels, bits, name, input_bits, images)
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise FileError(str(folder), [f"is damaged ({error}); delete it, and it is made anew"]) from error
 
 
 def _arrays(trace: SpikeTrace) -> dict[str, np.ndarray]:
-    found = {"outputs": trace.outputs, "labels": trace.labels, "input_bits": trace.input_bits}
+    found = {"outputs": trace.outputs, "labels": trace.labels, "input_bits": trace.input_bits, "images": trace.images}
     for number, layer in enumerate(trace.network.layers):
         of_layer = trace.layers[layer.name]
         found |= {f"{number}.bits": of_layer.bits, f"{number}.reached": of_layer.reached, f"{number}.peak": of_layer.peak}
+        found[f"{number}.changes"] = of_layer.changes
         for key, lists in (("lone", of_layer.lone), ("clipped", of_layer.clipped)):
             found |= {f"{number}.{key}_start": lists.start, f"{number}.{key}": lists.neuron}
     return {name: array for name, array in found.items() if array is not None}
@@ -65,4 +68,5 @@ def _arrays(trace: SpikeTrace) -> dict[str, np.ndarray]:
 
 def _layer(found: dict[str, np.ndarray], number: int) -> LayerTrace:
     lone, clipped = (Ragged(found[f"{number}.{key}_start"], found[f"{number}.{key}"]) for key in ("lone", "clipped"))
-    return LayerTrace(found[f"{number}.bits"], found[f"{number}.reached"], lone, clipped, found[f"{number}.peak"])
+    bits, reached, peak = (found[f"{number}.{key}"] for key in ("bits", "reached", "peak"))
+    return LayerTrace(bits, reached, lone, clipped, peak, changes=found.get(f"{number}.changes"))

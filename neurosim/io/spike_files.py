@@ -10,7 +10,6 @@ from contextlib import contextmanager
 import h5py
 import numpy as np
 
-from neurosim.errors import TraceError
 from neurosim.io.hdf5 import replacing
 from neurosim.layers import INPUT
 from neurosim.trace import SpikeTrace, unpacked
@@ -24,13 +23,12 @@ def save_sonata(trace: SpikeTrace, path: str | os.PathLike[str], sample: int, dt
 
     A spike of step t is at t * *dt* (s); neurons are numbered as C, H, W. Raises TraceError for a sample that is not there.
     """
-    if not 0 <= sample < len(trace):
-        raise TraceError("spike trace", [f"it holds {len(trace)} samples, counted from 0; there is no sample {sample}"])
+    trace = trace.sample(sample)
     with _hdf5(path) as file:
         file.attrs["magic"] = np.uint32(0x0A7A)
         file.attrs["version"] = np.array([0, 1], np.uint32)
         for name, bits, neurons in _populations(trace):
-            step, neuron = np.nonzero(unpacked(bits[sample], neurons))
+            step, neuron = np.nonzero(unpacked(bits[0], neurons))
             group = file.create_group(f"spikes/{name}")
             kind = h5py.enum_dtype(SORTING, basetype="u1")
             group.attrs.create("sorting", SORTING["by_time"], dtype=kind)

@@ -8,6 +8,8 @@ import os
 import h5py
 import numpy as np
 
+from neurosim.errors import InputsError
+from neurosim.inputs import Inputs, check_inputs
 from neurosim.io.hdf5 import Node, command, put, reading, writing
 from neurosim.io.network_file import read_network, write_network
 from neurosim.layers import Layer
@@ -31,6 +33,8 @@ def write_trace(root: h5py.Group, trace: SpikeTrace) -> None:
         put(root, "labels", trace.labels, "class", "labels [N]")
     if trace.input_bits is not None:
         put(root, "input_spikes", trace.input_bits, "spike", "[N,T,ceil(neurons/8)], lowest bit first, order C,H,W")
+    if trace.images is not None:
+        put(root, "images", trace.images, "pixel", "the images shown [N,C,H,W]")
     layers = root.create_group("layers", track_order=True)
     for name, layer in trace.layers.items():
         group = layers.create_group(name, track_order=True)
@@ -40,6 +44,8 @@ def write_trace(root: h5py.Group, trace: SpikeTrace) -> None:
             put(group, f"{key}_start", lists.start, "neuron", "list of image n and step t: start[n*T+t]:start[n*T+t+1]")
             put(group, key, lists.neuron, "neuron", "neurons, flattened as C,H,W")
         put(group, "peak", layer.peak, "potential", "lowest and highest potential of each image before clipping [N,2]")
+        if layer.changes is not None:
+            put(group, "changes", layer.changes, "neuron", "neurons whose potential differs from the step before [N,T]")
 
 
 def load_trace(path: str | os.PathLike[str]) -> SpikeTrace:
@@ -55,7 +61,7 @@ def read_trace(root: Node) -> SpikeTrace | None:
     node, layers = root.child("network"), root.child("layers")
     network = read_network(node) if node else None
     outputs, labels = root.array("outputs", "if", 2), root.array("labels", "iu", 1, optional=True)
-    input_bits = root.array("input_spikes", "u", 3, optional=True)
+    input_bits, images = root.array("input_spikes", "u", 3, optional=True), root.array("images", "iuf", 4, optional=True)
     if network is None or layers is None or outputs is None:
         return None
     if not len(outputs):
@@ -70,6 +76,8 @@ def read_trace(root: Node) -> SpikeTrace | None:
     for name, (array, shape) in needed.items():
         if array is not None and array.shape != shape:
             root.say(f"dataset {name!r} has shape {list(array.shape)}; needed {list(shape)}")
+    if images is not None:
+        _check_images(root, images, network, len(outputs))
     state_bits = root.integer("state_bits", 32)
     if not 2 <= state_bits <= 32:
         root.say(f"'state_bits' is {state_bits}; it must lie in 2..32")
@@ -78,8 +86,19 @@ def read_trace(root: Node) -> SpikeTrace | None:
         return None
     traces = {name: layer for name, layer in found.items() if layer is not None}
     return SpikeTrace(
-        network, traces, outputs, labels, state_bits, root.text("inputs", "inputs"), input_bits
-    )
+        network, traces, outputs, labels, state_bits, root.text("inputs", "inputs"), input_bits, images
+    )  # fmt: skip
+
+
+def _check_images(root: Node, images: np.ndarray, network: Network, count: int) -> None:
+    if len(images) != count:
+        root.say(f"dataset 'images' holds {len(images)} images; needed {count}")
+        return
+    try:
+        check_inputs(network, Inputs(images))
+    except InputsError as error:
+        for problem in error.problems:
+            root.say(f"dataset 'images': {problem}")
 
 
 def _read_layer(group: Node | None, layer: Layer, network: Network, images: int) -> LayerTrace | None:
@@ -95,7 +114,11 @@ def _read_layer(group: Node | None, layer: Layer, network: Network, images: int)
     if peak.shape != (images, 2):
         group.say(f"dataset 'peak' has shape {list(peak.shape)}; needed [{images}, 2]")
         return None
-    return LayerTrace(bits, reached, lists[0], lists[1], peak)
+    changes = group.array("changes", "iu", 2, optional=True)
+    if changes is not None and (changes.shape != bits.shape[:2] or changes.min() < 0 or changes.max() > layer.neurons):
+        group.say(f"dataset 'changes' must hold {list(bits.shape[:2])} numbers in 0..{layer.neurons}")
+        return None
+    return LayerTrace(bits, reached, lists[0], lists[1], peak, changes=changes)
 
 
 def _sized(group: Node, name: str, shape: tuple[int, ...]) -> np.ndarray | None:

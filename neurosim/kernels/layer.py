@@ -8,15 +8,19 @@ stride, padding and pooling is in the table of runs, so the loops below know non
 from typing import NamedTuple
 
 import numpy as np
+from numba import types
 from numba.extending import overload
 
 from neurosim.kernels import jit
 
-Number = int | np.float32
+Number = int | float | np.number
+# One for the whole population, or an array of one for every neuron.
+Parameter = Number | np.ndarray
 
 
 class Events(NamedTuple):
-    """Spikes of one population by image and step; within a step the events of one site follow each other."""
+    """Spikes of one population by image and step; within a step the events of one site follow each other. Those of a population
+    that feeds back are written while they are read."""
 
     start: np.ndarray  # int64 [images * steps + 1]
     channel: np.ndarray  # int32
@@ -38,19 +42,20 @@ class Synapses(NamedTuple):
     windows: int  # windows of one channel under max pooling
     first_latch: int  # where the latches of this source begin in the state
     latches: int  # how many there are: windows of all channels
+    delay: int  # steps by which the events arrive late
 
 
 class IntegerLeak(NamedTuple):
     """u = (k * u) >> m, floor also for negative u."""
 
-    k: np.int64
+    k: Parameter  # int64
     m: np.int64
 
 
 class FloatLeak(NamedTuple):
     """u = factor * u."""
 
-    factor: np.float32
+    factor: Parameter  # float32
 
 
 class Lif(NamedTuple):
@@ -58,11 +63,15 @@ class Lif(NamedTuple):
 
     leaks: bool
     leak: IntegerLeak | FloatLeak
-    threshold: Number  # subtracted by a soft reset
-    fire_above: Number  # a neuron fires when its potential is greater
+    filters: bool  # inputs reach a synaptic current that leaks, and that the potential integrates
+    current_leak: IntegerLeak | FloatLeak
+    threshold: Parameter  # subtracted by a soft reset
+    fire_above: Parameter  # a neuron fires when its potential is greater
+    none_below: Number  # up to which no neuron fires
     fires: bool
     resets_to_zero: bool
-    rest: Number  # the zero of a reset to zero, in the type of the potential
+    resets_late: bool  # in the step after the spike
+    rest: Parameter  # the zero of a reset to zero, in the type of the potential
     lowest: Number  # what the state width can hold
     highest: Number
     channels: int
@@ -72,13 +81,14 @@ class State(NamedTuple):
     """Mutable state of one population for one image at a time; reused from image to image."""
 
     potential: np.ndarray  # int32, int64 or float32 [sites * channels]
+    current: np.ndarray  # as many of the same type, or none; the synaptic current
     updated: np.ndarray  # int32 [sites], step up to which the leak has been applied
     reached: np.ndarray  # int32 [sites], last step in which a weight row arrived
     listed: np.ndarray  # int32 [sites], last step in which the site was put on the visit list
     visits: np.ndarray  # int32 [sites], the visit list of this step
     lone: np.ndarray  # int32 [neurons], last step in which the neuron was noted as a lone visit
     candidates: np.ndarray  # int32 [neurons], possible lone visits of this step
-    held: np.ndarray  # int32 [neurons], neurons still above threshold after their reset
+    held: np.ndarray  # int32 [neurons], neurons still above threshold after their reset, or those that reset in the next step
     singles: np.ndarray  # int32 [4 * neurons], neurons that one identity shortcut reaches in this step
     latched: np.ndarray  # int32 [windows * channels of the sources], max pooling: last step with a spike in it
     passed_channel: np.ndarray  # int32 [as many], channels of the events of one source that pass max pooling in this step
@@ -99,20 +109,33 @@ class Tape(NamedTuple):
     peak: np.ndarray  # int64 or float64 [images, 2], lowest and highest potential seen
     potentials: np.ndarray  # [images * steps, neurons], after the reset of each step
     final: np.ndarray  # [images, neurons], potentials after the last step
+    noted: np.ndarray  # int64 [4], spikes, lone visits, clips and held neurons noted by now
 
 
-def decayed(u, leak):
-    """One step of leak."""
+def of(parameter, i):
+    """What a parameter is for neuron *i*."""
+    return parameter[i] if np.ndim(parameter) else parameter
+
+
+@overload(of)
+def _of(parameter, i):
+    if isinstance(parameter, types.Array):
+        return lambda parameter, i: parameter[i]
+    return lambda parameter, i: parameter
+
+
+def decayed(u, leak, i):
+    """One step of leak of neuron *i*."""
     if isinstance(leak, IntegerLeak):
-        return (u * leak.k) >> leak.m
-    return u * leak.factor
+        return (u * of(leak.k, i)) >> leak.m
+    return u * of(leak.factor, i)
 
 
 @overload(decayed)
-def _decayed(u, leak):
+def _decayed(u, leak, i):
     if leak.instance_class is IntegerLeak:
-        return lambda u, leak: (u * leak.k) >> leak.m
-    return lambda u, leak: u * leak.factor
+        return lambda u, leak, i: (u * of(leak.k, i)) >> leak.m
+    return lambda u, leak, i: u * of(leak.factor, i)
 
 
 @jit
@@ -174,8 +197,16 @@ def decay(lif, state, sites, step):
         for i in range(site * lif.channels, (site + 1) * lif.channels):
             u = state.potential[i]
             for _ in range(missed):
-                u = decayed(u, lif.leak)
+                u = decayed(u, lif.leak, i)
             state.potential[i] = u
+
+
+@jit
+def arriving(synapses, events, step, begin):
+    """Channels and sites of the events that arrive in this step, of those since step *begin*."""
+    left = step - synapses.delay
+    first, last = (events.start[left], events.start[left + 1]) if left >= begin else (0, 0)
+    return events.channel[first:last], events.site[first:last]
 
 
 @jit
@@ -194,8 +225,8 @@ def first_of_windows(state, synapses, channel, site, step):
 
 
 @jit
-def add_rows(state, synapses, channel, site):
-    """Add the weights of one step's events to the potentials."""
+def add_rows(potential, synapses, channel, site):
+    """Add the weights of one step's events."""
     for e in range(len(channel)):
         c = channel[e]
         s = site[e]
@@ -205,7 +236,7 @@ def add_rows(state, synapses, channel, site):
             target = np.uint64(synapses.target[r])
             offset = np.uint64(synapses.offset[r] + shift)
             for k in range(np.uint64(synapses.length[r])):
-                state.potential[target + k] += synapses.weight[offset + k]
+                potential[target + k] += synapses.weight[offset + k]
 
 
 @jit
@@ -218,6 +249,12 @@ def clip(lif, state, tape, site, n_clipped):
             tape.clipped[n_clipped] = i
             n_clipped += 1
     return n_clipped
+
+
+@jit
+def after_reset(lif, u, i):
+    """What is left of the potential of neuron *i*."""
+    return of(lif.rest, i) if lif.resets_to_zero else u - of(lif.threshold, i)
 
 
 @jit
@@ -237,19 +274,22 @@ def fire(lif, state, tape, image, sites, n_spikes, n_clipped):
         tape.peak[image, 1] = max(tape.peak[image, 1], high)
         if high > lif.highest or low < lif.lowest:
             n_clipped = clip(lif, state, tape, site, n_clipped)
-        if not lif.fires or high <= lif.fire_above:
+        if not lif.fires or high <= lif.none_below:
             continue
         for c in range(channels):
-            u = state.potential[first + c]
-            if u <= lif.fire_above:
+            neuron = first + c
+            u = state.potential[neuron]
+            if u <= of(lif.fire_above, neuron):
                 continue
             tape.channel[n_spikes] = c
             tape.site[n_spikes] = site
             n_spikes += 1
-            state.potential[first + c] = lif.rest if lif.resets_to_zero else u - lif.threshold
+            if not lif.resets_late:
+                u = after_reset(lif, u, neuron)
+                state.potential[neuron] = u
             # A soft reset can leave the potential above threshold: it fires again, also without input.
-            if state.potential[first + c] > lif.fire_above:
-                state.held[n_held] = first + c
+            if u > of(lif.fire_above, neuron):
+                state.held[n_held] = neuron
                 n_held += 1
     return n_spikes, n_held, n_clipped
 
@@ -274,7 +314,7 @@ def write_potentials(lif, state, out, step):
 
 
 @jit
-def list_visits(lif, state, sources, driven, step, n_held):
+def list_visits(lif, state, sources, driven, step, begin, n_held):
     """Fill the visit list of this step; return its length and the number of candidates for lone visits."""
     n_visits = 0
     n_candidates = 0
@@ -286,8 +326,7 @@ def list_visits(lif, state, sources, driven, step, n_held):
         n_visits = len(state.updated)
     n_visits, n_candidates = list_lone(state, state.held[:n_held], lif.channels, step, n_visits, n_candidates)
     for synapses, events in sources:
-        channel = events.channel[events.start[step] : events.start[step + 1]]
-        site = events.site[events.start[step] : events.start[step + 1]]
+        channel, site = arriving(synapses, events, step, begin)
         if synapses.identity:
             neurons = identity_targets(synapses, channel, site, state.singles)
             n_visits, n_candidates = list_lone(state, neurons, lif.channels, step, n_visits, n_candidates)
@@ -297,20 +336,66 @@ def list_visits(lif, state, sources, driven, step, n_held):
 
 
 @jit
-def integrate(lif, state, sources, current, step):
-    """Add the constant *current* and the weights of all events of this step."""
+def integrate(potential, state, sources, current, step, begin):
+    """Add the constant *current* and the weights of all events that arrive in this step to *potential*."""
     for i in range(len(current)):
-        state.potential[i] += current[i]
+        potential[i] += current[i]
     for synapses, events in sources:
-        channel = events.channel[events.start[step] : events.start[step + 1]]
-        site = events.site[events.start[step] : events.start[step + 1]]
+        channel, site = arriving(synapses, events, step, begin)
         if synapses.windows > 0:
             channel, site = first_of_windows(state, synapses, channel, site, step)
         if synapses.identity:
             for neuron in identity_targets(synapses, channel, site, state.singles):
-                state.potential[neuron] += synapses.unit
+                potential[neuron] += synapses.unit
         else:
-            add_rows(state, synapses, channel, site)
+            add_rows(potential, synapses, channel, site)
+
+
+@jit
+def filter_inputs(lif, state, sources, current, step, begin):
+    """Let the synaptic current leak, add what arrives to it, and add it to the potential."""
+    for i in range(len(state.current)):
+        state.current[i] = decayed(state.current[i], lif.current_leak, i)
+    integrate(state.current, state, sources, current, step, begin)
+    for i in range(len(state.current)):
+        state.potential[i] += state.current[i]
+
+
+@jit
+def run_steps(lif, state, sources, current, image, begin, first, last, tape):
+    """Run a population from step *first* to the one before *last* of an image that began at step *begin*."""
+    n_spikes, n_lone, n_clipped, n_held = tape.noted[0], tape.noted[1], tape.noted[2], tape.noted[3]
+    driven = len(current) > 0 or lif.filters
+    for step in range(first, last):
+        n_visits, n_candidates = list_visits(lif, state, sources, driven, step, begin, n_held)
+        visits = state.visits[:n_visits]
+        decay(lif, state, visits, step)
+        if lif.filters:
+            filter_inputs(lif, state, sources, current, step, begin)
+        else:
+            integrate(state.potential, state, sources, current, step, begin)
+        if lif.resets_late:
+            for i in state.held[:n_held]:
+                state.potential[i] = after_reset(lif, state.potential[i], i)
+        n_spikes, n_held, n_clipped = fire(lif, state, tape, image, visits, n_spikes, n_clipped)
+        n_lone = write_lone(lif, state, tape, step, n_candidates, n_lone)
+        tape.start[step + 1] = n_spikes
+        tape.lone_start[step + 1] = n_lone
+        tape.clipped_start[step + 1] = n_clipped
+        for site in range(len(state.reached)):
+            tape.reached[step, site] = state.reached[site] == step
+        if len(tape.potentials) > 0:
+            write_potentials(lif, state, tape.potentials[step], step)
+    tape.noted[0], tape.noted[1], tape.noted[2], tape.noted[3] = n_spikes, n_lone, n_clipped, n_held
+
+
+@jit
+def begin_image(state, tape, begin):
+    """Forget the image before; *begin*: first step of this one."""
+    state.potential[:] = 0
+    state.current[:] = 0
+    state.updated[:] = begin - 1
+    tape.noted[3] = 0
 
 
 @jit
@@ -320,28 +405,11 @@ def run_layer(lif, state, sources, currents, images, steps, tape):
     sources: tuple of (Synapses, Events); currents: [images, neurons], constant over the steps, or [images, 0].
     Mutates *state* and writes *tape*.
     """
-    n_spikes = 0
-    n_lone = 0
-    n_clipped = 0
     for image in range(images):
-        state.potential[:] = 0
-        state.updated[:] = image * steps - 1
-        n_held = 0
-        for step in range(image * steps, (image + 1) * steps):
-            n_visits, n_candidates = list_visits(lif, state, sources, currents.shape[1] > 0, step, n_held)
-            visits = state.visits[:n_visits]
-            decay(lif, state, visits, step)
-            integrate(lif, state, sources, currents[image], step)
-            n_spikes, n_held, n_clipped = fire(lif, state, tape, image, visits, n_spikes, n_clipped)
-            n_lone = write_lone(lif, state, tape, step, n_candidates, n_lone)
-            tape.start[step + 1] = n_spikes
-            tape.lone_start[step + 1] = n_lone
-            tape.clipped_start[step + 1] = n_clipped
-            for site in range(len(state.reached)):
-                tape.reached[step, site] = state.reached[site] == step
-            if len(tape.potentials) > 0:
-                write_potentials(lif, state, tape.potentials[step], step)
-        write_potentials(lif, state, tape.final[image], (image + 1) * steps - 1)
+        begin = image * steps
+        begin_image(state, tape, begin)
+        run_steps(lif, state, sources, currents[image], image, begin, begin, begin + steps, tape)
+        write_potentials(lif, state, tape.final[image], begin + steps - 1)
 
 
 @jit

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurosim.layers import Conv, Layer, Shortcut, pooled
+from neurosim.layers import Axis, Layer, Shortcut, axes, pooled
 from neurosim.network import Network
 
 
@@ -72,16 +72,15 @@ def reach(network: Network, layer: Layer, source: str, shortcut: Shortcut | None
     An identity shortcut reaches as a kernel of 1 does, but each of its channels reaches its own channel alone.
     """
     _, h, w = source_shape(network, layer, source, shortcut)
-    link = shortcut or layer
-    if not isinstance(link, Conv | Shortcut):
+    found = axes(shortcut or layer)
+    if found is None:
         return Reach(np.eye(h, dtype=np.int64), np.eye(w, dtype=np.int64))
-    conv = (1, 1, 0) if link.weight is None else (link.weight.shape[2], link.stride, link.padding)
-    return Reach(_met(h, conv, brick.y0, brick.y1), _met(w, conv, brick.x0, brick.x1))
+    return Reach(_met(h, found[0], brick.y0, brick.y1), _met(w, found[1], brick.x0, brick.x1))
 
 
-def _met(size: int, conv: tuple[int, int, int], first: int, last: int) -> np.ndarray:
+def _met(size: int, axis: Axis, first: int, last: int) -> np.ndarray:
     """int64 [size, kernel]: 1 where the element meets the coordinate for one of the outputs first <= output < last."""
-    kernel, stride, padding = conv
+    kernel, stride, padding = axis
     start = np.arange(size)[:, None] + padding - np.arange(kernel)
     return ((start % stride == 0) & (first <= start // stride) & (start // stride < last)).astype(np.int64)
 

@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from neurosim.chip import Chip, Core
 from neurosim.errors import NeurosimError
-from neurosim.layers import INPUT, Layer
+from neurosim.layers import INPUT, Layer, Leak, Parameter
 from neurosim.mapping.brick import Brick, projections, reach
 from neurosim.mapping.storage import stored_bits
 from neurosim.memory import Kind, Memory
@@ -96,9 +98,40 @@ REMEDY: dict[str, str] = {
 }
 
 
-def state_items(network: Network, layer: Layer, chip: Chip) -> int:
-    """Numbers kept per neuron: its potential, and the image current where that is computed once."""
-    return 2 if network.fed_by_image(layer) and chip.policy.analog != "per_step" else 1
+class Numbers(NamedTuple):
+    """Numbers of a neuron in the memory for state: kept; read and written at a visit, beside a stored current; set to zero
+    before an image."""
+
+    kept: int
+    read: int
+    written: int
+    cleared: int
+
+
+def numbers(layer: Layer, chip: Chip, fed_by_image: bool) -> Numbers:
+    """Potential and synaptic current; sums for the steps to come where synapses have a delay, of which a visit takes and clears
+    the one that is due; a threshold, rest or leak of its own; and a current: of the image, where that is computed once, or the
+    bias."""
+    own = [1 for part in (layer.threshold, layer.rest, *map(factor, (layer.leak, layer.current_leak))) if varies(part, layer)]
+    changing, slots = 1 + (layer.current_leak is not None), max(layer.delays, default=0)
+    visit = changing + (slots > 0)
+    current = has_current(layer, chip, fed_by_image)
+    return Numbers(changing + slots + len(own) + current, visit + len(own), visit, changing + slots)
+
+
+def factor(leak: Leak) -> Parameter | None:
+    """What a leak multiplies by, k in integers."""
+    return leak[0] if isinstance(leak, tuple) else leak
+
+
+def varies(part: Parameter | None, layer: Layer) -> bool:
+    """Whether every neuron has a value of its own; channels share theirs in a constant of the core."""
+    return isinstance(part, np.ndarray) and (part.shape[1:] != (1, 1) or layer.shape[1:] == (1, 1))
+
+
+def has_current(layer: Layer, chip: Chip, fed_by_image: bool) -> bool:
+    """Whether a stored current is added at every step."""
+    return layer.bias is not None or (fed_by_image and chip.policy.analog != "per_step")
 
 
 def axons(network: Network, core: Core, brick: Brick) -> dict[str, int]:
@@ -123,10 +156,10 @@ def pixel_bits(network: Network) -> int:
 def item_bits(network: Network, chip: Chip, bricks: Sequence[Brick], routes: int) -> dict[Kind, int]:
     """Bits of every kind of item in a core that holds *bricks* with *routes* route entries."""
     layers, core = [network.layers[brick.layer] for brick in bricks], chip.core
-    numbers = sum(b.neurons * state_items(network, layer, chip) for b, layer in zip(bricks, layers, strict=True))
+    kept = (numbers(layer, chip, network.fed_by_image(layer)).kept for layer in layers)
     return {
         "weights": sum(stored_bits(network, chip, brick) for brick in bricks),
-        "state": numbers * core.state_bits,
+        "state": sum(b.neurons * many for b, many in zip(bricks, kept, strict=True)) * core.state_bits,
         "axons": sum(sum(axons(network, core, brick).values()) for brick in bricks) * core.axon_bits,
         "routes": routes * core.route_bits,
         "queue": chip.queue_bits,

@@ -14,7 +14,7 @@ from neurosim.errors import TraceError
 from neurosim.layers import INPUT
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.delivery import Delivery, delivery
-from neurosim.mapping.demand import Use, item_bits, uses
+from neurosim.mapping.demand import Numbers, Use, item_bits, numbers, uses
 from neurosim.mapping.fan import Fan, fan_of
 from neurosim.mapping.routes import Fanout, routed
 from neurosim.mapping.spill import Spill, spills
@@ -85,6 +85,18 @@ class Mapping:
     def fanouts(self) -> dict[str, Fanout]:
         """What the spikes of each of them cause."""
         return {source: routed(fan, self.chip, self.cores) for source, fan in self.fans.items()}
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """Of the neurons of every brick, int64 [bricks] each."""
+        layers = self.network.layers
+        of_layer = [numbers(layer, self.chip, self.network.fed_by_image(layer)) for layer in layers]
+        return Numbers(*(np.array(part)[self.layer_of] for part in zip(*of_layer, strict=True)))
+
+    def over(self, steps: int) -> Mapping:
+        """The same mapping of the network for so many *steps* of spikes."""
+        network = self.network.over(steps)
+        return self if network is self.network else replace(self, network=network)
 
     def wires(self, trace: SpikeTrace | None = None) -> Wires:
         """What cores send each other in an image of *trace*, or if every neuron fires once. Raises TraceError if it belongs to

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from neurosim.chip import Chip
-from neurosim.layers import POOL, Conv, Layer, Shortcut
+from neurosim.layers import POOL, Layer, Shortcut, axes
 from neurosim.mapping.brick import Brick, projections, reach, source_shape
 from neurosim.mapping.demand import Violation, claims, uses, violations
 from neurosim.mapping.packing import packed
@@ -60,11 +60,13 @@ class _Cutter:
         self.network, self.chip, self.spill = network, chip, spill
         self.layers = network.layers
         self.consumers = [[i for i, other in enumerate(self.layers) if layer.name in other.sources] for layer in self.layers]
+        names = {layer.name: i for i, layer in enumerate(self.layers)}
+        self.feeds_back = any(names.get(s, -1) >= i for i, layer in enumerate(self.layers) for s in layer.sources)
         self.front = lru_cache(None)(self._front)
         self.reached = lru_cache(None)(self._reached)
 
     def cut(self, objective: Objective) -> Cut:
-        sizes = self._chosen(objective).sizes
+        sizes = self._chosen(objective)
         problems = []
         for index, layer in enumerate(self.layers):
             fanout = self._fanout(index, sizes)
@@ -77,16 +79,27 @@ class _Cutter:
         routes = np.array([brick.neurons * self._fanout(brick.layer, sizes) for brick in bricks])
         return Cut(bricks, routes, problems)
 
-    def _chosen(self, objective: Objective) -> Ways:
+    def _chosen(self, objective: Objective) -> tuple[Size, ...]:
+        """The sizes that come out best. What layers that feed back reach is not known before all are cut: they are guessed to
+        be whole, then as they came out, and where that does not fit to be cut as finely as can be, which reaches most."""
+        whole, finest = tuple(layer.shape for layer in self.layers), ((1, 1, 1),) * len(self.layers)
+        found = self._best(objective, self._best(objective, whole) if self.feeds_back else whole)
+        return found if self._suffices(found) else self._best(objective, finest)
+
+    def _suffices(self, sizes: tuple[Size, ...]) -> bool:
+        """Whether every layer fits with the routes that it needs."""
+        return all(size in self.front(i, self._fanout(i, sizes)) for i, size in enumerate(sizes))
+
+    def _best(self, objective: Objective, guess: tuple[Size, ...]) -> tuple[Size, ...]:
         """Layer by layer the size with which all that are still open come out best."""
         fixed: dict[int, Size] = {}
-        best = self._ways(fixed)
+        best = self._ways(fixed, guess)
         for index in reversed(range(len(self.layers))):
             options = self.front(index, self._fanout(index, best.sizes)) or (best.sizes[index],)
-            found = [self._ways(fixed | {index: size}) for size in options]
+            found = [self._ways(fixed | {index: size}, best.sizes) for size in options]
             best = min(found, key=self._rank(objective))
             fixed[index] = best.sizes[index]
-        return best
+        return best.sizes
 
     def _rank(self, objective: Objective) -> Callable[[Ways], tuple[int, ...]]:
         def by_cores(ways: Ways) -> tuple[int, ...]:
@@ -97,9 +110,9 @@ class _Cutter:
 
         return by_traffic if objective == "traffic" else by_cores
 
-    def _ways(self, fixed: dict[int, Size]) -> Ways:
-        """The sizes in *fixed*, and those with the fewest cores for all other layers."""
-        sizes: list[Size] = [(1, 1, 1)] * len(self.layers)
+    def _ways(self, fixed: dict[int, Size], guess: tuple[Size, ...]) -> Ways:
+        """The sizes in *fixed*, and those with the fewest cores for all other layers, *guess* where they are not known yet."""
+        sizes = [fixed.get(index, size) for index, size in enumerate(guess)]
         cores = packets = 0
         for index in reversed(range(len(self.layers))):
             fanout = self._fanout(index, tuple(sizes))
@@ -219,14 +232,13 @@ def cores_reached(network: Network, layer: Layer, consumer: Layer, size: Size) -
 
 def _tiles(network: Network, layer: Layer, consumer: Layer, shortcut: Shortcut | None, size: Size) -> tuple[Tiles, Tiles]:
     """Parts of the consumer's rows that each row of the source reaches, parts of its columns that each column does."""
-    link = shortcut or consumer
+    link, convolved = shortcut or consumer, axes(shortcut or consumer)
     _, *seen = source_shape(network, consumer, layer.name, shortcut)
     found = []
     for axis in (0, 1):
         n, step = seen[axis], size[1 + axis]
-        if isinstance(link, Conv | Shortcut):
-            conv = (1, 1, 0) if link.weight is None else (link.weight.shape[2], link.stride, link.padding)
-            tap = taps(n, consumer.shape[1 + axis], *conv)
+        if convolved is not None:
+            tap = taps(n, consumer.shape[1 + axis], convolved[axis])
             none = tap.high < tap.low
             first, last = tap.low // step, np.where(none, -1, tap.high // step)
         else:

@@ -14,7 +14,7 @@ from neurosim.comparison import BreakEven, Step
 from neurosim.errors import FileError
 from neurosim.io.hdf5 import replacing
 from neurosim.record import Record
-from neurosim.report import run_figures
+from neurosim.report import neurobench_words, run_figures
 from neurosim.report.figure import PERCENT
 from neurosim.report.mesh_figures import Cores, Link, heat_maps, link_map
 from neurosim.report.page import beside, bullets, cards, document, folded, paragraph, table
@@ -31,6 +31,8 @@ from neurosim.report.text import (
 )
 from neurosim.report.units import percent, si
 
+# Longer tables of steps wait to be opened.
+OPEN_ROWS = 12
 SCHEDULE_WORDS = {
     "sequential": "The layers of a time step take turns; a barrier closes every turn.",
     "pipelined": "All layers work in every turn, each one step behind its sources; a barrier closes every turn.",
@@ -67,7 +69,8 @@ def page(record: Record) -> str:
     sections = [
         ("Where the energy goes", _energy(record)), ("What set the pace", _time(record)),
         ("Against the same network without spikes", _comparison(record)), ("Layers", _layers(record)),
-        ("Spikes per layer and step", _spikes(record)), ("Cores", _cores(record)), ("Links", _links(record)),
+        ("Spikes per layer and step", _spikes(record)), ("NeuroBench", _neurobench(record)),
+        ("Cores", _cores(record)), ("Links", _links(record)),
         ("Constants and their sources", constants(record.chip)), ("Not counted", bullets(record.values["not_counted"])),
         ("How to repeat", _provenance(record)),
     ]  # fmt: skip
@@ -170,7 +173,9 @@ def _steps(steps: list[list[str]], by_step: list[dict[str, float]] | None, image
     shares = [[f"{step[bound]:,.0f}" for bound in bounds] for step in by_step or []]
     missing = [[""] * len(bounds)] * (len(steps) - len(shares))
     rows = [row + split for row, split in zip(steps, shares + missing, strict=True)]
-    return table(["time step", "cycles, mean", "time", *(BOUND_WORDS[b] for b in bounds)], rows, "time steps, mean over images")
+    head = ["time step", "cycles, mean", "time", *(BOUND_WORDS[b] for b in bounds)]
+    found = table(head, rows, "time steps, mean over images")
+    return folded("These steps as a table", found) if len(rows) > OPEN_ROWS else found
 
 
 def _blocked(record: Record) -> str:
@@ -260,6 +265,20 @@ def _spikes(record: Record) -> str:
     ]
     head = ["layer", *(f"step {t}" for t in range(record.values["timesteps"])), "per neuron, all steps"]
     return run_figures.spikes(layers) + table(head, rows, "mean spikes per image")
+
+
+def _neurobench(record: Record) -> str:
+    """The metrics of NeuroBench with their definitions, beside what the chip counted; runs from before have none."""
+    if "neurobench" not in record.values:
+        return ""
+    words, values = neurobench_words, record.values
+    listed = [
+        [row.name, row.value, row.missing or words.DEFINITION[row.name], row.counted, words.WHY.get(row.name, "")]
+        for row in words.rows(values)
+    ]
+    head = ["metric", "value", "what it is", "counted on this chip", "why they differ"]
+    shown = table(head, listed, words.heading(values), left=True)
+    return shown + paragraph(words.NOTE) + paragraph(f"Source: {values['neurobench']['source']}.")
 
 
 def _cores(record: Record) -> str:

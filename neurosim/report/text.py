@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -13,17 +14,18 @@ from neurosim.action import COMPUTE, MOVEMENT, STATIC
 from neurosim.baseline import STATED
 from neurosim.chip import Chip
 from neurosim.comparison import BreakEven, Step
-from neurosim.layers import Leak
+from neurosim.layers import Layer, Leak, Parameter
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.survey import Survey
 from neurosim.memory import Memory
 from neurosim.network import Network
 from neurosim.part import Sourced, Uncertain
 from neurosim.record import Record
+from neurosim.report import neurobench_words
 from neurosim.report.units import percent, si
 from neurosim.result import Result
 from neurosim.uncertainty import Spread
-from neurosim.verify import Verdict
+from neurosim.verify import POTENTIAL_TOLERANCE, Verdict
 
 BOUND_WORDS = {
     "core_busy": "busy cores", "noc": "the mesh and shared memories", "update": "neuron updates", "barrier": "barriers",
@@ -51,6 +53,18 @@ def run_summary(result: Result) -> RenderableType:
         *_modelled(result), *_answer(result), *_time(result), *_energy(result), *_comparison(result), heading("Layers"),
         layer_table(result), heading("Not counted"), *(Padding(Text(f"- {x}"), (0, 0, 0, 2)) for x in result.not_counted),
     )  # fmt: skip
+
+
+def neurobench_text(values: dict[str, Any]) -> RenderableType:
+    """The metrics of NeuroBench in the JSON of a run, and what the chip counted beside them."""
+    found = neurobench_words.rows(values)
+    listed = table("metric", "value", "counted on this chip")
+    for row in found:
+        listed.add_row(row.name, row.value, row.counted)
+    reasons = [f"{row.name}: {row.missing}" for row in found if row.missing]
+    differ = [f"{name}: {why}" for name, why in neurobench_words.WHY.items()]
+    lines = (Padding(Text(f"- {line}"), (0, 0, 0, 2)) for line in [*reasons, *differ])
+    return Group(heading(neurobench_words.heading(values)), listed, Text(neurobench_words.NOTE), *lines)
 
 
 def _modelled(result: Result) -> list[RenderableType]:
@@ -212,27 +226,45 @@ def layer_table(result: Result) -> Table:
 
 def network_table(network: Network) -> RenderableType:
     """The layers of a network."""
-    rows = table("layer", "kind", "shape", "reads", "weights", "bits", "threshold", "leak")
+    special = any(_beside(layer) for layer in network.layers)
+    rows = table("layer", "kind", "shape", "reads", "weights", "bits", "threshold", "leak", *(["beside"] if special else []))
     for layer in network.layers:
-        main = [(name, layer.pool) for name in layer.inputs or ()]
-        reads = main + [(f"+{s.source}", s.pool) for s in layer.shortcuts]
-        sources = ", ".join(f"{name} ({pool})" if pool else name for name, pool in reads)
-        threshold = "-" if layer.threshold is None else f"{layer.threshold:g}"
+        main = [(name, layer.pool, layer.delay) for name in layer.inputs or ()]
+        reads = main + [(f"+{s.source}", s.pool, s.delay) for s in layer.shortcuts]
+        notes = [(f" ({pool})" if pool else "") + (f" (t-{late})" if late else "") for _, pool, late in reads]
+        sources = ", ".join(name + note for (name, _, _), note in zip(reads, notes, strict=True))
+        threshold = "-" if layer.threshold is None else parameter_text(layer.threshold)
         shape = "x".join(map(str, layer.shape if layer.kind == "conv" else layer.shape[:1]))
         weights = (f"{layer.weight.size:,}", str(layer.weight_bits))
-        rows.add_row(layer.name, layer.kind, shape, sources, *weights, threshold, leak_text(layer.leak))
+        beside = [_beside(layer)] if special else []
+        rows.add_row(layer.name, layer.kind, shape, sources, *weights, threshold, leak_text(layer.leak), *beside)
     golden = "no golden samples" if network.golden is None else f"{len(network.golden.images)} golden samples"
     arithmetic = "integer" if network.integer else "float32"
     twin = ", float twin kept" if network.float_twin is not None else ""
-    first = f"{network.name}: {arithmetic}, T = {network.timesteps}, {network.input.encoding} input, {golden}{twin}"
+    steps = network.timesteps or "that of the inputs"
+    first = f"{network.name}: {arithmetic}, T = {steps}, {network.input.encoding} input, {golden}{twin}"
     return Group(Text(first), rows)
+
+
+def _beside(layer: Layer) -> str:
+    """What few layers have."""
+    found = {"bias": layer.bias, "rest": layer.rest}
+    parts = [f"{name} {parameter_text(value)}" for name, value in found.items() if value is not None]
+    return ", ".join(parts + ([f"current leak {leak_text(layer.current_leak)}"] if layer.current_leak is not None else []))
 
 
 def leak_text(leak: Leak) -> str:
     """A leak as it is written: k/2^m, a number, or a dash for none."""
     if leak is None:
         return "-"
-    return f"{leak[0]}/2^{leak[1]}" if isinstance(leak, tuple) else f"{leak:.3f}"
+    return f"{parameter_text(leak[0])}/2^{leak[1]}" if isinstance(leak, tuple) else parameter_text(leak, ".3f")
+
+
+def parameter_text(value: Parameter, form: str = "g") -> str:
+    """One number, or from where to where those of channels or neurons reach."""
+    if not isinstance(value, np.ndarray):
+        return f"{value:{form}}"
+    return f"{value.min():{form}}..{value.max():{form}}"
 
 
 def verdict_text(name: str, verdict: Verdict) -> RenderableType:
@@ -240,8 +272,22 @@ def verdict_text(name: str, verdict: Verdict) -> RenderableType:
         f"{name}: compared {verdict.compared:,} spikes and potentials of {verdict.samples} golden samples "
         f"and {verdict.probes} layer probes: {verdict.mismatches:,} mismatches"
     ]
+    if verdict.rates:
+        lines[0] = (
+            f"{name}: compared {verdict.compared:,} spikes and potentials of {verdict.samples} golden samples (potentials to "
+            f"{POTENTIAL_TOLERANCE:g} of the threshold, or of themselves where larger): {verdict.mismatches:,} mismatches"
+        )
     if verdict.first is not None:
         lines.append(str(verdict.first))
+    if verdict.rates and verdict.mismatches:
+        differing = {k: v for k, v in verdict.rates.items() if v}
+        rates = ", ".join(f"{k} {percent(v)}" for k, v in differing.items()) or "none"
+        lines.append(f"spikes that differ from the recorded ones, accepted {percent(verdict.tolerance)}: {rates}")
+        lines.append(
+            "all of it begins within the rounding of float32 at the threshold; --tolerance accepts a share"
+            if verdict.rounding_only
+            else f"{verdict.origins:,} neurons begin it, {verdict.rounded:,} of them within the rounding of float32"
+        )
     if verdict.float_mismatch is not None:
         rates = ", ".join(f"{k} {percent(v)}" for k, v in verdict.float_mismatch.items())
         lines.append(f"float32 network against this one, spikes that differ: {rates}")
