@@ -82,9 +82,12 @@ def about(path: Path) -> Iterator[None]:
         raise type(error)(str(path), error.problems) from error
 
 
-def simulated(network: ns.Network, inputs: Inputs, path: Path, state_bits: int = STATE_BITS, workers: int = 1) -> ns.SpikeTrace:
+def simulated(
+    network: ns.Network, inputs: Inputs, path: Path, state_bits: int = STATE_BITS, workers: int = 1, changes: bool = False
+) -> ns.SpikeTrace:
+    """The trace, with *changes* of potentials where they are asked for."""
     with about(path), progress("simulating", len(inputs), quiet()) as done:
-        return simulate(network, inputs, state_bits=state_bits, workers=workers, progress=done)
+        return simulate(network, inputs, state_bits=state_bits, workers=workers, record_changes=changes, progress=done)
 
 
 def mapped(
@@ -167,10 +170,12 @@ def check_targets(*paths: Path | str | None, sources: tuple[Path | None, ...] = 
         taken.append(path.resolve())
 
 
-def finish(result: Result, output: Path | None, report: Path | None, json_to: str | None) -> None:
+def finish(result: Result, output: Path | None, report: Path | None, json_to: str | None, neurobench: bool = False) -> None:
     """Write what was asked for, print the summary."""
     if output is not None:
         result.save(str(output))
     if report is not None:
         result.report(str(report))
-    show(text.run_summary(result), json_to, result.to_dict())
+    values = result.to_dict()
+    metrics = [text.neurobench_text(values)] if neurobench else []
+    show(text.Group(text.run_summary(result), *metrics), json_to, values)

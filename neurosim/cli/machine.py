@@ -31,6 +31,7 @@ from neurosim.cli.options import (
     JsonOption,
     MappingOption,
     NetworkArg,
+    NeuroBenchOption,
     OutputOption,
     PartitionerOption,
     PerfettoOption,
@@ -91,16 +92,17 @@ def run(
     output: OutputOption = None,
     report: ReportOption = None,
     perfetto: PerfettoOption = None,
+    neurobench: NeuroBenchOption = False,
     json_to: JsonOption = None,
 ) -> None:
     """Simulate a network on a chip."""
     check_targets(trace, output, report, perfetto, json_to, sources=(network, inputs, mapping))
     net, data = ns.load_network(network), loaded(inputs, images)
     placed = mapped(net, load_chip(chip, changes or ()), placer, json_to, given=mapping, partitioner=partitioner)
-    recorded = simulated(net, data, inputs, placed.chip.core.state_bits, workers)
+    recorded = simulated(net, data, inputs, placed.chip.core.state_bits, workers, neurobench)
     if trace is not None:
         recorded.save(str(trace))
-    finish(evaluated(recorded, placed, timing, schedule, workers, perfetto), output, report, json_to)
+    finish(evaluated(recorded, placed, timing, schedule, workers, perfetto), output, report, json_to, neurobench)
 
 
 @app.command()
@@ -119,6 +121,7 @@ def replay(
     output: OutputOption = None,
     report: ReportOption = None,
     perfetto: PerfettoOption = None,
+    neurobench: NeuroBenchOption = False,
     json_to: JsonOption = None,
 ) -> None:
     """The result of `run` from a recorded trace, with the options of `run`; nothing is simulated again."""
@@ -130,7 +133,7 @@ def replay(
         result = evaluated(spikes, placed, timing, schedule, workers, perfetto)
     if trace is not None:
         spikes.save(str(trace))
-    finish(result, output, report, json_to)
+    finish(result, output, report, json_to, neurobench)
 
 
 @app.command()

@@ -11,18 +11,27 @@ from rich.console import RenderableType
 import neurosim as ns
 from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, loaded, show, simulated
-from neurosim.cli.options import ImagesOption, InputsArg, JsonOption, NetworkArg, WorkersOption
+from neurosim.cli.options import ImagesOption, InputsArg, JsonOption, NetworkArg, NeuroBenchOption, WorkersOption
+from neurosim.io.event_files import format_of, survey
 from neurosim.io.listing import listing
 from neurosim.report import record, text
+from neurosim.report.events_text import survey_text
 from neurosim.simulate import STATE_BITS
 from neurosim.verify import verify as verify_network
 
 
 @app.command()
-def verify(network: NetworkArg, json_to: JsonOption = None) -> None:
-    """Re-simulate the golden samples of a network; every spike and potential must be the recorded one."""
+def verify(
+    network: NetworkArg,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", min=0, max=1, help="Share of a layer's spikes that may differ in a float network.")
+    ] = 0.0,
+    json_to: JsonOption = None,
+) -> None:
+    """Re-simulate the golden samples of a network; every spike and potential must be the recorded one (in a float network
+    every spike, and potentials within the rounding of float32)."""
     net = ns.load_network(network)
-    verdict = verify_network(net)
+    verdict = verify_network(net, tolerance)
     show(text.verdict_text(net.name, verdict), json_to, verdict.to_dict())
     if not verdict.ok:
         raise typer.Exit(1)
@@ -36,12 +45,13 @@ def trace(
     images: ImagesOption = None,
     workers: WorkersOption = 1,
     state_bits: Annotated[int, typer.Option("--state-bits", min=2, max=32, help="Width of a potential.")] = STATE_BITS,
+    neurobench: NeuroBenchOption = False,
     json_to: JsonOption = None,
 ) -> None:
     """Record the spikes of a network; no chip is involved."""
     check_targets(output, json_to, sources=(network, inputs))
     net, data = ns.load_network(network), loaded(inputs, images)
-    recorded = simulated(net, data, inputs, state_bits, workers)
+    recorded = simulated(net, data, inputs, state_bits, workers, neurobench)
     recorded.save(str(output))
     counts = recorded.spike_counts()
     values = {"images": len(recorded), "accuracy": recorded.accuracy, "spikes": counts, "trace": str(output)}
@@ -50,10 +60,15 @@ def trace(
 
 @app.command()
 def inspect(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Any neurosim file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Any neurosim file, or one of events.")],
     json_to: JsonOption = None,
 ) -> None:
-    """What is in a neurosim file (a chip: `presets`, or its TOML)."""
+    """What is in a neurosim file (a chip: `presets`, or its TOML), or in a recording of events."""
+    events = format_of(file)
+    if events is not None:
+        surveyed = survey(file, events)
+        show(survey_text(surveyed), json_to, surveyed)
+        return
     found = listing(file)
     parts: list[RenderableType] = [text.listing_text(found)]
     if found["format"] == "neurosim-network":

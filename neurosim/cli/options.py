@@ -61,4 +61,5 @@ TraceOption = Annotated[Path | None, typer.Option("--trace", metavar="TRACE.h5",
 OutputOption = Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN.h5", help="Keep the run.")]
 ReportOption = Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="Write an HTML report.")]
 PerfettoOption = Annotated[Path | None, typer.Option("--perfetto", metavar="FILE.json", help="Keep what cores do, by packet.")]
+NeuroBenchOption = Annotated[bool, typer.Option("--neurobench", help="Count and print the metrics of NeuroBench.")]
 JsonOption = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; '-' is stdout.")]
