@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.errors import NetworkError
-from neurosim.layers import INPUT, Layer, Shortcut
+from neurosim.layers import INPUT, Layer, Leak, Parameter, Shortcut
 from neurosim.network import Network
 
 LEAK_BITS = 8
@@ -19,10 +19,10 @@ def quantize(network: Network, bits: int = 8, leak_bits: int = LEAK_BITS) -> Net
     """The integer network of a float one; the float one stays attached as `float_twin`.
 
     Per layer one weight scale q puts the largest absolute weight on 2^(bits-1) - 1; weights become ``rint(q * w)``,
-    the threshold ``rint(q * v * input scale)``, the leak k / 2^leak_bits. Shortcuts share the scale of the layer they
-    feed, since both add to one potential; the number that stands for 1.0 in a direct shortcut is one constant of the layer,
-    not a weight, and may be wider than the weights. Pixels without normalisation enter as integers 0..255, normalised ones
-    on a grid that puts the largest value on 127.
+    threshold, bias and rest ``rint(q * v * input scale)``, each leak k / 2^leak_bits. Delays and dynamics stay. Shortcuts
+    share the scale of the layer they feed, since both add to one potential; the number that stands for 1.0 in a direct
+    shortcut is one constant of the layer, not a weight, and may be wider than the weights. Pixels without normalisation
+    enter as integers 0..255, normalised ones on a grid that puts the largest value on 127.
     """
     if network.integer:
         raise NetworkError(f"network {network.name!r}", ["it is an integer network already"])
@@ -34,9 +34,9 @@ def quantize(network: Network, bits: int = 8, leak_bits: int = LEAK_BITS) -> Net
     scale = _input_scale(network)
     layers = [_quantized(layer, bits, leak_bits, scale) for layer in network.layers]
     integer = Network.build(
-        network.name, timesteps=network.timesteps, input_shape=spec.shape, encoding=spec.encoding, mean=spec.mean,
+        network.name, timesteps=network.timesteps or None, input_shape=spec.shape, encoding=spec.encoding, mean=spec.mean,
         std=spec.std, input_scale=None if spec.mean is None else scale, reset=network.reset, compare=network.compare,
-        layers=layers, about=_origin(network),
+        dynamics=network.dynamics, layers=layers, about=_origin(network),
     )  # fmt: skip
     return integer.with_float_twin(network)
 
@@ -81,15 +81,34 @@ def _quantized(layer: Layer, bits: int, leak_bits: int, input_scale: float) -> L
     if input_scale != 1.0 and INPUT in layer.sources and len(layer.sources) > 1:
         message = "it reads the image and spikes; on one integer grid only one of them can keep its scale"
         raise NetworkError(f"layer {layer.name!r}", [message])
-    threshold = None
-    if layer.threshold is not None:
-        from_input = input_scale if INPUT in (layer.inputs or ()) else 1.0
-        threshold = max(1, int(np.rint(q * layer.threshold * from_input)))
-        if threshold >= 2**31:
-            message = f"its threshold of {layer.threshold:g} is {threshold:.3g} on the integer grid, more than 32 bits hold"
-            raise NetworkError(f"layer {layer.name!r}", [message])
-    leak = (round(layer.leak * 2**leak_bits), leak_bits) if isinstance(layer.leak, float) else None
+    potential = q * (input_scale if INPUT in (layer.inputs or ()) else 1.0)
+    _check_width(layer, potential)
     return replace(
-        layer, weight=whole(layer.weight), threshold=threshold, leak=leak, weight_bits=bits, weight_scale=q,
+        layer, weight=whole(layer.weight), threshold=_on_grid(layer.threshold, potential, least=1), weight_bits=bits,
+        weight_scale=q, bias=_on_grid(layer.bias, potential), rest=_on_grid(layer.rest, potential),
+        leak=_as_fraction(layer.leak, leak_bits), current_leak=_as_fraction(layer.current_leak, leak_bits),
         shortcuts=[shortcut(s) for s in layer.shortcuts],
     )  # fmt: skip
+
+
+def _on_grid(value: Parameter | None, scale: float, least: float = -np.inf) -> Any:
+    """Integers of the same shape, none below *least*."""
+    return None if value is None else np.maximum(np.rint(np.asarray(value, np.float64) * scale), least).astype(np.int64)
+
+
+def _as_fraction(leak: Leak, leak_bits: int) -> Leak:
+    """The nearest (k, m) with m = *leak_bits*."""
+    if leak is None:
+        return None
+    assert not isinstance(leak, tuple)
+    return np.rint(np.asarray(leak, np.float64) * 2**leak_bits).astype(np.int64), leak_bits
+
+
+def _check_width(layer: Layer, scale: float) -> None:
+    """Raise NetworkError if a parameter is more than 32 bits hold."""
+    for name in ("threshold", "bias", "rest"):
+        value = getattr(layer, name)
+        largest = 0.0 if value is None else float(np.abs(np.asarray(value, np.float64)).max())
+        if round(scale * largest) >= 2**31:
+            message = f"its {name} of {largest:g} is {scale * largest:.3g} on the integer grid, more than 32 bits hold"
+            raise NetworkError(f"layer {layer.name!r}", [message])

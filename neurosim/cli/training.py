@@ -200,7 +200,7 @@ def quantize(
 
 
 def keep(integer: ns.Network, net: ns.Network, accuracy: float | None, output: Path) -> bool:
-    """Save with golden samples on the images of *net*'s, if it has any; returns whether."""
+    """Save with golden samples of the integers, on the samples of *net*'s, if it has any; returns whether."""
     if net.golden is not None:
         integer = training("export").with_golden(integer, net.golden.images, net.golden.labels)
     if accuracy is not None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from neurosim.inputs import pixels
 from neurosim.layers import INPUT, Conv, Dense, Layer, Output, Pool, Shortcut
 from neurosim.network import Golden, Network
+from neurosim.quantize import PIXEL_MAX
 from neurosim.training.architecture import Skip, Step
 from neurosim.training.datasets import Dataset
 from neurosim.training.reference import record, respond
@@ -81,7 +82,11 @@ def _array(weight: Tensor, factor: np.float32) -> np.ndarray:
 
 
 def with_golden(network: Network, images: np.ndarray, labels: np.ndarray | None, seed: int = 0) -> Network:
-    """The integer *network* with its reference behaviour on *images*, and on probes that exercise every synapse."""
+    """The integer *network* with its reference behaviour on *images* (as it takes them, or the floats that its float twin
+    takes) or spikes, and on probes that exercise every synapse."""
+    if images.dtype.kind == "f":
+        images = _levels(images)
+    given, network = network, network.over(images.shape[1])
     taken = images if network.input.encoding == "spikes" else pixels(network, images).reshape(images.shape)
     stimuli = {layer.name: _stimuli(network, layer, np.random.default_rng(seed)) for layer in network.layers}
     probes = {}
@@ -89,7 +94,13 @@ def with_golden(network: Network, images: np.ndarray, labels: np.ndarray | None,
         driven = {s: _as_taken(network, d) if d.ndim == 4 else d for s, d in stimuli[layer.name].items()}
         probes[layer.name] = respond(network, layer, driven)
     values = len(images) * network.timesteps * sum(layer.neurons for layer in network.layers)
-    return network.with_golden(Golden(images, labels, record(network, taken, values <= RECORDED), stimuli, probes))
+    return given.with_golden(Golden(images, labels, record(network, taken, values <= RECORDED), stimuli, probes))
+
+
+def _levels(images: np.ndarray) -> np.ndarray:
+    """Floats on the grid of an integer network's pixels, on which 1.0 is 255."""
+    levels = np.rint(images.astype(np.float64) * PIXEL_MAX)
+    return levels.astype(np.uint8 if levels.min() >= 0 and levels.max() <= PIXEL_MAX else np.int32)
 
 
 def _stimuli(network: Network, layer: Layer, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from neurosim.layers import INPUT, Conv, Layer, Shortcut
-from neurosim.network import Network, Recording
+from neurosim.layers import INPUT, Conv, Layer, Leak, Pair, Parameter, Shortcut
+from neurosim.network import NEXT_STEP, Network, Recording
 
 # Doubles hold every integer below 2^53 exactly, and sums of products here stay far below; singles, twice as fast in a
 # convolution, up to 2^24.
@@ -31,21 +30,20 @@ def record(network: Network, images: np.ndarray, potentials: bool = True) -> dic
 
 def _record(network: Network, images: np.ndarray, potentials: bool) -> dict[str, Recording]:
     data = torch.from_numpy(np.ascontiguousarray(images)).to(EXACT)
-    state: dict[str, Any] = {layer.name: None for layer in network.layers}
-    spikes: dict[str, list[np.ndarray]] = {layer.name: [] for layer in network.layers}
+    populations = {layer.name: Population(network, layer, len(data)) for layer in network.layers}
+    shown: dict[str, list[Tensor]] = {name: [] for name in (INPUT, *populations)}
     kept: dict[str, list[np.ndarray]] = {layer.name: [] for layer in network.layers}
     for t in range(network.timesteps):
-        values = {INPUT: data if network.input.encoding == "direct" else data[:, t]}
+        shown[INPUT].append(data if network.input.encoding == "direct" else data[:, t])
         for layer in network.layers:
-            u, s = _step(network, layer, state[layer.name], [values[name] for name in layer.sources])
-            state[layer.name], values[layer.name] = u, s
-            spikes[layer.name].append(s.flatten(1).numpy() > 0)
+            u, s = populations[layer.name].step([_arriving(network, shown, *link, t) for link in _links(layer)])
+            shown[layer.name].append(s)
             if potentials or not layer.spiking:
-                kept[layer.name].append(u.flatten(1).numpy().astype(np.int64))
+                kept[layer.name].append(u.flatten(1).numpy().astype(np.int32))
     return {
         layer.name: Recording(
-            np.stack(spikes[layer.name], 1) if layer.spiking else None,
-            np.stack(kept[layer.name], 1).astype(np.int32) if kept[layer.name] else None,
+            np.stack([s.flatten(1).numpy() > 0 for s in shown[layer.name]], 1) if layer.spiking else None,
+            np.stack(kept[layer.name], 1) if kept[layer.name] else None,
         )
         for layer in network.layers
     }
@@ -53,36 +51,85 @@ def _record(network: Network, images: np.ndarray, potentials: bool) -> dict[str,
 
 def respond(network: Network, layer: Layer, stimuli: dict[str, np.ndarray]) -> Recording:
     """One layer alone, driven by *stimuli* {source: bool [1, T, neurons], or an image [1, C, H, W]}."""
-    u: Tensor | None = None
+    population = Population(network, layer, 1)
     spikes, kept = [], []
     for t in range(network.timesteps):
         values = []
-        for name in layer.sources:
+        for name, delay in _links(layer):
             given = torch.from_numpy(stimuli[name]).to(EXACT)
-            values.append(given if given.ndim == 4 else given[:, t].reshape(1, *network.shape_of(name)))
-        u, s = _step(network, layer, u, values)
+            shape = (1, *network.shape_of(name))
+            values.append(given if given.ndim == 4 else given[:, t - delay].reshape(shape) if t >= delay else _nothing(shape))
+        u, s = population.step(values)
         spikes.append(s.flatten(1).numpy() > 0)
-        kept.append(u.flatten(1).numpy().astype(np.int64).astype(np.int32))
+        kept.append(u.flatten(1).numpy().astype(np.int32))
     return Recording(np.stack(spikes, 1) if layer.spiking else None, np.stack(kept, 1))
 
 
-def _step(network: Network, layer: Layer, u: Tensor | None, values: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """u = (k * u) >> m; u += I; s = u > threshold; u -= threshold * s."""
-    main = len(layer.inputs or ())
-    current = sum((_main(layer, x) for x in values[:main]), start=torch.zeros((), dtype=EXACT))
-    for shortcut, x in zip(layer.shortcuts, values[main:], strict=True):
-        current = current + _shortcut(shortcut, x)
-    if u is None:
-        u = torch.zeros_like(current)
-    if layer.leak is not None:
-        k, m = layer.leak  # type: ignore[misc]
-        u = torch.floor(u * k / 2**m)
-    u = u + current
-    if not layer.spiking:
-        return u, torch.zeros_like(u)
-    compare: Callable[[Tensor, float], Tensor] = torch.gt if network.compare == ">" else torch.ge
-    s = compare(u, layer.threshold or 0).to(EXACT)
-    return (u * (1 - s) if network.reset == "zero" else u - (layer.threshold or 0) * s), s
+def _links(layer: Layer) -> list[tuple[str, int]]:
+    """(source, steps by which it arrives late), in the order in which `Population.step` takes them."""
+    return list(zip(layer.sources, layer.delays, strict=True))
+
+
+def _arriving(network: Network, shown: dict[str, list[Tensor]], source: str, delay: int, t: int) -> Tensor:
+    return shown[source][t - delay] if t >= delay else _nothing((len(shown[INPUT][0]), *network.shape_of(source)))
+
+
+def _nothing(shape: tuple[int, ...]) -> Tensor:
+    return torch.zeros(shape, dtype=EXACT)
+
+
+class Population:
+    """The neurons of a layer, in as many samples as there are in a batch; the equations are in `neurosim.layers.Layer`."""
+
+    def __init__(self, network: Network, layer: Layer, samples: int):
+        self.network, self.layer = network, layer
+        self.u = _nothing((samples, *layer.shape))
+        self.current = torch.zeros_like(self.u)
+        self.fired = torch.zeros_like(self.u)
+
+    def step(self, values: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """(potentials after the step, spikes), from what arrives over each of the sources."""
+        layer, late = self.layer, self.network.dynamics == NEXT_STEP
+        u = _leaked(self.u, layer.leak)
+        if layer.current_leak is not None:
+            self.current = _leaked(self.current, layer.current_leak) + self._input(values)
+            u = u + self.current
+        else:
+            u = u + self._input(values)
+        u = self._reset(u) if late else u
+        self.fired = self._compared(u)
+        self.u = u if late else self._reset(u)
+        return self.u, self.fired
+
+    def _input(self, values: list[Tensor]) -> Tensor:
+        layer, main = self.layer, len(self.layer.inputs or ())
+        found = [_main(layer, x) for x in values[:main]]
+        found += [_shortcut(shortcut, x) for shortcut, x in zip(layer.shortcuts, values[main:], strict=True)]
+        return sum(found, start=_parameter(layer.bias))
+
+    def _compared(self, u: Tensor) -> Tensor:
+        if not self.layer.spiking:
+            return torch.zeros_like(u)
+        compare: Callable[[Tensor, Tensor], Tensor] = torch.gt if self.network.compare == ">" else torch.ge
+        return compare(u, _parameter(self.layer.threshold)).to(EXACT)
+
+    def _reset(self, u: Tensor) -> Tensor:
+        if self.network.reset == "zero":
+            return torch.where(self.fired > 0, _parameter(self.layer.rest), u)
+        return u - _parameter(self.layer.threshold) * self.fired
+
+
+def _parameter(value: Parameter | None) -> Tensor:
+    """Something that broadcasts over [N, C, H, W]."""
+    return torch.as_tensor(0 if value is None else value, dtype=EXACT)
+
+
+def _leaked(u: Tensor, leak: Leak) -> Tensor:
+    """(k * u) >> m."""
+    if leak is None:
+        return u
+    k, m = leak  # type: ignore[misc]
+    return torch.floor(u * _parameter(k) / 2**m)
 
 
 def _pooled(x: Tensor, pool: str | None) -> Tensor:
@@ -95,17 +142,23 @@ def _main(layer: Layer, x: Tensor) -> Tensor:
     x = _pooled(x, layer.pool)
     if isinstance(layer, Conv):
         return _convolved(x, layer.weight, layer.stride, layer.padding)
-    return F.linear(x.flatten(1), torch.from_numpy(layer.weight).to(EXACT))[:, :, None, None]
+    return _connected(x, layer.weight)
 
 
 def _shortcut(shortcut: Shortcut, x: Tensor) -> Tensor:
     x = _pooled(x, shortcut.pool)
     if shortcut.weight is None:
         return x * float(shortcut.scale or 0)
+    if shortcut.weight.ndim == 2:
+        return _connected(x, shortcut.weight)
     return _convolved(x, shortcut.weight, shortcut.stride, shortcut.padding)
 
 
-def _convolved(x: Tensor, weight: np.ndarray, stride: int, padding: int) -> Tensor:
+def _connected(x: Tensor, weight: np.ndarray) -> Tensor:
+    return F.linear(x.flatten(1), torch.from_numpy(weight).to(EXACT))[:, :, None, None]
+
+
+def _convolved(x: Tensor, weight: np.ndarray, stride: Pair, padding: Pair) -> Tensor:
     """In single precision where no partial sum can leave its integers."""
     largest = float(x.abs().max()) * float(np.abs(weight).astype(np.int64).reshape(len(weight), -1).sum(1).max())
     dtype = torch.float32 if largest < SINGLE else EXACT
