@@ -7,12 +7,12 @@ import os
 import sys
 import traceback
 
-from neurosim.cli import exchange, machine, networks, noc, studies, training
+from neurosim.cli import events, export, imports, machine, networks, noc, studies, training
 from neurosim.cli.app import app
 from neurosim.cli.console import QUIET
 from neurosim.errors import NeurosimError
 
-__all__ = ["app", "exchange", "machine", "main", "networks", "noc", "studies", "training"]
+__all__ = ["app", "events", "export", "imports", "machine", "main", "networks", "noc", "studies", "training"]
 
 WORDS = {"--quiet", "-q"}
 UNEXPECTED = "internal error, please report it with the output of --debug: {}: {}"

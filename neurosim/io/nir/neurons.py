@@ -1,0 +1,133 @@
+"""Neuron nodes of continuous time as populations that take steps: forward Euler."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from neurosim.io.nir.fidelity import Fidelity
+from neurosim.io.nir.graph import NirNode
+from neurosim.io.nir.linear import FoldError
+from neurosim.io.nir.nodes import SPIKING, Dims, array
+from neurosim.io.nir.signals import each
+
+# Gains this near to 1 are 1: exporters that mean 1 divide and multiply by dt in float32.
+UNIT = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A population: each step ``i = current_leak * i + gain * input``, ``u = leak * u + i + bias``; all are one number or [n].
+
+    *rest* is where a reset to zero leads; None for the leaks means 1, or that there is no current.
+    """
+
+    spiking: bool
+    gain: np.ndarray
+    leak: np.ndarray | None = None
+    current_leak: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    threshold: np.ndarray | None = None
+    rest: np.ndarray | None = None
+
+
+def discretised(node: NirNode, shape: Dims, dt: float, reset: Literal["subtract", "zero"], fidelity: Fidelity) -> Cell:
+    """The population that a neuron node is in steps of *dt*."""
+    return _Discretiser(node, shape, dt, reset, fidelity).cell()
+
+
+class _Discretiser:
+    def __init__(self, node: NirNode, shape: Dims, dt: float, reset: str, fidelity: Fidelity):
+        self.node, self.shape, self.dt, self.reset, self.fidelity = node, shape, dt, reset, fidelity
+
+    def cell(self) -> Cell:
+        node = self.node
+        if node.kind == "Threshold":
+            threshold = self.value("threshold")
+            self.positive(threshold, "threshold")
+            return Cell(True, np.ones(()), leak=np.zeros(()), threshold=threshold)
+        if node.kind in ("IF", "I"):
+            leak, gain, pull, current = None, self.value("r") * self.dt, None, None
+        else:
+            tau = "tau_mem" if node.kind.startswith("Cuba") and "tau_mem" in node.fields else "tau"
+            rate = self.rate(tau)
+            leak, gain, pull, current = 1 - rate, self.value("r") * rate, self.value("v_leak"), None
+            if node.kind.startswith("Cuba"):
+                syn = self.rate("tau_syn")
+                current = 1 - syn
+                gain = gain * syn * (self.value("w_in") if "w_in" in node.fields else 1.0)
+            leak = None if np.all(leak == 1) else leak
+        gain = self.unit(gain)
+        bias = None if pull is None or not np.any(pull) else pull * (1 - (np.ones(()) if leak is None else leak))
+        if node.kind not in SPIKING:
+            if bias is not None and current is not None:
+                raise FoldError("its v_leak is not 0, and a population with a synaptic current has no constant drive")
+            return Cell(False, gain, leak, current, bias)
+        return self.firing(gain, leak, current, bias, pull)
+
+    def firing(
+        self, gain: np.ndarray, leak: np.ndarray | None, current: np.ndarray | None, bias: np.ndarray | None,
+        pull: np.ndarray | None,
+    ) -> Cell:  # fmt: skip
+        """With threshold and reset; measured from v_leak where only that can be expressed."""
+        threshold = self.value("v_threshold")
+        rest = self.value("v_reset") if "v_reset" in self.node.fields else np.zeros(())
+        if (current is not None and bias is not None) or np.any(threshold <= 0):
+            if pull is None or self.reset == "subtract":
+                self.positive(threshold, "v_threshold")
+                raise FoldError("its v_leak is not 0 while spikes subtract the threshold; use a reset to zero")
+            self.fidelity.assume(f"{self.node.name}: potentials are measured from v_leak, and start there")
+            threshold, rest, bias = threshold - pull, rest - pull, None
+        self.positive(threshold, "v_threshold")
+        if np.any(rest >= threshold):
+            raise FoldError("its v_reset is not below its v_threshold; it would fire for ever")
+        return Cell(True, gain, leak, current, bias, threshold, rest if self.reset == "zero" and np.any(rest) else None)
+
+    def positive(self, threshold: np.ndarray, name: str) -> None:
+        if np.any(threshold <= 0):
+            raise FoldError(f"its {name} goes down to {threshold.min():g}; potentials start at 0, so it must be positive")
+
+    def value(self, name: str) -> np.ndarray:
+        return each(array(self.node, name), self.shape, name, self.fidelity, self.node)
+
+    def rate(self, name: str) -> np.ndarray:
+        """dt / tau, in 0 to 1."""
+        tau = self.value(name)
+        if np.any(tau <= 0):
+            raise FoldError(f"its {name} goes down to {tau.min():g} s; it must be positive")
+        if np.any(self.dt > tau * (1 + UNIT)):
+            raise FoldError(f"its {name} goes down to {tau.min():g} s, less than dt = {self.dt:g} s; take a smaller dt")
+        return np.minimum(self.dt / tau, 1.0)
+
+    def unit(self, gain: np.ndarray) -> np.ndarray:
+        if not np.all(np.isfinite(gain)):
+            raise FoldError("its gain is not finite; r, dt and time constants are too far apart")
+        if np.any(gain != 1) and np.all(np.abs(gain - 1) <= UNIT):
+            self.fidelity.add(self.node.name, self.node.kind, "gain", gain, 1.0, "taken as 1; the difference is rounding")
+            return np.ones(())
+        return gain
+
+
+def suggested_dt(node: NirNode) -> float | None:
+    """The dt that would make the gain of a node 1, where one does for all of its neurons."""
+    try:
+        with np.errstate(all="ignore"):
+            return _unit_dt(node)
+    except FoldError:
+        return None
+
+
+def _unit_dt(node: NirNode) -> float | None:
+    r = array(node, "r")
+    if node.kind in ("LIF", "LI"):
+        dt = array(node, "tau") / r
+    elif node.kind.startswith("Cuba"):
+        tau = array(node, "tau_mem") * array(node, "tau_syn")
+        dt = np.sqrt(tau / (r * (array(node, "w_in") if "w_in" in node.fields else 1.0)))
+    else:
+        dt = 1 / r
+    found = float(np.ravel(dt)[0])
+    return found if 0 < found < math.inf and np.allclose(dt, found, rtol=1e-4, atol=0) else None
