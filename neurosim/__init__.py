@@ -1,5 +1,6 @@
 """neurosim: event-driven simulator of neuromorphic hardware."""
 
+from neurosim.binning import Binning
 from neurosim.chip import Chip
 from neurosim.errors import NeurosimError
 from neurosim.explore.explorer import Explorer
@@ -9,6 +10,7 @@ from neurosim.explore.study import Study
 from neurosim.explore.sweep import sweep
 from neurosim.inputs import Inputs
 from neurosim.io.chip_file import load_chip
+from neurosim.io.event_files import load_recordings
 from neurosim.io.inputs_file import load_inputs
 from neurosim.io.mapping_file import load_mapping
 from neurosim.io.network_file import load_network
@@ -19,16 +21,18 @@ from neurosim.mapping.mapper import estimate, map_network
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.place.search import Search
 from neurosim.network import Network
+from neurosim.neurobench import neurobench
 from neurosim.pipeline import compare, evaluate, run
 from neurosim.quantize import quantize
+from neurosim.recording import Recording
 from neurosim.result import Result
 from neurosim.simulate import simulate
 from neurosim.trace import SpikeTrace, mismatches
 from neurosim.version import __version__
 
 __all__ = [
-    "Chip", "Conv", "Dense", "Explorer", "Findings", "Inputs", "Mapping", "MappingError", "Network", "NeurosimError", "Output",
-    "Result", "Search", "Shortcut", "SpikeTrace", "Study", "__version__", "compare", "estimate", "evaluate", "load_chip",
-    "load_inputs", "load_mapping", "load_network", "load_study", "load_trace", "map_network", "mismatches", "quantize", "run",
-    "simulate", "sweep",
+    "Binning", "Chip", "Conv", "Dense", "Explorer", "Findings", "Inputs", "Mapping", "MappingError", "Network", "NeurosimError",
+    "Output", "Recording", "Result", "Search", "Shortcut", "SpikeTrace", "Study", "__version__", "compare", "estimate",
+    "evaluate", "load_chip", "load_inputs", "load_mapping", "load_network", "load_recordings", "load_study", "load_trace",
+    "map_network", "mismatches", "neurobench", "quantize", "run", "simulate", "sweep",
 ]  # fmt: skip

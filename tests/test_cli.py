@@ -27,7 +27,7 @@ COUNTS = {
 }  # fmt: skip
 COMMANDS = (
     "demo", "run", "verify", "trace", "replay", "map", "inspect", "presets", "quantize", "train", "convert", "noc", "reprice",
-    "export", "report",
+    "export", "report", "events",
 )  # fmt: skip
 
 
