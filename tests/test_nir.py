@@ -356,6 +356,18 @@ def test_broken_files_are_refused_quickly(tmp_path):
             import_nir(path, **CHOICES)
 
 
+def test_a_damaged_heap_is_refused_whatever_its_idle_bytes_say(tmp_path):
+    path = write(tmp_path / "x.nir", *plain())
+    damaged = bytearray(path.read_bytes())
+    heap = damaged.find(b"GCOL")
+    damaged[heap + 5 : heap + 8] = b"\xaa\xbb\xcc"
+    # An object that ends where it begins.
+    damaged[heap + 16 : heap + 32] = bytes(16)
+    path.write_bytes(damaged)
+    with pytest.raises(ns.NeurosimError, match="heap"):
+        import_nir(path, **CHOICES)
+
+
 def edited(tmp_path, edit):
     write(tmp_path / "x.nir", *plain())
     with h5py.File(tmp_path / "x.nir", "r+") as file:

@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import io
 import json
-import mmap
 import os
 import shlex
 import sys
@@ -19,13 +18,13 @@ import h5py
 import numpy as np
 
 from neurosim.errors import FileError, NeurosimError
+from neurosim.io.heaps import sound_heaps
 from neurosim.version import __version__
 
 VERSION = "1.0"
 # gzip reaches at most about 1030:1, so a dataset that declares more than this per stored byte was not written by anyone.
 MAX_RATIO = 1100
 FREE_BYTES = 2**20
-HEAP = b"GCOL\x01\0\0\0"
 
 
 @contextlib.contextmanager
@@ -107,7 +106,7 @@ def opening(path: str | os.PathLike[str]) -> Iterator[tuple[h5py.File, Node]]:
     """Any HDF5 file, and the reader of its root; problems noted on the way are raised at the end."""
     problems: list[str] = []
     try:
-        if Path(path).is_file() and not _sound_heaps(path):
+        if not sound_heaps(path):
             raise FileError(str(path), ["is damaged: a heap in which it keeps texts does not end where it says"])
         with h5py.File(path, "r") as file:
             yield file, Node(file, problems)
@@ -123,34 +122,6 @@ def opening(path: str | os.PathLike[str]) -> Iterator[tuple[h5py.File, Node]]:
         raise FileError(str(path), [*problems, f"is damaged: {type(error).__name__}: {error}"]) from error
     if problems:
         raise FileError(str(path), problems)
-
-
-def _sound_heaps(path: str | os.PathLike[str]) -> bool:
-    """Whether the global heaps of an HDF5 file, where texts are, can be walked; libhdf5 walks a damaged one for ever.
-
-    A heap: "GCOL", version, its size; then objects of 16 bytes (index, -, size), and their bytes, padded to 8.
-    """
-    if os.path.getsize(path) == 0:
-        return True
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        start = data.find(HEAP)
-        while start >= 0:
-            if not _sound_heap(data, start):
-                return False
-            start = data.find(HEAP, start + len(HEAP))
-    return True
-
-
-def _sound_heap(data: mmap.mmap, start: int) -> bool:
-    end, at = start + int.from_bytes(data[start + 8 : start + 16], "little"), start + 16
-    while end - at >= 16:
-        index, size = int.from_bytes(data[at : at + 2], "little"), int.from_bytes(data[at + 8 : at + 16], "little")
-        # Index 0 is what is free, its head counted.
-        need = 16 + -(-size // 8) * 8 if index else size
-        if end > len(data) or not 16 <= need <= end - at:
-            return False
-        at += need
-    return True
 
 
 def _reason(error: OSError) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from neurosim.errors import FileError
 from neurosim.io.event_columns import Columns, Said
 from neurosim.io.hdf5 import Node, opening
+from neurosim.io.heaps import sound_heaps
 from neurosim.recording import LATEST, MAX_PIXELS, Sensor
 
 GRAPH = "NIRGraphData"
@@ -23,6 +24,8 @@ MAX_DEPTH = 20
 def is_nirdata(path: Path) -> bool:
     """Whether it is an HDF5 file that says so."""
     try:
+        if not sound_heaps(path):
+            return False
         with h5py.File(path, "r") as file:
             return _type(file) == GRAPH
     except Exception:
