@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from neurosim.errors import NetworkError
 from neurosim.layers import INPUT, Layer, Leak, Parameter, Shortcut
 from neurosim.network import Network
 
-LEAK_BITS = 8
+LEAK_BITS, LEAK_BITS_MAX = 8, 15
 PIXEL_MAX = 255
 
 
@@ -19,20 +21,22 @@ def quantize(network: Network, bits: int = 8, leak_bits: int = LEAK_BITS) -> Net
     """The integer network of a float one; the float one stays attached as `float_twin`.
 
     Per layer one weight scale q puts the largest absolute weight on 2^(bits-1) - 1; weights become ``rint(q * w)``,
-    threshold, bias and rest ``rint(q * v * input scale)``, each leak k / 2^leak_bits. Delays and dynamics stay. Shortcuts
+    threshold, bias and rest ``rint(q * v * input scale)``, each leak k / 2^leak_bits, or with more bits, up to 15, where the
+    grid would round it to 1 and a neuron would notice within the timesteps. Delays and dynamics stay. Shortcuts
     share the scale of the layer they feed, since both add to one potential; the number that stands for 1.0 in a direct
     shortcut is one constant of the layer, not a weight, and may be wider than the weights. Pixels without normalisation
     enter as integers 0..255, normalised ones on a grid that puts the largest value on 127.
     """
     if network.integer:
         raise NetworkError(f"network {network.name!r}", ["it is an integer network already"])
-    if not 2 <= bits <= 16 or not 1 <= leak_bits <= 15:
+    if not 2 <= bits <= 16 or not 1 <= leak_bits <= LEAK_BITS_MAX:
         raise NetworkError(
             f"network {network.name!r}", [f"{bits} weight bits (2 to 16) and {leak_bits} leak bits (1 to 15)"]
         )
     spec = network.input
     scale = _input_scale(network)
-    layers = [_quantized(layer, bits, leak_bits, scale) for layer in network.layers]
+    fraction = partial(_as_fraction, leak_bits, network.timesteps)
+    layers = [_quantized(layer, bits, fraction, scale) for layer in network.layers]
     integer = Network.build(
         network.name, timesteps=network.timesteps or None, input_shape=spec.shape, encoding=spec.encoding, mean=spec.mean,
         std=spec.std, input_scale=None if spec.mean is None else scale, reset=network.reset, compare=network.compare,
@@ -60,7 +64,7 @@ def _input_scale(network: Network) -> float:
     return 127 / float(np.max(np.maximum(mean, 1 - mean) / std))
 
 
-def _quantized(layer: Layer, bits: int, leak_bits: int, input_scale: float) -> Layer:
+def _quantized(layer: Layer, bits: int, fraction: Callable[[Leak], Leak], input_scale: float) -> Layer:
     weights = [layer.weight, *(s.weight for s in layer.shortcuts if s.weight is not None)]
     largest = max(float(np.abs(w).max()) for w in weights)
     if largest == 0:
@@ -86,7 +90,7 @@ def _quantized(layer: Layer, bits: int, leak_bits: int, input_scale: float) -> L
     return replace(
         layer, weight=whole(layer.weight), threshold=_on_grid(layer.threshold, potential, least=1), weight_bits=bits,
         weight_scale=q, bias=_on_grid(layer.bias, potential), rest=_on_grid(layer.rest, potential),
-        leak=_as_fraction(layer.leak, leak_bits), current_leak=_as_fraction(layer.current_leak, leak_bits),
+        leak=fraction(layer.leak), current_leak=fraction(layer.current_leak),
         shortcuts=[shortcut(s) for s in layer.shortcuts],
     )  # fmt: skip
 
@@ -96,12 +100,17 @@ def _on_grid(value: Parameter | None, scale: float, least: float = -np.inf) -> A
     return None if value is None else np.maximum(np.rint(np.asarray(value, np.float64) * scale), least).astype(np.int64)
 
 
-def _as_fraction(leak: Leak, leak_bits: int) -> Leak:
-    """The nearest (k, m) with m = *leak_bits*."""
+def _as_fraction(leak_bits: int, steps: int, leak: Leak) -> Leak:
+    """The nearest (k, m) with m = *leak_bits*, or more, so that no leak is lost that would cost a potential more than one step
+    of that grid within so many *steps*, 0: endless."""
     if leak is None:
         return None
     assert not isinstance(leak, tuple)
-    return np.rint(np.asarray(leak, np.float64) * 2**leak_bits).astype(np.int64), leak_bits
+    wide = np.asarray(leak, np.float64)
+    noticed = wide[(wide < 1) & (1 - (wide**steps if steps else 0) > 2.0**-leak_bits)]
+    closest = float(noticed.max(initial=0))
+    fine = next((m for m in range(leak_bits, LEAK_BITS_MAX) if round(closest * 2**m) < 2**m), LEAK_BITS_MAX)
+    return np.rint(wide * 2**fine).astype(np.int64), fine
 
 
 def _check_width(layer: Layer, scale: float) -> None:

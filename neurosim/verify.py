@@ -117,7 +117,8 @@ def verify(network: Network, tolerance: float = 0.0) -> Verdict:
     """
     golden = network.golden
     if golden is None:
-        raise NetworkError(f"network {network.name!r}", ["it has no golden samples; export it again with a reference run"])
+        problem = "it has no golden samples; training and from_torch record them, and `neurosim quantize` of such a network"
+        raise NetworkError(f"network {network.name!r}", [problem])
     if network.integer and tolerance:
         raise NetworkError(f"network {network.name!r}", [f"a tolerance of {tolerance:g} is for floats; its integers are exact"])
     bare = [layer.name for layer in network.layers if layer.name not in golden.samples]

@@ -399,3 +399,10 @@ def test_the_integers_of_a_model_agree_with_the_integer_reference(tmp_path):
         values = samples.only_json(found.out)
         assert (found.code, values["mismatches"]) == (0, 0)
         assert values["probes"] == 2 and values["float_mismatch_rate"]["fc1"] < 0.1
+
+
+def test_what_follows_something_unsupported_is_not_told_to_be_multiplied_into_it():
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2)).eval()
+    with pytest.raises(ns.NeurosimError) as raised:
+        from_torch(model, np.ones((1, 2, 4)))
+    assert "ReLU" in str(raised.value) and "multiply" not in str(raised.value)

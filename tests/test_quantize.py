@@ -227,6 +227,18 @@ def test_leaks_round_to_the_nearest_eighth_bit(leak):
     assert found == (None if nearest == 256 else (nearest, 8))
 
 
+@pytest.mark.parametrize("leak, steps, found", [
+    (0.9985, None, (511, 9)), (0.9999, None, (8191, 13)), (0.999, 3, None), (0.999, 100, (511, 9)), (0.9999, 10, None),
+    (0.9999999, None, None), (0.5, None, (128, 8)),
+])  # fmt: skip
+def test_a_leak_that_is_noticed_within_the_timesteps_is_not_rounded_away(leak, steps, found):
+    """Within three steps 0.999 takes 0.3 % of a potential, less than a step of 1/256; but endless ones notice any."""
+    one, encoding = np.ones((1, 1), np.float32), "spikes"
+    layers = [ns.Dense("n", one, threshold=1.0, leak=leak, current_leak=leak), ns.Output("out", one)]
+    network = ns.Network.build("leak", timesteps=steps, input_shape=(1, 1, 1), encoding=encoding, layers=layers)
+    assert ns.quantize(network).layers[0].leak == found
+
+
 def test_a_layer_that_reads_the_image_and_spikes_is_refused():
     layers = [
         ns.Conv("a", np.ones((1, 1, 1, 1), np.float32), 1.0),

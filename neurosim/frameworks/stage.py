@@ -23,6 +23,7 @@ class Stage:
     def __init__(self, problems: list[str]):
         self.problems = problems
         self.unit: Unit | None = None
+        self.interrupted = False  # by something unsupported, of which nothing more is known
         self.weight: np.ndarray = np.empty(0, np.float32)
         self.bias: np.ndarray | None = None
         self.pool: Pool = None
@@ -52,13 +53,15 @@ class Stage:
             from neurosim.frameworks.neuron import known
 
             self._say(unit, f"is not supported; what is: {SUPPORTED}, and the neurons {known()}")
+            self.interrupted = True
 
     def _say(self, unit: Unit, message: str) -> None:
         self.problems.append(f"{unit}: {message}")
 
     def _weights(self, unit: Unit, module: Any) -> None:
         if self.unit is not None:
-            self._say(unit, f"follows {self.unit} without neurons between them; multiply the two weights into one")
+            if not self.interrupted:
+                self._say(unit, f"follows {self.unit} without neurons between them; multiply the two weights into one")
             return
         if module.weight.dtype != torch.float32:
             self._say(unit, f"its weights are {module.weight.dtype}; float32 is needed: model.float()")

@@ -102,6 +102,7 @@ def _packet(path: Path, data: bytes, place: int) -> tuple[np.void, np.ndarray]:
         told = "is compressed, which is not supported" if kind & 0x7FFF < 16 else f"has type {kind}"
     elif size < 1 or not 0 <= number <= capacity:
         told = f"declares {number} events in room for {capacity}, of {size} bytes each"
+        told += "; is its byte order another?" if min(number, capacity, size) < 0 else ""
     elif size * capacity > left:
         told = f"declares {capacity} events of {size} bytes, but {left} bytes follow"
     elif kind == POLARITY and (size != 8 or header["time_offset"] != 4 or header["overflow"] < 0):
