@@ -557,3 +557,13 @@ def test_an_image_can_be_shown_at_every_step(folder):
     assert (shown.outputs == train.outputs).all() and shown.outputs.any()
     refused("import", folder / "net.nir", "-o", folder / "n.h5", "--dt", DT, "--reset", "zero", "--compare", ">",
             "--encoding", "direct", says="timesteps is missing")  # fmt: skip
+
+
+def test_a_graph_inside_itself_is_one_problem(folder):
+    with h5py.File(folder / "loop.nir", "w") as file:
+        node = file.create_group("node")
+        node["type"], node["edges"] = "NIRGraph", np.array([[b"s", b"s"]])
+        node.create_group("nodes")["s"] = node
+    found = refused("import", folder / "loop.nir", "-o", folder / "x.h5", "--dt", 1, "--reset", "zero", "--compare", ">",
+                    says="is a graph inside itself?")  # fmt: skip
+    assert len(found.err) < 300

@@ -102,13 +102,13 @@ def _packet(path: Path, data: bytes, place: int) -> tuple[np.void, np.ndarray]:
         told = "is compressed, which is not supported" if kind & 0x7FFF < 16 else f"has type {kind}"
     elif size < 1 or not 0 <= number <= capacity:
         told = f"declares {number} events in room for {capacity}, of {size} bytes each"
-        told += "; is its byte order another?" if min(number, capacity, size) < 0 else ""
     elif size * capacity > left:
         told = f"declares {capacity} events of {size} bytes, but {left} bytes follow"
     elif kind == POLARITY and (size != 8 or header["time_offset"] != 4 or header["overflow"] < 0):
         told = f"holds polarity events of {size} bytes, times at byte {header['time_offset']}, overflow {header['overflow']}"
     if told:
-        raise FileError(str(path), [f"the packet at byte {place} {told}"])
+        swapped = "; is its byte order another?" if not 0 < size < 2**16 else ""
+        raise FileError(str(path), [f"the packet at byte {place} {told}{swapped}"])
     return header, np.frombuffer(data, np.uint8, size * capacity, place + PACKET.itemsize)
 
 

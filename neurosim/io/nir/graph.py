@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from neurosim.errors import FileError
 from neurosim.io.hdf5 import Node, opening
 
 Edge = tuple[str, str]
@@ -131,8 +132,9 @@ class _Reader:
     def _children(self, group: Node, depth: int, prefix: str = "") -> Iterator[tuple[str, Node]]:
         """The nodes in a group; a name with slashes is a group within a group."""
         if depth + prefix.count("/") > MAX_DEPTH:
-            group.say(f"graphs and names are nested more than {MAX_DEPTH} deep")
-            return
+            # Whatever else would be said of such a file follows from it.
+            problem = f"graphs and names are nested more than {MAX_DEPTH} deep; is a graph inside itself?"
+            raise FileError(group.group.file.filename, [problem])
         for name in group.group:
             if self.groups > MAX_GROUPS:
                 return
