@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import neurosim as ns
-from neurosim.layers import Layer
+from neurosim.network.layers import Layer
 
 NEVER = 2**31 - 1
 HALVINGS = 24

@@ -11,8 +11,8 @@ import neurosim as ns
 from benchmarks.measure import Job, interleaved
 from benchmarks.row import Row
 from benchmarks.workloads import images, vgg9
-from neurosim.layers import Layer
-from neurosim.network import Network
+from neurosim.network.layers import Layer
+from neurosim.network.network import Network
 
 BATCHES = (1, 32)
 

@@ -13,9 +13,9 @@ from benchmarks.measure import Job, interleaved
 from benchmarks.row import Row
 from benchmarks.workloads import RATE, int8
 from neurosim.kernels.layer import Events, Synapses, run_layer
-from neurosim.layers import Layer
-from neurosim.simulate import _state, _tape, events_of, population
-from neurosim.synapses import feeds
+from neurosim.network.layers import Layer
+from neurosim.spikes.simulate import _state, _tape, events_of, population
+from neurosim.spikes.synapses import feeds
 
 SHAPES = ((64, 32), (128, 16))  # channels, side of the map
 DENSITY = 0.1

@@ -17,7 +17,7 @@ import neurosim as ns
 from benchmarks.machine import memory
 from benchmarks.row import Row
 from benchmarks.workloads import int8
-from neurosim.synapses import feeds
+from neurosim.spikes.synapses import feeds
 
 SIZES = (2048, 1536, 1200, 10)
 

@@ -15,10 +15,10 @@ import neurosim as ns
 from benchmarks.machine import memory
 from benchmarks.row import Row
 from benchmarks.workloads import LEAK, RATE
-from neurosim.layers import Layer
 from neurosim.mapping.mapper import placed
 from neurosim.mapping.place import PLACERS, Search
 from neurosim.mapping.wires import traffic
+from neurosim.network.layers import Layer
 
 PLAN = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512)
 # Potentials this many deviations above 0 fire, about RATE of them.

@@ -20,8 +20,8 @@ from benchmarks.machine import memory
 from benchmarks.measure import Job, Timings, interleaved, quiet
 from benchmarks.row import Row
 from benchmarks.workloads import int8, spike_inputs
-from neurosim.layers import Layer
-from neurosim.network import Network
+from neurosim.network.layers import Layer
+from neurosim.network.network import Network
 
 VERSION = "2.2.9"
 SIZES = (784, 512, 512, 10)

@@ -8,7 +8,7 @@ import numpy as np
 
 import neurosim as ns
 from benchmarks.calibration import calibrated
-from neurosim.layers import Layer
+from neurosim.network.layers import Layer
 
 RATE = 0.07  # spikes per neuron and step, as in trained DIET-SNN networks
 LEAK = (243, 8)  # 0.95

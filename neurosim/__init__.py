@@ -1,33 +1,34 @@
 """neurosim: event-driven simulator of neuromorphic hardware."""
 
-from neurosim.binning import Binning
-from neurosim.chip import Chip
+import neurosim.report  # noqa: F401  (registers its writers)
+from neurosim.chip.chip import Chip
+from neurosim.cost.neurobench import neurobench
 from neurosim.errors import NeurosimError
+from neurosim.events.binning import Binning
+from neurosim.events.recording import Recording
 from neurosim.explore.explorer import Explorer
 from neurosim.explore.findings import Findings
 from neurosim.explore.reading import load_study
 from neurosim.explore.study import Study
 from neurosim.explore.sweep import sweep
-from neurosim.inputs import Inputs
 from neurosim.io.chip_file import load_chip
 from neurosim.io.event_files import load_recordings
 from neurosim.io.inputs_file import load_inputs
 from neurosim.io.mapping_file import load_mapping
 from neurosim.io.network_file import load_network
 from neurosim.io.trace_file import load_trace
-from neurosim.layers import Conv, Dense, Output, Shortcut
 from neurosim.mapping.demand import MappingError
 from neurosim.mapping.mapper import estimate, map_network
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.place.search import Search
-from neurosim.network import Network
-from neurosim.neurobench import neurobench
-from neurosim.pipeline import compare, evaluate, run
-from neurosim.quantize import quantize
-from neurosim.recording import Recording
-from neurosim.result import Result
-from neurosim.simulate import simulate
-from neurosim.trace import SpikeTrace, mismatches
+from neurosim.network.inputs import Inputs
+from neurosim.network.layers import Conv, Dense, Output, Shortcut
+from neurosim.network.network import Network
+from neurosim.network.quantize import quantize
+from neurosim.outcome.pipeline import compare, evaluate, run
+from neurosim.outcome.result import Result
+from neurosim.spikes.simulate import simulate
+from neurosim.spikes.trace import SpikeTrace, mismatches
 from neurosim.version import __version__
 
 __all__ = [

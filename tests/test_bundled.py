@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import neurosim as ns
 from neurosim import cli
-from neurosim.verify import verify
+from neurosim.spikes.verify import verify
 
 ROOT = Path(__file__).parents[1]
 NETWORK, IMAGES = ROOT / "models" / "mnist_vgg_t5.h5", ROOT / "traces" / "mnist_test_1000.h5"
@@ -80,7 +80,7 @@ def test_its_figures_stand_in_the_table(path):
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_pytorch_fires_the_same_spikes_on_all_images(path):
     pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
-    from neurosim.inputs import pixels
+    from neurosim.network.inputs import pixels
     from neurosim.training.reference import record
 
     network, inputs = ns.load_network(path), images_of(path)

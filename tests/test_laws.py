@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import Phase, assume, given
 from hypothesis import strategies as st
-from strategies import cases, recurrents, residuals
-from test_activity import changed, examples, mappings, runs, traced
 
 import neurosim as ns
-from neurosim import activity as activity_module
-from neurosim import pipeline
-from neurosim import timeline as timeline_module
-from neurosim.activity import COUNTS, activity
+from neurosim.cost import activity as activity_module
+from neurosim.cost.activity import COUNTS, activity
 from neurosim.errors import TraceError
+from neurosim.outcome import pipeline
+from neurosim.timing import timeline as timeline_module
+from tests.helpers.examples import SCHEDULE, TIMING, almost, changed, evaluated, examples, mappings, runs, traced
+from tests.helpers.strategies import cases, recurrents, residuals
 
 pytestmark = pytest.mark.small
 
@@ -29,20 +29,6 @@ FREE_OF_MAPPING = (
     "spikes", "synaptic_events", "accumulates", "macs", "neuron_updates", "leak_multiplies", "compares", "saturations",
     "pool_macs",
 )  # fmt: skip
-
-
-def almost(joules):
-    """Equal up to rounding; energies are so small that an absolute tolerance would accept anything."""
-    return pytest.approx(joules, rel=1e-12, abs=0)
-
-
-TIMING, SCHEDULE = st.sampled_from(["packet", "analytic"]), st.sampled_from(["sequential", "pipelined"])
-
-
-def evaluated(inputs, mapping, **how):
-    """The result; the laws about counts need no packets that move in plain Python."""
-    how = {"timing": "analytic" if numba.config.DISABLE_JIT else "packet"} | how
-    return ns.evaluate(traced(inputs, mapping), mapping, **how)
 
 
 def without_provenance(result):

@@ -7,7 +7,9 @@ import os
 import sys
 import traceback
 
-from neurosim.cli import events, export, imports, machine, networks, noc, studies, training
+from neurosim.cli import chips as machine
+from neurosim.cli import events, imports, networks, noc, studies, training
+from neurosim.cli import exports as export
 from neurosim.cli.app import app
 from neurosim.cli.console import QUIET
 from neurosim.errors import NeurosimError

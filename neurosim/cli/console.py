@@ -15,17 +15,17 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 import neurosim as ns
-from neurosim.chip import MAX_CORES
+from neurosim.chip.chip import MAX_CORES
 from neurosim.cli.options import Partitioner, Placer, Schedule, Timing
 from neurosim.errors import InputsError, NeurosimError, TraceError
-from neurosim.inputs import Inputs
 from neurosim.io.hdf5 import check_target, command, replacing
 from neurosim.mapping.mapper import placed
+from neurosim.network.inputs import Inputs
+from neurosim.outcome.result import Result
 from neurosim.report import text
 from neurosim.report.perfetto import PerfettoTrace
 from neurosim.report.progress import progress, share
-from neurosim.result import Result
-from neurosim.simulate import STATE_BITS, simulate
+from neurosim.spikes.simulate import STATE_BITS, simulate
 
 
 def quiet() -> bool:

@@ -10,15 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
-from neurosim.binning import Binning, binned_inputs
 from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, quiet, show
 from neurosim.cli.options import JsonOption
 from neurosim.errors import NeurosimError
+from neurosim.events.binning import Binning, binned_inputs
+from neurosim.events.recording import Recording, Sensor
 from neurosim.io.event_columns import Said
 from neurosim.io.event_files import read_all
 from neurosim.io.event_folders import event_files
-from neurosim.recording import Recording, Sensor
 from neurosim.report.events_text import binned_text
 from neurosim.report.progress import progress
 

@@ -14,10 +14,11 @@ from neurosim.cli.console import check_targets, loaded, show, simulated
 from neurosim.cli.options import ImagesOption, InputsArg, JsonOption, NetworkArg, NeuroBenchOption, WorkersOption
 from neurosim.io.event_files import format_of, survey
 from neurosim.io.listing import listing
-from neurosim.report import record, text
+from neurosim.report import text
+from neurosim.report import training_text as record
 from neurosim.report.events_text import survey_text
-from neurosim.simulate import STATE_BITS
-from neurosim.verify import verify as verify_network
+from neurosim.spikes.simulate import STATE_BITS
+from neurosim.spikes.verify import verify as verify_network
 
 
 @app.command()

@@ -15,14 +15,14 @@ from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, quiet, show
 from neurosim.cli.options import JsonOption
 from neurosim.errors import NeurosimError
-from neurosim.io.message_trace import is_message_trace, load_messages
-from neurosim.io.packet_list import load_packets
+from neurosim.io.booksim_file import load_packets
+from neurosim.io.messages_file import is_message_trace, load_messages
 from neurosim.noc.deadlock import check_deadlock
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import Machine
 from neurosim.noc.measurement import NOT_COUNTED, Window, measure
-from neurosim.noc.message_trace import NOT_COUNTED as NOT_COUNTED_OF_MESSAGES
-from neurosim.noc.message_trace import replay as replay_messages
+from neurosim.noc.messages import NOT_COUNTED as NOT_COUNTED_OF_MESSAGES
+from neurosim.noc.messages import replay as replay_messages
 from neurosim.noc.packet import PacketNetwork
 from neurosim.noc.simpy_model import SimpyNetwork
 from neurosim.noc.synthetic import Load, check_flits

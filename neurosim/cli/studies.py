@@ -40,7 +40,7 @@ from neurosim.io.chip_file import load_chip
 from neurosim.io.findings_file import load_findings, save_table
 from neurosim.io.hdf5 import command, replacing
 from neurosim.io.run_file import load_record
-from neurosim.pipeline import run_mapped
+from neurosim.outcome.pipeline import run_mapped
 from neurosim.report import comparison_text, study_text
 from neurosim.report.progress import points, progress
 

@@ -16,7 +16,7 @@ from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, quiet, show, simulated
 from neurosim.cli.options import JsonOption
 from neurosim.errors import NeurosimError
-from neurosim.report import record
+from neurosim.report import training_text as record
 from neurosim.report.progress import phases
 
 TEST_IMAGES = 1000

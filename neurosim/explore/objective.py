@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from neurosim.chip import Chip
-from neurosim.result import Result
+from neurosim.chip.chip import Chip
+from neurosim.outcome.result import Result
 
 Metrics = dict[str, float | None]
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from neurosim.chip import Chip, set_path
+from neurosim.chip.chip import Chip
+from neurosim.chip.settings import set_path
 from neurosim.errors import ChipError, NeurosimError
 from neurosim.explore.axis import LARGEST, USABLE, Axis, axis_of, axis_problems, usable
 from neurosim.explore.objective import OBJECTIVES, unknown_areas
@@ -29,15 +30,15 @@ from neurosim.explore.study import (
     places,
     read_study,
 )
-from neurosim.inputs import Inputs, check_inputs
 from neurosim.io.chip_file import DEFAULT, load_chip, preset_names
 from neurosim.io.inputs_file import load_inputs
 from neurosim.io.network_file import load_network
 from neurosim.mapping.partition import OBJECTIVES as PARTITIONS
 from neurosim.mapping.place import PLACERS
-from neurosim.network import Network
-from neurosim.schedule import SCHEDULES
-from neurosim.timeline import TIMINGS
+from neurosim.network.inputs import Inputs, check_inputs
+from neurosim.network.network import Network
+from neurosim.timing.schedule import SCHEDULES
+from neurosim.timing.timeline import TIMINGS
 
 T = TypeVar("T")
 KEYS: dict[str, type] = {
@@ -60,14 +61,14 @@ def load_study(path: str | os.PathLike[str]) -> Study:
 
 def study_of(values: Mapping[str, Any], folder: Path, where: str = "study") -> Study:
     """A study from the values of a study file."""
-    reader = _Reader(values, folder)
+    reader = _StudyReader(values, folder)
     study = reader.study()
     if study is None:
         raise StudyError(where, reader.problems)
     return study
 
 
-class _Reader:
+class _StudyReader:
     """Reads one study; notes every problem."""
 
     def __init__(self, values: Mapping[str, Any], folder: Path):

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.errors import FileError
-from neurosim.inputs import Inputs
 from neurosim.io.hdf5 import replacing
 from neurosim.io.network_file import load_network, save_network
 from neurosim.io.shared_trace import share_trace, shared_trace
-from neurosim.network import Network
-from neurosim.trace import SpikeTrace
+from neurosim.network.inputs import Inputs
+from neurosim.network.network import Network
+from neurosim.spikes.trace import SpikeTrace
 from neurosim.version import __version__
 
 FORMAT, VERSION = "neurosim-store", 1

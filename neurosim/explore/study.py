@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from neurosim.chip import Chip, set_path
+from neurosim.chip.chip import Chip
+from neurosim.chip.settings import set_path
 from neurosim.errors import FileError, InvalidError
 from neurosim.explore.axis import Axis, Value
 from neurosim.explore.sampling import SAMPLINGS, Settings
-from neurosim.inputs import Inputs
-from neurosim.network import Network
-from neurosim.quantize import quantize
+from neurosim.network.inputs import Inputs
+from neurosim.network.network import Network
+from neurosim.network.quantize import quantize
 
 # Axes that are no settings of a chip.
 NETWORK, CHIP, WEIGHT_BITS, MESH = "network", "chip", "weight_bits", "mesh"

@@ -15,15 +15,15 @@ import numpy as np
 
 from neurosim.errors import ChipError, NeurosimError
 from neurosim.explore.axis import Value
-from neurosim.explore.findings import Findings, Row
+from neurosim.explore.findings import Findings, Point
 from neurosim.explore.reading import load_study, study_of
 from neurosim.explore.sampling import Settings
 from neurosim.explore.store import Outcome, Store, hash_of
 from neurosim.explore.study import NETWORK, WEIGHT_BITS, Study
 from neurosim.explore.task import FAILED, NEEDS, Task, done, infeasible
 from neurosim.explore.workers import processes
-from neurosim.network import Network
-from neurosim.simulate import simulate
+from neurosim.network.network import Network
+from neurosim.spikes.simulate import simulate
 
 # Tasks that wait for a worker; more would only fill memory.
 WAITING = 256
@@ -138,7 +138,7 @@ class _Sweep:
 
     def findings(self) -> Findings:
         settings = self.study.settings()
-        rows = [Row(each, outcome) for each, outcome in zip(settings, self._outcomes(settings, {}), strict=True)]
+        rows = [Point(each, outcome) for each, outcome in zip(settings, self._outcomes(settings, {}), strict=True)]
         found, front = Findings(self.study, tuple(rows)), self.study.front
         if front is None:
             return found

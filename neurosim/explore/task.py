@@ -5,19 +5,19 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from neurosim.activity import trace_problems
-from neurosim.chip import Chip
+from neurosim.chip.chip import Chip
+from neurosim.cost.activity import trace_problems
 from neurosim.errors import NeurosimError
 from neurosim.explore.objective import metrics
 from neurosim.explore.store import Outcome, Store, key_of
 from neurosim.mapping.demand import MappingError
 from neurosim.mapping.mapper import map_network
 from neurosim.mapping.place.search import Search
-from neurosim.network import Network
-from neurosim.pipeline import evaluate
-from neurosim.result import Result
-from neurosim.simulate import STATE_BITS
-from neurosim.trace import SpikeTrace
+from neurosim.network.network import Network
+from neurosim.outcome.pipeline import evaluate
+from neurosim.outcome.result import Result
+from neurosim.spikes.simulate import STATE_BITS
+from neurosim.spikes.trace import SpikeTrace
 
 # What came of a point.
 OK, INFEASIBLE, FAILED, NEEDS = "ok", "infeasible", "failed", "needs"

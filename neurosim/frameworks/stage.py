@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from neurosim.frameworks.watch import Unit
-from neurosim.layers import POOL, Pool
+from neurosim.network.layers import POOL, Pool
 
 # Modules that change nothing when a trained model is used, or only how neurons are counted.
 PASSIVE = ("Identity", "Flatten", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout")

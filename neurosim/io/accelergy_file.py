@@ -6,9 +6,9 @@ import json
 import os
 from typing import Any
 
-from neurosim.action import Action
+from neurosim.cost.action import Action
 from neurosim.io.hdf5 import replacing
-from neurosim.record import Record
+from neurosim.outcome.record import Record
 
 VERSION = "0.4"
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from neurosim.errors import FileError
-from neurosim.io.event_columns import Columns, Said, noted
-from neurosim.recording import Sensor
+from neurosim.events.recording import Sensor
+from neurosim.io.event_columns import EventColumns, Said, noted
 
 MAGIC2, MAGIC3 = b"#!AER-DAT2", b"#!AER-DAT3.1"
 END3 = b"#!END-HEADER\r\n"
@@ -56,17 +56,17 @@ def layout_of(header: bytes) -> str | None:
     return None if chip is None else LAYOUT_BY_CHIP.get(chip.lower())
 
 
-def read_aedat2_dvs128(path: Path, said: Said) -> list[Columns]:
+def read_aedat2_dvs128(path: Path, said: Said) -> list[EventColumns]:
     """AEDAT 2 with the addresses of the DVS128; events from the outside (bit 15) are left out."""
     return [_aedat2(path, LAYOUTS["dvs128"])]
 
 
-def read_aedat2_gesture(path: Path, said: Said) -> list[Columns]:
+def read_aedat2_gesture(path: Path, said: Said) -> list[EventColumns]:
     """AEDAT 2 with the addresses of DVS Gesture."""
     return [_aedat2(path, LAYOUTS["gesture"])]
 
 
-def read_aedat3(path: Path, said: Said) -> list[Columns]:
+def read_aedat3(path: Path, said: Said) -> list[EventColumns]:
     """AEDAT 3.1: the valid polarity events; other packets, and events that are marked invalid, are left out."""
     data = path.read_bytes()
     begin = data.find(END3)
@@ -87,7 +87,7 @@ def read_aedat3(path: Path, said: Said) -> list[Columns]:
     valid = (address & 1) == 1
     notes = noted(others, "events of other kinds left out") + noted(int((~valid).sum()), "events marked invalid left out")
     address, t = address[valid], t[valid]
-    return [Columns((address >> 17) & 0x7FFF, (address >> 2) & 0x7FFF, t, (address >> 1) & 1, notes=notes)]
+    return [EventColumns((address >> 17) & 0x7FFF, (address >> 2) & 0x7FFF, t, (address >> 1) & 1, notes=notes)]
 
 
 def _packet(path: Path, data: bytes, place: int) -> tuple[np.void, np.ndarray]:
@@ -112,7 +112,7 @@ def _packet(path: Path, data: bytes, place: int) -> tuple[np.void, np.ndarray]:
     return header, np.frombuffer(data, np.uint8, size * capacity, place + PACKET.itemsize)
 
 
-def _aedat2(path: Path, layout: Layout) -> Columns:
+def _aedat2(path: Path, layout: Layout) -> EventColumns:
     data = path.read_bytes()
     if not data.startswith(MAGIC2):
         raise FileError(str(path), ["is not AEDAT 2: it must begin with #!AER-DAT2"])
@@ -129,7 +129,7 @@ def _aedat2(path: Path, layout: Layout) -> Columns:
     usual = (address & np.uint32(layout.special)) == 0
     address, t = address[usual], events["t"][usual].astype(np.int64)
     x, y, p = (layout.field(address, name) for name in "xyp")
-    return Columns(x, y, t, p, layout.sensor, notes=noted(int((~usual).sum()), "events from outside the sensor left out"))
+    return EventColumns(x, y, t, p, layout.sensor, notes=noted(int((~usual).sum()), "events from outside the sensor left out"))
 
 
 def _end_of_header(data: bytes) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from neurosim.errors import FileError
-from neurosim.io.event_columns import Columns, Said
+from neurosim.io.event_columns import EventColumns, Said
 
 ORDERS = "t x y p in any order; t is in us, t_s instead of it in seconds"
 SHOWN = 20
@@ -25,7 +25,7 @@ def order_of(line: str) -> tuple[str, ...] | None:
     return words if known and len(words) == 4 else None
 
 
-def read_text(path: Path, said: Said) -> list[Columns]:
+def read_text(path: Path, said: Said) -> list[EventColumns]:
     """One event per line, fields parted by blanks or commas; # begins a comment.
 
     Times in seconds are rounded to us. Raises FileError with what is wrong in which line."""
@@ -40,7 +40,7 @@ def read_text(path: Path, said: Said) -> list[Columns]:
     if problems:
         raise FileError(str(path), problems)
     table = dict(zip(order, np.frombuffer(numbers, np.int64).reshape(-1, 4).T, strict=True))
-    return [Columns(table["x"], table["y"], table["t" if "t" in order else "t_s"], table["p"])]
+    return [EventColumns(table["x"], table["y"], table["t" if "t" in order else "t_s"], table["p"])]
 
 
 def _order(path: Path, lines: Iterable[str], columns: str | None) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from neurosim.chip import Chip, set_path
+from neurosim.chip.chip import Chip
+from neurosim.chip.settings import set_path
 from neurosim.errors import ChipError, FileError
 
 PRESETS = resources.files("neurosim") / "presets"

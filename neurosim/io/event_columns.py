@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from neurosim.errors import InputsError
-from neurosim.recording import Sensor, sensor_problems
+from neurosim.events.recording import Sensor, sensor_problems
 
 
-class Columns(NamedTuple):
+class EventColumns(NamedTuple):
     """Events as a file has them, not yet checked: x, y, t, p of one length, t in ticks of *tick_s* seconds."""
 
     x: np.ndarray

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurosim.errors import FileError, InputsError
+from neurosim.events.recording import COLUMNS, Recording, column_problems
 from neurosim.io.aedat_files import MAGIC2, MAGIC3, layout_of, read_aedat2_dvs128, read_aedat2_gesture, read_aedat3
 from neurosim.io.aer_text import order_of, read_text
-from neurosim.io.event_columns import Columns, Said
+from neurosim.io.event_columns import EventColumns, Said
 from neurosim.io.nirdata_file import is_nirdata, read_nirdata
 from neurosim.io.numpy_file import MAGIC, ZIP_MAGIC, arrays, dtypes
-from neurosim.recording import COLUMNS, Recording, column_problems
 
 HEAD_BYTES = 2**16
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -26,12 +26,12 @@ SHOWN = 20
 class Format(NamedTuple):
     """A way to write events: how it is read, what it is, and the suffixes by which files go that content does not give away."""
 
-    read: Callable[[Path, Said], list[Columns]]
+    read: Callable[[Path, Said], list[EventColumns]]
     meaning: str
     suffixes: tuple[str, ...] = ()
 
 
-def read_tonic(path: Path, said: Said) -> list[Columns]:
+def read_tonic(path: Path, said: Said) -> list[EventColumns]:
     """Arrays of numpy: one of records with the fields x, y, t, p, or (``.npz``) one for each of them; t in us."""
     found = arrays(path)
     if set(COLUMNS) <= set(found):
@@ -43,7 +43,7 @@ def read_tonic(path: Path, said: Said) -> list[Columns]:
     return [_by_name(records[0])]
 
 
-def read_nmnist(path: Path, said: Said) -> list[Columns]:
+def read_nmnist(path: Path, said: Said) -> list[EventColumns]:
     """Records of 5 bytes: x, y, and 24 bits of polarity and time (us, big-endian), as in N-MNIST and N-Caltech101.
 
     A record in row 240 is no event: from it on the clock is 2^13 us further."""
@@ -54,7 +54,7 @@ def read_nmnist(path: Path, said: Said) -> list[Columns]:
     overflow = y == OVERFLOW_ROW
     t = ((high & 127) << 16 | middle << 8 | low) + OVERFLOW_TICKS * np.cumsum(overflow)
     x, y, t, p = (column[~overflow] for column in (x, y, t, high >> 7))
-    return [Columns(x, y, t, p)]
+    return [EventColumns(x, y, t, p)]
 
 
 FORMATS = {
@@ -181,11 +181,11 @@ def _has_events(path: Path) -> bool:
     return set(COLUMNS) <= set(found) or any(set(COLUMNS) <= set(d.names or ()) for d in found.values())
 
 
-def _by_name(source: Any) -> Columns:
-    return Columns(source["x"], source["y"], source["t"], source["p"])
+def _by_name(source: Any) -> EventColumns:
+    return EventColumns(source["x"], source["y"], source["t"], source["p"])
 
 
-def _recording(path: Path, columns: Columns, said: Said, sample: int | None, label: int | None) -> Recording:
+def _recording(path: Path, columns: EventColumns, said: Said, sample: int | None, label: int | None) -> Recording:
     sensor = said.sensor or columns.sensor
     if sensor is None:
         raise FileError(str(path), ["does not say how large the sensor is; say it: sensor=(W, H, P), or --sensor WxHxP"])

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.binning import MAX_ELEMENTS, Binning, binned_inputs
 from neurosim.errors import FileError, InputsError
-from neurosim.inputs import Inputs
+from neurosim.events.binning import MAX_ELEMENTS, Binning, binned_inputs
 from neurosim.io.event_files import format_of, load_recordings
 from neurosim.io.hdf5 import Node, put, reading, writing
 from neurosim.io.numpy_file import DAMAGE
+from neurosim.network.inputs import Inputs
+from neurosim.saving import save
 
 
+@save.register
 def save_inputs(inputs: Inputs, path: str | os.PathLike[str]) -> None:
     """Write images as they are, spikes as events (x, y, t, p) with t the time step and p the channel."""
     with writing(path, "inputs") as file:

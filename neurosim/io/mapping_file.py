@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from neurosim.chip import Chip
+from neurosim.chip.chip import Chip
 from neurosim.errors import FileError
 from neurosim.io.hdf5 import Node, put, reading, replacing, writing
 from neurosim.mapping.brick import Brick
@@ -18,7 +18,8 @@ from neurosim.mapping.coverage import coverage_problems
 from neurosim.mapping.demand import MappingError
 from neurosim.mapping.limits import check
 from neurosim.mapping.mapping import Mapping
-from neurosim.network import Network
+from neurosim.network.network import Network
+from neurosim.saving import save
 
 FIELDS = ("layer", "c0", "c1", "y0", "y1", "x0", "x1", "core", "pinned")
 SPANS = ("channels", "rows", "columns")
@@ -30,6 +31,7 @@ SHOWN = 20
 Rows = list[tuple[str, list[int], list[int], list[int], int, bool]]
 
 
+@save.register
 def save_mapping(mapping: Mapping, path: str | os.PathLike[str]) -> None:
     """Write where every brick of every layer lives; as JSON if *path* ends in .json."""
     if Path(path).suffix == ".json":

@@ -10,12 +10,14 @@ from typing import Any
 import h5py
 import numpy as np
 
+from neurosim.bits import packed, unpacked
 from neurosim.errors import InputsError, NetworkError
-from neurosim.inputs import Inputs, check_inputs
 from neurosim.io.hdf5 import Node, put, reading, writing
-from neurosim.layers import INPUT, LAYER_KINDS, Conv, Layer, Shortcut
-from neurosim.network import AT_ONCE, Golden, Network, Recording
-from neurosim.trace import packed, unpacked
+from neurosim.network.golden import Golden, LayerRecording
+from neurosim.network.inputs import Inputs, check_inputs
+from neurosim.network.layers import INPUT, LAYER_KINDS, Conv, Layer, Shortcut
+from neurosim.network.network import AT_ONCE, Network
+from neurosim.saving import save
 
 DECODE = "argmax of the output potentials after the last step, the lowest index on ties"
 COUNTED = "argmax of the spikes of the last layer over all steps, the lowest index on ties"
@@ -30,6 +32,7 @@ PARAMETERS = {
 ABOUT_TEXT = ("dataset", "accuracy_reference")
 
 
+@save.register
 def save_network(network: Network, path: str | os.PathLike[str]) -> None:
     """Write *network* with its golden samples and float twin."""
     with writing(path, "network") as file:
@@ -303,8 +306,8 @@ def _read_golden(group: Node, network: Network) -> Golden | None:
     return Golden(images, labels, recorded, stimuli, _read_recordings(probes, network, 1, steps))
 
 
-def _read_recordings(parent: Node, network: Network, count: int, steps: int) -> dict[str, Recording]:
-    recordings: dict[str, Recording] = {}
+def _read_recordings(parent: Node, network: Network, count: int, steps: int) -> dict[str, LayerRecording]:
+    recordings: dict[str, LayerRecording] = {}
     known = {layer.name: layer for layer in network.layers}
     for name, group in parent.children().items():
         if name not in known:
@@ -318,7 +321,7 @@ def _read_recordings(parent: Node, network: Network, count: int, steps: int) -> 
                 group.say(f"recorded shape {list(array.shape)}; needed [{count}, {steps}, {last}]")
                 return recordings
         spikes = None if bits is None else unpacked(bits, layer.neurons)
-        recordings[name] = Recording(spikes, potentials)
+        recordings[name] = LayerRecording(spikes, potentials)
     return recordings
 
 

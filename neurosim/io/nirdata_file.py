@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 
 from neurosim.errors import FileError
-from neurosim.io.event_columns import Columns, Said
+from neurosim.events.recording import LATEST, MAX_PIXELS, Sensor
+from neurosim.io.event_columns import EventColumns, Said
 from neurosim.io.hdf5 import Node, opening
 from neurosim.io.heaps import sound_heaps
-from neurosim.recording import LATEST, MAX_PIXELS, Sensor
 
 GRAPH = "NIRGraphData"
 KINDS = ("EventData", "ValuedEventData", "TimeGriddedData")
@@ -33,7 +33,7 @@ def is_nirdata(path: Path) -> bool:
         return False
 
 
-def read_nirdata(path: Path, said: Said) -> list[Columns]:
+def read_nirdata(path: Path, said: Said) -> list[EventColumns]:
     """The samples of one observable that is made of spikes.
 
     Neuron i is pixel (c, y, x) of C, H, W; without a sensor, neurons are a row of pixels. Times of EventData become ns,
@@ -77,7 +77,7 @@ def _chosen(path: Path, found: dict[str, Node], wanted: str | None) -> Node:
     return node
 
 
-def _gridded(node: Node, said: Said) -> list[Columns]:
+def _gridded(node: Node, said: Said) -> list[EventColumns]:
     data, dt = node.array("data", "biuf", 3), node.number("dt", 0.0)
     if data is None or not _positive(node, "dt", dt) or not _binary(node, "data", data):
         return []
@@ -85,10 +85,10 @@ def _gridded(node: Node, said: Said) -> list[Columns]:
     sensor = _sensor(node, neurons, said.sensor)
     if sensor is None:
         return []
-    return [Columns(*_places(sensor, i, t), sensor, float(dt), (0, steps)) for t, i in map(np.nonzero, data)]
+    return [EventColumns(*_places(sensor, i, t), sensor, float(dt), (0, steps)) for t, i in map(np.nonzero, data)]
 
 
-def _events(node: Node, said: Said, valued: bool) -> list[Columns]:
+def _events(node: Node, said: Said, valued: bool) -> list[EventColumns]:
     idx, time = node.array("idx", "iu", 2), node.array("time", "iuf", 2)
     value = node.array("value", "biuf", 2) if valued else None
     neurons, t_max = node.integer("n_neurons"), node.number("t_max", 0.0)
@@ -109,7 +109,7 @@ def _events(node: Node, said: Said, valued: bool) -> list[Columns]:
     for i, t, there in zip(idx, time, used, strict=True):
         ticks = np.rint(t[there] / NANO).astype(np.int64)
         order = np.argsort(ticks, kind="stable")
-        found.append(Columns(*_places(sensor, i[there][order], ticks[order]), sensor, NANO, (0, round(t_max / NANO))))
+        found.append(EventColumns(*_places(sensor, i[there][order], ticks[order]), sensor, NANO, (0, round(t_max / NANO))))
     return found
 
 

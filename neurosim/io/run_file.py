@@ -9,16 +9,17 @@ from typing import Any
 import h5py
 import numpy as np
 
-from neurosim.action import COMPUTE, MOVEMENT, PURPOSES, STATIC, Action, priced
-from neurosim.baseline import REUSES
-from neurosim.chip import Chip
-from neurosim.energy import Energy
+from neurosim.chip.chip import Chip
+from neurosim.cost.action import COMPUTE, MOVEMENT, PURPOSES, STATIC, Action, priced
+from neurosim.cost.ann import REUSES
+from neurosim.cost.energy import Energy
+from neurosim.cost.ledger import Ledger
 from neurosim.errors import FileError
 from neurosim.io.hdf5 import Node, put, reading, writing
 from neurosim.io.mapping_file import chip_attributes, read_bricks, write_mapping
-from neurosim.ledger import Ledger
-from neurosim.record import Record
-from neurosim.result import Result
+from neurosim.outcome.record import Record
+from neurosim.outcome.result import Result
+from neurosim.saving import save
 
 # What is kept of an action besides its count.
 FIELDS = ("name", "component", "group", "purpose", "constant")
@@ -29,6 +30,7 @@ NEEDED = {
 }  # fmt: skip
 
 
+@save.register
 def save_run(result: Result, path: str | os.PathLike[str]) -> None:
     """Write *result*."""
     with writing(path, "run") as file:

@@ -20,14 +20,14 @@ import numpy as np
 from neurosim.errors import ChipError, FileError, NetworkError
 from neurosim.io.hdf5 import replacing
 from neurosim.kernels.layer import Synapses
-from neurosim.layers import INPUT, Layer
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.demand import factor
 from neurosim.mapping.mapping import Mapping
-from neurosim.network import AT_ONCE, Network
-from neurosim.result import Result
-from neurosim.synapses import feeds
-from neurosim.trace import SpikeTrace
+from neurosim.network.layers import INPUT, Layer
+from neurosim.network.network import AT_ONCE, Network
+from neurosim.outcome.result import Result
+from neurosim.spikes.synapses import feeds
+from neurosim.spikes.trace import SpikeTrace
 
 LARGEST_SCALE = 12
 # Larger potentials are left room for those that a gate pushes down; at 2^25 they wrap around.

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from neurosim.errors import FileError
-from neurosim.network import Network
-from neurosim.trace import LayerTrace, Ragged, SpikeTrace
+from neurosim.network.network import Network
+from neurosim.spikes.trace import LayerTrace, Ragged, SpikeTrace
 
 ABOUT = "trace.json"
 

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 import h5py
 import numpy as np
 
+from neurosim.bits import unpacked
 from neurosim.io.hdf5 import replacing
-from neurosim.layers import INPUT
-from neurosim.trace import SpikeTrace, unpacked
+from neurosim.network.layers import INPUT
+from neurosim.spikes.trace import SpikeTrace
 
 # Values of the enumeration by which SONATA says how spikes are sorted.
 SORTING = {"none": 0, "by_id": 1, "by_time": 2}

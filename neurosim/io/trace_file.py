@@ -9,14 +9,16 @@ import h5py
 import numpy as np
 
 from neurosim.errors import InputsError
-from neurosim.inputs import Inputs, check_inputs
 from neurosim.io.hdf5 import Node, command, put, reading, writing
 from neurosim.io.network_file import read_network, write_network
-from neurosim.layers import Layer
-from neurosim.network import Network
-from neurosim.trace import LayerTrace, Ragged, SpikeTrace
+from neurosim.network.inputs import Inputs, check_inputs
+from neurosim.network.layers import Layer
+from neurosim.network.network import Network
+from neurosim.saving import save
+from neurosim.spikes.trace import LayerTrace, Ragged, SpikeTrace
 
 
+@save.register
 def save_trace(trace: SpikeTrace, path: str | os.PathLike[str]) -> None:
     """Write *trace* with its network (without golden samples)."""
     with writing(path, "trace") as file:

@@ -65,10 +65,10 @@ ENTRANCE = row("turn named named_key named_port")
 ROUTER = row("column row")
 # Cores. Sending: next packet and flit, virtual channel it goes into (-1), the one to try first, whether it sends. Taking:
 # packets in the queue or with leave to enter it, most of them, how many are complete, how many taken out, cycle from which it
-# is free, where its part of State.order begins. Its router.
+# is free, where its part of FabricState.order begins. Its router.
 CORE = row("packet flit into turn sends waiting peak accepted released free order router")
-# What has the same delay arrives in the order in which it left: the part of State.wires that a lane has, first of them on its
-# way, and how many are.
+# What has the same delay arrives in the order in which it left: the part of FabricState.wires that a lane has, first of them on
+# its way, and how many are.
 LANE = row("begin length oldest many")
 # On its way: cycle of arrival, where (an input channel; ~output channel: a credit; from the number of channels on: a credit
 # of a core), targets of the copy, number of the flit.
@@ -108,7 +108,7 @@ class Passage(NamedTuple):
     targets: np.recarray  # TAKEN_PACKET [targets]
 
 
-class State(NamedTuple):
+class FabricState(NamedTuple):
     """Everything that changes while packets travel, with what is fixed about the same things."""
 
     inputs: np.recarray

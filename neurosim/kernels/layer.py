@@ -58,7 +58,7 @@ class FloatLeak(NamedTuple):
     factor: Parameter  # float32
 
 
-class Lif(NamedTuple):
+class NeuronConstants(NamedTuple):
     """Constants of a population."""
 
     leaks: bool
@@ -77,7 +77,7 @@ class Lif(NamedTuple):
     channels: int
 
 
-class State(NamedTuple):
+class PopulationState(NamedTuple):
     """Mutable state of one population for one image at a time; reused from image to image."""
 
     potential: np.ndarray  # int32, int64 or float32 [sites * channels]

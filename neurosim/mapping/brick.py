@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurosim.layers import Axis, Layer, Shortcut, axes, pooled
-from neurosim.network import Network
+from neurosim.network.layers import KernelAxis, Layer, Shortcut, axes, pooled
+from neurosim.network.network import Network
 
 
 class Brick(NamedTuple):
@@ -78,7 +78,7 @@ def reach(network: Network, layer: Layer, source: str, shortcut: Shortcut | None
     return Reach(_met(h, found[0], brick.y0, brick.y1), _met(w, found[1], brick.x0, brick.x1))
 
 
-def _met(size: int, axis: Axis, first: int, last: int) -> np.ndarray:
+def _met(size: int, axis: KernelAxis, first: int, last: int) -> np.ndarray:
     """int64 [size, kernel]: 1 where the element meets the coordinate for one of the outputs first <= output < last."""
     kernel, stride, padding = axis
     start = np.arange(size)[:, None] + padding - np.arange(kernel)

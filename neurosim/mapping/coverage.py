@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from neurosim.chip import Chip
-from neurosim.layers import Layer
+from neurosim.chip.chip import Chip
 from neurosim.mapping.brick import Brick
-from neurosim.network import Network
+from neurosim.network.layers import Layer
+from neurosim.network.network import Network
 
 
 def coverage_problems(network: Network, chip: Chip, bricks: Sequence[Brick], cores: np.ndarray) -> list[str]:

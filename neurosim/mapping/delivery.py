@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from neurosim.chip import Chip
-from neurosim.layers import INPUT, pooled
+from neurosim.chip.chip import Chip
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.routes import Fanout, firsts
-from neurosim.network import Network
-from neurosim.synapses import pool_sites
+from neurosim.network.layers import INPUT, pooled
+from neurosim.network.network import Network
+from neurosim.spikes.synapses import pool_sites
 
 
 @dataclass(frozen=True, eq=False)

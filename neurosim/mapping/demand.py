@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurosim.chip import Chip, Core
+from neurosim.chip.chip import Chip, CoreDescription
+from neurosim.chip.memory import Kind, Memory
 from neurosim.errors import NeurosimError
-from neurosim.layers import INPUT, Layer, Leak, Parameter
 from neurosim.mapping.brick import Brick, projections, reach
 from neurosim.mapping.storage import stored_bits
-from neurosim.memory import Kind, Memory
-from neurosim.network import Network
+from neurosim.network.layers import INPUT, Layer, Leak, Parameter
+from neurosim.network.network import Network
 
 
 class Use(NamedTuple):
@@ -134,7 +134,7 @@ def has_current(layer: Layer, chip: Chip, fed_by_image: bool) -> bool:
     return layer.bias is not None or (fed_by_image and chip.policy.analog != "per_step")
 
 
-def axons(network: Network, core: Core, brick: Brick) -> dict[str, int]:
+def axons(network: Network, core: CoreDescription, brick: Brick) -> dict[str, int]:
     """Inputs the brick tells apart, by source. The four neurons of a pooling window share one: their weights are the same; and
     `Core.axon_channels` channels of a site do."""
     layer, found = network.layers[brick.layer], dict[str, int]()

@@ -13,15 +13,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from neurosim.chip import Chip, Core
-from neurosim.layers import INPUT, Layer, Pool, Shape, Shortcut
+from neurosim.chip.chip import Chip, CoreDescription
 from neurosim.mapping.brick import Brick, projections, reach, source_shape
 from neurosim.mapping.storage import Visit, visit, zeros_matter
-from neurosim.network import Network
-from neurosim.synapses import pool_sites
+from neurosim.network.layers import INPUT, Layer, Pool, Shape, Shortcut
+from neurosim.network.network import Network
+from neurosim.spikes.synapses import pool_sites
 
 
-class Work(NamedTuple):
+class SpikeWork(NamedTuple):
     """What spikes cause in the bricks of one consumer, over its main synapses or one of its shortcuts: how much of *what* one
     spike of a column causes in a brick, [bricks of the chip, columns].
 
@@ -53,7 +53,7 @@ class Fan:
     sender: np.ndarray
     first: np.ndarray
     target: np.ndarray
-    work: tuple[Work, ...]
+    work: tuple[SpikeWork, ...]
 
     @property
     def segments(self) -> int:
@@ -78,7 +78,7 @@ def fan_of(network: Network, chip: Chip, bricks: Sequence[Brick], source: str) -
 
 
 def _segments(
-    network: Network, core: Core, bricks: Sequence[Brick], source: str, shape: Shape, own: list[Brick]
+    network: Network, core: CoreDescription, bricks: Sequence[Brick], source: str, shape: Shape, own: list[Brick]
 ) -> np.ndarray:
     """Channels cut wherever a brick of the source, or of a consumer that takes channels one by one, begins; everywhere, if
     zeros among the weights matter."""
@@ -113,7 +113,7 @@ class _Maker:
 
     def fan(self, own: list[tuple[int, Brick]]) -> Fan:
         owner = self._stacked([(i, self._box(b)) for i, b in own])
-        found: list[Work] = []
+        found: list[SpikeWork] = []
         reached: list[csr_array] = []
         for layer in self.network.layers:
             for source, shortcut in projections(self.network, layer):
@@ -176,7 +176,7 @@ class _Maker:
             found.append((index, np.outer(self._taken(shortcut, brick), sites).ravel()))
         return self._stacked(found)
 
-    def _work(self, layer: Layer, shortcut: Shortcut | None) -> Iterator[Work]:
+    def _work(self, layer: Layer, shortcut: Shortcut | None) -> Iterator[SpikeWork]:
         """What spikes cause in the bricks of *layer* over its main synapses or a shortcut."""
         pool = (shortcut or layer).pool
         onto = pool_sites(self.shape, pool)
@@ -189,7 +189,7 @@ class _Maker:
                 seen = amount if windows else np.append(amount, np.zeros((len(amount), 1), np.int64), 1)[:, onto]
                 found.setdefault((what, windows), []).append((index, (taken * seen).ravel()))
         for (what, windows), rows in found.items():
-            yield Work(what, self._stacked(rows, self.segments * h * w if windows else 0), windows)
+            yield SpikeWork(what, self._stacked(rows, self.segments * h * w if windows else 0), windows)
 
     def _amounts(self, pool: Pool, caused: Visit) -> Iterator[tuple[str, bool, np.ndarray]]:
         """(what, whether only the first spike of a window causes it, how much) of a visit."""

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from neurosim.chip import Chip
+from neurosim.chip.chip import Chip
+from neurosim.chip.memory import Kind
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.demand import Violation, largest_first, memory_use, pixel_bits, violations
 from neurosim.mapping.mapping import Mapping
-from neurosim.memory import Kind
-from neurosim.network import Network
+from neurosim.network.network import Network
 
 
 def check(mapping: Mapping) -> list[Violation]:

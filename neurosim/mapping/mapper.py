@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.chip import Chip
+from neurosim.chip.chip import Chip
 from neurosim.errors import NeurosimError
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.coverage import sharing_problems
@@ -19,8 +19,8 @@ from neurosim.mapping.packing import packed
 from neurosim.mapping.partition import OBJECTIVES, Objective, partition
 from neurosim.mapping.place import CHANCE, PLACERS, Search
 from neurosim.mapping.place.floorplan import floorplan
-from neurosim.network import Network
-from neurosim.trace import SpikeTrace
+from neurosim.network.network import Network
+from neurosim.spikes.trace import SpikeTrace
 
 
 def map_network(

@@ -9,20 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.chip import Chip
+from neurosim import saving
+from neurosim.chip.chip import Chip
+from neurosim.chip.memory import Kind
 from neurosim.errors import TraceError
-from neurosim.layers import INPUT
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.delivery import Delivery, delivery
 from neurosim.mapping.demand import Numbers, Use, item_bits, numbers, uses
 from neurosim.mapping.fan import Fan, fan_of
 from neurosim.mapping.routes import Fanout, routed
 from neurosim.mapping.spill import Spill, spills
+from neurosim.mapping.storage import stored_bits
 from neurosim.mapping.wires import Wires, fired, wires_of
-from neurosim.memory import Kind
-from neurosim.network import Network
+from neurosim.network.layers import INPUT
+from neurosim.network.network import Network
 from neurosim.noc.geometry import Grid
-from neurosim.trace import SpikeTrace
+from neurosim.spikes.trace import SpikeTrace
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +138,8 @@ class Mapping:
     @cached_property
     def spills(self) -> list[Spill]:
         """Weights that live behind the memories of the cores."""
-        return spills(self)
+        stored = [stored_bits(self.network, self.chip, brick) for brick in self.bricks]
+        return spills(self.chip, self.home, self.items, stored)
 
     @cached_property
     def routes(self) -> np.ndarray:
@@ -176,6 +179,4 @@ class Mapping:
 
     def save(self, path: str) -> None:
         """Write the mapping file (HDF5, or JSON if it ends in .json, see README)."""
-        from neurosim.io.mapping_file import save_mapping
-
-        save_mapping(self, path)
+        saving.save(self, path)

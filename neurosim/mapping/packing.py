@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from neurosim.chip import Chip
+from neurosim.chip.chip import Chip
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.demand import claims
-from neurosim.network import Network
+from neurosim.network.network import Network
 
 
 def packed(network: Network, chip: Chip, bricks: Sequence[Brick], routes: np.ndarray) -> np.ndarray:

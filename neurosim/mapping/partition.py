@@ -9,13 +9,13 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from neurosim.chip import Chip
-from neurosim.layers import POOL, Layer, Shortcut, axes
+from neurosim.chip.chip import Chip
 from neurosim.mapping.brick import Brick, projections, reach, source_shape
 from neurosim.mapping.demand import Violation, claims, uses, violations
 from neurosim.mapping.packing import packed
-from neurosim.network import Network
-from neurosim.synapses import taps
+from neurosim.network.layers import POOL, Layer, Shortcut, axes
+from neurosim.network.network import Network
+from neurosim.spikes.synapses import taps
 
 Span = tuple[int, int]
 # Channels, rows and columns of the largest brick of a layer.

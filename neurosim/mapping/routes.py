@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.sparse import csr_array
 
-from neurosim.chip import Chip
+from neurosim.chip.chip import Chip
 from neurosim.mapping.fan import Fan
 from neurosim.noc.geometry import Grid
 

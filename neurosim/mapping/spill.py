@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurosim.mapping.storage import kernel_bits, stored_bits
-from neurosim.memory import Memory
-
-if TYPE_CHECKING:
-    from neurosim.mapping.mapping import Mapping
+from neurosim.chip.chip import Chip
+from neurosim.chip.memory import Kind, Memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,18 +43,19 @@ def _cycles(bits: np.ndarray, memory: Memory) -> np.ndarray:
     return -(-words // memory.words_per_cycle) if memory.words_per_cycle else 0 * words
 
 
-def spills(mapping: Mapping, kernels: bool = False) -> list[Spill]:
-    """One for every memory from which weights are fetched; *kernels*: as if they were stored as shared kernels."""
-    return [_spill(mapping, back, kernels) for back in mapping.chip.memory if back.fetched]
+def spills(chip: Chip, home: np.ndarray, items: Sequence[Mapping[Kind, int]], stored: Sequence[int]) -> list[Spill]:
+    """One for every memory from which weights are fetched. home: int64 [bricks], number of the core of every brick; items: per
+    core, bits of every kind; stored: bits of the weights of every brick."""
+    return [_spill(chip, back, home, items, stored) for back in chip.memory if back.fetched]
 
 
-def _spill(mapping: Mapping, back: Memory, kernels: bool) -> Spill:
-    front = next(memory for memory in mapping.chip.memory if memory.name == back.backs)
-    others = [sum(bits.get(kind, 0) for kind in mapping.chip.kinds(front) if kind != "weights") for bits in mapping.items]
-    room, kept, needed = [max(0, front.bits - bits) for bits in others], *np.zeros((2, len(mapping.bricks)), np.int64)
-    for number, (brick, home) in enumerate(zip(mapping.bricks, mapping.home.tolist(), strict=True)):
-        layer = mapping.network.layers[brick.layer]
-        bits = kernel_bits(layer, brick.channels) if kernels else stored_bits(mapping.network, mapping.chip, brick)
-        needed[number], kept[number] = bits, min(bits, room[home])
-        room[home] -= int(kept[number])
-    return Spill(front, back, kept, needed - kept)
+def _spill(
+    chip: Chip, back: Memory, home: np.ndarray, items: Sequence[Mapping[Kind, int]], stored: Sequence[int]
+) -> Spill:
+    front = next(memory for memory in chip.memory if memory.name == back.backs)
+    others = [sum(bits.get(kind, 0) for kind in chip.kinds(front) if kind != "weights") for bits in items]
+    room, kept = [max(0, front.bits - bits) for bits in others], np.zeros(len(stored), np.int64)
+    for brick, core in enumerate(home.tolist()):
+        kept[brick] = min(stored[brick], room[core])
+        room[core] -= int(kept[brick])
+    return Spill(front, back, kept, np.asarray(stored, np.int64) - kept)

@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurosim.checks import signed_bits
-from neurosim.chip import Chip, Core
-from neurosim.layers import INPUT, Layer, Shortcut
+from neurosim.chip.chip import Chip, CoreDescription
 from neurosim.mapping.brick import Brick, projections, reach, source_shape
-from neurosim.network import Network
+from neurosim.network.checks import signed_bits
+from neurosim.network.layers import INPUT, Layer, Shortcut
+from neurosim.network.network import Network
 
 
-class Link(NamedTuple):
+class Projection(NamedTuple):
     """The synapses from the neurons of one (pooled) source to a brick. Where zeros matter, the source's channels differ from
     each other; elsewhere one stands for all that reach the brick."""
 
@@ -57,43 +57,43 @@ class Visit(NamedTuple):
     passes: np.ndarray
 
 
-def _shared(link: Link, core: Core) -> Visit:
+def _shared(link: Projection, core: CoreDescription) -> Visit:
     adds, passes = link.nonzero, link.rounds
     if adds is None or passes is None:
         adds, passes = link.synapses, link.sites * -(-link.row // core.lanes)
     return Visit(link.synapses, link.sites, link.row * link.bits, adds, passes)
 
 
-def _unrolled(link: Link, core: Core) -> Visit:
+def _unrolled(link: Projection, core: CoreDescription) -> Visit:
     adds = link.synapses if link.nonzero is None else link.nonzero
     return Visit(link.synapses, link.once, link.synapses * link.bits, adds, -(-adds // core.lanes))
 
 
-def _crossbar(link: Link, core: Core) -> Visit:
+def _crossbar(link: Projection, core: CoreDescription) -> Visit:
     stored = link.once * link.brick.neurons
     adds = stored if link.nonzero is None else link.nonzero
     return Visit(link.synapses, link.once, stored * link.bits, adds, -(-adds // core.lanes))
 
 
-def _sparse(link: Link, core: Core) -> Visit:
+def _sparse(link: Projection, core: CoreDescription) -> Visit:
     adds = link.synapses if link.nonzero is None else link.nonzero
     return Visit(link.synapses, link.once, adds * (link.bits + (core.index_bits or 0)), adds, -(-adds // core.lanes))
 
 
-STORAGES: dict[str, Callable[[Link, Core], Visit]] = {
+STORAGES: dict[str, Callable[[Projection, CoreDescription], Visit]] = {
     "shared": _shared, "unrolled": _unrolled, "crossbar": _crossbar, "sparse": _sparse,
 }  # fmt: skip
 
 
-def zeros_matter(core: Core) -> bool:
+def zeros_matter(core: CoreDescription) -> bool:
     """Whether what a spike causes depends on which weights are zero."""
     return core.storage == "sparse" or core.skip_zeros
 
 
-def visit(network: Network, core: Core, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Visit:
+def visit(network: Network, core: CoreDescription, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Visit:
     """What a spike of *source* causes in *brick* over the main synapses or a shortcut, by channel (one stands for all where
     zeros do not matter) and site of the pooled map."""
-    return STORAGES[core.storage](_link(network, core, layer, source, shortcut, brick), core)
+    return STORAGES[core.storage](_projection(network, core, layer, source, shortcut, brick), core)
 
 
 def stored_bits(network: Network, chip: Chip, brick: Brick) -> int:
@@ -108,7 +108,7 @@ def stored_bits(network: Network, chip: Chip, brick: Brick) -> int:
     for source, shortcut in projections(network, layer):
         if source == INPUT and network.input.encoding == "direct":
             continue
-        link = _link(network, core, layer, source, shortcut, brick)
+        link = _projection(network, core, layer, source, shortcut, brick)
         fetched = STORAGES[core.storage](link, core)
         total += link.axons * int((fetched.items * fetched.bits).sum())
     return total
@@ -135,17 +135,19 @@ def constant_weights(layer: Layer, shortcut: Shortcut) -> int:
     return -(-signed_bits(scale, scale) // (layer.weight_bits or 8))
 
 
-def _link(network: Network, core: Core, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Link:
+def _projection(
+    network: Network, core: CoreDescription, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick
+) -> Projection:
     found, bits = reach(network, layer, source, shortcut, brick), layer.weight_bits or 8
     channels, height, width = source_shape(network, layer, source, shortcut)
     weight, sites = (shortcut or layer).weight, found.sites[None, :]
     if weight is None:
         assert shortcut is not None
         none_zero = sites if zeros_matter(core) else None
-        return Link(brick, sites, brick.channels, 1, bits * constant_weights(layer, shortcut), none_zero, none_zero)
+        return Projection(brick, sites, brick.channels, 1, bits * constant_weights(layer, shortcut), none_zero, none_zero)
     if not zeros_matter(core):
-        return Link(brick, sites, channels, brick.channels, bits, None, None)
+        return Projection(brick, sites, channels, brick.channels, bits, None, None)
     kernels = weight if weight.ndim == 4 else weight.reshape(len(weight), channels, height, width)
     used = np.count_nonzero(kernels[brick.c0 : brick.c1], axis=0)
     nonzero, rounds = ((found.down @ n @ found.across.T).reshape(channels, -1) for n in (used, -(-used // core.lanes)))
-    return Link(brick, np.repeat(sites, channels, 0), 1, brick.channels, bits, nonzero, rounds)
+    return Projection(brick, np.repeat(sites, channels, 0), 1, brick.channels, bits, nonzero, rounds)

@@ -10,8 +10,8 @@ import numpy as np
 
 from neurosim.mapping.demand import Use
 from neurosim.mapping.mapping import Mapping
-from neurosim.mapping.wires import Traffic, Wires, traffic
-from neurosim.trace import SpikeTrace
+from neurosim.mapping.wires import ExpectedTraffic, Wires, traffic
+from neurosim.spikes.trace import SpikeTrace
 
 BUSIEST = 10
 
@@ -30,7 +30,7 @@ class Survey:
         return self.wires.load(self.mapping.grid, self.mapping.used)
 
     @cached_property
-    def traffic(self) -> Traffic:
+    def traffic(self) -> ExpectedTraffic:
         return traffic(self.load, self.mapping.grid)
 
     @property

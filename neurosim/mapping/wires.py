@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from neurosim.chip import Chip
+from neurosim.chip.chip import Chip
 from neurosim.kernels.histogram import count_columns
 from neurosim.mapping.fan import Fan
 from neurosim.noc.geometry import Grid
-from neurosim.trace import SpikeTrace
+from neurosim.spikes.trace import SpikeTrace
 
 # Of a trace, counted at once.
 ROWS = 64
@@ -64,7 +64,7 @@ class Wires:
 
 
 @dataclass(frozen=True)
-class Traffic:
+class ExpectedTraffic:
     """Of a placement, per image: flits x links crossed, those on links between chips, and flits on the busiest link."""
 
     flit_hops: float
@@ -72,9 +72,9 @@ class Traffic:
     busiest: float
 
 
-def traffic(load: np.ndarray, grid: Grid) -> Traffic:
+def traffic(load: np.ndarray, grid: Grid) -> ExpectedTraffic:
     """What such a load of the links amounts to."""
-    return Traffic(float(load.sum()), float(load[grid.crossings()].sum()), float(load.max(initial=0.0)))
+    return ExpectedTraffic(float(load.sum()), float(load[grid.crossings()].sum()), float(load.max(initial=0.0)))
 
 
 def fired(trace: SpikeTrace, fan: Fan) -> np.ndarray:

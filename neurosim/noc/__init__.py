@@ -1,0 +1,1 @@
+"""The network on chip: geometry, packets, traffic."""

@@ -7,7 +7,7 @@ import numpy as np
 from neurosim.errors import NeurosimError
 from neurosim.kernels import fabric as f
 from neurosim.kernels.expand import order_by_time
-from neurosim.kernels.fabric import Fabric, Packets, Passage, State, table
+from neurosim.kernels.fabric import Fabric, FabricState, Packets, Passage, table
 from neurosim.kernels.router import begin, transport
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import Machine
@@ -93,14 +93,14 @@ def starts(core: np.ndarray, cores: int) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(np.bincount(core, minlength=cores))]).astype(np.int32)
 
 
-def new_state(machine: Machine, fabric: Fabric) -> State:
+def new_state(machine: Machine, fabric: Fabric) -> FabricState:
     """Empty routers and idle cores."""
     grid = machine.grid
     channels = grid.tiles * fabric.ports * fabric.channels
     links = link_table(machine, fabric)
     lanes = lane_table(machine, links)
     tile, core = np.arange(grid.tiles), np.arange(grid.cores)
-    return State(
+    return FabricState(
         back=back(fabric, links),
         inputs=inputs(fabric, channels),
         turns=np.zeros(channels * fabric.ports, np.int32),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -106,3 +107,9 @@ class Journey:
     refused: np.ndarray
     delivered: int
     cycles: int
+
+
+class Interconnect(Protocol):
+    """Something that packets travel through."""
+
+    def travel(self, traffic: Traffic, limit: int | None = None) -> Journey: ...

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from neurosim.action import PURPOSES
-from neurosim.chip import Chip
+from neurosim.chip.chip import Chip
+from neurosim.cost.action import PURPOSES
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.io.hdf5 import replacing
 from neurosim.report.comparison_text import COMPARED, setting

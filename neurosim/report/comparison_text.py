@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from neurosim.chip import DESCRIPTION, Chip
+from neurosim.chip.chip import Chip
+from neurosim.chip.settings import DESCRIPTION
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.report.study_text import amount
 from neurosim.report.text import heading, table

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.baseline import STATED
-from neurosim.comparison import BreakEven, Step
+from neurosim.cost.ann import STATED
+from neurosim.cost.comparison import BreakEven, CostStep
 from neurosim.errors import FileError
 from neurosim.io.hdf5 import replacing
-from neurosim.record import Record
+from neurosim.outcome.record import Record
 from neurosim.report import neurobench_words, run_figures
 from neurosim.report.figure import PERCENT
-from neurosim.report.mesh_figures import Cores, Link, heat_maps, link_map
+from neurosim.report.mesh_figures import Cores, DrawnLink, heat_maps, link_map
 from neurosim.report.page import beside, bullets, cards, document, folded, paragraph, table
 from neurosim.report.sources import constants
 from neurosim.report.text import (
@@ -108,7 +108,7 @@ def _tiles(record: Record) -> list[tuple[str, str, str]]:
     ]  # fmt: skip
 
 
-def _ratio(step: Step) -> tuple[str, str]:
+def _ratio(step: CostStep) -> tuple[str, str]:
     """ANN / SNN with the stated reuse, and with perfect and no reuse."""
     stated, best, worst = (quotient(step.ann_J[reuse], step.snn_J) for reuse in (STATED, "perfect", "none"))
     return stated, f"{best} to {worst} by reuse in the ANN" if best != worst else "energy without spikes / with"
@@ -328,7 +328,7 @@ def _links(record: Record) -> str:
         for link in used[:10]
     ]  # fmt: skip
     links = [
-        Link(tuple(link["from"]), tuple(link["to"]), link["flits"] / images,
+        DrawnLink(tuple(link["from"]), tuple(link["to"]), link["flits"] / images,
              f"{si(link['flits'] / images, 'flits')}<br>{percent(link['peak_use'])} in use")
         for link in used
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from neurosim.io.hdf5 import replacing
 from neurosim.mapping.demand import joined
 from neurosim.mapping.survey import Survey
 from neurosim.report.figure import PERCENT
-from neurosim.report.mesh_figures import Cores, Link, heat_maps, link_map
+from neurosim.report.mesh_figures import Cores, DrawnLink, heat_maps, link_map
 from neurosim.report.page import beside, cards, document, table
 from neurosim.report.units import percent, si
 
@@ -53,7 +53,7 @@ def _cores(survey: Survey) -> str:
 def _links(survey: Survey) -> str:
     grid, load = survey.mapping.grid, survey.load
     used = np.flatnonzero(load > 0).tolist()
-    links = [Link(*grid.ends(link), float(load[link]), f"{si(load[link], 'flits')}") for link in used]
+    links = [DrawnLink(*grid.ends(link), float(load[link]), f"{si(load[link], 'flits')}") for link in used]
     return link_map(grid, links, "Flits per image over every link")
 
 

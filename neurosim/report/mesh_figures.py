@@ -65,7 +65,7 @@ class Cores:
 
 
 @dataclass(frozen=True)
-class Link:
+class DrawnLink:
     """Between the tiles *start* and *end* (x, y); words: what the pointer finds, in Plotly's HTML."""
 
     start: tuple[int, int]
@@ -120,14 +120,14 @@ def heat_map(cores: Cores, values: np.ndarray, title: str, unit: str) -> str:
     return framed(made, title, described, _height(grid, grid.cores_per_tile), WORDS)
 
 
-def link_map(grid: Grid, links: Sequence[Link], title: str) -> str:
+def link_map(grid: Grid, links: Sequence[DrawnLink], title: str) -> str:
     """HTML of a figure; nothing where no link was used."""
     busiest = sorted(links, key=lambda link: -link.flits)[:MOST_LINKS]
     if not busiest:
         return ""
     most, wide = busiest[0].flits, 3 if grid.tiles <= 256 else 1.5
     short = SHORT if grid.tiles <= MOST_ARROWS else LONG
-    by_level: list[list[Link]] = [[] for _ in HEAT]
+    by_level: list[list[DrawnLink]] = [[] for _ in HEAT]
     for link in reversed(busiest):
         by_level[max(0, int(np.ceil(link.flits / most * len(HEAT))) - 1)].append(link)
     lines = [_lines(level, short, HEAT[i], wide) for i, level in enumerate(by_level) if level]
@@ -210,14 +210,14 @@ def _routers(grid: Grid) -> go.Scatter:
     return go.Scatter(x=x, y=y, mode="markers", marker=marker, hoverinfo="skip")
 
 
-def _lines(links: list[Link], short: float, colour: str, wide: float) -> dict[str, Any]:
+def _lines(links: list[DrawnLink], short: float, colour: str, wide: float) -> dict[str, Any]:
     """Links as one shape: a trace would draw each by itself, which takes ten times as long."""
     ends = [(*link.at(short), *link.at(1 - short)) for link in links]
     path = "".join(f"M{x0:.4g},{y0:.4g}L{x1:.4g},{y1:.4g}" for x0, y0, x1, y1 in ends)
     return {"type": "path", "path": path, "line": {"color": colour, "width": wide}, "layer": "below"}
 
 
-def _arrows(grid: Grid, links: list[Link], most: float) -> go.Scatter:
+def _arrows(grid: Grid, links: list[DrawnLink], most: float) -> go.Scatter:
     """Heads of arrows, which the pointer finds."""
     middle = np.array([link.at(0.5) for link in links], np.float32)
     turned = [{(0, -1): 0, (1, 0): 90, (0, 1): 180, (-1, 0): 270}[link.step] for link in links]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from neurosim.neurobench import HARNESS
+from neurosim.cost.neurobench import HARNESS
 from neurosim.report.units import percent, si
 
 DEFINITION = {

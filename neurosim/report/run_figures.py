@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from neurosim.action import COMPUTE, MOVEMENT, PURPOSES, STATIC
-from neurosim.baseline import STATED
-from neurosim.comparison import BreakEven
-from neurosim.energy import Energy
+from neurosim.cost.action import COMPUTE, MOVEMENT, PURPOSES, STATIC
+from neurosim.cost.ann import STATED
+from neurosim.cost.comparison import BreakEven
+from neurosim.cost.energy import Energy
 from neurosim.report.figure import ACCENTS, HEAT_SCALE, INK, LINE, PAPER, colour_bar, figure, framed, label, named, plain
 from neurosim.report.text import BOUND_WORDS
 from neurosim.report.units import percent, si

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neurosim.chip import Chip
+from neurosim.chip.chip import Chip
 from neurosim.report.page import folded, table
 from neurosim.report.text import memory_text
 from neurosim.report.units import si

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from neurosim.chip import Chip
+from neurosim.chip.chip import Chip
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.io.hdf5 import replacing
 from neurosim.report.figure import plain

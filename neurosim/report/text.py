@@ -10,22 +10,22 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from neurosim.action import COMPUTE, MOVEMENT, STATIC
-from neurosim.baseline import STATED
-from neurosim.chip import Chip
-from neurosim.comparison import BreakEven, Step
-from neurosim.layers import Layer, Leak, Parameter
+from neurosim.chip.chip import Chip
+from neurosim.chip.memory import Memory
+from neurosim.chip.part import Sourced, Uncertain
+from neurosim.cost.action import COMPUTE, MOVEMENT, STATIC
+from neurosim.cost.ann import STATED
+from neurosim.cost.comparison import BreakEven, CostStep
+from neurosim.cost.uncertainty import Spread
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.survey import Survey
-from neurosim.memory import Memory
-from neurosim.network import Network
-from neurosim.part import Sourced, Uncertain
-from neurosim.record import Record
+from neurosim.network.layers import Layer, Leak, Parameter
+from neurosim.network.network import Network
+from neurosim.outcome.record import Record
+from neurosim.outcome.result import Result
 from neurosim.report import neurobench_words
 from neurosim.report.units import percent, si
-from neurosim.result import Result
-from neurosim.uncertainty import Spread
-from neurosim.verify import POTENTIAL_TOLERANCE, Verdict
+from neurosim.spikes.verify import POTENTIAL_TOLERANCE, Verdict
 
 BOUND_WORDS = {
     "core_busy": "busy cores", "noc": "the mesh and shared memories", "update": "neuron updates", "barrier": "barriers",
@@ -185,7 +185,7 @@ def energy_bracket(ann_J: dict[str, float]) -> str:
     return f"{si(ann_J[STATED], 'J')} ({best} to {worst})" if best != worst else best
 
 
-def ratio_bracket(step: Step) -> str:
+def ratio_bracket(step: CostStep) -> str:
     stated, best, worst = (quotient(step.ann_J[reuse], step.snn_J) for reuse in (STATED, "perfect", "none"))
     return f"{stated} ({best} to {worst})" if best != worst else best
 

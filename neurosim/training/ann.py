@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neurosim.layers import INPUT
+from neurosim.network.layers import INPUT
 from neurosim.training.neurons import Clip
 from neurosim.training.weights import Weights
 

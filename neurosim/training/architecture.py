@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from neurosim.errors import NeurosimError
-from neurosim.layers import INPUT, POOL, Shape
+from neurosim.network.layers import INPUT, POOL, Shape
 
 Pool = Literal["avg", "max"]
 IMAGENET_SIDE = 64

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from neurosim.layers import INPUT
+from neurosim.network.layers import INPUT
 from neurosim.training.architecture import Step
 from neurosim.training.snn import Snn
 

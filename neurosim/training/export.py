@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurosim.inputs import pixels
-from neurosim.layers import INPUT, Conv, Dense, Layer, Output, Pool, Shortcut
-from neurosim.network import Golden, Network
-from neurosim.quantize import PIXEL_MAX
+from neurosim.network.golden import Golden
+from neurosim.network.inputs import pixels
+from neurosim.network.layers import INPUT, Conv, Dense, Layer, Output, Pool, Shortcut
+from neurosim.network.network import Network
+from neurosim.network.quantize import PIXEL_MAX
 from neurosim.training.architecture import Skip, Step
 from neurosim.training.datasets import Dataset
 from neurosim.training.reference import record, respond

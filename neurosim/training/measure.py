@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
-from neurosim.inputs import Inputs
-from neurosim.network import Network
-from neurosim.paper import paper
-from neurosim.quantize import quantize
-from neurosim.simulate import simulate
-from neurosim.trace import packed, popcount
+from neurosim.bits import packed, popcount
+from neurosim.cost.paper import paper
+from neurosim.network.inputs import Inputs
+from neurosim.network.network import Network
+from neurosim.network.quantize import quantize
+from neurosim.spikes.simulate import simulate
 from neurosim.training.ann import Ann
 from neurosim.training.augment import Pixels
 from neurosim.training.behaviour import observed

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from neurosim.layers import INPUT, Conv, Layer, Leak, Pair, Parameter, Shortcut
-from neurosim.network import NEXT_STEP, Network, Recording
+from neurosim.network.golden import LayerRecording
+from neurosim.network.layers import INPUT, Conv, Layer, Leak, Pair, Parameter, Shortcut
+from neurosim.network.network import NEXT_STEP, Network
 
 # Doubles hold every integer below 2^53 exactly, and sums of products here stay far below; singles, twice as fast in a
 # convolution, up to 2^24.
@@ -19,7 +20,7 @@ SINGLE = 2**24
 BATCH = 200
 
 
-def record(network: Network, images: np.ndarray, potentials: bool = True) -> dict[str, Recording]:
+def record(network: Network, images: np.ndarray, potentials: bool = True) -> dict[str, LayerRecording]:
     """Spikes and post-reset potentials of every layer at every step.
 
     images: integers [N, C, H, W] as the network takes them, or bool [N, T, C, H, W]. Integer networks only.
@@ -28,7 +29,7 @@ def record(network: Network, images: np.ndarray, potentials: bool = True) -> dic
     return {name: _joined([p[name] for p in parts]) for name in parts[0]}
 
 
-def _record(network: Network, images: np.ndarray, potentials: bool) -> dict[str, Recording]:
+def _record(network: Network, images: np.ndarray, potentials: bool) -> dict[str, LayerRecording]:
     data = torch.from_numpy(np.ascontiguousarray(images)).to(EXACT)
     populations = {layer.name: Population(network, layer, len(data)) for layer in network.layers}
     shown: dict[str, list[Tensor]] = {name: [] for name in (INPUT, *populations)}
@@ -41,7 +42,7 @@ def _record(network: Network, images: np.ndarray, potentials: bool) -> dict[str,
             if potentials or not layer.spiking:
                 kept[layer.name].append(u.flatten(1).numpy().astype(np.int32))
     return {
-        layer.name: Recording(
+        layer.name: LayerRecording(
             np.stack([s.flatten(1).numpy() > 0 for s in shown[layer.name]], 1) if layer.spiking else None,
             np.stack(kept[layer.name], 1) if kept[layer.name] else None,
         )
@@ -49,7 +50,7 @@ def _record(network: Network, images: np.ndarray, potentials: bool) -> dict[str,
     }
 
 
-def respond(network: Network, layer: Layer, stimuli: dict[str, np.ndarray]) -> Recording:
+def respond(network: Network, layer: Layer, stimuli: dict[str, np.ndarray]) -> LayerRecording:
     """One layer alone, driven by *stimuli* {source: bool [1, T, neurons], or an image [1, C, H, W]}."""
     population = Population(network, layer, 1)
     spikes, kept = [], []
@@ -62,7 +63,7 @@ def respond(network: Network, layer: Layer, stimuli: dict[str, np.ndarray]) -> R
         u, s = population.step(values)
         spikes.append(s.flatten(1).numpy() > 0)
         kept.append(u.flatten(1).numpy().astype(np.int32))
-    return Recording(np.stack(spikes, 1) if layer.spiking else None, np.stack(kept, 1))
+    return LayerRecording(np.stack(spikes, 1) if layer.spiking else None, np.stack(kept, 1))
 
 
 def _links(layer: Layer) -> list[tuple[str, int]]:
@@ -166,8 +167,8 @@ def _convolved(x: Tensor, weight: np.ndarray, stride: Pair, padding: Pair) -> Te
     return found.to(EXACT)
 
 
-def _joined(parts: list[Recording]) -> Recording:
+def _joined(parts: list[LayerRecording]) -> LayerRecording:
     def join(arrays: list[np.ndarray | None]) -> np.ndarray | None:
         return None if arrays[0] is None else np.concatenate([a for a in arrays if a is not None])
 
-    return Recording(join([p.spikes for p in parts]), join([p.potentials for p in parts]))
+    return LayerRecording(join([p.spikes for p in parts]), join([p.potentials for p in parts]))

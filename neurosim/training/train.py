@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from neurosim.errors import NeurosimError
-from neurosim.network import Network
+from neurosim.network.network import Network
 from neurosim.training.ann import Ann
 from neurosim.training.architecture import Architecture, architecture
 from neurosim.training.checkpoint import Checkpoints, file_hash, fingerprint, read_checkpoint, tensors

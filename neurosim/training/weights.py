@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neurosim.layers import POOL
+from neurosim.network.layers import POOL
 from neurosim.training.architecture import Architecture, Pool, Step
 
 SKIP = "_skip"

@@ -14,10 +14,10 @@ import numpy as np
 from neurosim.errors import NetworkError, NeurosimError
 from neurosim.io.hdf5 import replacing
 from neurosim.io.nir import linear
-from neurosim.io.nir.linear import Two, Window
+from neurosim.io.nir.linear import Convolution, Two
 from neurosim.io.nir.nodes import Dims
-from neurosim.layers import INPUT, Conv, Layer, Leak, Shape, Shortcut, pair, pooled
-from neurosim.network import NEXT_STEP, Network
+from neurosim.network.layers import INPUT, Conv, Layer, Leak, Shape, Shortcut, pair, pooled
+from neurosim.network.network import NEXT_STEP, Network
 
 VERSION = "1.0.8"
 Fields = dict[str, Any]
@@ -182,7 +182,7 @@ class _Exporter:
         weight, stride, padding = link.weight.astype(np.float64), pair(link.stride), pair(link.padding)
         narrow = len(dims(layer.shape)) == 1
         if flat and narrow:
-            return self._matrix(label, linear.dense(Window(shape, weight, stride, padding)), bias, ends)
+            return self._matrix(label, linear.dense(Convolution(shape, weight, stride, padding)), bias, ends)
         if flat:
             self._say("a convolution of single pixels makes a map of them; NIR has no node that makes a map of a vector")
         fields: Fields = {"type": "Conv2d", "input_shape": np.array(shape[1:]), "weight": weight, **_windowing(stride, padding)}

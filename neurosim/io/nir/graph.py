@@ -59,7 +59,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         if "node" not in root or (top := root.child("node")) is None:
             root.say("it has no group 'node'; this is not a NIR file")
             return found
-        reader = _Reader(found, root.problems)
+        reader = _GraphReader(found, root.problems)
         if reader.kind(top) == "NIRGraph" or "nodes" in top:
             reader.graph(top, "", 0)
         else:
@@ -68,7 +68,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     return found
 
 
-class _Reader:
+class _GraphReader:
     """Collects nodes and edges into a flat graph."""
 
     def __init__(self, graph: Graph, problems: list[str]):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array, diags_array
 
-from neurosim.layers import Shape, pooled
+from neurosim.network.layers import Shape, pooled
 
 # Entries of a matrix or kernel that is made by folding, and neurons of a population.
 LARGEST = 2**24
@@ -37,7 +37,7 @@ class Same:
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
+class Convolution:
     """A convolution, weight [Cout, Cin, kh, kw]."""
 
     shape: Shape
@@ -64,7 +64,7 @@ class Full:
         return (len(self.weight), 1, 1)
 
 
-Op = Same | Window | Full
+Op = Same | Convolution | Full
 
 
 def seen(op: Op) -> Shape:
@@ -129,8 +129,8 @@ def convolved(op: Op, shape: Shape, weight: np.ndarray, stride: Two, padding: Tw
     fits = op.out == shape and all(p < k for p, k in zip(padding, weight.shape[2:], strict=True))
     if fits and isinstance(op, Same) and even(op.scale):
         factor = op.scale[:, 0, 0]
-        return Window(op.shape, weight * factor[None, :, None, None], stride, padding, op.pool)
-    if fits and isinstance(op, Window) and (found := _composed(op, weight, stride, padding)) is not None:
+        return Convolution(op.shape, weight * factor[None, :, None, None], stride, padding, op.pool)
+    if fits and isinstance(op, Convolution) and (found := _composed(op, weight, stride, padding)) is not None:
         return found
     matrix = _window_matrix(shape, weight, stride, padding)
     check_size(matrix.shape[0] * math.prod(op.shape), "the product of its convolution with the nodes before it")
@@ -141,7 +141,7 @@ def convolved(op: Op, shape: Shape, weight: np.ndarray, stride: Two, padding: Tw
     return Full(op.shape, (matrix @ _window_matrix(seen(op), op.weight, op.stride, op.padding)).toarray(), op.pool)
 
 
-def _composed(op: Window, weight: np.ndarray, stride: Two, padding: Two) -> Window | None:
+def _composed(op: Convolution, weight: np.ndarray, stride: Two, padding: Two) -> Convolution | None:
     """Two convolutions as one; None where the zeros that pad the map between them would have to be computed."""
     inner, outer = op.weight.shape[2:], weight.shape[2:]
     for n, size, k, s, p, q in zip(seen(op)[1:], op.out[1:], inner, op.stride, op.padding, padding, strict=True):
@@ -157,7 +157,7 @@ def _composed(op: Window, weight: np.ndarray, stride: Two, padding: Two) -> Wind
         found[:, :, down : down + inner[0], across : across + inner[1]] += part
     steps = tuple(s * t for s, t in zip(op.stride, stride, strict=True))
     edges = tuple(p + s * q for p, s, q in zip(op.padding, op.stride, padding, strict=True))
-    return Window(op.shape, found, steps, edges, op.pool)  # type: ignore[arg-type]
+    return Convolution(op.shape, found, steps, edges, op.pool)  # type: ignore[arg-type]
 
 
 def dense(op: Op) -> np.ndarray:
@@ -170,7 +170,7 @@ def _matrix(op: Op) -> csr_array:
     """The map as a sparse matrix from the source before any pool."""
     if isinstance(op, Same):
         found = diags_array(np.broadcast_to(op.scale, op.out).ravel().copy(), format="csr")
-    elif isinstance(op, Window):
+    elif isinstance(op, Convolution):
         found = _window_matrix(seen(op), op.weight, op.stride, op.padding)
     else:
         found = csr_array(op.weight)
@@ -217,7 +217,7 @@ def _sum(a: Op, b: Op) -> Op | None:
         return replace(a, scale=a.scale + b.scale)
     if isinstance(a, Full) and isinstance(b, Full):
         return replace(a, weight=a.weight + b.weight)
-    if not isinstance(a, Window) or not isinstance(b, Window):
+    if not isinstance(a, Convolution) or not isinstance(b, Convolution):
         return None
     alike = (a.weight.shape, a.stride, a.padding) == (b.weight.shape, b.stride, b.padding)
     return replace(a, weight=a.weight + b.weight) if alike else None

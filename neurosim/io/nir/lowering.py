@@ -17,11 +17,11 @@ from neurosim.io.nir.graph import Graph, NirNode
 from neurosim.io.nir.linear import FoldError, Same
 from neurosim.io.nir.neurons import Cell, discretised
 from neurosim.io.nir.nodes import NEURONS, SPIKING, Dims, as_map
-from neurosim.io.nir.populations import Layers, Population
+from neurosim.io.nir.populations import Layers, NirPopulation
 from neurosim.io.nir.shapes import kernels, known_kinds, shapes, where
 from neurosim.io.nir.signals import Signal, merged, spikes_of, through, total
-from neurosim.layers import INPUT, Layer, Shape
-from neurosim.network import NEXT_STEP, Dynamics
+from neurosim.network.layers import INPUT, Layer, Shape
+from neurosim.network.network import NEXT_STEP, Dynamics
 
 READOUT = "output"
 
@@ -95,7 +95,7 @@ class _Lowering:
         for a, b in graph.edges:
             self.before[b].append(a)
 
-    def populations(self, made: dict[str, Any]) -> list[Population]:
+    def populations(self, made: dict[str, Any]) -> list[NirPopulation]:
         """Neuron nodes with what reaches them."""
         signals = {n.name: spikes_of(INPUT, self.given[n.name]) for n in self.graph.of_kind("Input")}
         signals |= {n.name: spikes_of(self.names[n.name], self.given[n.name]) for n in self.graph.of_kind(*NEURONS)}
@@ -133,7 +133,7 @@ class _Lowering:
         found = [signals[n] for n in self.before[node.name] if n in signals]
         return total(found) if len(found) == len(self.before[node.name]) else None
 
-    def _population(self, node: NirNode, signals: dict[str, Signal]) -> Population | None:
+    def _population(self, node: NirNode, signals: dict[str, Signal]) -> NirPopulation | None:
         try:
             inflow, shape = self._inflow(node, signals), self.given[node.name]
             if inflow is None:
@@ -143,12 +143,12 @@ class _Lowering:
             if node.kind == "Threshold" and self.choices.dynamics == NEXT_STEP:
                 raise FoldError("a threshold without memory cannot be reset in the next step")
             cell = discretised(node, shape, self.choices.dt, self.choices.reset, self.fidelity)
-            return Population(self.names[node.name], node, cell, inflow, as_map(shape))
+            return NirPopulation(self.names[node.name], node, cell, inflow, as_map(shape))
         except FoldError as reason:
             self.problems.append(where(node, reason))
         return None
 
-    def with_readout(self, found: list[Population]) -> list[Population]:
+    def with_readout(self, found: list[NirPopulation]) -> list[NirPopulation]:
         """The population that the graph ends in comes last; one is made where it ends in a sum."""
         sources = {a for a, _ in self.graph.edges}
         ends = [*self.graph.of_kind("Output"), *(n for n in self.graph.nodes.values() if n.name not in sources)]
@@ -165,7 +165,7 @@ class _Lowering:
             return [*(p for p in found if p is not last), last]
         name = next(f"{READOUT}{'_' * i}" for i in range(len(found) + 1) if f"{READOUT}{'_' * i}" not in self.names.values())
         self.fidelity.assume(f"the graph ends in a sum of spikes; its values are added up over the steps ({name})")
-        return [*found, Population(name, end, Cell(False, np.ones(())), final, as_map((final.size,)))]
+        return [*found, NirPopulation(name, end, Cell(False, np.ones(())), final, as_map((final.size,)))]
 
 
 def _layer_names(graph: Graph) -> dict[str, str]:
@@ -189,7 +189,7 @@ def _is_plain(signal: Signal) -> bool:
     return isinstance(op, Same) and not op.pool and bool(np.all(op.scale == 1))
 
 
-def _looped(populations: list[Population], fidelity: Fidelity) -> list[Population]:
+def _looped(populations: list[NirPopulation], fidelity: Fidelity) -> list[NirPopulation]:
     """Cycles without a delay get one step, on the connections into the neurons nearest to the input."""
     distance = _distances(populations)
     late: set[tuple[str, str]] = set()
@@ -207,11 +207,11 @@ def _looped(populations: list[Population], fidelity: Fidelity) -> list[Populatio
     return found
 
 
-def _reads(populations: list[Population], name: str, source: str) -> bool:
+def _reads(populations: list[NirPopulation], name: str, source: str) -> bool:
     return any(t.source == source and t.delay == 0 for p in populations if p.name == name for t in p.inflow.terms)
 
 
-def _distances(populations: list[Population]) -> dict[str, int]:
+def _distances(populations: list[NirPopulation]) -> dict[str, int]:
     """Connections between the input and each population."""
     after: dict[str, list[str]] = {}
     for p in populations:
@@ -227,7 +227,7 @@ def _distances(populations: list[Population]) -> dict[str, int]:
     return found
 
 
-def _cycles(populations: list[Population], late: set[tuple[str, str]]) -> list[list[str]]:
+def _cycles(populations: list[NirPopulation], late: set[tuple[str, str]]) -> list[list[str]]:
     """Sets of populations that feed back to each other in the same step."""
     number = {p.name: i for i, p in enumerate(populations)}
     links = {
@@ -246,7 +246,7 @@ def _cycles(populations: list[Population], late: set[tuple[str, str]]) -> list[l
     return [m for m in members.values() if len(m) > 1 or (number[m[0]], number[m[0]]) in links]
 
 
-def _in_order(populations: list[Population]) -> list[Population]:
+def _in_order(populations: list[NirPopulation]) -> list[NirPopulation]:
     """Sources first, the readout last."""
     by_name = {p.name: p for p in populations}
     reads = {p.name: [t.source for t in p.inflow.terms if t.delay == 0 and t.source != INPUT] for p in populations}

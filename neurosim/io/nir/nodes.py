@@ -9,7 +9,7 @@ import numpy as np
 
 from neurosim.io.nir.graph import NirNode
 from neurosim.io.nir.linear import LARGEST, FoldError, Two, check_size
-from neurosim.layers import Shape
+from neurosim.network.layers import Shape
 
 Dims = tuple[int, ...]
 NEURONS = ("IF", "LIF", "CubaLIF", "LI", "CubaLI", "I", "Threshold")

@@ -12,15 +12,15 @@ import numpy as np
 from neurosim.io.nir import linear
 from neurosim.io.nir.fidelity import Fidelity
 from neurosim.io.nir.graph import NirNode
-from neurosim.io.nir.linear import FoldError, Full, Op, Same, Window
+from neurosim.io.nir.linear import Convolution, FoldError, Full, Op, Same
 from neurosim.io.nir.neurons import Cell
 from neurosim.io.nir.shapes import where
 from neurosim.io.nir.signals import Signal, Term, scaled
-from neurosim.layers import INPUT, Conv, Dense, Layer, Output, Pair, Pool, Shape, Shortcut
+from neurosim.network.layers import INPUT, Conv, Dense, Layer, Output, Pair, Pool, Shape, Shortcut
 
 
 @dataclass(frozen=True, eq=False)
-class Population:
+class NirPopulation:
     """Neurons of a node (or the sum that a graph ends in), and what reaches them."""
 
     name: str
@@ -30,7 +30,7 @@ class Population:
     shape: Shape
 
 
-class Synapses(NamedTuple):
+class NirSynapses(NamedTuple):
     """A term as a layer or a shortcut takes it; *weight* is None where *scale* does."""
 
     weight: np.ndarray | None
@@ -47,7 +47,7 @@ class Layers:
     the output: then it is [N, 1, 1], and all that reads it does so by full matrices.
     """
 
-    def __init__(self, populations: list[Population], input_shape: Shape, fidelity: Fidelity, problems: list[str]):
+    def __init__(self, populations: list[NirPopulation], input_shape: Shape, fidelity: Fidelity, problems: list[str]):
         self.populations, self.fidelity, self.problems = populations, fidelity, problems
         self.input_shape = input_shape
         self.lost = self._lost()
@@ -70,7 +70,7 @@ class Layers:
             found |= new
         return found
 
-    def _layer(self, p: Population, listed: set[str]) -> Layer:
+    def _layer(self, p: NirPopulation, listed: set[str]) -> Layer:
         shape = flat(p.shape) if p.name in self.lost else p.shape
         gain, cell = p.cell.gain, p.cell
         if gain.ndim and not linear.even(gain.reshape(shape)):
@@ -98,31 +98,31 @@ class Layers:
             return Conv(p.name, main.weight, stride=main.stride, padding=main.padding, **options)
         return (Dense if cell.spiking else Output)(p.name, main.weight, **options)
 
-    def _synapses(self, p: Population, shape: Shape, term: Term, main: bool = False) -> Synapses:
+    def _synapses(self, p: NirPopulation, shape: Shape, term: Term, main: bool = False) -> NirSynapses:
         op, lost = term.op, term.source in self.lost
         pool: Pool = "sum2" if op.pool else None
         fits = (flat(op.out) if lost else op.out) == shape and not (lost and op.pool)
         if isinstance(op, Same) and op.scale.size == 1 and fits and not main:
-            return Synapses(None, op.scale.item(), pool=pool)
+            return NirSynapses(None, op.scale.item(), pool=pool)
         if isinstance(op, Full) and not lost:
-            return Synapses(op.weight, pool=pool)
+            return NirSynapses(op.weight, pool=pool)
         if lost or op.out != shape or (main and not p.cell.spiking):
-            return Synapses(linear.dense(op))
-        if isinstance(op, Window):
-            return Synapses(op.weight, stride=op.stride, padding=op.padding, pool=pool)
+            return NirSynapses(linear.dense(op))
+        if isinstance(op, Convolution):
+            return NirSynapses(op.weight, stride=op.stride, padding=op.padding, pool=pool)
         assert isinstance(op, Same)
         linear.check_size(shape[0] ** 2, f"an identity of {shape[0]:,} channels")
-        return Synapses((np.eye(shape[0]) * op.scale[:, 0, 0])[:, :, None, None], pool=pool)
+        return NirSynapses((np.eye(shape[0]) * op.scale[:, 0, 0])[:, :, None, None], pool=pool)
 
-    def _silence(self, p: Population, shape: Shape) -> Synapses:
+    def _silence(self, p: NirPopulation, shape: Shape) -> NirSynapses:
         """Weights of zero, for a population that only later ones feed."""
         self.fidelity.assume(f"{p.name} is fed by no population before it; its main weights are zeros")
         if shape != flat(shape):
             raise FoldError("only populations that come after it feed it; that is supported where it is [N], not a map")
         linear.check_size(shape[0] * math.prod(self.input_shape), "its matrix of zeros")
-        return Synapses(np.zeros((shape[0], math.prod(self.input_shape))))
+        return NirSynapses(np.zeros((shape[0], math.prod(self.input_shape))))
 
-    def _parameters(self, p: Population, cell: Cell, constant: np.ndarray, shape: Shape, note: str) -> dict[str, Any]:
+    def _parameters(self, p: NirPopulation, cell: Cell, constant: np.ndarray, shape: Shape, note: str) -> dict[str, Any]:
         """What the layer has beside its synapses, each with a line in the table."""
         bias = constant if cell.bias is None else constant + cell.bias
         wanted = {"leak": cell.leak, "current_leak": cell.current_leak, "bias": bias if np.any(bias) else None}
@@ -135,7 +135,7 @@ class Layers:
                 self.fidelity.add(p.node.name, p.node.kind, name, value, single(value), scale)
         return found
 
-    def _note(self, p: Population, weights: Sequence[np.ndarray], note: str) -> None:
+    def _note(self, p: NirPopulation, weights: Sequence[np.ndarray], note: str) -> None:
         change = max(float(np.abs(w - single(w)).max(initial=0)) for w in weights)
         self.fidelity.add(p.node.name, p.node.kind, "weights", change, 0.0, note if note.startswith("times") else "")
 
@@ -151,7 +151,7 @@ def flat(shape: Shape) -> Shape:
 
 
 def _keeps_map(op: Op, shape: Shape) -> bool:
-    return not isinstance(op, Full) and op.out == shape and (isinstance(op, Window) or linear.even(op.scale))
+    return not isinstance(op, Full) and op.out == shape and (isinstance(op, Convolution) or linear.even(op.scale))
 
 
 def _reach(gain: np.ndarray) -> str:
@@ -169,6 +169,6 @@ def _same_weights(a: Term, b: Term) -> bool:
     """Whether two terms are one projection with two sources."""
     if a.delay != b.delay or isinstance(a.op, Same) or isinstance(b.op, Same) or type(a.op) is not type(b.op):
         return False
-    if isinstance(a.op, Window) and isinstance(b.op, Window) and (a.op.stride, a.op.padding) != (b.op.stride, b.op.padding):
+    if len({(op.stride, op.padding) for op in (a.op, b.op) if isinstance(op, Convolution)}) > 1:
         return False
     return a.op.shape == b.op.shape and a.op.pool == b.op.pool and np.array_equal(a.op.weight, b.op.weight)

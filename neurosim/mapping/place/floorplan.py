@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.chip import Chip
+from neurosim.chip.chip import Chip
 from neurosim.kernels.anneal import lengths
 from neurosim.mapping.wires import Wires
 

@@ -1,0 +1,20 @@
+"""Booleans packed into bytes, lowest bit first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def unpacked(bits: np.ndarray, count: int) -> np.ndarray:
+    """bool [..., count] from packed bits."""
+    return np.unpackbits(bits, axis=-1, count=count, bitorder="little").astype(bool)
+
+
+def packed(flags: np.ndarray) -> np.ndarray:
+    """uint8 [..., ceil(n / 8)] from booleans."""
+    return np.packbits(flags, axis=-1, bitorder="little")
+
+
+def popcount(bits: np.ndarray) -> int:
+    """Number of set bits."""
+    return int(np.bitwise_count(bits).sum(dtype=np.int64))

@@ -1,0 +1,1 @@
+"""The described hardware: cores, memories, mesh, prices."""

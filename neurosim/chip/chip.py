@@ -1,0 +1,349 @@
+"""The chip: cores, memories, mesh and prices, as data with a source for every number."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field, ValidationError, model_validator
+
+from neurosim.chip.levels import Level, level_problems, levels_of
+from neurosim.chip.memory import CACHED, Kind, Memory
+from neurosim.chip.part import Amount, Count, Cycles, Interval, Part, Positive, Sourced, StateBits, Uncertain
+from neurosim.chip.settings import bare, problem, set_path, settings_of
+from neurosim.errors import ChipError
+from neurosim.noc.deadlock import check_deadlock, check_room
+from neurosim.noc.geometry import Grid
+from neurosim.noc.machine import UNLIMITED, Machine
+
+MAX_CORES = 2**16
+# pJ per cycle of a power in mW, times hz.
+PJ_PER_MWS = 1e9
+
+
+class Price(NamedTuple):
+    """pJ of doing something once, with its relative standard deviation; part: the part of the chip that is uncertain as one."""
+
+    pj: float
+    uncertainty: float
+    part: str
+
+
+class Clock(Sourced):
+    """hz: cycles per second."""
+
+    hz: Positive
+
+
+class Mesh(Sourced):
+    """A width x height mesh or torus of routers, each with *cores_per_tile* cores; XY routing, credit flow control.
+
+    A flit takes *router_cycles* per router, *link_cycles* per link, *local_cycles* between a core and its router; a link
+    carries one flit per *link_interval*. A port has *virtual_channels* of *buffer_flits* each; a slot that a flit has left is
+    of use again *credit_cycles* later. A link may be laid out for *max_link_flits* per image, if every neuron fires once.
+    *delivery*: one packet per destination core (unicast), or one per spike along a tree (multicast).
+    """
+
+    topology: Literal["mesh", "torus"] = "mesh"
+    width: Count
+    height: Count
+    cores_per_tile: Count = 1
+    flit_bits: Count
+    packet_bits: Count
+    router_cycles: Interval
+    link_cycles: Interval
+    link_interval: Interval = 1
+    local_cycles: Interval = 1
+    credit_cycles: Interval = 2
+    virtual_channels: Count = 4
+    buffer_flits: Count = 4
+    max_link_flits: Count | None = None
+    delivery: Literal["unicast", "multicast"] = "unicast"
+
+    @property
+    def cores(self) -> int:
+        return self.width * self.height * self.cores_per_tile
+
+    @property
+    def flits_per_packet(self) -> int:
+        return -(-self.packet_bits // self.flit_bits)
+
+
+class CoreDescription(Sourced):
+    """Limits and widths of a core; a limit that is not given does not bind.
+
+    lanes: accumulates (or MACs) started at once. update_lanes: neurons compared at once. axons: distinct inputs it can tell
+    apart; one stands for *axon_channels* neurons of different channels at one site, whose packets say which they are. routes:
+    (neuron, destination) pairs it can hold. layers: of so many it can hold a part each. storage: how weights are stored, see
+    `neurosim.mapping.storage`; skip_zeros: weights of zero are not added; index_bits: width of the index of a neuron in sparse
+    storage. queue_packets: packets that wait to be worked off; a full queue stalls the mesh.
+    """
+
+    lanes: Count
+    update_lanes: Count
+    state_bits: StateBits = 32
+    axon_bits: Count
+    axon_channels: Count = 1
+    route_bits: Count
+    storage: Literal["shared", "unrolled", "crossbar", "sparse"] = "shared"
+    skip_zeros: bool = False
+    index_bits: Annotated[int, Field(gt=0, le=32)] | None = None
+    max_neurons: Count | None = None
+    max_axons: Count | None = None
+    max_routes: Count | None = None
+    max_layers: Count = 1
+    queue_packets: Count | None = None
+
+    @model_validator(mode="after")
+    def _an_index_is_for_sparse_storage(self) -> CoreDescription:
+        if (self.storage == "sparse") != (self.index_bits is not None):
+            raise ValueError("storage 'sparse' and index_bits belong together; give both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _a_crossbar_is_for_one_layer(self) -> CoreDescription:
+        if self.storage == "crossbar" and self.max_layers > 1:
+            raise ValueError("the rows of a crossbar are as wide as the core: with storage 'crossbar', max_layers must be 1")
+        return self
+
+
+class Policy(Part):
+    """What the modelled hardware does.
+
+    update: neurons visited per step, those *touched* by an event (or still above threshold), or *all*. analog: the current
+    of an image-fed layer is computed *once* per image, stored and re-added every step, or anew *per_step*, or by a *host*, from
+    which it comes once per image over the memory of the input, in numbers of the state width, to be stored and re-added. pool:
+    the weights behind a summing pool are added for every spike of a window, the sum being *folded* into them, or a window is
+    *summed* first, and its sum then multiplied with the weights.
+    """
+
+    update: Literal["touched", "all"]
+    analog: Literal["once", "per_step", "host"]
+    pool: Literal["folded", "summed"] = "folded"
+
+
+class Priced(Uncertain):
+    """pj: energy of one."""
+
+    pj: Amount
+
+
+class Timed(Priced):
+    """cycles: time of one; with lanes, of one per lane."""
+
+    cycles: Cycles
+
+
+class Operations(Part):
+    """Everything that is priced besides memory words.
+
+    accumulate: addition of a weight to a potential. mac: multiply-accumulate of an image-fed layer. update_active,
+    update_idle: visit of a neuron that was, was not touched in the step. current_add (of a stored image current),
+    leak_multiply, compare, reset: parts of a visit, their time included in it. spike: a firing. packet: injection of a packet.
+    event: its reception and look-up. hop_x, hop_y: a flit crossing a router and a horizontal, vertical link (their time is in
+    the mesh). barrier: closing of a layer's turn.
+    """
+
+    accumulate: Timed
+    mac: Timed
+    update_active: Timed
+    update_idle: Timed
+    current_add: Priced
+    leak_multiply: Priced
+    compare: Priced
+    reset: Priced
+    spike: Priced
+    packet: Timed
+    event: Timed
+    hop_x: Priced
+    hop_y: Priced
+    barrier: Timed
+
+
+class Static(Uncertain):
+    """Power drawn whatever happens, besides the leakage of memories: per used core, and for the whole chip."""
+
+    core_mw: Amount
+    chip_mw: Amount
+
+
+class Board(Uncertain):
+    """Chips side by side, each with the mesh of the chip; the links between them are slower and dearer.
+
+    columns, rows: in chips. link_cycles, link_interval: of a flit that leaves for another chip, in place of those of the mesh.
+    pj: energy of that, besides the hop.
+    """
+
+    columns: Count = 1
+    rows: Count = 1
+    link_cycles: Interval
+    link_interval: Interval = 1
+    pj: Amount
+
+
+class Chip(Part):
+    """A described chip, or several of them on a board. Energy is in pJ, time in cycles, sizes in bits, power in mW."""
+
+    name: Annotated[str, Field(min_length=1)]
+    title: str
+    node: str
+    notes: str = ""
+    clock: Clock
+    mesh: Mesh
+    board: Board | None = None
+    core: CoreDescription
+    policy: Policy
+    memory: tuple[Memory, ...]
+    operation: Operations
+    static: Static
+    not_counted: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _every_kind_has_one_home(self) -> Chip:
+        problems = level_problems([Level(m.name, m.holds, m.backs, m.miss_rate is not None, m.per) for m in self.memory])
+        if self.chips > 1:
+            several = [m.name for m in self.memory if m.fetched and m.per == "chip"]
+            problems += [f"memory {name!r} backs another on each of several chips; one off chip can" for name in several]
+        if not problems and self.queue_bits > self.home("queue").bits:
+            queue, packets, bits = self.home("queue"), self.core.queue_packets, self.mesh.packet_bits
+            needed = f"{packets:,} packets of mesh.packet_bits = {bits:,} need {self.queue_bits:,} bits"
+            limit = f"memory {queue.name!r} has {queue.bits:,}: use at most {queue.bits // bits:,}, or enlarge it"
+            problems.append(f"core.queue_packets: {needed}, {limit}")
+        if self.cores > MAX_CORES:
+            problems.append(f"there are {self.cores:,} cores; at most {MAX_CORES:,} are supported")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @model_validator(mode="after")
+    def _packets_can_always_move(self) -> Chip:
+        """Raises NeurosimError where waiting could go around in a circle, or a tree would need a larger buffer."""
+        if self.cores <= MAX_CORES:
+            check_deadlock(self.machine)
+            check_room(self.machine, self.mesh.flits_per_packet)
+        return self
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], where: str) -> Chip:
+        """A chip from nested values; raises ChipError with every problem and its path."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problems = [problem(e, values) for e in error.errors()]
+            # With a wrong value in a part, the whole has not been looked at.
+            if all(e["loc"] for e in error.errors()):
+                problems += level_problems(levels_of(values.get("memory")))
+            raise ChipError(where, problems) from None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All single values by their path, such as ``core.lanes``; memories go by their name."""
+        return dict(settings_of(self.values, ""))
+
+    @property
+    def sha256(self) -> str:
+        """Hash of everything that can change a result (titles, notes and sources cannot)."""
+        return hashlib.sha256(json.dumps(bare(self.values), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def chips(self) -> int:
+        return self.board.columns * self.board.rows if self.board else 1
+
+    @property
+    def cores(self) -> int:
+        """Of all chips."""
+        return self.chips * self.mesh.cores
+
+    @property
+    def queue_bits(self) -> int:
+        """Bits of a full queue of a core; 0 where it is not bounded."""
+        return (self.core.queue_packets or 0) * self.mesh.packet_bits
+
+    @property
+    def prices(self) -> dict[str, Price]:
+        """Every price by its place in the chip file; of a power the energy of a cycle."""
+        found = {}
+        for name, operation in self.operation:
+            found[f"operation.{name}.pj"] = Price(operation.pj, operation.uncertainty, f"operation.{name}")
+        if self.board:
+            found["board.pj"] = Price(self.board.pj, self.board.uncertainty, "board")
+        static = self.static
+        powers = {
+            "static.core_mw": Price(static.core_mw, static.uncertainty, "static"),
+            "static.chip_mw": Price(static.chip_mw, static.uncertainty, "static"),
+        }
+        for memory in self.memory:
+            part, prices = f"memory.{memory.name}", memory.prices
+            found[f"{part}.read.pj"] = Price(prices.read_pj, memory.uncertainty, part)
+            found[f"{part}.write.pj"] = Price(prices.write_pj, memory.uncertainty, part)
+            powers[f"{part}.leakage_mw"] = Price(prices.leakage_mw, memory.uncertainty, part)
+        return found | {place: power._replace(pj=power.pj * PJ_PER_MWS / self.clock.hz) for place, power in powers.items()}
+
+    @property
+    def grid(self) -> Grid:
+        """Where the tiles of all chips are."""
+        mesh, columns, rows = self.mesh, self.board.columns if self.board else 1, self.board.rows if self.board else 1
+        return Grid(
+            columns * mesh.width, rows * mesh.height, mesh.cores_per_tile, mesh.topology == "torus", mesh.width, mesh.height
+        )
+
+    @property
+    def machine(self) -> Machine:
+        """What packets travel through."""
+        mesh, board = self.mesh, self.board or self.mesh
+        return Machine(
+            self.grid, mesh.virtual_channels, mesh.buffer_flits, mesh.router_cycles, mesh.link_cycles, mesh.link_interval,
+            board.link_cycles, board.link_interval, mesh.local_cycles, mesh.credit_cycles, self.core.queue_packets or UNLIMITED,
+            self.operation.barrier.cycles, mesh.delivery == "multicast",
+        )  # fmt: skip
+
+    def home(self, kind: Kind) -> Memory:
+        """The memory that holds *kind*."""
+        return next(m for m in self.memory if kind in m.holds)
+
+    def behind(self, memory: Memory) -> Memory | None:
+        """The memory that *memory* is a cache of."""
+        return next((m for m in self.memory if m.backs == memory.name and m.miss_rate is not None), None)
+
+    def kinds(self, memory: Memory) -> tuple[Kind, ...]:
+        """What is read from *memory* or written to it."""
+        front = next((m for m in self.memory if m.name == memory.backs), None)
+        if front is None:
+            return memory.holds
+        behind = ("weights",) if memory.fetched else tuple(kind for kind in self.kinds(front) if kind in CACHED)
+        return (*memory.holds, *behind)
+
+    def accesses(self, kind: Kind, reads: np.ndarray, writes: np.ndarray) -> Iterator[tuple[Memory, np.ndarray, np.ndarray]]:
+        """(memory, words read, words written) for so many at the home of *kind*, and for what misses there."""
+        memory = self.home(kind)
+        while (back := self.behind(memory)) and kind in CACHED:
+            missed = back.misses(reads)
+            returned = np.minimum(missed, writes)
+            yield memory, reads + returned, writes + missed
+            per_word = back.words(memory.word_bits)
+            memory, reads, writes = back, missed * per_word, returned * per_word
+        yield memory, reads, writes
+
+    def memory_cycles(self, words: dict[Kind, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        """Cycles that the slowest memory needs for these words of each kind, read and written, each memory through ports of its
+        own, as if they were there for one core alone."""
+        through: dict[str, np.ndarray] = {}
+        for kind, (reads, writes) in words.items():
+            for memory, read, written in self.accesses(kind, reads, writes):
+                through[memory.name] = through.get(memory.name, 0) + read + written
+        ports = [-(-through[m.name] // m.words_per_cycle) for m in self.memory if m.words_per_cycle and m.name in through]
+        shape = next(iter(words.values()))[0].shape
+        return np.max([np.zeros(shape, np.int64), *ports], axis=0)
+
+    def replace(self, path: str, value: Any) -> Chip:
+        """The same chip with one setting changed: ``chip.replace("core.lanes", 4)``; memories go by their name."""
+        values = self.values
+        set_path(values, path, value, f"chip {self.name!r}")
+        return Chip.parse(values, f"chip {self.name!r} with {path} = {value}")

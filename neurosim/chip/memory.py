@@ -1,0 +1,122 @@
+"""Memories of a chip: what they hold, how large they are, and what an access costs."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cached_property
+from typing import Annotated, Literal, NamedTuple, get_args
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from neurosim.chip.part import Amount, Count, Part, Positive, Uncertain
+from neurosim.chip.sram import CACTI_40NM
+
+Kind = Literal["weights", "state", "axons", "routes", "queue", "input"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+# What can be missed; packets that wait and the input are where they are.
+CACHED: tuple[Kind, ...] = ("weights", "state", "axons", "routes")
+Level = Literal["core", "tile", "chip", "off chip"]
+# Largest denominator of a miss rate.
+FINEST = 10**6
+# From the most to the fewest of them.
+PER: tuple[Level, ...] = get_args(Level)
+
+
+class Access(Part):
+    """pj: energy of one word."""
+
+    pj: Amount
+
+
+class Prices(NamedTuple):
+    """Of one word read and written, of being on, of being there; area None where it is not known."""
+
+    read_pj: float
+    write_pj: float
+    leakage_mw: float
+    area_mm2: float | None
+
+
+class Memory(Uncertain):
+    """A memory: what it holds, its size and word, the price of a word. *per*: one in every core or tile, on every chip, or off
+    chip.
+
+    *backs*: the name of a memory behind which it stands, in one of two ways. *fetched*: that one holds weights in every core,
+    all of which live here; what fits there is fetched once per run, and the rest, in rounds that do not end with a run,
+    *per_image* or *per_step*; with *once* everything must fit. *miss_rate*: that one is a cache of what lives here; this share
+    of the words of weights, state, axons and routes read there is not there and fetched, and as many that were written there
+    come back.
+
+    words_per_cycle: what its ports read and write in a cycle; where it is not given, they never make a core wait. model: the
+    prices are those *given*, or, whatever is given, those that an *sram* of this size and word has at *node_nm* (see
+    `neurosim.chip.sram`), beyond the published sizes only with *extrapolate*.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    holds: tuple[Kind, ...] = ()
+    backs: str | None = None
+    fetched: Literal["once", "per_image", "per_step"] | None = None
+    miss_rate: Annotated[float, Field(ge=0, le=1)] | None = None
+    per: Level = "core"
+    bits: Count
+    word_bits: Count
+    words_per_cycle: Count | None = None
+    model: Literal["given", "sram"] = "given"
+    node_nm: Positive | None = None
+    extrapolate: bool = False
+    read: Access | None = None
+    write: Access | None = None
+    leakage_mw: Amount | None = None
+    area_mm2: Amount | None = None
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _prices_are_given_or_modelled(self) -> Memory:
+        low, high = CACTI_40NM.smallest, CACTI_40NM.largest
+        problems = []
+        if self.model == "given":
+            missing = [name for name in ("read", "write", "source") if not getattr(self, name)]
+            problems += [f"{name} is missing; give it, or set model = 'sram'" for name in missing]
+            problems += [f"{name} is for model = 'sram'" for name in ("node_nm", "extrapolate") if getattr(self, name)]
+        elif self.extrapolated and not self.extrapolate:
+            size = f"{self.bits:,} bits lie outside the published sizes, {low:,} to {high:,} bits"
+            problems.append(f"{size}; use model = 'given' with prices of your own, or set extrapolate = true")
+        if not self.holds and not self.backs:
+            problems.append("holds nothing; give it something to hold, or the name of a memory that it backs")
+        ways = (self.fetched is not None) + (self.miss_rate is not None)
+        if ways != bool(self.backs):
+            told = "backs goes with either fetched ('once', 'per_image', 'per_step') or miss_rate"
+            problems.append(f"{told}; there are {ways} of them" if self.backs else f"{told}; it is missing")
+        if self.miss_rate and self.miss_rate < 1 / FINEST:
+            problems.append(f"miss_rate is {self.miss_rate:g}; give 0, or at least {1 / FINEST:g}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def misses(self, words: np.ndarray) -> np.ndarray:
+        """How many of so many words, int64, are not in the memory before it, rounded up; its rate as a fraction of at most six
+        digits below the line, so that counts stay integers."""
+        rate = Fraction(str(self.miss_rate or 0)).limit_denominator(FINEST)
+        return -(-words * rate.numerator // rate.denominator)
+
+    @cached_property
+    def prices(self) -> Prices:
+        if self.model == "given" and self.read and self.write:
+            return Prices(self.read.pj, self.write.pj, self.leakage_mw or 0.0, self.area_mm2)
+        found = CACTI_40NM.estimate(self.bits, self.word_bits, self.node_nm)
+        return Prices(found.read_pj, found.write_pj, found.leakage_mw, found.area_mm2)
+
+    @property
+    def provenance(self) -> str:
+        """The source of its prices, in words."""
+        return self.source if self.model == "given" else CACTI_40NM.estimate(self.bits, self.word_bits, self.node_nm).source
+
+    @property
+    def extrapolated(self) -> bool:
+        """Whether its size lies beyond those on which its prices rest."""
+        return self.model == "sram" and not CACTI_40NM.smallest <= self.bits <= CACTI_40NM.largest
+
+    def words(self, item_bits: int) -> int:
+        """Words of one visit to an item."""
+        return -(-item_bits // self.word_bits)

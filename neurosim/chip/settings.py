@@ -1,0 +1,76 @@
+"""Settings of a chip by their path, such as ``core.lanes``, and what is wrong with them in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from neurosim.errors import ChipError
+
+# What cannot change a result.
+DESCRIPTION = ("source", "node", "grade", "title", "notes", "not_counted")
+
+
+def set_path(values: dict[str, Any], path: str, value: Any, where: str) -> None:
+    """Set ``a.b.c`` in nested *values*; an element of a list goes by its name."""
+    *parents, last = path.split(".")
+    place: Any = values
+    for key in parents:
+        inside = _inside(place, key)
+        if not isinstance(inside, dict | list):
+            raise ChipError(where, [f"there is no {path!r}; known here: {', '.join(_keys(place))}"])
+        place = inside
+    if not isinstance(place, dict):
+        raise ChipError(where, [f"there is no {path!r}; known here: {', '.join(_keys(place))}"])
+    place[last] = value
+
+
+def settings_of(values: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(values, dict):
+        for key, value in values.items():
+            yield from settings_of(value, f"{path}.{key}" if path else key)
+    elif isinstance(values, list) and values and all(isinstance(item, dict) for item in values):
+        for item in values:
+            yield from settings_of(item, f"{path}.{item['name']}")
+    else:
+        yield path, values
+
+
+def _inside(place: Any, key: str) -> Any:
+    if isinstance(place, list):
+        return next((x for x in place if x.get("name") == key), None)
+    return place.get(key) if isinstance(place, dict) else None
+
+
+def _keys(place: Any) -> list[str]:
+    return [x["name"] for x in place] if isinstance(place, list) else sorted(place)
+
+
+def bare(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {k: bare(v) for k, v in values.items() if k not in DESCRIPTION}
+    return [bare(v) for v in values] if isinstance(values, list) else values
+
+
+def problem(error: Any, values: dict[str, Any]) -> str:
+    path = _path(error["loc"], values)
+    if error["type"] == "missing":
+        return f"{path}: is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{path}: unknown key"
+    if error["type"] == "value_error":
+        found = error["msg"].removeprefix("Value error, ")
+        return f"{path}: {found}" if path else found
+    return f"{path}: is {error['input']!r}; {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _path(location: tuple[Any, ...], values: Any) -> str:
+    names = []
+    for key in location:
+        if isinstance(key, int) and isinstance(values, list) and key < len(values):
+            values = values[key]
+            names.append(str(values.get("name", key)) if isinstance(values, dict) else str(key))
+            continue
+        values = values.get(key) if isinstance(values, dict) else None
+        names.append(str(key))
+    return ".".join(names)

@@ -1,0 +1,257 @@
+"""Activity: how often everything happened, as integers, per step and per brick. No price is known here.
+
+No loop walks over synapses: spikes are counted per column (segment of channels, site), and one sparse product turns them
+into packets, another into weight rows. A core-by-core, synapse-by-synapse twin in the tests holds these counts to the unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from neurosim.bits import unpacked
+from neurosim.kernels.histogram import count_columns, count_windows
+from neurosim.mapping.demand import has_current, numbers, pixel_bits
+from neurosim.mapping.mapping import Mapping
+from neurosim.mapping.routes import Fanout
+from neurosim.network.layers import INPUT, Layer, axes, pooled
+from neurosim.spikes.synapses import pool_sites
+from neurosim.spikes.trace import SpikeTrace
+
+# Bytes of the largest array of column counts of one slice of images.
+SLICE_BYTES = 2**26
+
+
+@dataclass(frozen=True, eq=False)
+class Activity:
+    """Counts per (image, step) and brick, int64 [N * T, bricks].
+
+    spikes: firings. packets: sent. hops_x, hops_y: flits x links crossed, crossings: those between chips, booked to the sender.
+    events: packets received, those of bricks that share a core in the books of the first that it is for; look_ups: of axons, by
+    every brick that it is for. input_arrivals: events that came from outside; input_events: spikes fed from outside, each
+    booked once, to the first brick it arrives at. synaptic_events: (spike, synapse) pairs. weight_words: words of weights
+    fetched for them; accumulates: additions that they cause; where a core sums pooling windows first, pool_adds: additions to
+    those sums, pool_macs: sums multiplied with a weight. active, idle: visited neurons that were, were not touched.
+    analog_rows, macs: rows and multiply-accumulates of image-fed layers; current_adds: stored currents re-added, biases among
+    them; current_writes: currents stored. clears: numbers of the state set to zero before an image; readouts: output potentials
+    read after it. leaks: leak multiplies. clips: potentials clipped to the state width. input_words: words of the input memory.
+    """
+
+    spikes: np.ndarray
+    packets: np.ndarray
+    hops_x: np.ndarray
+    hops_y: np.ndarray
+    crossings: np.ndarray
+    events: np.ndarray
+    look_ups: np.ndarray
+    input_arrivals: np.ndarray
+    input_events: np.ndarray
+    synaptic_events: np.ndarray
+    weight_words: np.ndarray
+    accumulates: np.ndarray
+    pool_adds: np.ndarray
+    pool_macs: np.ndarray
+    active: np.ndarray
+    idle: np.ndarray
+    analog_rows: np.ndarray
+    macs: np.ndarray
+    current_adds: np.ndarray
+    current_writes: np.ndarray
+    clears: np.ndarray
+    readouts: np.ndarray
+    leaks: np.ndarray
+    clips: np.ndarray
+    input_words: np.ndarray
+
+    @property
+    def counts(self) -> dict[str, np.ndarray]:
+        """The counts per brick, by name."""
+        return {name: getattr(self, name) for name in COUNTS}
+
+
+COUNTS = tuple(f.name for f in fields(Activity))
+
+
+def slice_images(mapping: Mapping) -> int:
+    """Images whose activity fits comfortably in memory at once."""
+    widest = max((f.segments * f.sites for f in mapping.fanouts.values()), default=1)
+    per_step = 8 * max(widest, len(COUNTS) * len(mapping.bricks))
+    return max(1, SLICE_BYTES // (per_step * mapping.network.timesteps))
+
+
+def activity(trace: SpikeTrace, mapping: Mapping, first: int = 0, last: int | None = None) -> Activity:
+    """The counts of images *first* to *last* of *trace* on the cores of *mapping*.
+
+    The trace must belong to the mapping (`trace_problems`).
+    """
+    return _Counter(trace, mapping, first, len(trace) if last is None else last).count()
+
+
+def trace_problems(trace: SpikeTrace, mapping: Mapping) -> list[str]:
+    """Why the trace is not what the mapped network does on the mapped chip; empty if it is."""
+    problems = []
+    if trace.network.sha256 != mapping.network.sha256:
+        problems.append(f"it belongs to another network ({trace.network.name!r}, not {mapping.network.name!r})")
+    bits = mapping.chip.core.state_bits
+    if trace.network.integer and bits != trace.state_bits:
+        low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+        peaks = {n: (layer.peak[:, 0].min(), layer.peak[:, 1].max()) for n, layer in trace.layers.items()}
+        clipped = [n for n, layer in trace.layers.items() if len(layer.clipped.neuron)]
+        beyond = [n for n, (lowest, highest) in peaks.items() if lowest < low or highest > high]
+        for name in sorted({*clipped, *beyond}):
+            lowest, highest = peaks[name]
+            problems.append(
+                f"layer {name!r} has potentials from {lowest:.0f} to {highest:.0f} and was recorded with {trace.state_bits} "
+                f"state bits; chip {mapping.chip.name!r} has {bits}, which changes the spikes: record the trace with {bits}"
+            )
+    return problems
+
+
+class _Counter:
+    """Counts one slice of a trace."""
+
+    def __init__(self, trace: SpikeTrace, mapping: Mapping, first: int, last: int):
+        self.trace, self.mapping, self.first, self.last = trace, mapping, first, last
+        self.network, self.chip = mapping.network, mapping.chip
+        self.steps = trace.timesteps
+        self.rows = (last - first) * self.steps
+        self.bricks = len(mapping.bricks)
+        self.neurons = np.array([b.neurons for b in mapping.bricks])
+        self.found = {name: np.zeros((self.rows, self.bricks), np.int64) for name in COUNTS}
+
+    def count(self) -> Activity:
+        for source in self.mapping.fanouts.values():
+            self._spikes(source)
+        for index, layer in enumerate(self.network.layers):
+            mine = np.flatnonzero(self.mapping.layer_of == index)
+            fed = self.network.fed_by_image(layer)
+            if fed:
+                self._image(layer, mine)
+            if has_current(layer, self.chip, fed):
+                self._add("current_adds", np.ones(self.rows, bool), mine, self.neurons[mine])
+            if layer.updated:
+                self._updates(layer, mine)
+            self._first_and_last(layer, mine)
+            self._clips(layer, mine)
+        return Activity(**self.found)
+
+    def _bits(self, bits: np.ndarray) -> np.ndarray:
+        """[rows, bytes] of this slice."""
+        return bits[self.first : self.last].reshape(self.rows, -1)
+
+    def _spikes(self, source: Fanout) -> None:
+        """Spikes, packets, flits, arrivals and work caused by one population."""
+        bits = self._bits(self.trace.bits_of(source.source))
+        spikes = np.zeros((self.rows, source.segments * source.sites), np.int64)
+        count_columns(bits, source.segment, source.sites, spikes)
+        by_group = source.groups @ spikes.T
+        arrived = (source.events @ by_group).T
+        self.found["events"] += arrived
+        self.found["look_ups"] += (source.look_ups @ by_group).T
+        owned = (source.owner @ spikes.T).T
+        if source.source == INPUT:
+            self.found["input_arrivals"] += arrived
+            self.found["input_events"] += owned
+        else:
+            self.found["spikes"] += owned
+            self._sent(source, by_group)
+        columns = {False: spikes}
+        if any(work.windows for work in source.work):
+            columns[True] = self._windows(source, bits)
+        for work in source.work:
+            if work.what in self.found:
+                self.found[work.what] += (work.amount @ columns[work.windows].T).T
+
+    def _sent(self, source: Fanout, by_group: np.ndarray) -> None:
+        flits = self.chip.mesh.flits_per_packet
+        self.found["packets"] += (source.packets @ by_group).T
+        self.found["hops_x"] += flits * (source.hops_x @ by_group).T
+        self.found["hops_y"] += flits * (source.hops_y @ by_group).T
+        self.found["crossings"] += flits * (source.crossings @ by_group).T
+
+    def _windows(self, source: Fanout, bits: np.ndarray) -> np.ndarray:
+        """int64 [rows, columns of the pooled map]: windows that hold a spike."""
+        _, h, w = pooled(source.shape, "max2")
+        out = np.zeros((self.rows, source.segments * h * w), np.int64)
+        count_windows(bits, source.segment, pool_sites(source.shape, "max2").astype(np.int32), h * w, out)
+        return out
+
+    def _image(self, layer: Layer, mine: np.ndarray) -> None:
+        """A dense engine multiplies every weight with every pixel, padding zeros included, as the papers count MACs."""
+        stored, host = self.chip.policy.analog != "per_step", self.chip.policy.analog == "host"
+        when = self._step(0) if stored else np.ones(self.rows, bool)
+        fan_in = layer.weight[0].size * list(layer.inputs or ()).count(INPUT)
+        sites = np.array([self.mapping.bricks[i].sites for i in mine])
+        if not host:
+            self._add("analog_rows", when, mine, sites * fan_in)
+            self._add("macs", when, mine, self.neurons[mine] * fan_in)
+        fetched = np.array([self._current_words(i) if host else self._patch_words(layer, i) for i in mine])
+        self._add("input_words", when, mine, fetched)
+        if stored:
+            self._add("current_writes", when, mine, self.neurons[mine])
+
+    def _current_words(self, index: int) -> int:
+        """Words of the input memory that hold the currents of a brick."""
+        return self.chip.home("input").words(int(self.neurons[index]) * self.chip.core.state_bits)
+
+    def _patch_words(self, layer: Layer, index: int) -> int:
+        """Words of the input memory that hold the pixels a brick needs, fetched as one block."""
+        brick = self.mapping.bricks[index]
+        channels, height, width = self.network.input.shape
+        size = 2 if layer.pool else 1
+        convolved = axes(layer)
+        if convolved is not None:
+            spans = [(brick.y0, brick.y1, height // size), (brick.x0, brick.x1, width // size)]
+            area = [
+                min((b - 1) * axis.stride - axis.padding + axis.kernel, n) - max(a * axis.stride - axis.padding, 0)
+                for (a, b, n), axis in zip(spans, convolved, strict=True)
+            ]
+        else:
+            area = [height // size, width // size]
+        pixels = channels * area[0] * area[1] * size * size
+        return self.chip.home("input").words(pixels * pixel_bits(self.network))
+
+    def _updates(self, layer: Layer, mine: np.ndarray) -> None:
+        """Neurons visited for leak and compare, under the chip's policy."""
+        recorded = self.trace.layers[layer.name]
+        sites = layer.shape[1] * layer.shape[2]
+        reached = unpacked(self._bits(recorded.reached), sites).reshape(self.rows, *layer.shape[1:])
+        lone = self._listed(recorded.lone.start, recorded.lone.neuron, layer, mine)
+        for place, index in enumerate(mine):
+            b = self.mapping.bricks[index]
+            touched = reached[:, b.y0 : b.y1, b.x0 : b.x1].sum((1, 2)) * b.channels + lone[:, place]
+            self.found["active"][:, index] = touched
+            if self.chip.policy.update == "all":
+                self.found["idle"][:, index] = b.neurons - touched
+        leaks = [leak for leak in (layer.leak, layer.current_leak) if leak is not None]
+        self.found["leaks"][:, mine] = len(leaks) * (self.found["active"] + self.found["idle"])[:, mine]
+
+    def _first_and_last(self, layer: Layer, mine: np.ndarray) -> None:
+        cleared = numbers(layer, self.chip, self.network.fed_by_image(layer)).cleared
+        self._add("clears", self._step(0), mine, cleared * self.neurons[mine])
+        if not layer.spiking:
+            self._add("readouts", self._step(self.steps - 1), mine, self.neurons[mine])
+
+    def _clips(self, layer: Layer, mine: np.ndarray) -> None:
+        recorded = self.trace.layers[layer.name].clipped
+        self.found["clips"][:, mine] = self._listed(recorded.start, recorded.neuron, layer, mine)
+
+    def _listed(self, start: np.ndarray, neuron: np.ndarray, layer: Layer, mine: np.ndarray) -> np.ndarray:
+        """int64 [rows, bricks of the layer]: how many listed neurons live in each brick."""
+        first, last = self.first * self.steps, self.last * self.steps
+        listed = neuron[start[first] : start[last]]
+        row = np.repeat(np.arange(self.rows), np.diff(start[first : last + 1]))
+        home = np.empty(layer.shape, np.int64)
+        for place, index in enumerate(mine):
+            b = self.mapping.bricks[index]
+            home[b.c0 : b.c1, b.y0 : b.y1, b.x0 : b.x1] = place
+        flat = row * len(mine) + home.ravel()[listed]
+        return np.bincount(flat, minlength=self.rows * len(mine)).reshape(self.rows, len(mine))
+
+    def _step(self, step: int) -> np.ndarray:
+        """bool [rows]: True at this step of every image."""
+        return np.arange(self.rows) % self.steps == step
+
+    def _add(self, name: str, when: np.ndarray, mine: np.ndarray, amount: np.ndarray) -> None:
+        self.found[name][np.ix_(when, mine)] += amount

@@ -1,0 +1,59 @@
+"""Error bars: what the uncertainty of the prices leaves open. Counts are exact, so only prices are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurosim.cost.action import by_part_J
+from neurosim.cost.ann import Reuses
+from neurosim.cost.energy import Energy
+
+DRAWS = 10_000
+PERCENTILES = (5, 95)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """5th and 95th percentile of the energy per image and of ANN / SNN by reuse; constants: the part of the variance of the
+    SNN's energy that comes from each, the largest first. All empty where no price is uncertain."""
+
+    snn_J: list[float] | None
+    ratio: dict[str, list[float]]
+    constants: dict[str, float]
+
+
+def spread(dense: Reuses, spent: Energy, seed: int = 0) -> Spread:
+    """Draw all uncertain prices *DRAWS* times, log-normal around the given ones; both networks pay the same prices."""
+    snn = by_part_J(spent.actions)
+    uncertain = {a.price.part: a.price.uncertainty for a in spent.actions if a.price.uncertainty > 0}
+    variance = {part: (snn[part] * sigma) ** 2 for part, sigma in uncertain.items() if snn[part] > 0}
+    if not variance:
+        return Spread(None, {}, {})
+    rng = np.random.default_rng(seed)
+    drawn = {part: _factors(rng, uncertain[part]) for part in sorted(uncertain)}
+    ours = _total(snn, drawn)
+    ratios = {reuse: _interval(_total(found["by_part_J"], drawn) / ours) for reuse, found in dense.items()}
+    largest = sorted(variance, key=lambda part: -variance[part])
+    shares = {part: variance[part] / sum(variance.values()) for part in largest}
+    return Spread(_interval(ours / spent.images), ratios, shares)
+
+
+def _factors(rng: np.random.Generator, uncertainty: float) -> np.ndarray:
+    """float64 [DRAWS], mean 1, standard deviation *uncertainty*, never negative."""
+    variance = np.log1p(uncertainty**2)
+    return rng.lognormal(-variance / 2, np.sqrt(variance), DRAWS)
+
+
+def _total(parts: dict[str, float], drawn: dict[str, np.ndarray]) -> np.ndarray:
+    """float64 [DRAWS]."""
+    total = np.zeros(DRAWS)
+    for part, joules in parts.items():
+        total += joules * drawn.get(part, 1.0)
+    return total
+
+
+def _interval(values: np.ndarray) -> list[float]:
+    low, high = np.percentile(values, PERCENTILES)
+    return [float(low), float(high)]

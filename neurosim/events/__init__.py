@@ -1,0 +1,1 @@
+"""Recordings of event cameras, and their binning into steps."""

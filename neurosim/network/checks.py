@@ -1,0 +1,370 @@
+"""Checking what a network is built from; every problem found is said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+import numpy as np
+
+from neurosim.network.layers import INPUT, Conv, InputSpec, Layer, Leak, Parameter, Shape, Shortcut, axes, pair, pooled
+
+# Steps; every one of them is a number per neuron.
+MAX_DELAY = 1024
+
+
+def checked_input(
+    shape: Sequence[int],
+    encoding: str,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    scale: float | None,
+    problems: list[str],
+) -> InputSpec:
+    given = tuple(shape) if isinstance(shape, Sequence | np.ndarray) else (shape,)
+    numbers = all(isinstance(d, int | float | np.number) and np.isfinite(d) for d in given)
+    usable = len(given) == 3 and numbers and all(d == int(d) > 0 for d in given)
+    dims = tuple(int(d) for d in given) if usable else (1, 1, 1)
+    if not usable:
+        problems.append(f"input_shape is {shape!r}; it must be three positive integers (C, H, W)")
+    if encoding not in ("direct", "spikes"):
+        problems.append(f"encoding is {encoding!r}; it must be 'direct' or 'spikes'")
+    if (mean is None) != (std is None):
+        problems.append("mean and std of the input must be given together")
+    for label, values in (("mean", mean), ("std", std)):
+        if values is not None and (len(values) != dims[0] or not np.all(np.isfinite(values))):
+            problems.append(f"{label} of the input must be {dims[0]} finite numbers, one per channel")
+    if std is not None and np.any(np.asarray(std) <= 0):
+        problems.append("std of the input must be positive")
+    if scale is not None and not (np.isfinite(scale) and scale > 0):
+        problems.append(f"input scale is {scale!r}; it must be positive")
+    means, stds = (None if v is None else tuple(float(x) for x in v) for v in (mean, std))
+    return InputSpec(dims, encoding, means, stds, None if scale is None else float(scale))  # type: ignore[arg-type]
+
+
+def wired(layers: Sequence[Layer], problems: list[str]) -> list[Layer]:
+    """The layers with default inputs filled in; reports duplicate names, unknown sources, cycles without delay, wrong order."""
+    if not layers:
+        problems.append("it has no layers")
+    strangers = [repr(layer)[:40] for layer in layers if not isinstance(layer, Layer)]
+    if strangers:
+        problems.append(f"layers must be Conv, Dense or Output, not {', '.join(strangers)}")
+        return []
+    names = [layer.name for layer in layers]
+    problems += [f"layer name {n!r} is used {names.count(n)} times" for n in sorted(set(names)) if names.count(n) > 1]
+    problems += [f"layer name {n!r} is reserved or empty, or holds '/'" for n in names if n in (INPUT, "") or "/" in n]
+    before = [INPUT, *names[:-1]]
+    linked = [replace(layer, inputs=_named(layer.inputs) or (prev,)) for layer, prev in zip(layers, before, strict=False)]
+    known = {INPUT, *names}
+    for layer in linked:
+        problems += [f"layer {layer.name!r} reads {s!r}, which does not exist" for s in layer.sources if s not in known]
+    try:
+        tuple(TopologicalSorter({layer.name: _at_once(layer) for layer in linked}).static_order())
+    except CycleError as error:
+        cycle = " -> ".join(reversed(error.args[1]))
+        problems.append(f"the layers form a cycle: {cycle}; feedback needs a shortcut with a delay of 1 step or more")
+        return linked
+    for place, layer in enumerate(linked):
+        later = [s for s in _at_once(layer) if s in names[place:]]
+        problems += [f"layer {layer.name!r} reads {s!r}, which is listed after it; list sources first" for s in later]
+    problems += [f"output layer {layer.name!r} must be the last" for layer in linked[:-1] if not layer.spiking]
+    return linked
+
+
+def _at_once(layer: Layer) -> tuple[str, ...]:
+    """The sources that have to be listed before the layer: main inputs, and shortcuts without a delay."""
+    return (*(layer.inputs or ()), *(s.source for s in layer.shortcuts if s.delay == 0))
+
+
+def signed_bits(low: int, high: int) -> int:
+    """Bits of a signed integer that holds everything from *low* to *high*."""
+    return max(high.bit_length() if high > 0 else 0, (-low - 1).bit_length() if low < 0 else 0) + 1
+
+
+def as_array(weight: Any) -> np.ndarray:
+    """The weights as an array; an empty one of objects where they are ragged."""
+    try:
+        return np.asarray(weight)
+    except ValueError:
+        return np.empty(0, object)
+
+
+def smallest(array: np.ndarray) -> Parameter:
+    """One number where all are equal, one per channel [C, 1, 1] where all sites agree."""
+    if np.all(array == array.ravel()[0]):
+        return array.ravel()[0].item()
+    return np.ascontiguousarray(array[:, :1, :1] if np.all(array == array[:, :1, :1]) else array)
+
+
+def _unless_zero(value: Parameter | None) -> Parameter | None:
+    return value if value is not None and np.any(value) else None
+
+
+def _simplest(value: Any) -> Any:
+    """One integer where both are the same."""
+    return value[0] if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] else value
+
+
+def _whole_pair(value: Any) -> bool:
+    numbers = value if isinstance(value, tuple) and len(value) == 2 else (value,)
+    return all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in numbers)
+
+
+def _shown(value: Any) -> str:
+    """A value in a message: an array by what it is."""
+    return f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) and value.ndim else repr(value)
+
+
+def _named(inputs: Sequence[str] | str | None) -> tuple[str, ...]:
+    return (inputs,) if isinstance(inputs, str) else tuple(inputs or ())
+
+
+class Checker:
+    """Checks layers one after another against the shapes of their sources and brings arrays into canonical form."""
+
+    def __init__(self, spec: InputSpec, problems: list[str]):
+        self.spec = spec
+        self.problems = problems
+        self.shapes: dict[str, Shape] = {INPUT: spec.shape}
+
+    def layers(self, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+        floating = any(as_array(layer.weight).dtype.kind == "f" for layer in layers)
+        self.silent = layers[-1].name if layers[-1].kind == "output" else None
+        checked = []
+        for layer in layers:
+            self.where = f"layer {layer.name!r}"
+            done = self._layer(layer, floating)
+            self.shapes[layer.name] = done.shape
+            checked.append(done)
+        # Feedback comes from layers further down.
+        for layer in checked:
+            self.where = f"layer {layer.name!r}"
+            for shortcut in layer.shortcuts:
+                self._check_shortcut_shape(shortcut, layer.shape)
+        return tuple(checked)
+
+    def _say(self, message: str) -> None:
+        self.problems.append(f"{self.where}: {message}")
+
+    def _layer(self, layer: Layer, floating: bool) -> Layer:
+        weight, bits = self._weight(layer.weight, 4 if layer.kind == "conv" else 2, floating, layer.weight_axes)
+        shortcuts = []
+        for given in layer.shortcuts:
+            shortcut, needed = self._shortcut(given, floating)
+            shortcuts.append(shortcut)
+            bits = max(bits, needed)
+        if layer.weight_bits is not None and not floating:
+            whole = isinstance(layer.weight_bits, int | np.integer)
+            if not whole or not max(1, bits) <= layer.weight_bits <= 32:
+                self._say(f"weight_bits is {layer.weight_bits}, but its weights need {bits}")
+            bits = layer.weight_bits
+        else:
+            bits = 32 if floating else next(b for b in (8, 16, 32) if b >= bits)
+        done = replace(
+            layer, weight=weight, shortcuts=tuple(shortcuts), weight_bits=bits, inputs=tuple(layer.inputs or ()),
+            delay=self._delay(layer.delay),
+        )  # fmt: skip
+        if done.delay and INPUT in (done.inputs or ()) and self.spec.encoding == "direct":
+            self._say(f"its delay is {done.delay}, but an image is shown at every step; it cannot come late")
+        if isinstance(done, Conv):
+            done = replace(done, stride=_simplest(done.stride), padding=_simplest(done.padding))
+        in_shape, shape = self._shapes(done)
+        done = self._dynamics(done, shape, floating)
+        object.__setattr__(done, "in_shape", in_shape)
+        object.__setattr__(done, "shape", shape)
+        return done
+
+    def _dynamics(self, layer: Layer, shape: Shape, floating: bool) -> Layer:
+        """The layer with its parameters in canonical form."""
+        threshold: Parameter | None = layer.threshold
+        if not layer.spiking and (threshold is not None or layer.rest is not None):
+            self._say("an Output never fires; it has neither threshold nor rest")
+        rest = self._parameter("rest", layer.rest, shape, floating)
+        if layer.spiking:
+            threshold = self._threshold(threshold, shape, floating)
+            if np.any(np.asarray(0 if rest is None else rest) >= np.asarray(threshold)):
+                self._say("its rest is not below its threshold; a neuron would fire for ever")
+        leak, current_leak = (self._leak(leak, shape, floating) for leak in (layer.leak, layer.current_leak))
+        if current_leak is None and layer.current_leak is not None:
+            # A current that never fades is one all the same.
+            current_leak = 1.0 if floating else (1, 0)
+        bias = self._parameter("bias", layer.bias, shape, floating)
+        return replace(
+            layer, threshold=threshold if layer.spiking else None, leak=leak, current_leak=current_leak,
+            bias=_unless_zero(bias), rest=_unless_zero(rest),
+        )  # fmt: skip
+
+    def _weight(self, weight: Any, ndim: int, floating: bool, axes: str) -> tuple[np.ndarray, int]:
+        array = as_array(weight)
+        if array.dtype.kind not in "iuf" or array.ndim != ndim or array.size == 0:
+            self._say(f"weight is {array.dtype} {list(array.shape)}; it must be numbers {axes}")
+            return np.zeros((1,) * ndim, np.int8), 8
+        if floating or array.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                single = np.ascontiguousarray(array, np.float32)
+            bad = np.argwhere(~np.isfinite(single))
+            if len(bad):
+                self._say(f"{len(bad)} weights are not finite in float32, the first at {axes} = {bad[0].tolist()}")
+            return single, 32
+        low, high = int(array.min()), int(array.max())
+        bits = signed_bits(low, high)
+        if bits > 32:
+            self._say(f"weights span {low} to {high}; integers of at most 32 bits are supported")
+            return np.zeros_like(array, np.int8), 8
+        dtype = np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32
+        return np.ascontiguousarray(array, dtype), bits
+
+    def _delay(self, delay: Any) -> int:
+        if not isinstance(delay, int | np.integer) or not 0 <= delay <= MAX_DELAY:
+            self._say(f"delay is {delay!r}; it must be an integer of 0 to {MAX_DELAY} steps")
+            return 0
+        return int(delay)
+
+    def _threshold(self, value: Any, shape: Shape, floating: bool) -> Parameter:
+        found = self._parameter("threshold", value, shape, floating)
+        wrong = np.argwhere(np.atleast_1d(np.asarray(0 if found is None else found)) <= 0)
+        if len(wrong):
+            places = f" at {len(wrong)} neurons or channels, the first {wrong[0].tolist()}"
+            where = places if isinstance(found, np.ndarray) else ""
+            self._say(f"threshold is {_shown(value)}{where}; it must be positive, one number, [C] or [C,H,W]")
+            return 1
+        assert found is not None
+        return found
+
+    def _parameter(self, label: str, value: Any, shape: Shape, floating: bool) -> Parameter | None:
+        """A number, or an array of float32 or int64 [C, 1, 1] or [C, H, W], whatever is smallest; None where it is wrong."""
+        if value is None:
+            return None
+        array = as_array(value)
+        fits = array.shape in ((), shape, (shape[0],), (shape[0], 1, 1))
+        if array.dtype.kind not in "iuf" or not fits or not np.isfinite(array).all():
+            needed = f"one finite number, [C] = [{shape[0]}] or [C,H,W] = {list(shape)}"
+            self._say(f"{label} is {_shown(value)}; it must be {needed}")
+            return None
+        array = array.reshape(shape[0], 1, 1) if array.ndim == 1 else array
+        if floating:
+            with np.errstate(over="ignore"):
+                single = array.astype(np.float32)
+            if not np.isfinite(single).all() or np.any((single == 0) & (array != 0)):
+                self._say(f"{label} is {_shown(value)}, which float32 cannot hold")
+                return None
+            return smallest(single)
+        if np.any(array != np.rint(array)) or np.abs(array).max() >= 2**31:
+            self._say(f"{label} is {_shown(value)}; an integer network needs integers below 2^31 in size")
+            return None
+        return smallest(array.astype(np.int64))
+
+    def _leak(self, leak: Any, shape: Shape, floating: bool) -> Leak:
+        if leak is None:
+            return None
+        if isinstance(leak, tuple | list) and len(leak) == 2 and np.ndim(leak[1]) == 0:
+            k, m = leak
+            given = as_array(k)
+            if given.dtype.kind not in "iu" or not isinstance(m, int | np.integer) or not 0 <= m <= 15:
+                found = None
+            else:
+                found = self._parameter("leak", k, shape, False)
+            if found is None or np.any(given < 0) or np.any(given > 2**m):
+                self._say(f"leak is {_shown(leak)}; (k, m) means k/2^m and needs integers, 0 <= m <= 15, 0 <= k <= 2^m")
+                return None
+            if np.all(given == 2**m):
+                return None
+            if floating:
+                return smallest((np.asarray(found) / 2**m).astype(np.float32))
+            return (found, int(m))  # type: ignore[return-value]
+        found = self._parameter("leak", leak, shape, True)
+        if found is None or np.any(np.asarray(found) < 0) or np.any(np.asarray(leak) > 1):
+            self._say(f"leak is {_shown(leak)}; it must lie in [0, 1]")
+            return None
+        if np.all(np.asarray(leak) == 1):
+            return None
+        if not floating:
+            self._say(f"leak is {_shown(leak)}; an integer network needs (k, m), meaning k/2^m")
+            return None
+        return found
+
+    def _shortcut(self, shortcut: Shortcut, floating: bool) -> tuple[Shortcut, int]:
+        """The checked shortcut and the bits that its weights need; the scale of a direct one is a constant, not a weight."""
+        shortcut = replace(
+            shortcut, delay=self._delay(shortcut.delay), stride=_simplest(shortcut.stride), padding=_simplest(shortcut.padding)
+        )
+        if shortcut.weight is not None:
+            ndim, form = (2, Layer) if as_array(shortcut.weight).ndim == 2 else (4, Conv)
+            weight, bits = self._weight(shortcut.weight, ndim, floating, form.weight_axes)
+            return replace(shortcut, weight=weight), bits
+        scale = 1.0 if shortcut.scale is None and floating else shortcut.scale
+        number = isinstance(scale, int | float | np.number) and abs(scale) < 2**31
+        if scale is None or not number or (not floating and int(scale) != scale):
+            self._say(f"shortcut from {shortcut.source!r} has scale {scale!r}; without a weight it needs the number for 1.0")
+            return replace(shortcut, scale=1), 1
+        if floating:
+            return replace(shortcut, scale=float(np.float32(scale))), 32
+        whole = int(scale)
+        return replace(shortcut, scale=whole), 1
+
+    def _shapes(self, layer: Layer) -> tuple[Shape, Shape]:
+        found = {s: pooled(self.shapes[s], layer.pool) for s in layer.inputs or ()}
+        in_shape = next(iter(found.values()))
+        self._check_pool(layer.pool)
+        if layer.pool == "max2" and INPUT in found and self.spec.encoding == "direct":
+            self._say("pool 'max2' needs spikes as its input, not an image")
+        if len(set(found.values())) > 1:
+            self._say(f"its inputs have different shapes: {found}")
+        if min(in_shape) < 1:
+            self._say(f"the pooled input {list(in_shape)} is empty")
+            return in_shape, (layer.weight.shape[0], 1, 1)
+        if isinstance(layer, Conv):
+            return in_shape, self._conv_shape(in_shape, layer)
+        if math.prod(in_shape) != layer.weight.shape[1]:
+            self._say(
+                f"its weight takes {layer.weight.shape[1]} inputs, but {'+'.join(found)} "
+                f"gives {list(in_shape)} = {math.prod(in_shape)}"
+            )
+        return in_shape, (layer.weight.shape[0], 1, 1)
+
+    def _check_pool(self, pool: Any, place: str = "") -> None:
+        if pool not in (None, "sum2", "max2"):
+            self._say(f"{place}pool is {pool!r}; it must be 'sum2', 'max2' or None")
+
+    def _conv_shape(self, in_shape: Shape, link: Conv | Shortcut) -> Shape:
+        assert link.weight is not None
+        out, c, *kernel = link.weight.shape
+        stride, padding = link.stride, link.padding
+        if c != in_shape[0]:
+            self._say(f"its weight takes {c} channels, but its input has {in_shape[0]}")
+        usable = all(_whole_pair(value) for value in (stride, padding))
+        if not usable or min(pair(stride)) < 1 or any(not 0 <= p < k for p, k in zip(pair(padding), kernel, strict=True)):
+            self._say(f"stride is {stride} and padding {padding}; stride >= 1 and 0 <= padding < kernel are needed")
+            return out, 1, 1
+        found = axes(link)
+        assert found is not None
+        h, w = ((n + 2 * a.padding - a.kernel) // a.stride + 1 for n, a in zip(in_shape[1:], found, strict=True))
+        if min(h, w) < 1:
+            size = kernel[0] if kernel[0] == kernel[1] else "x".join(map(str, kernel))
+            self._say(f"kernel {size} does not fit its input of {in_shape[1]}x{in_shape[2]} with padding {padding}")
+        return out, max(h, 1), max(w, 1)
+
+    def _check_shortcut_shape(self, shortcut: Shortcut, shape: Shape) -> None:
+        source = pooled(self.shapes[shortcut.source], shortcut.pool)
+        if shortcut.source == self.silent:
+            self._say(f"shortcut from {shortcut.source!r}: an Output never fires")
+        self._check_pool(shortcut.pool, f"shortcut from {shortcut.source!r}: ")
+        if min(source) < 1:
+            self._say(f"shortcut from {shortcut.source!r}: its pooled map {list(source)} is empty")
+            return
+        if shortcut.source == INPUT and self.spec.encoding == "direct":
+            self._say("a shortcut cannot come from an image; use spikes")
+        if shortcut.weight is None:
+            given = source
+        elif shortcut.weight.ndim == 2:
+            given = (shortcut.weight.shape[0], 1, 1)
+            if math.prod(source) != shortcut.weight.shape[1]:
+                taken = shortcut.weight.shape[1]
+                self._say(f"shortcut from {shortcut.source!r} takes {taken} inputs, its source has {list(source)}")
+        else:
+            given = self._conv_shape(source, shortcut)
+        if given != shape:
+            self._say(f"shortcut from {shortcut.source!r} gives {list(given)}, the layer is {list(shape)}")

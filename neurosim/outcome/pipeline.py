@@ -1,0 +1,114 @@
+"""The whole story on one screen: network + inputs -> trace; + chip -> mapping -> activity -> timeline -> energy -> result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Executor
+
+import numpy as np
+
+from neurosim.chip.chip import Chip
+from neurosim.cost.activity import COUNTS, activity, slice_images, trace_problems
+from neurosim.cost.energy import energy
+from neurosim.errors import NeurosimError, TraceError
+from neurosim.mapping.mapper import map_network
+from neurosim.mapping.mapping import Mapping
+from neurosim.network.inputs import Inputs
+from neurosim.network.network import Network
+from neurosim.outcome.result import Result
+from neurosim.outcome.times import times
+from neurosim.spikes.simulate import simulate
+from neurosim.spikes.trace import SpikeTrace
+from neurosim.timing.schedule import SCHEDULES
+from neurosim.timing.timeline import TIMINGS, Maker, Recorder, Timeline
+
+
+def run(
+    network: Network,
+    inputs: Inputs,
+    chip: Chip,
+    *,
+    placer: str = "row-major",
+    timing: str = "packet",
+    schedule: str = "sequential",
+    workers: int = 1,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+    command: str = "",
+) -> Result:
+    """Map *network* onto *chip*, simulate it on *inputs* with the chip's state width, slice by slice on the workers of
+    *executor* (PEP 3148) if there is one, and evaluate."""
+    mapping, bits = map_network(network, chip, placer), chip.core.state_bits
+    trace = simulate(network, inputs, state_bits=bits, workers=workers, executor=executor, progress=progress)
+    return evaluate(trace, mapping, timing=timing, schedule=schedule, workers=workers, command=command)
+
+
+def compare(
+    network: Network, inputs: Inputs, chips: Sequence[Chip], *, placer: str = "row-major", timing: str = "packet",
+    schedule: str = "sequential", workers: int = 1,
+) -> list[Result]:  # fmt: skip
+    """The result on each chip, in order; the network is simulated once for every state width that changes its spikes."""
+    mappings = [map_network(network, chip, placer) for chip in chips]
+    return list(run_mapped(inputs, mappings, timing=timing, schedule=schedule, workers=workers))
+
+
+def run_mapped(
+    inputs: Inputs, mappings: Sequence[Mapping], *, timing: str, schedule: str, workers: int, command: str = ""
+) -> Iterator[Result]:
+    """The result on each of several mappings of one network; see `compare`."""
+    traces: list[SpikeTrace] = []
+    for mapping in mappings:
+        usable = [t for t in traces if not trace_problems(t, mapping)]
+        if not usable:
+            usable = [simulate(mapping.network, inputs, state_bits=mapping.chip.core.state_bits, workers=workers)]
+            traces += usable
+        yield evaluate(usable[0], mapping, timing=timing, schedule=schedule, workers=workers, command=command)
+
+
+def evaluate(
+    trace: SpikeTrace,
+    mapping: Mapping,
+    *,
+    timing: str | Maker = "packet",
+    schedule: str = "sequential",
+    workers: int = 1,
+    progress: Callable[[int], None] | None = None,
+    recorder: Recorder | None = None,
+    command: str = "",
+) -> Result:
+    """What the recorded spikes cost on the mapped chip; nothing is simulated again.
+
+    *timing*: level of detail of time (TIMINGS), or a function that makes a network of your own from a Machine. *schedule*:
+    order of the layers (SCHEDULES). *workers*: threads that share the turns; the result does not depend on them. *progress*
+    is told the images done. *recorder* is shown every turn. Raises TraceError if the trace belongs to another network, or the
+    chip's state width would change the spikes.
+    """
+    problems = trace_problems(trace, mapping)
+    if problems:
+        raise TraceError("spike trace", problems)
+    mapping = mapping.over(trace.timesteps)
+    name = timing if isinstance(timing, str) else "own"
+    _known(timing=(name, TIMINGS if name is timing else [name]), schedule=(schedule, SCHEDULES))
+    totals = {name: np.zeros(len(mapping.bricks), np.int64) for name in COUNTS}
+    clock = Timeline(trace, mapping, timing, schedule, workers=workers, recorder=recorder)
+    size = slice_images(mapping)
+    for first in range(0, len(trace), size):
+        counts = activity(trace, mapping, first, min(first + size, len(trace)))
+        clock.add(counts, first * trace.timesteps)
+        for kind, values in counts.counts.items():
+            totals[kind] += values.sum(0)
+        if progress:
+            progress(min(size, len(trace) - first))
+    time = times(clock.pace, clock.schedule, len(trace), mapping.chip.clock.hz, name, schedule)
+    spent = energy(mapping, totals, len(trace), time.cycles, len(clock.pace.cycles))
+    return Result(trace, mapping, totals, time, spent, command)
+
+
+def _known(**choices: tuple[str, Collection[str]]) -> None:
+    """Raise NeurosimError for every choice that does not exist."""
+    wrong = [
+        f"{name} {value!r} does not exist; there are: {', '.join(known)}"
+        for name, (value, known) in choices.items() if value not in known
+    ]  # fmt: skip
+    if wrong:
+        raise NeurosimError("; ".join(wrong))

@@ -1,0 +1,339 @@
+"""The result of a run: answer, counts, time and energy, as values and as JSON."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from neurosim import saving
+from neurosim.cost.ann import dense
+from neurosim.cost.comparison import silent
+from neurosim.cost.energy import Counts, Energy, access_name
+from neurosim.cost.ledger import Ledger
+from neurosim.cost.neurobench import NeuroBench, neurobench
+from neurosim.cost.paper import paper
+from neurosim.mapping.demand import Use, joined
+from neurosim.mapping.mapping import Mapping
+from neurosim.mapping.storage import kernel_weights
+from neurosim.outcome.record import Record
+from neurosim.outcome.record import notes as notes_on_prices
+from neurosim.outcome.times import Times
+from neurosim.spikes.trace import SpikeTrace
+from neurosim.timing.tally import BOUNDS
+from neurosim.version import __version__
+
+ALWAYS_LEFT_OUT = (
+    "training; loading of tables onto the chip",
+    "dependence on data values, temperature and voltage of the prices",
+)
+
+LAZY_LEAK = "leak multiplies beyond one per visit: a core is taken to catch up with the steps a neuron was idle by a table"
+
+ONE_PASS = "that an ANN with feedback or delays runs once per time step: the ANN beside it is one pass"
+UNREAD = "the way of the last layer's spikes out of the chip, and what counts them"
+AT_HOST = "multiply-accumulates of the layers that an image feeds: a host computes their currents"
+SUMMED = "memory for the sums of pooling windows: their additions alone are counted"
+LOADING = "loading of weights onto the chip: no memory stands behind the one that holds them"
+UNHINDERED = "waiting of packets for each other and for full buffers: time is analytic, a lower bound of packet timing"
+DELAYED = "memory for the events of shortcuts until they are due: in a pipeline a layer holds them for some turns"
+FLOAT_PRICES = "floating point: a float32 network is priced with the chip's integer operations, and its state width is 32 bits"
+BLOCKED_SHOWN = 20
+WIDE_WEIGHTS = "wider arithmetic: additions and multiplications cost the same for weights of more than 8 bits"
+
+# Several results can share a trace, whose metrics no chip changes.
+_metrics: WeakKeyDictionary[SpikeTrace, NeuroBench] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A trace evaluated on a mapping. *totals*: counts summed over images and steps, int64 [bricks], by name."""
+
+    trace: SpikeTrace
+    mapping: Mapping
+    totals: Counts
+    time: Times
+    energy: Energy
+    command: str = ""
+    created: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+
+    def __repr__(self) -> str:
+        cost = f"{self.energy.total_J:.3g} J, {self.time.seconds:.3g} s"
+        return f"<Result of {self.trace!r} on {self.mapping.chip.name!r}: {cost}>"
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.trace.accuracy
+
+    @property
+    def predictions(self) -> np.ndarray:
+        return self.trace.predictions
+
+    @property
+    def outputs(self) -> np.ndarray:
+        return self.trace.outputs
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """The promised counts of the whole chip."""
+        return {name: int(values.sum()) for name, values in self.count_columns.items()}
+
+    @cached_property
+    def count_columns(self) -> Counts:
+        """The promised counts per brick, int64 [bricks]."""
+        t = self.totals
+        flits = self.mapping.chip.mesh.flits_per_packet
+        visited = t["active"] + t["idle"]
+        return {
+            "spikes": t["spikes"],
+            "input_events": t["input_events"],
+            "synaptic_events": t["synaptic_events"],
+            "accumulates": t["accumulates"],
+            "pool_adds": t["pool_adds"],
+            "pool_macs": t["pool_macs"],
+            "macs": t["macs"],
+            "neuron_updates": visited,
+            "leak_multiplies": t["leaks"],
+            "compares": visited,
+            "packets": t["packets"],
+            "flits": t["packets"] * flits,
+            "flit_hops": t["hops_x"] + t["hops_y"],
+            "inter_chip_flits": t["crossings"],
+            "saturations": t["clips"],
+        }
+
+    @cached_property
+    def cores(self) -> np.ndarray:
+        """Structured array, one row per used core."""
+        m, tally = self.mapping, self.time.tally
+        kernels = np.array([kernel_weights(m.network.layers[b.layer], b.channels) for b in m.bricks])
+        rows: dict[str, Any] = {
+            "index": m.used,
+            "chip": [m.grid.chip_of(m.grid.tile_of(int(c))) for c in m.used],
+            "x": [m.grid.xy(int(c))[0] for c in m.used],
+            "y": [m.grid.xy(int(c))[1] for c in m.used],
+            "layer": [joined(m.network, bricks) for bricks in m.held],
+            "neurons": m.by_core(np.array([b.neurons for b in m.bricks])),
+            "synapses": m.by_core(kernels),
+            "memory_use": [_fullest_memory(used) for used in m.uses],
+            **{name: m.by_core(values) for name, values in self.count_columns.items()},
+            "busy_cycles": tally.busy[m.used],
+            "memory_stall_cycles": tally.waiting[m.used],
+            "idle_cycles": self.time.cycles - tally.busy[m.used],
+            "queue_peak": tally.peak[m.used],
+            "refused_cycles": tally.refused[m.used],
+            "energy_J": m.by_core(self.energy.per_brick_J),
+        }
+        return _table(rows)
+
+    @cached_property
+    def layers(self) -> np.ndarray:
+        """Structured array, one row per layer; counts and energy are the sums over its cores."""
+        m = self.mapping
+        rows: dict[str, Any] = {
+            "name": [layer.name for layer in m.network.layers],
+            "neurons": [layer.neurons for layer in m.network.layers],
+            "cores": np.bincount(m.layer_of),
+        }
+        for name, values in self.count_columns.items():
+            rows[name] = [int(values[m.layer_of == i].sum()) for i in range(len(m.network.layers))]
+        rows["energy_J"] = np.bincount(m.layer_of, self.energy.per_brick_J)
+        return _table(rows)
+
+    @cached_property
+    def paper(self) -> dict[str, Any]:
+        """The papers' compute-only model of this run, with the accumulates counted beside it."""
+        counted = {str(row["name"]): int(row["accumulates"]) / len(self.trace) for row in self.layers}
+        return paper(self.trace.network, self.trace.rates, counted)
+
+    @property
+    def neurobench(self) -> NeuroBench:
+        """The metrics of NeuroBench, all samples in one batch; found when first asked for."""
+        if self.trace not in _metrics:
+            _metrics[self.trace] = neurobench(self.trace)
+        return _metrics[self.trace]
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """All that was done, with spikes and without."""
+        mapping, quiet = self.mapping, silent(self.mapping, self.totals, self.energy)
+        layers = tuple(mapping.network.layers[brick.layer].name for brick in mapping.bricks)
+        without = dense(mapping, len(self.trace))
+        return Ledger(self.energy, quiet, without, self.trace.spikes_per_neuron, layers, mapping.home)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of a run; SI units in the names, integers as integers."""
+        trace, chip = self.trace, self.mapping.chip
+        return {
+            "images": len(trace),
+            "timesteps": trace.timesteps,
+            "accuracy": self.accuracy,
+            "predictions": self.predictions.tolist(),
+            "outputs": self.outputs.tolist(),
+            "time": self._time(),
+            "counts": self.counts,
+            "memory": self._memory(),
+            "layers": self._layers(),
+            "cores": self._cores(),
+            "links": self._links(),
+            "blocked": self.blocked,
+            **self.ledger.to_dict(),
+            "paper": self.paper,
+            "neurobench": self.neurobench.to_dict(),
+            "chip": {"name": chip.name, "sha256": chip.sha256, "values": chip.values},
+            "network": self._network(),
+            "provenance": self.provenance,
+            "not_counted": self.not_counted,
+        }
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """How the result came about."""
+        return {
+            "version": __version__,
+            "command": self.command,
+            "created": self.created,
+            "seed": self.mapping.seed,
+            "inputs": self.trace.inputs_name,
+            "placer": self.mapping.placer,
+            "timing": self.time.timing,
+            "schedule": self.time.schedule,
+        }
+
+    @property
+    def not_counted(self) -> list[str]:
+        """What this model leaves out, in words."""
+        network = self.trace.network
+        notes = [
+            (LOADING, not self.mapping.spills),
+            (UNHINDERED, self.time.timing == "analytic"),
+            (DELAYED, self.time.schedule == "pipelined" and any(layer.shortcuts for layer in network.layers)),
+            (ONE_PASS, any(delay for layer in network.layers for delay in layer.delays)),
+            (UNREAD, network.output.spiking),
+            (AT_HOST, network.input.encoding == "direct" and self.mapping.chip.policy.analog == "host"),
+            (SUMMED, self.totals["pool_adds"].any()),
+            (LAZY_LEAK, self.mapping.chip.policy.update == "touched"),
+            (FLOAT_PRICES, not network.integer),
+            (WIDE_WEIGHTS, network.integer and any((layer.weight_bits or 8) > 8 for layer in network.layers)),
+        ]
+        chip = self.mapping.chip
+        portless = [m.name for m in chip.memory if not m.words_per_cycle and {"weights", "state", "input"} & {*chip.kinds(m)}]
+        shared = [
+            m.name for m in chip.memory
+            if m.per != "core" and m.words_per_cycle and not m.fetched and {"weights", "state"} & {*chip.kinds(m)}
+        ]  # fmt: skip
+        notes.append((f"cores waiting for each other at the ports of {', '.join(shared)}", bool(shared)))
+        notes.append((f"waiting for the ports of {', '.join(portless)}: no words_per_cycle is given", bool(portless)))
+        return [*notes_on_prices(chip), *(text for text, applies in notes if applies), *ALWAYS_LEFT_OUT]
+
+    def _time(self) -> dict[str, Any]:
+        total = self.time.cycles
+        return {
+            "cycles": total,
+            "seconds": self.time.seconds,
+            "seconds_per_image": self.time.seconds_per_image,
+            "latency_seconds_per_image": self.time.latency_seconds,
+            "images_per_second": 1 / self.time.seconds_per_image if total else None,
+            "cycles_per_step": self.time.steps.mean(0).tolist(),
+            "bound_by": {name: self.time.bound_by[name] / total if total else 0.0 for name in BOUNDS},
+            "bound_by_per_step": [dict(zip(BOUNDS, step, strict=True)) for step in self.time.step_bound_by.tolist()],
+        }
+
+    def _memory(self) -> list[dict[str, Any]]:
+        found = []
+        for memory in self.mapping.chip.memory:
+            for kind in self.mapping.chip.kinds(memory):
+                read, write = (self.energy.action(access_name(memory.name, kind, how)) for how in ("read", "write"))
+                found.append({
+                    "level": memory.name, "holds": kind, "reads": read.times, "writes": write.times,
+                    "bits_read": read.times * memory.word_bits, "bits_written": write.times * memory.word_bits,
+                    "energy_J": read.total_J + write.total_J,
+                })  # fmt: skip
+        return found
+
+    def _layers(self) -> list[dict[str, Any]]:
+        records = _records(self.layers)
+        for record, layer in zip(records, self.trace.network.layers, strict=True):
+            record["spikes_per_step"] = self._spikes_per_step(layer.name) if layer.spiking else []
+        return records
+
+    def _spikes_per_step(self, layer: str) -> list[float]:
+        """Mean over images."""
+        spikes = np.bitwise_count(self.trace.bits_of(layer)).sum((0, 2), dtype=np.int64)
+        return (spikes / len(self.trace)).tolist()
+
+    def _cores(self) -> list[dict[str, Any]]:
+        records = _records(self.cores)
+        for record, used in zip(records, self.mapping.uses, strict=True):
+            record["memory_use"] = {u.resource: {"use": u.demand, "limit": u.limit, "unit": u.unit} for u in used}
+        return records
+
+    def _links(self) -> list[dict[str, Any]]:
+        tally, intervals = self.time.tally, self.mapping.chip.machine.intervals
+        ends = {int(i): self.mapping.grid.ends(int(i)) for i in np.flatnonzero(tally.flits)}
+        return [
+            {
+                "from": list(a), "to": list(b), "flits": int(tally.flits[i]), "peak_use": float(tally.peak_use[i]),
+                "busy_cycles": int(tally.flits[i] * intervals[i]), "stalled_cycles": int(tally.stalled[i]),
+            }
+            for i, (a, b) in ends.items()
+        ]  # fmt: skip
+
+    @property
+    def blocked(self) -> list[dict[str, int]]:
+        """Who was blocked by whom, the longest first: the cycles that packets for core *waiting* were next in a buffer behind a
+        packet for core *behind*, summed over packets (several can wait at once)."""
+        table = self.time.tally.blocked
+        if table is None:
+            return []
+        behind, waiting = np.nonzero(table)
+        order = np.argsort(-table[behind, waiting], kind="stable")[:BLOCKED_SHOWN]
+        return [
+            {"waiting": int(waiting[i]), "behind": int(behind[i]), "cycles": int(table[behind[i], waiting[i]])} for i in order
+        ]
+
+    def _network(self) -> dict[str, Any]:
+        network = self.trace.network
+        return {
+            "name": network.name,
+            "sha256": network.sha256,
+            "spikes_per_neuron": self.trace.spikes_per_neuron,
+            "neurons": sum(layer.neurons for layer in network.layers),
+            "synapses": network.synapses,
+            "layers": len(network.layers),
+            "arithmetic": "integer" if network.integer else "float32",
+            **{k: network.about[k] for k in ("dataset", "accuracy_reference") if k in network.about},
+        }
+
+    @property
+    def record(self) -> Record:
+        """What a run file keeps of it."""
+        return Record(self.to_dict(), self.mapping.chip, self.ledger)
+
+    def save(self, path: str) -> None:
+        """Write the run file (HDF5, see README)."""
+        saving.save(self, path)
+
+    def report(self, path: str) -> None:
+        """Write the report: one HTML file that needs nothing else."""
+        saving.report(self.record, path)
+
+
+def _fullest_memory(used: list[Use]) -> float:
+    return max((u.share for u in used if u.unit == "bits"), default=0.0)
+
+
+def _table(columns: dict[str, Any]) -> np.ndarray:
+    arrays = {name: np.asarray(values) for name, values in columns.items()}
+    table = np.empty(len(next(iter(arrays.values()))), [(name, a.dtype) for name, a in arrays.items()])
+    for name, values in arrays.items():
+        table[name] = values
+    return table
+
+
+def _records(table: np.ndarray) -> list[dict[str, Any]]:
+    return [dict(zip(table.dtype.names or (), row.tolist(), strict=True)) for row in table]

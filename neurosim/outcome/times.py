@@ -1,0 +1,58 @@
+"""The time of a run, by step and image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurosim.timing.schedule import Schedule
+from neurosim.timing.tally import BOUNDS, Pace, Tally
+
+
+@dataclass(frozen=True, eq=False)
+class Times:
+    """Cycles: steps int64 [N, T], of each step of each image; drain: after the last of them, until the last image is
+    answered; latency int64 [N], from the first turn of an image to its answer; bound_by: by what set the pace; step_bound_by:
+    the same of each step, float64 [T, 4], mean per image; tally: by core and by link."""
+
+    steps: np.ndarray
+    drain: int
+    latency: np.ndarray
+    bound_by: dict[str, int]
+    step_bound_by: np.ndarray
+    tally: Tally
+    hz: float
+    timing: str
+    schedule: str
+
+    @property
+    def cycles(self) -> int:
+        return int(self.steps.sum()) + self.drain
+
+    @property
+    def seconds(self) -> float:
+        return self.cycles / self.hz
+
+    @property
+    def seconds_per_image(self) -> float:
+        """Of the run; with a pipeline an image takes longer, see *latency*."""
+        return self.seconds / len(self.steps)
+
+    @property
+    def latency_seconds(self) -> float:
+        """Mean over images."""
+        return float(self.latency.mean()) / self.hz
+
+
+def times(pace: Pace, schedule: Schedule, images: int, hz: float, timing: str, name: str) -> Times:
+    """The turns of a run as steps and images."""
+    ends = np.concatenate([[0], np.cumsum(pace.cycles)])
+    rows = ends[np.arange(images * schedule.timesteps + 1) * schedule.stride]
+    steps = np.diff(rows).reshape(images, schedule.timesteps)
+    spans = np.array([schedule.span(image) for image in range(images)])
+    bound_by = dict(zip(BOUNDS, pace.split.sum(0).tolist(), strict=True))
+    turns = images, schedule.timesteps, schedule.stride, len(BOUNDS)
+    by_step = pace.split[: images * schedule.timesteps * schedule.stride].reshape(turns).sum(2).mean(0)
+    latency, drain = ends[spans[:, 1]] - ends[spans[:, 0]], int(ends[-1] - rows[-1])
+    return Times(steps, drain, latency, bound_by, by_step, pace.tally, hz, timing, name)

@@ -1,0 +1,80 @@
+"""A layer as the kernels take it: constants, state, and what is written down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neurosim.kernels.layer import FloatLeak, IntegerLeak, NeuronConstants, PopulationState, Synapses, Tape
+from neurosim.network.layers import POOL, Layer, Leak, Parameter, Shape
+from neurosim.network.network import NEXT_STEP, Network
+
+
+def population(network: Network, layer: Layer, state_bits: int) -> NeuronConstants:
+    """The constants of a layer as the kernels take them: single numbers, or an array per neuron where any of them varies."""
+    factors = [leak[0] if isinstance(leak, tuple) else leak for leak in (layer.leak, layer.current_leak)]
+    varies = any(isinstance(part, np.ndarray) for part in (layer.threshold, layer.rest, *factors))
+    least, resets = np.min(0 if layer.threshold is None else layer.threshold), network.reset == "zero"
+    dtype = np.int64 if network.integer else np.float32
+
+    def each(value: Parameter | None) -> np.number | np.ndarray:
+        found = np.asarray(0 if value is None else value, dtype)
+        return by_site(found, layer.shape) if varies else found[()]
+
+    def leaks(leak: Leak) -> IntegerLeak | FloatLeak:
+        if isinstance(leak, tuple):
+            return IntegerLeak(each(leak[0]), np.int64(leak[1]))
+        return IntegerLeak(each(1), np.int64(0)) if network.integer else FloatLeak(each(1 if leak is None else leak))
+
+    above, most = firing(network, each(layer.threshold)), 2 ** (state_bits - 1)
+    lowest, highest = (-most, most - 1) if network.integer else (-np.float32(np.inf), np.float32(np.inf))
+    return NeuronConstants(
+        layer.leak is not None, leaks(layer.leak), layer.current_leak is not None, leaks(layer.current_leak),
+        each(layer.threshold), above, firing(network, dtype(least)), layer.spiking, resets, network.dynamics == NEXT_STEP,
+        each(layer.rest), lowest, highest, layer.shape[0],
+    )  # fmt: skip
+
+
+def firing(network: Network, threshold: Any) -> Any:
+    """The potentials above which neurons with this threshold fire."""
+    if network.compare == ">":
+        return threshold
+    return threshold - 1 if network.integer else np.nextafter(threshold, -np.float32(np.inf))
+
+
+def by_site(parameter: Parameter, shape: Shape) -> np.ndarray:
+    """A parameter for every neuron, [neurons], site by site."""
+    # A copy, never a view that cannot be written: the kernels are compiled for each kind of array.
+    return np.broadcast_to(parameter, shape).transpose(1, 2, 0).flatten()
+
+
+def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic]) -> PopulationState:
+    neurons, sites = layer.neurons, layer.shape[1] * layer.shape[2]
+    latches = sum(s.latches for s in synapses)
+
+    def never(count: int) -> np.ndarray:
+        return np.full(count, -1, np.int32)
+
+    current = np.zeros(0 if layer.current_leak is None else neurons, dtype)
+    return PopulationState(
+        np.zeros(neurons, dtype), current, never(sites), never(sites), never(sites), never(sites), never(neurons),
+        np.empty(neurons, np.int32), np.empty(neurons, np.int32), np.empty(POOL * POOL * neurons, np.int32), never(latches),
+        np.empty(latches, np.int32), np.empty(latches, np.int32),
+    )  # fmt: skip
+
+
+def new_tape(layer: Layer, images: int, steps: int, dtype: type[np.generic], potentials: bool) -> Tape:
+    rows, neurons, sites = images * steps, layer.neurons, layer.shape[1] * layer.shape[2]
+
+    def starts() -> np.ndarray:
+        return np.zeros(rows + 1, np.int64)
+
+    def room() -> np.ndarray:
+        return np.empty(rows * neurons, np.int32)
+
+    return Tape(
+        starts(), room(), room(), np.empty((rows, sites), bool), starts(), room(), starts(), room(),
+        np.zeros((images, 2), np.float64 if dtype is np.float32 else np.int64),
+        np.empty((rows if potentials else 0, neurons), dtype), np.empty((images, neurons), dtype), np.zeros(4, np.int64),
+    )  # fmt: skip

@@ -1,0 +1,315 @@
+"""Function: from a network and inputs to a spike trace, event by event.
+
+A layer runs through all steps of a batch before the next one starts: its weights stay in the cache, and only one population's
+potentials are alive. Layers that feed back to each other take turns, step by step. The spikes are those of the order step by
+step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from graphlib import TopologicalSorter
+from itertools import product
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from neurosim.bits import packed, unpacked
+from neurosim.errors import InputsError, NeurosimError
+from neurosim.kernels.layer import (
+    Events,
+    NeuronConstants,
+    PopulationState,
+    Synapses,
+    Tape,
+    add_pixels,
+    begin_image,
+    pack,
+    run_layer,
+    run_steps,
+    write_potentials,
+)
+from neurosim.network.inputs import Inputs, check_inputs, pixels
+from neurosim.network.layers import INPUT, Layer
+from neurosim.network.network import Network
+from neurosim.spikes.population import by_site, new_state, new_tape, population
+from neurosim.spikes.synapses import feeds
+from neurosim.spikes.trace import LayerTrace, Ragged, SpikeTrace
+
+Sources = tuple[tuple[Synapses, Events], ...]
+STATE_BITS = 32
+# Entries of the largest spike list of a batch: 256 MB of address space, of which only what is used becomes memory.
+BATCH_ENTRIES = 2**25
+BATCH_IMAGES = 16
+# Of a task for an executor.
+SLICE_IMAGES = 64
+
+
+def simulate(
+    network: Network,
+    inputs: Inputs,
+    *,
+    state_bits: int = STATE_BITS,
+    workers: int = 1,
+    executor: Executor | None = None,
+    record_potentials: bool = False,
+    record_changes: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> SpikeTrace:
+    """Run *network* on all *inputs*.
+
+    *state_bits* (2 to 32) is the width of a potential; what exceeds it is clipped after each step's accumulation, and noted.
+    *workers* threads share the images, or the workers of *executor* (PEP 3148), slice by slice; the spikes are the same for any
+    number of them. *record_potentials* keeps every potential (4 or 8 bytes per neuron, step and image), *record_changes* how
+    many of them changed in each step; the former includes the latter. *progress* is called with the number of images done.
+    Raises InputsError if the inputs do not suit the network.
+    """
+    check_inputs(network, inputs)
+    network = network.over(inputs.steps)
+    if not 2 <= state_bits <= STATE_BITS:
+        raise NeurosimError(f"state_bits is {state_bits}; it must lie in 2..{STATE_BITS}")
+    if executor is not None:
+        work = partial(simulate, state_bits=state_bits, record_potentials=record_potentials, record_changes=record_changes)
+        return _joined(list(_sliced(executor, network, inputs, work, progress)), network, inputs)
+    feeds(network)
+    largest_pixel = float(np.abs(pixels(network, inputs.images)).max()) if inputs.images is not None else 1.0
+
+    def run(batch: Inputs) -> SpikeTrace:
+        return _Batch(network, batch, state_bits, record_potentials, record_changes, largest_pixel).run()
+
+    parts = []
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        for part in pool.map(run, _batches(network, inputs, workers)):
+            parts.append(part)
+            if progress:
+                progress(len(part))
+    return _joined(parts, network, inputs)
+
+
+def _sliced(
+    executor: Executor, network: Network, inputs: Inputs, work: Callable[[Network, Inputs], SpikeTrace],
+    progress: Callable[[int], None] | None,
+) -> Iterator[SpikeTrace]:  # fmt: skip
+    """The traces of slices of the inputs, in order, as the workers of *executor* find them."""
+    # What travels to the workers.
+    bare = replace(network, golden=None, float_twin=None)
+    slices = [inputs[first : first + SLICE_IMAGES] for first in range(0, len(inputs), SLICE_IMAGES)]
+    for future in [executor.submit(work, bare, part) for part in slices]:
+        part = future.result()
+        if progress:
+            progress(len(part))
+        yield part
+
+
+def _batches(network: Network, inputs: Inputs, workers: int) -> Iterator[Inputs]:
+    entries = max(layer.neurons for layer in network.layers) * network.timesteps
+    size = int(np.clip(BATCH_ENTRIES // entries, 1, min(BATCH_IMAGES, -(-len(inputs) // max(1, workers)))))
+    for first in range(0, len(inputs), size):
+        yield inputs[first : first + size]
+
+
+class _Batch:
+    """One batch of images on its way through the layers."""
+
+    def __init__(
+        self,
+        network: Network,
+        inputs: Inputs,
+        state_bits: int,
+        record_potentials: bool,
+        record_changes: bool,
+        largest_pixel: float,
+    ):
+        self.network = network
+        self.feeds = feeds(network)
+        self.inputs = inputs
+        self.rows = len(inputs) * network.timesteps
+        self.state_bits = state_bits
+        self.record_potentials = record_potentials
+        self.record_changes = record_changes or record_potentials
+        self.largest_pixel = largest_pixel
+        self.events: dict[str, Events] = {}
+        self.outputs = np.empty(0)
+
+    def run(self) -> SpikeTrace:
+        input_bits = None
+        nothing = np.empty(0, np.int32)
+        self.events[INPUT] = Events(np.zeros(self.rows + 1, np.int64), nothing, nothing)
+        if self.inputs.spikes is not None:
+            flat = self.inputs.spikes.reshape(*self.inputs.spikes.shape[:2], -1)
+            input_bits = packed(flat)
+            self.events[INPUT] = events_of(flat, self.network.input.shape[1] * self.network.input.shape[2])
+        found: dict[str, LayerTrace] = {}
+        for loop in loops(self.network):
+            found |= {loop[0].name: self.run_layer(loop[0])} if len(loop) == 1 else self._run_loop(loop)
+        layers = {layer.name: found[layer.name] for layer in self.network.layers}
+        outputs = self._outputs(layers[self.network.output.name])
+        return SpikeTrace(
+            self.network, layers, outputs, self.inputs.labels, self.state_bits, self.inputs.name, input_bits, self.inputs.images
+        )
+
+    def run_layer(self, layer: Layer) -> LayerTrace:
+        images, steps = len(self.inputs), self.network.timesteps
+        dtype = self._state_dtype(layer)
+        tape = self._tape(layer, dtype)
+        run_layer(*self._made(layer, dtype), images, steps, tape)
+        return self._written(layer, tape)
+
+    def _run_loop(self, loop: list[Layer]) -> dict[str, LayerTrace]:
+        """Layers that feed back to each other, step by step."""
+        dtypes = [self._state_dtype(layer) for layer in loop]
+        tapes = [self._tape(layer, dtype) for layer, dtype in zip(loop, dtypes, strict=True)]
+        made = [self._made(layer, dtype) for layer, dtype in zip(loop, dtypes, strict=True)]
+        for image in range(len(self.inputs)):
+            begin, end = (i * self.network.timesteps for i in (image, image + 1))
+            for (_, state, _, _), tape in zip(made, tapes, strict=True):
+                begin_image(state, tape, begin)
+            for step in range(begin, end):
+                for (lif, state, sources, currents), tape in zip(made, tapes, strict=True):
+                    run_steps(lif, state, sources, currents[image], image, begin, step, step + 1, tape)
+            for (lif, state, _, _), tape in zip(made, tapes, strict=True):
+                write_potentials(lif, state, tape.final[image], end - 1)
+        return {layer.name: self._written(layer, tape) for layer, tape in zip(loop, tapes, strict=True)}
+
+    def _made(self, layer: Layer, dtype: type[np.generic]) -> tuple[NeuronConstants, PopulationState, Sources, np.ndarray]:
+        """What the kernels run."""
+        sources = tuple(zip(self.feeds[layer.name].synapses, (self.events[name] for name in layer.sources), strict=True))
+        empty = new_state(layer, [s for s, _ in sources], dtype)
+        return population(self.network, layer, self.state_bits), empty, sources, self._currents(layer, dtype)
+
+    def _tape(self, layer: Layer, dtype: type[np.generic]) -> Tape:
+        """An empty one; what is written on it are the events of the layers to come, and of the layer itself."""
+        empty = new_tape(layer, len(self.inputs), self.network.timesteps, dtype, self.record_changes)
+        self.events.setdefault(layer.name, Events(empty.start, empty.channel, empty.site))
+        return empty
+
+    def _outputs(self, last: LayerTrace) -> np.ndarray:
+        """[N, classes]: the potentials after the last step, or, where the last layer fires, how often."""
+        layer = self.network.output
+        return unpacked(last.bits, layer.neurons).sum(1, dtype=np.int64) if layer.spiking else self.outputs
+
+    def _state_dtype(self, layer: Layer) -> type[np.generic]:
+        """int32 unless the sum of one image could leave it; then int64, clipped to the state width every step."""
+        if not self.network.integer:
+            return np.float32
+        feed = self.feeds[layer.name]
+        largest_input = self.largest_pixel if INPUT in (layer.inputs or ()) else 1.0
+        bound = (feed.largest_main * largest_input + feed.largest_shortcut) * self.network.timesteps
+        if layer.current_leak is not None:
+            bound *= self.network.timesteps
+        bound += float(np.abs(0 if layer.rest is None else layer.rest).max())
+        if bound >= 2**63:
+            message = f"layer {layer.name!r} could reach potentials of {bound:.3g}, more than 64 bits hold: use smaller pixels"
+            raise InputsError(self.inputs.name, [message])
+        return np.int32 if bound < 2**31 else np.int64
+
+    def _currents(self, layer: Layer, dtype: type[np.generic]) -> np.ndarray:
+        """[images, neurons] that bias and image drive into the layer at every step, site by site."""
+        fed = [s for name, s in zip(layer.sources, self.feeds[layer.name].synapses, strict=True) if name == INPUT]
+        images = self.inputs.images
+        if layer.bias is None and (not fed or images is None):
+            return np.empty((len(self.inputs), 0), dtype)
+        current = np.zeros((len(self.inputs), layer.neurons), dtype)
+        if layer.bias is not None:
+            current += by_site(layer.bias, layer.shape)
+        if images is not None:
+            for synapses, (row, image) in product(fed, zip(current, pixels(self.network, images).astype(dtype), strict=True)):
+                add_pixels(row, image, synapses)
+        return current
+
+    def _written(self, layer: Layer, tape: Tape) -> LayerTrace:
+        """The tape in the order C, H, W; the spikes become the events of the layers to come."""
+        images, steps = len(self.inputs), self.network.timesteps
+        channels, sites = layer.shape[0], layer.shape[1] * layer.shape[2]
+        n = tape.start[-1]
+        events = Events(tape.start, tape.channel[:n], tape.site[:n])
+        bits = np.zeros((images, steps, -(-layer.neurons // 8) if layer.spiking else 0), np.uint8)
+        if layer.spiking:
+            self.events[layer.name] = Events(tape.start, events.channel.copy(), events.site.copy())
+            pack(events.start, events.channel, events.site, sites, bits.reshape(self.rows, -1))
+        else:
+            self.outputs = tape.final
+
+        def ragged(start: np.ndarray, neuron: np.ndarray) -> Ragged:
+            site, channel = np.divmod(neuron[: start[-1]], channels)
+            return Ragged(start, channel * sites + site)
+
+        potentials = None
+        if self.record_potentials:
+            by_site = tape.potentials.reshape(images, steps, sites, channels)
+            potentials = np.ascontiguousarray(by_site.swapaxes(2, 3)).reshape(images, steps, -1)
+        return LayerTrace(
+            bits, packed(tape.reached).reshape(images, steps, -1), ragged(tape.lone_start, tape.lone),
+            ragged(tape.clipped_start, tape.clipped), tape.peak, potentials,
+            _changes(tape.potentials.reshape(images, steps, -1)) if self.record_changes else None,
+        )  # fmt: skip
+
+
+def loops(network: Network) -> list[list[Layer]]:
+    """The layers in an order in which each finds its sources done; those that feed back to each other together."""
+    number = {layer.name: i for i, layer in enumerate(network.layers)}
+    reads = [(number[layer.name], number[s]) for layer in network.layers for s in layer.sources if s != INPUT]
+    rows, columns = np.array(reads, np.int64).reshape(-1, 2).T
+    graph = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(number), len(number)))
+    loop_of = connected_components(graph, connection="strong")[1]
+    before: dict[int, set[int]] = {int(loop): set() for loop in loop_of}
+    for reader, source in reads:
+        before[int(loop_of[reader])] |= {int(loop_of[source])} - {int(loop_of[reader])}
+    return [[network.layers[i] for i in np.flatnonzero(loop_of == loop)] for loop in TopologicalSorter(before).static_order()]
+
+
+def _changes(potentials: np.ndarray) -> np.ndarray:
+    """int64 [N, T] from [N, T, neurons]: neurons with another potential than after the step before."""
+    first = np.count_nonzero(potentials[:, :1], axis=2)
+    return np.hstack([first, np.count_nonzero(potentials[:, 1:] != potentials[:, :-1], axis=2)])
+
+
+def events_of(spikes: np.ndarray, sites: int) -> Events:
+    """Events of bool spikes [N, T, neurons], neurons flattened as C, H, W with *sites* = H*W."""
+    rows = spikes.reshape(-1, spikes.shape[2] // sites, sites).swapaxes(1, 2)
+    row, site, channel = np.nonzero(rows)
+    start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(rows)))])
+    return Events(start.astype(np.int64), channel.astype(np.int32), site.astype(np.int32))
+
+
+def _joined(parts: list[SpikeTrace], network: Network, inputs: Inputs) -> SpikeTrace:
+    first = parts[0]
+
+    def joined(name: str) -> LayerTrace:
+        layers = [p.layers[name] for p in parts]
+        potentials = None if layers[0].potentials is None else np.concatenate([x.potentials for x in layers])
+        changes = None if layers[0].changes is None else np.concatenate([x.changes for x in layers])
+        return LayerTrace(
+            np.concatenate([x.bits for x in layers]), np.concatenate([x.reached for x in layers]),
+            Ragged.joined([x.lone for x in layers]), Ragged.joined([x.clipped for x in layers]),
+            np.concatenate([x.peak for x in layers]), potentials, changes,
+        )  # fmt: skip
+
+    input_bits = None if first.input_bits is None else np.concatenate([p.input_bits for p in parts])
+    return SpikeTrace(
+        network, {name: joined(name) for name in first.layers}, np.concatenate([p.outputs for p in parts]),
+        inputs.labels, first.state_bits, inputs.name, input_bits, inputs.images,
+    )  # fmt: skip
+
+
+def drive(network: Network, layer: Layer, stimuli: dict[str, np.ndarray]) -> LayerTrace:
+    """Run one layer alone, its sources replaced by *stimuli*: {source: bool [1, T, neurons], or an image [1, C, H, W]}."""
+    shape = network.input.shape
+    image = stimuli.get(INPUT) if network.input.encoding == "direct" else None
+    if network.input.encoding == "spikes":
+        inputs = Inputs.from_spikes(np.zeros((1, network.timesteps, *shape)))
+    else:
+        inputs = Inputs(np.zeros((1, *shape), np.uint8) if image is None else image)
+    largest = 1.0 if image is None else float(np.abs(pixels(network, image)).max())
+    batch = _Batch(network, inputs, STATE_BITS, True, False, largest)
+    for source in set(layer.sources):
+        shape = network.shape_of(source)
+        silent = image is not None and source == INPUT
+        spikes = np.zeros((1, network.timesteps, math.prod(shape)), bool) if silent else stimuli[source]
+        batch.events[source] = events_of(spikes, shape[1] * shape[2])
+    return batch.run_layer(layer)

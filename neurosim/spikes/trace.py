@@ -1,0 +1,172 @@
+"""The spike trace: which neuron fired at which step, for every image. No chip is involved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from neurosim import saving
+from neurosim.bits import popcount, unpacked
+from neurosim.errors import NetworkError, TraceError
+from neurosim.network.layers import INPUT
+from neurosim.network.network import Network
+
+
+class Ragged(NamedTuple):
+    """Lists of neurons by image and step: those of image n and step t are neuron[start[n*T+t]:start[n*T+t+1]]."""
+
+    start: np.ndarray  # int64 [N*T + 1]
+    neuron: np.ndarray  # int32, flattened as C, H, W
+
+    @property
+    def counts(self) -> np.ndarray:
+        """int64 [N*T]."""
+        return np.diff(self.start)
+
+    def part(self, first: int, end: int) -> Ragged:
+        """The lists of rows *first* to *end* - 1."""
+        start = self.start[first : end + 1]
+        return Ragged(start - start[0], self.neuron[start[0] : start[-1]])
+
+    @classmethod
+    def joined(cls, parts: list[Ragged]) -> Ragged:
+        start = np.concatenate([[0], np.cumsum(np.concatenate([p.counts for p in parts]))])
+        return cls(start.astype(np.int64), np.concatenate([p.neuron for p in parts]))
+
+
+@dataclass(frozen=True, eq=False)
+class LayerTrace:
+    """What one population did.
+
+    bits: uint8 [N, T, ceil(neurons / 8)], spikes, least significant bit first, neurons flattened as C, H, W (empty for the
+    output layer). reached: uint8 [N, T, ceil(sites / 8)], sites where a weight row arrived. lone: neurons that have to be
+    visited although no weight row arrived at their site: still above threshold after a reset, or reached by an identity
+    shortcut. clipped: neurons whose potential exceeded the state width. peak: [N, 2], lowest and highest potential of each
+    image before clipping. potentials: [N, T, neurons] after the reset of each step, or None. changes: int64 [N, T], neurons
+    whose potential differs from that after the step before (after the first, from 0), or None.
+    """
+
+    bits: np.ndarray
+    reached: np.ndarray
+    lone: Ragged
+    clipped: Ragged
+    peak: np.ndarray
+    potentials: np.ndarray | None = None
+    changes: np.ndarray | None = None
+
+    def part(self, first: int, end: int) -> LayerTrace:
+        """Samples *first* to *end* - 1."""
+        images, steps = slice(first, end), self.bits.shape[1]
+        potentials, changes = (None if a is None else a[images] for a in (self.potentials, self.changes))
+        lone, clipped = (lists.part(first * steps, end * steps) for lists in (self.lone, self.clipped))
+        return LayerTrace(self.bits[images], self.reached[images], lone, clipped, self.peak[images], potentials, changes)
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeTrace:
+    """A simulated network: spikes, visits and output potentials. *outputs*: [N, classes], potentials after the last step."""
+
+    network: Network
+    layers: dict[str, LayerTrace]
+    outputs: np.ndarray
+    labels: np.ndarray | None
+    state_bits: int
+    inputs_name: str = "inputs"
+    input_bits: np.ndarray | None = None  # uint8 [N, T, ceil(neurons / 8)], for a network that takes spikes
+    images: np.ndarray | None = None  # [N, C, H, W] as given, for a network that takes images
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
+    def __repr__(self) -> str:
+        return f"<SpikeTrace of {self.network.name!r}: {len(self)} samples, {self.timesteps} steps>"
+
+    @property
+    def timesteps(self) -> int:
+        return self.network.timesteps
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """int64 [N]: index of the largest output potential, the lowest index on ties."""
+        return self.outputs.argmax(1)
+
+    @property
+    def accuracy(self) -> float | None:
+        return None if self.labels is None else float((self.predictions == self.labels).mean())
+
+    def head(self, images: int) -> SpikeTrace:
+        """The trace of the first *images* samples."""
+        if not 1 <= images <= len(self):
+            raise TraceError("spike trace", [f"it holds {len(self)} samples, not {images}"])
+        return self._part(0, images)
+
+    def sample(self, number: int) -> SpikeTrace:
+        """The trace of one sample, counted from 0."""
+        if not 0 <= number < len(self):
+            problem = f"it holds {len(self)} samples, counted from 0; there is no sample {number}"
+            raise TraceError("spike trace", [problem])
+        return self._part(number, number + 1)
+
+    def _part(self, first: int, end: int) -> SpikeTrace:
+        layers = {name: layer.part(first, end) for name, layer in self.layers.items()}
+        given = (self.labels, self.input_bits, self.images)
+        labels, bits, shown = (None if a is None else a[first:end] for a in given)
+        return SpikeTrace(self.network, layers, self.outputs[first:end], labels, self.state_bits, self.inputs_name, bits, shown)
+
+    def bits_of(self, source: str) -> np.ndarray:
+        """Packed spikes of a layer or of the input."""
+        bits = self.input_bits if source == INPUT else self.layers[source].bits
+        if bits is None:
+            raise NetworkError(f"network {self.network.name!r}", ["its input is an image, not spikes"])
+        return bits
+
+    def spikes(self, name: str) -> np.ndarray:
+        """bool [N, T, C, H, W], or [N, T, neurons] for a dense layer."""
+        if name != INPUT and not self.network.layer(name).spiking:
+            raise NetworkError(f"layer {name!r}", ["the output layer never fires; see outputs"])
+        shape = self.network.shape_of(name)
+        dense = name != INPUT and self.network.layer(name).kind == "dense"
+        flat = unpacked(self.bits_of(name), int(np.prod(shape)))
+        return flat if dense else flat.reshape(*flat.shape[:2], *shape)
+
+    def potentials(self, name: str) -> np.ndarray:
+        """[N, T, neurons] after the reset of each step, if they were recorded."""
+        self.network.layer(name)
+        found = self.layers[name].potentials
+        if found is None:
+            raise NetworkError(f"layer {name!r}", ["potentials were not recorded; simulate(..., record_potentials=True)"])
+        return found
+
+    def spike_counts(self) -> dict[str, int]:
+        """Spikes of every spiking layer, summed over images and steps."""
+        return {layer.name: popcount(self.layers[layer.name].bits) for layer in self.network.layers if layer.spiking}
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Spikes per neuron over all steps of an image, of every spiking layer and of an input of spikes."""
+        sources = [layer.name for layer in self.network.layers if layer.spiking]
+        sources += [] if self.input_bits is None else [INPUT]
+        neurons = {name: int(np.prod(self.network.shape_of(name))) * len(self) for name in sources}
+        return {name: popcount(self.bits_of(name)) / n for name, n in neurons.items()}
+
+    @property
+    def spikes_per_neuron(self) -> float:
+        """Mean spikes of a spiking neuron over all steps of an image."""
+        neurons = sum(layer.neurons for layer in self.network.layers if layer.spiking)
+        return sum(self.spike_counts().values()) / (neurons * len(self)) if neurons else 0.0
+
+    def save(self, path: str) -> None:
+        """Write the trace file (HDF5, see README)."""
+        saving.save(self, path)
+
+
+def mismatches(one: SpikeTrace, other: SpikeTrace) -> dict[str, float]:
+    """Share of (neuron, step) pairs of every spiking layer in which two traces of the same inputs differ."""
+    return {
+        layer.name: popcount(one.layers[layer.name].bits ^ other.layers[layer.name].bits)
+        / (layer.neurons * len(one) * one.timesteps)
+        for layer in one.network.layers
+        if layer.spiking
+    }

@@ -1,0 +1,358 @@
+"""Does the simulator answer what was recorded when the network was made? Every spike, every potential.
+
+Integers have to agree exactly. Floats are summed in another order elsewhere, so spikes are compared one by one and potentials
+within a tolerance; a difference is blamed on the layer that makes it, which is run on the recorded spikes of its sources.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from neurosim.bits import unpacked
+from neurosim.errors import NetworkError
+from neurosim.network.golden import Golden, LayerRecording
+from neurosim.network.inputs import Inputs
+from neurosim.network.layers import INPUT, Layer
+from neurosim.network.network import AT_ONCE, NEXT_STEP, Network
+from neurosim.network.quantize import PIXEL_MAX
+from neurosim.spikes.simulate import drive, simulate
+from neurosim.spikes.suspects import Evidence, named
+from neurosim.spikes.trace import LayerTrace, SpikeTrace, mismatches
+
+# Relative to the threshold, or to the potential where that is larger (in an Output, to the largest of all): some 800 roundings
+# of a float32.
+POTENTIAL_TOLERANCE = 1e-4
+ROUNDING = f"rounding: the potential is within {POTENTIAL_TOLERANCE:g} of the threshold; sums of float32 depend on their order"
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The first difference: where it is, what was simulated and what was recorded, and what probably causes it.
+
+    Potentials are those before the reset, None where nothing was recorded.
+    """
+
+    stimulus: str
+    layer: str
+    step: int
+    neuron: tuple[int, int, int]
+    threshold: float | None
+    simulated_potential: float
+    recorded_potential: float | None
+    simulated_spike: bool | None
+    recorded_spike: bool | None
+    causes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        c, y, x = self.neuron
+        lines = [f"first mismatch: layer {self.layer!r}, step {self.step}, neuron (c, y, x) = ({c}, {y}, {x}), {self.stimulus}"]
+        recorded = "not recorded" if self.recorded_potential is None else f"{self.recorded_potential:g}"
+        lines.append(f"  potential before reset: simulated {self.simulated_potential:g}, recorded {recorded}")
+        if self.threshold is not None:
+            fired = {True: "fires", False: "is silent"}
+            lines.append(
+                f"  threshold {self.threshold:g}: simulated {fired[bool(self.simulated_spike)]}, "
+                f"recorded {fired[bool(self.recorded_spike)]}"
+            )
+        return "\n".join([*lines, *(f"  likely cause: {cause}" for cause in self.causes)])
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Counts of what was compared and of what differs; *first* is the earliest difference in the flow of data.
+
+    float_mismatch: share of (neuron, step) pairs in which the float twin's spikes differ, by layer; None without one.
+
+    Of a float network: *rates*, the share of (neuron, step) pairs in which spikes differ from the recorded ones, by layer;
+    *tolerance*, the share that is accepted; *origins*, neurons in which a difference begins, and *rounded*, how many of them
+    begin it within the rounding of float32 at the threshold; *off*, how many have a wrong potential.
+    """
+
+    samples: int
+    probes: int
+    compared: int
+    mismatches: int
+    first: Mismatch | None
+    float_mismatch: dict[str, float] | None = None
+    rates: dict[str, float] = field(default_factory=dict)
+    tolerance: float = 0.0
+    origins: int = 0
+    rounded: int = 0
+    off: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return self.mismatches == 0 or bool(self.rates and not self.off and max(self.rates.values()) <= self.tolerance)
+
+    @property
+    def rounding_only(self) -> bool:
+        """Whether every difference begins as a rounding at the threshold."""
+        return self.mismatches > 0 and self.rounded == self.origins > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        first = None
+        if self.first is not None:
+            first = {name: getattr(self.first, name) for name in Mismatch.__slots__}
+        return {
+            "ok": self.ok,
+            "samples": self.samples,
+            "probes": self.probes,
+            "compared": self.compared,
+            "mismatches": self.mismatches,
+            "first": first,
+            "float_mismatch_rate": self.float_mismatch,
+            "spike_mismatch_rate": self.rates or None,
+            "tolerance": self.tolerance,
+            "potential_tolerance": POTENTIAL_TOLERANCE if self.rates else 0.0,
+            "rounding_only": self.rounding_only,
+        }
+
+
+def verify(network: Network, tolerance: float = 0.0) -> Verdict:
+    """Simulate the golden samples and the probes of every layer, and compare every spike and potential.
+
+    *tolerance*: of a float network, the share of spikes that may differ in a layer. Raises NetworkError if the network has no
+    golden samples.
+    """
+    golden = network.golden
+    if golden is None:
+        problem = "it has no golden samples; training and from_torch record them, and `neurosim quantize` of such a network"
+        raise NetworkError(f"network {network.name!r}", [problem])
+    if network.integer and tolerance:
+        raise NetworkError(f"network {network.name!r}", [f"a tolerance of {tolerance:g} is for floats; its integers are exact"])
+    bare = [layer.name for layer in network.layers if layer.name not in golden.samples]
+    if bare:
+        raise NetworkError(f"network {network.name!r}", [f"its golden samples lack layer {name!r}" for name in bare])
+    inputs = _inputs(network, golden)
+    network = network.over(inputs.steps)
+    trace = simulate(network, inputs, record_potentials=True)
+    if not network.integer:
+        return _rounded(network, golden, trace, tolerance)
+    compared = wrong = 0
+    first = None
+    for layer in network.layers:
+        cases = [("golden sample", golden.samples[layer.name], trace.layers[layer.name])]
+        if layer.name in golden.probes:
+            driven = drive(network, layer, golden.stimuli[layer.name])
+            cases.append(("probe of this layer", golden.probes[layer.name], driven))
+        for stimulus, recorded, found in cases:
+            n, bad, earliest = _compare(network, layer, stimulus, recorded, found)
+            compared, wrong = compared + n, wrong + bad
+            first = first or earliest
+    twin = None
+    if network.float_twin is not None:
+        twin = mismatches(trace, simulate(network.float_twin, _for_twin(inputs)))
+    return Verdict(len(inputs), len(golden.probes), compared, wrong, first, twin)
+
+
+def _for_twin(inputs: Inputs) -> Inputs:
+    """The same pixels for a float network, where they are integers that it does not take."""
+    if inputs.images is None or inputs.images.dtype == np.uint8:
+        return inputs
+    return Inputs(inputs.images.astype(np.float32) / np.float32(PIXEL_MAX), inputs.labels, name=inputs.name)
+
+
+class _Found(NamedTuple):
+    """A layer of a float network beside its recording, given that its sources do what was recorded.
+
+    Arrays are [N, T, neurons]; *origin*, *off*: where a neuron's spikes, or its potentials alone, differ for the first time;
+    *rounding*: which of the former are a rounding at the threshold.
+    """
+
+    spikes: np.ndarray
+    potentials: np.ndarray
+    origin: np.ndarray
+    off: np.ndarray
+    rounding: np.ndarray
+
+    @property
+    def real(self) -> np.ndarray:
+        return (self.origin & ~self.rounding) | self.off
+
+
+def _rounded(network: Network, golden: Golden, trace: SpikeTrace, tolerance: float) -> Verdict:
+    """The verdict over a float network."""
+    rates, wrong, compared = {}, 0, 0
+    for layer in network.layers:
+        recorded = golden.samples[layer.name]
+        compared += sum(a.size for a in (recorded.spikes, recorded.potentials) if a is not None)
+        if recorded.spikes is not None:
+            differ = unpacked(trace.layers[layer.name].bits, layer.neurons) != recorded.spikes
+            rates[layer.name], wrong = float(differ.mean()), wrong + int(differ.sum())
+    found = {layer.name: _alone(network, layer, golden, trace, rates) for layer in network.layers}
+    off = sum(int(f.off.sum()) for f in found.values())
+    first = _earliest(network, golden, found)
+    origins = sum(int((f.origin | f.off).sum()) for f in found.values())
+    rounded = sum(int(f.rounding.sum()) for f in found.values())
+    return Verdict(len(trace), 0, compared, wrong + off, first, None, rates, tolerance, origins, rounded, off)
+
+
+def _alone(network: Network, layer: Layer, golden: Golden, trace: SpikeTrace, rates: dict[str, float]) -> _Found:
+    if not any(rates.get(source) for source in layer.sources):
+        own = trace.layers[layer.name]
+        assert own.potentials is not None
+        return _found(network, layer, golden.samples[layer.name], own.bits, own.potentials)
+    return _found(network, layer, golden.samples[layer.name], *_driven(network, layer, golden))
+
+
+def _driven(network: Network, layer: Layer, golden: Golden) -> tuple[np.ndarray, np.ndarray]:
+    """(packed spikes, potentials) of one layer, driven by what its sources were recorded to do."""
+    parts = []
+    for i in range(len(golden.images)):
+        image = golden.images[i : i + 1]
+        given = image if network.input.encoding == "direct" else image.reshape(1, image.shape[1], -1).astype(bool)
+        recorded = {s: golden.samples[s].spikes for s in layer.sources if s != INPUT}
+        stimuli = {s: spikes[i : i + 1] for s, spikes in recorded.items() if spikes is not None}
+        parts.append(drive(network, network.layer(layer.name), {INPUT: given, **stimuli}))
+    potentials = [p.potentials for p in parts if p.potentials is not None]
+    return np.concatenate([p.bits for p in parts]), np.concatenate(potentials)
+
+
+def _found(network: Network, layer: Layer, recorded: LayerRecording, bits: np.ndarray, potentials: np.ndarray) -> _Found:
+    spikes = unpacked(bits, layer.neurons) if layer.spiking else np.zeros(potentials.shape, bool)
+    there = spikes if recorded.spikes is None else recorded.spikes
+    kept = potentials if recorded.potentials is None else recorded.potentials
+    threshold = _thresholds(layer)
+    largest = np.abs(potentials) if layer.spiking else np.abs(potentials).max(initial=1e-30)
+    margin = POTENTIAL_TOLERANCE * np.maximum(threshold, largest)
+    wrong, off = spikes != there, ~(np.abs(potentials - kept) <= margin)
+    either = wrong | off
+    # Whatever a neuron does after its first difference follows from it.
+    first = either & (np.cumsum(either, 1) == 1)
+    origin = first & wrong
+    both = ((potentials, spikes), (kept, there))
+    near, equal = (np.all([_meets(network, *one, threshold, m) for one in both], 0) for m in (margin, 0))
+    rounding = origin & near & ~equal
+    return _Found(spikes, potentials, origin, first & ~wrong, rounding)
+
+
+def _thresholds(layer: Layer) -> np.ndarray:
+    """[neurons]; 0 of an Output."""
+    return np.broadcast_to(0 if layer.threshold is None else layer.threshold, layer.shape).ravel()
+
+
+def _meets(network: Network, kept: np.ndarray, spikes: np.ndarray, threshold: np.ndarray, margin: Any) -> np.ndarray:
+    """Whether potentials were within *margin* of the threshold when they were compared to it; also where nobody can tell,
+    since a reset to zero hides it."""
+    if network.dynamics == NEXT_STEP:
+        return np.abs(kept - threshold) <= margin
+    if network.reset == "zero":
+        return spikes | (np.abs(kept - threshold) <= margin)
+    return np.abs(kept + threshold * spikes - threshold) <= margin
+
+
+def _earliest(network: Network, golden: Golden, found: dict[str, _Found]) -> Mismatch | None:
+    """The first difference that is more than a rounding, or else the first."""
+    real = {name: f.real for name, f in found.items()}
+    masks = real if any(mask.any() for mask in real.values()) else {name: f.origin for name, f in found.items()}
+    name = next((name for name, mask in masks.items() if mask.any()), None)
+    if name is None:
+        return None
+    layer, mask, mine, recorded = network.layer(name), masks[name], found[name], golden.samples[name]
+    causes: tuple[str, ...] = (ROUNDING,)
+    if masks is real:
+        kept = mine.potentials if recorded.potentials is None else recorded.potentials
+        there = mine.spikes if recorded.spikes is None else recorded.spikes
+        at_once = network.dynamics == AT_ONCE
+        evidence = Evidence(mine.potentials, kept, mine.spikes, there, mask, _thresholds(layer), at_once)
+
+        def explains(other: Network) -> bool:
+            driven = _driven(other, layer, golden)
+            return not _found(other, other.layer(name), recorded, *driven).real.any()
+
+        noted = network.about.get("notes", {}).get(name)
+        causes = (*([noted] if noted else []), *named(network, layer, evidence, explains))
+    step = int(np.flatnonzero(mask.any((0, 2)))[0])
+    sample, neuron = (int(i) for i in np.argwhere(mask[:, step])[0])
+    spikes = mine.spikes if layer.spiking else None
+    where = f"golden sample {sample}"
+    return _mismatch(network, layer, where, sample, step, neuron, recorded, mine.potentials, spikes, causes)
+
+
+def _inputs(network: Network, golden: Golden) -> Inputs:
+    if network.input.encoding == "spikes":
+        return Inputs.from_spikes(golden.images, golden.labels, "golden samples")
+    return Inputs(golden.images, golden.labels, name="golden samples")
+
+
+def _compare(
+    network: Network, layer: Layer, stimulus: str, recorded: LayerRecording, found: LayerTrace
+) -> tuple[int, int, Mismatch | None]:
+    """(values compared, values that differ, the earliest difference)."""
+    potentials = found.potentials
+    assert potentials is not None
+    wrong = np.zeros(potentials.shape, np.int64)
+    compared = 0
+    spikes = unpacked(found.bits, layer.neurons) if layer.spiking else None
+    if recorded.spikes is not None and spikes is not None:
+        wrong += spikes != recorded.spikes
+        compared += spikes.size
+    if recorded.potentials is not None:
+        wrong += potentials != recorded.potentials
+        compared += potentials.size
+    if not wrong.any():
+        return compared, 0, None
+    steps = np.flatnonzero(wrong.any((0, 2)))
+    step = int(steps[0])
+    sample, neuron = (int(i) for i in np.argwhere(wrong[:, step])[0])
+    where = f"{stimulus} {sample}" if len(wrong) > 1 else stimulus
+    return compared, int(wrong.sum()), _mismatch(network, layer, where, sample, step, neuron, recorded, potentials, spikes)
+
+
+def _mismatch(
+    network: Network,
+    layer: Layer,
+    stimulus: str,
+    sample: int,
+    step: int,
+    neuron: int,
+    recorded: LayerRecording,
+    potentials: np.ndarray,
+    spikes: np.ndarray | None,
+    causes: tuple[str, ...] = (),
+) -> Mismatch:
+    at = (sample, step, neuron)
+    place = tuple(int(i) for i in np.unravel_index(neuron, layer.shape))
+    ours = None if spikes is None else bool(spikes[at])
+    theirs = None if recorded.spikes is None else bool(recorded.spikes[at])
+    kept = potentials[at].item()
+    kept_there = None if recorded.potentials is None else recorded.potentials[at].item()
+    threshold = _thresholds(layer)[neuron].item() if layer.spiking else None
+    late = network.dynamics == NEXT_STEP
+    lost = threshold if threshold is not None and network.reset == "subtract" and not late else 0
+    before = kept + lost * bool(ours)
+    before_there = None if kept_there is None else kept_there + lost * bool(theirs)
+    causes = causes or _causes(layer, step, ours, theirs, kept, before, kept_there, lost, late)
+    return Mismatch(stimulus, layer.name, step, place, threshold, before, before_there, ours, theirs, causes)  # type: ignore[arg-type]
+
+
+def _causes(
+    layer: Layer,
+    step: int,
+    ours: bool | None,
+    theirs: bool | None,
+    kept: float,
+    before: float,
+    kept_there: float | None,
+    lost: float,
+    late: bool,
+) -> tuple[str, ...]:
+    """What can make this difference, given that everything earlier in the flow of data agrees."""
+    if kept_there is None:
+        return ("a weight, threshold or leak of this layer differs from when it was recorded",)
+    if ours != theirs:
+        if kept_there == kept and not late:
+            return ("the recorded spike contradicts the recorded potential: the golden data are damaged",)
+        if kept_there == before - lost * bool(theirs):
+            return ("the threshold of this layer, or '>' against '>=', differs from when it was recorded",)
+    elif ours and not late and kept_there != kept:
+        return (
+            f"the threshold of this layer was {before - kept_there:g} when it was recorded, if the weights are right",
+            "a weight onto this neuron differs from when it was recorded",
+        )
+    if step > 0 and layer.leak is not None:
+        return ("a weight onto this neuron, or the leak of this layer, differs from when it was recorded",)
+    return ("a weight onto this neuron differs from when it was recorded, or the recorded potential is damaged",)

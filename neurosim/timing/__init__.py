@@ -1,0 +1,1 @@
+"""When it happens: turns, steps, cycles."""

@@ -1,0 +1,121 @@
+"""The agenda of a run: in which turn spikes travel and cores work, see `neurosim.timing.schedule`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from neurosim.cost.activity import Activity
+from neurosim.kernels.turns import add_work
+from neurosim.mapping.mapping import Mapping
+from neurosim.network.layers import INPUT
+from neurosim.spikes.trace import SpikeTrace
+from neurosim.timing.expansion import Expansion
+from neurosim.timing.schedule import Schedule
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Cycles of the cores' own work, int64 [rows, bricks] or [turns, cores]: fetch, of the ports of memories that serve all
+    cores in turn; local, on images and on spikes from outside; update; waiting, those of local and update that wait for
+    memories."""
+
+    fetch: np.ndarray
+    local: np.ndarray
+    update: np.ndarray
+    waiting: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.update)
+
+
+class Agenda:
+    """Takes the activity of a run, slice by slice in order, and says what happens in the turns that are thereby known."""
+
+    def __init__(self, trace: SpikeTrace, mapping: Mapping, schedule: Schedule):
+        self.trace, self.mapping, self.schedule = trace, mapping, schedule
+        self.rows = len(trace) * trace.timesteps
+        self.expansion = Expansion(mapping)
+        self.known: dict[int, Work] = {}
+
+    @property
+    def turns(self) -> int:
+        return self.schedule.turns(self.rows)
+
+    def add(self, activity: Activity, first: int) -> int:
+        """Take the activity from row *first* on; returns the turns that are known."""
+        work = self.known[first] = work_of(activity, self.expansion, self.spikes(INPUT), self.mapping, first)
+        return self.schedule.ready(first + len(work), self.rows)
+
+    def forget(self, turn: int) -> None:
+        """Drop what no turn from *turn* on needs."""
+        oldest = self.schedule.oldest(turn)
+        self.known = {first: work for first, work in self.known.items() if first + len(work) > oldest}
+
+    def spikes(self, population: str) -> np.ndarray:
+        """uint8 [rows, bytes], packed; of the input only if it is made of spikes."""
+        if population == INPUT and self.mapping.network.input.encoding != "spikes":
+            return np.empty((self.rows, 0), np.uint8)
+        return self.trace.bits_of(population).reshape(self.rows, -1)
+
+    def travelling(self, turns: range) -> list[tuple[str, range, int]]:
+        """(population, rows whose spikes travel in these turns, number among these turns of the first of them)."""
+        layers, stride = self.mapping.network.layers, self.schedule.stride
+        found = []
+        for layer, offset in self.schedule.sends.items():
+            rows = self.schedule.rows(offset, turns, self.rows)
+            if rows:
+                found.append((layers[layer].name, rows, rows.start * stride + offset - turns.start))
+        return found
+
+    def work(self, turns: range) -> Work:
+        """By turn and core."""
+        total = Work(*np.zeros((4, len(turns), self.mapping.grid.cores), np.int64))
+        mine = [np.flatnonzero(self.mapping.layer_of == layer) for layer in range(len(self.schedule.works))]
+        for layer, offset in enumerate(self.schedule.works):
+            rows = self.schedule.rows(offset, turns, self.rows)
+            for first, work in self.known.items():
+                start, stop = max(first, rows.start), min(first + len(work), rows.stop)
+                if start >= stop:
+                    continue
+                turn = start * self.schedule.stride + offset - turns.start
+                for field in fields(Work):
+                    by_brick = getattr(work, field.name)[start - first : stop - first]
+                    add_work(by_brick, mine[layer], self.mapping.cores, turn, self.schedule.stride, getattr(total, field.name))
+        return total
+
+
+def work_of(activity: Activity, expansion: Expansion, outside: np.ndarray, mapping: Mapping, first: int) -> Work:
+    """The cycles of the cores' own work, by row and brick; *outside*: spikes fed from outside, uint8 [rows, bytes]."""
+    chip, cost = mapping.chip, mapping.chip.operation
+    channels = np.array([b.channels for b in mapping.bricks])
+    bits = np.array([mapping.network.layers[b.layer].weight_bits or 8 for b in mapping.bricks])
+    state = chip.home("state").words(chip.core.state_bits)
+    multiply = activity.analog_rows * -(-channels // chip.core.lanes) * cost.mac.cycles
+    rows = activity.analog_rows * -(-channels * bits // chip.home("weights").word_bits)
+    fetched = chip.memory_cycles({"weights": (rows, 0 * rows)})
+    visits = (
+        -(-activity.active // chip.core.update_lanes) * cost.update_active.cycles
+        + -(-activity.idle // chip.core.update_lanes) * cost.update_idle.cycles
+    )
+    visited, each = activity.active + activity.idle, mapping.numbers
+    state_words = (visited * each.read + activity.current_adds) * state, visited * each.written * state
+    touched = chip.memory_cycles({"state": state_words})
+    update, local = np.maximum(visits, touched), np.maximum(multiply, fetched)
+    waiting = update - visits + local - multiply
+    if outside.size:
+        work, waits = expansion.outside(outside[first : first + len(update)])
+        local += work
+        waiting += waits
+    port = chip.home("input").words_per_cycle
+    fetch = -(-activity.input_words // port) if port else np.zeros_like(local)
+    for spill in mapping.spills:
+        cycles = spill.cycles(first, len(update), mapping.network.timesteps)
+        # A memory of the core's own keeps it waiting, one for all cores serves them in turn.
+        if spill.back.per == "core":
+            local += cycles
+            waiting += cycles
+        else:
+            fetch = fetch + cycles
+    return Work(fetch, local, update, waiting)

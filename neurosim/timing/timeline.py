@@ -1,0 +1,155 @@
+"""Time: what happens turn by turn, at one of three levels of detail.
+
+A turn lies between two barriers (`neurosim.timing.schedule`). The spikes that travel in it leave their cores one by one; the
+cores that receive them work them off; when all is done, the neurons of the layers that work in this turn are updated, and a
+barrier closes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Protocol
+
+import numpy as np
+
+from neurosim.cost.activity import Activity
+from neurosim.mapping.mapping import Mapping
+from neurosim.noc.analytic import AnalyticNetwork
+from neurosim.noc.machine import Machine
+from neurosim.noc.packet import PacketNetwork
+from neurosim.noc.simpy_model import SimpyNetwork
+from neurosim.noc.traffic import Interconnect, Journey, Traffic
+from neurosim.spikes.trace import SpikeTrace
+from neurosim.timing.agenda import Agenda, Work
+from neurosim.timing.schedule import SCHEDULES, Schedule
+from neurosim.timing.tally import Pace, Tally
+from neurosim.timing.turns import Bound
+
+
+class Runner(Protocol):
+    """Something that runs turns, *most* at once."""
+
+    most: int
+
+    def run(self, turns: range) -> Pace: ...
+
+
+Maker = Callable[[Machine], Interconnect]
+TIMINGS: dict[str, Maker] = {
+    "analytic": AnalyticNetwork, "packet": PacketNetwork, "simpy": SimpyNetwork
+}  # fmt: skip
+Recorder = Callable[[int, int, Traffic, Journey], None]
+
+# Parts that each thread gets of what is known, so that none waits long for another.
+PARTS = 4
+
+
+class Timeline:
+    """Takes the activity of a run, slice by slice in order, and tells the time: *pace*.
+
+    *recorder* is shown every turn: (number, cycle in which it begins, traffic, journey); with it there is one thread.
+    """
+
+    def __init__(
+        self, trace: SpikeTrace, mapping: Mapping, timing: str | Maker = "packet", schedule: str = "sequential", *,
+        workers: int = 1, recorder: Recorder | None = None,
+    ):  # fmt: skip
+        self.schedule: Schedule = SCHEDULES[schedule](mapping.network)
+        self.agenda = Agenda(trace, mapping, self.schedule)
+        self.workers = 1 if recorder else workers
+        self.runners: list[Runner]
+        if timing == "analytic" and not recorder:
+            self.runners = [Bound(self.agenda)] * self.workers
+        else:
+            make = TIMINGS[timing] if isinstance(timing, str) else timing
+            self.runners = [TurnByTurn(self.agenda, make(mapping.chip.machine), recorder) for _ in range(self.workers)]
+        self.pace = Pace.empty(self.agenda.turns, mapping.grid)
+        self.next = 0
+
+    def add(self, activity: Activity, first: int) -> None:
+        """The activity from row *first* on; runs every turn that is thereby known."""
+        ready = self.agenda.add(activity, first)
+        parts = PARTS * self.workers if self.workers > 1 else 1
+        size = min(self.runners[0].most, max(1, (ready - self.next) // parts))
+        chunks = [range(at, min(at + size, ready)) for at in range(self.next, ready, size)]
+        for chunk, pace in zip(chunks, self._run(chunks), strict=True):
+            self.pace.cycles[chunk], self.pace.split[chunk] = pace.cycles, pace.split
+            self.pace.tally.add(pace.tally)
+        self.next = ready
+        self.agenda.forget(ready)
+
+    def _run(self, chunks: list[range]) -> Iterator[Pace]:
+        if self.workers == 1:
+            yield from map(self.runners[0].run, chunks)
+            return
+        free = SimpleQueue[Runner]()
+        for runner in self.runners:
+            free.put(runner)
+
+        def run(chunk: range) -> Pace:
+            runner = free.get()
+            try:
+                return runner.run(chunk)
+            finally:
+                free.put(runner)
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            yield from pool.map(run, chunks)
+
+
+class TurnByTurn:
+    """Sends the packets of every turn through a network."""
+
+    most = 64
+
+    def __init__(self, agenda: Agenda, network: Interconnect, recorder: Recorder | None = None):
+        self.agenda, self.network, self.recorder = agenda, network, recorder
+        self.machine = agenda.mapping.chip.machine
+        self.now = 0
+
+    def run(self, turns: range) -> Pace:
+        pace, work = Pace.empty(len(turns), self.machine.grid), self.agenda.work(turns)
+        for number, turn in enumerate(turns):
+            traffic = self._traffic(range(turn, turn + 1), work, number)
+            journey = self.network.travel(traffic)
+            pace.cycles[number] = journey.cycles
+            pace.split[number] = pace_setters(traffic, journey, self.machine.barrier_cycles)
+            count(pace.tally, traffic, journey, work.waiting[number], self.machine)
+            if self.recorder:
+                self.recorder(turn, self.now, traffic, journey)
+            self.now += journey.cycles
+        return pace
+
+    def _traffic(self, turn: range, work: Work, number: int) -> Traffic:
+        populations = [(name, self.agenda.spikes(name)[rows.start]) for name, rows, _ in self.agenda.travelling(turn)]
+        about, targets = self.agenda.expansion.tables(populations)
+        return Traffic.of_tables(about, targets, work.fetch[number], work.local[number], work.update[number])
+
+
+def pace_setters(traffic: Traffic, journey: Journey, barrier: int) -> tuple[int, int, int, int]:
+    """Cycles of a turn by what set the pace: the core that was done last, working; waiting for packets or its image; the
+    longest update; the barrier."""
+    last = int(journey.free.argmax())
+    worked = int(traffic.work[last]) + int(traffic.service[traffic.target == last].sum(dtype=np.int64))
+    worked = min(worked, journey.delivered)
+    return worked, journey.delivered - worked, journey.cycles - journey.delivered - barrier, barrier
+
+
+def count(tally: Tally, traffic: Traffic, journey: Journey, waiting: np.ndarray, machine: Machine) -> None:
+    """Add a turn to the sums."""
+    cores = machine.grid.cores
+    assert traffic.tables is not None
+    served = np.bincount(traffic.target, traffic.service, cores).astype(np.int64)
+    tally.busy += traffic.work + traffic.update + served
+    tally.waiting += waiting + np.bincount(traffic.target, traffic.tables[1]["stall"], cores).astype(np.int64)
+    tally.refused += journey.refused
+    np.maximum(tally.peak, journey.peak, out=tally.peak)
+    tally.flits += journey.flits
+    tally.stalled += journey.stalled
+    np.maximum(tally.peak_use, journey.flits * machine.intervals / max(journey.cycles, 1), out=tally.peak_use)
+    if tally.blocked is not None:
+        held = np.flatnonzero(journey.holder >= 0)
+        mine, other = (traffic.target[traffic.first[p]] for p in (held, journey.holder[held]))
+        np.add.at(tally.blocked, (other[mine != other], mine[mine != other]), journey.held[held][mine != other])

@@ -1,0 +1,63 @@
+"""Analytic timing of many turns at once: the same bounds as `neurosim.noc.analytic` gives turn by turn."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurosim.kernels.turns import NEVER, bound_packets, close_turns
+from neurosim.mapping.delivery import Delivery
+from neurosim.noc.analytic import AnalyticNetwork
+from neurosim.noc.machine import Machine
+from neurosim.timing.agenda import Agenda
+from neurosim.timing.tally import Pace
+
+# Numbers in a table by turn and link.
+MOST = 2**16
+
+Ways = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class Bound:
+    """The least time that the turns of *agenda* need."""
+
+    def __init__(self, agenda: Agenda):
+        self.agenda = agenda
+        chip = agenda.mapping.chip
+        self.machine, flits, tree = chip.machine, chip.mesh.flits_per_packet, chip.mesh.delivery == "multicast"
+        # The packets of a core leave at the pace of the slower: their making or their flits.
+        self.sending = tree, max(chip.operation.packet.cycles, flits), flits
+        self.most = max(1, MOST // max(self.machine.grid.links, self.machine.grid.cores))
+        layers, deliveries = agenda.mapping.network.layers, agenda.mapping.deliveries
+        senders = [layers[layer].name for layer in agenda.schedule.sends]
+        self.ways = {name: ways(self.machine, deliveries[name], flits, tree) for name in senders}
+
+    def run(self, turns: range) -> Pace:
+        """Time and sums of these turns."""
+        grid, work = self.machine.grid, self.agenda.work(turns)
+        pace = Pace.empty(len(turns), grid)
+        tally = pace.tally
+        sent, last_out, served = np.zeros((3, len(turns), grid.cores), np.int64)
+        first_in, links = np.full((len(turns), grid.cores), NEVER), np.zeros((len(turns), grid.links), np.int64)
+        sums = sent, first_in, last_out, served, links, tally.waiting
+        for name, rows, turn in self.agenda.travelling(turns):
+            to, bits = self.agenda.mapping.deliveries[name], self.agenda.spikes(name)[rows.start : rows.stop]
+            stride = self.agenda.schedule.stride
+            bound_packets(bits, to.segment, to.columns, self.ways[name], self.sending, turn, stride, sums)
+        tally.waiting += work.waiting.sum(0)
+        close_turns(
+            sums, work.fetch, work.local, work.update, self.machine.intervals, self.machine.barrier_cycles,
+            pace.cycles, pace.split, tally.busy, tally.flits, tally.peak_use,
+        )  # fmt: skip
+        return pace
+
+
+def ways(machine: Machine, delivery: Delivery, flits: int, tree: bool) -> Ways:
+    """As `neurosim.kernels.bound.bound_packets` takes them."""
+    many = np.diff(delivery.first)
+    source = np.repeat(delivery.sender, many)
+    distance = AnalyticNetwork(machine).unhindered(source, delivery.core, flits)
+    if tree:
+        ends, links = machine.grid.trees(delivery.sender, delivery.first, delivery.core)
+        return distance, ends, links
+    ends, links = machine.grid.trees(source, np.arange(len(source) + 1), delivery.core)
+    return distance, ends[delivery.first], links
