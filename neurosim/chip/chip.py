@@ -15,9 +15,10 @@ from neurosim.chip.memory import CACHED, Kind, Memory
 from neurosim.chip.part import Amount, Count, Cycles, Interval, Part, Positive, Sourced, StateBits, Uncertain
 from neurosim.chip.settings import bare, problem, set_path, settings_of
 from neurosim.errors import ChipError
+from neurosim.kernels.fabric import UNLIMITED
 from neurosim.noc.deadlock import check_deadlock, check_room
 from neurosim.noc.geometry import Grid
-from neurosim.noc.machine import UNLIMITED, Machine
+from neurosim.noc.machine import Machine
 
 MAX_CORES = 2**16
 # pJ per cycle of a power in mW, times hz.
@@ -340,7 +341,8 @@ class Chip(Part):
                 through[memory.name] = through.get(memory.name, 0) + read + written
         ports = [-(-through[m.name] // m.words_per_cycle) for m in self.memory if m.words_per_cycle and m.name in through]
         shape = next(iter(words.values()))[0].shape
-        return np.max([np.zeros(shape, np.int64), *ports], axis=0)
+        found: np.ndarray = np.max([np.zeros(shape, np.int64), *ports], axis=0)
+        return found
 
     def replace(self, path: str, value: Any) -> Chip:
         """The same chip with one setting changed: ``chip.replace("core.lanes", 4)``; memories go by their name."""

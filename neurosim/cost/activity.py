@@ -251,7 +251,8 @@ class _Counter:
 
     def _step(self, step: int) -> np.ndarray:
         """bool [rows]: True at this step of every image."""
-        return np.arange(self.rows) % self.steps == step
+        found: np.ndarray = np.arange(self.rows) % self.steps == step
+        return found
 
     def _add(self, name: str, when: np.ndarray, mine: np.ndarray, amount: np.ndarray) -> None:
         self.found[name][np.ix_(when, mine)] += amount

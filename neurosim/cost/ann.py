@@ -97,7 +97,8 @@ def _image_words(mapping: Mapping) -> np.ndarray:
     network = mapping.network
     words = mapping.chip.home("input").words(int(np.prod(network.input.shape)) * pixel_bits(network))
     reads = np.array([INPUT in network.layers[brick.layer].sources for brick in mapping.bricks])
-    return words * reads / reads.sum()
+    found: np.ndarray = words * reads / reads.sum()
+    return found
 
 
 def _weight_words(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> int:

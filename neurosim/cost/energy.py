@@ -55,7 +55,8 @@ class Energy:
     @property
     def per_brick_J(self) -> np.ndarray:
         """float64 [bricks]."""
-        return np.sum(list(self.components.values()), axis=0)
+        found: np.ndarray = np.sum(list(self.components.values()), axis=0)
+        return found
 
     @property
     def total_J(self) -> float:

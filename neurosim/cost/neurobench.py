@@ -269,8 +269,10 @@ def _shown(trace: SpikeTrace, call: Call, first: int, last: int) -> tuple[np.nda
 def _graded(values: np.ndarray) -> np.ndarray:
     """bool [steps]."""
     if values.dtype == np.uint8:
-        return values.max((0, 2, 3, 4)) > 1
-    return ((values != 0) & (abs(values) != 1)).any((0, 2, 3, 4))
+        found: np.ndarray = values.max((0, 2, 3, 4)) > 1
+        return found
+    found: np.ndarray = ((values != 0) & (abs(values) != 1)).any((0, 2, 3, 4))
+    return found
 
 
 def _values(trace: SpikeTrace, call: Call, images: slice) -> np.ndarray:

@@ -80,7 +80,8 @@ def as_shown(potentials: np.ndarray, spikes: np.ndarray) -> np.ndarray:
 
 def if_silent(potentials: np.ndarray, spikes: np.ndarray) -> np.ndarray:
     """Potentials that the framework resets to zero at the beginning of the next step."""
-    return potentials * ~spikes
+    found: np.ndarray = potentials * ~spikes
+    return found
 
 
 def ours(module: Any, native: tuple[int, ...], shape: Shape) -> Neuron:
@@ -173,5 +174,7 @@ def potential(module: Any) -> Tensor:
     """What the framework keeps after the call just made."""
     for name in ("mem", "u"):
         if hasattr(module, name):
-            return getattr(module, name)
-    return module.v_seq if module.step_mode == "m" else module.v
+            kept: Tensor = getattr(module, name)
+            return kept
+    last: Tensor = module.v_seq if module.step_mode == "m" else module.v
+    return last

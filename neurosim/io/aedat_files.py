@@ -31,12 +31,14 @@ class Layout(NamedTuple):
 
     def field(self, address: np.ndarray, name: str) -> np.ndarray:
         lowest, bits = getattr(self, name)
-        return (address >> lowest) & (2**bits - 1)
+        found: np.ndarray = (address >> lowest) & (2**bits - 1)
+        return found
 
     @property
     def used(self) -> int:
         """All bits that an address may have."""
-        return sum((2**bits - 1) << lowest for lowest, bits in (self.x, self.y, self.p)) | self.special | self.free
+        found: int = sum((2**bits - 1) << lowest for lowest, bits in (self.x, self.y, self.p)) | self.special | self.free
+        return found
 
 
 # x and y as tonic.io (1.7.0) names them; of DVS128, the documentation of AEDAT calls bits 8 to 14 y.

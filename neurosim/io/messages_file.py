@@ -193,7 +193,8 @@ def _trace(rows: dict[str, np.ndarray], grid: Grid, hz: float) -> MessageTrace:
 def _core(tile: np.ndarray, core: np.ndarray, grid: Grid) -> np.ndarray:
     """int64: our number of a core; tiles are counted column by column there."""
     x, y = np.divmod(tile, grid.height)
-    return (y * grid.width + x) * grid.cores_per_tile + core
+    found: np.ndarray = (y * grid.width + x) * grid.cores_per_tile + core
+    return found
 
 
 def _summed(values: np.ndarray, group: np.ndarray) -> np.ndarray:

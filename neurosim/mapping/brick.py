@@ -48,12 +48,14 @@ class Reach:
     @property
     def y(self) -> np.ndarray:
         """int64 [H]: how many rows of the brick a row reaches."""
-        return self.down.sum(1)
+        found: np.ndarray = self.down.sum(1)
+        return found
 
     @property
     def x(self) -> np.ndarray:
         """int64 [W]: how many columns of the brick a column reaches."""
-        return self.across.sum(1)
+        found: np.ndarray = self.across.sum(1)
+        return found
 
     @property
     def positions(self) -> int:
@@ -82,7 +84,8 @@ def _met(size: int, axis: KernelAxis, first: int, last: int) -> np.ndarray:
     """int64 [size, kernel]: 1 where the element meets the coordinate for one of the outputs first <= output < last."""
     kernel, stride, padding = axis
     start = np.arange(size)[:, None] + padding - np.arange(kernel)
-    return ((start % stride == 0) & (first <= start // stride) & (start // stride < last)).astype(np.int64)
+    found: np.ndarray = ((start % stride == 0) & (first <= start // stride) & (start // stride < last)).astype(np.int64)
+    return found
 
 
 def projections(network: Network, layer: Layer) -> list[tuple[str, Shortcut | None]]:

@@ -17,8 +17,9 @@ from neurosim.mapping.limits import check, core_violations, input_violations
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.packing import packed
 from neurosim.mapping.partition import OBJECTIVES, Objective, partition
-from neurosim.mapping.place import CHANCE, PLACERS, Search
+from neurosim.mapping.place import CHANCE, PLACERS
 from neurosim.mapping.place.floorplan import floorplan
+from neurosim.mapping.place.search import Search
 from neurosim.network.network import Network
 from neurosim.spikes.trace import SpikeTrace
 

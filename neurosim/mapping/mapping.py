@@ -49,7 +49,8 @@ class Mapping:
         """int64 [bricks]: number of the core of every brick among those *used*."""
         place = np.empty(self.chip.cores, np.int64)
         place[self.used] = np.arange(len(self.used))
-        return place[self.cores]
+        found: np.ndarray = place[self.cores]
+        return found
 
     @cached_property
     def used(self) -> np.ndarray:

@@ -213,7 +213,8 @@ class Tiles(NamedTuple):
 
     @property
     def many(self) -> np.ndarray:
-        return np.maximum(self.last - self.first + 1, 0)
+        found: np.ndarray = np.maximum(self.last - self.first + 1, 0)
+        return found
 
 
 def cores_reached(network: Network, layer: Layer, consumer: Layer, size: Size) -> np.ndarray:
@@ -227,7 +228,8 @@ def cores_reached(network: Network, layer: Layer, consumer: Layer, size: Size) -
         if (shortcut or consumer).weight is not None:
             weighted.append(found)
     channels = -(-consumer.shape[0] // size[0])
-    return (channels - 1) * _union(weighted, layer) + _union(all_of, layer)
+    values: np.ndarray = (channels - 1) * _union(weighted, layer) + _union(all_of, layer)
+    return values
 
 
 def _tiles(network: Network, layer: Layer, consumer: Layer, shortcut: Shortcut | None, size: Size) -> tuple[Tiles, Tiles]:

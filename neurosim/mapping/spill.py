@@ -24,7 +24,8 @@ class Spill:
     def words(self, memory: Memory, images: int, timesteps: int) -> np.ndarray:
         """int64 [bricks]: words of *memory* that pass between the two in a run."""
         times = {"once": 0, "per_image": images, "per_step": images * timesteps}[self.back.fetched or "once"]
-        return -(-self.kept // memory.word_bits) + -(-self.spilled // memory.word_bits) * times
+        found: np.ndarray = -(-self.kept // memory.word_bits) + -(-self.spilled // memory.word_bits) * times
+        return found
 
     def cycles(self, first: int, rows: int, timesteps: int) -> np.ndarray:
         """int64 [rows, bricks]: cycles of the ports of *back*, or of *front* where they are slower, at the rows (image *

@@ -43,7 +43,8 @@ class Projection(NamedTuple):
     @property
     def once(self) -> np.ndarray:
         """int64 [channels, sites]: 1 where an axon is."""
-        return np.minimum(self.sites, 1)
+        found: np.ndarray = np.minimum(self.sites, 1)
+        return found
 
 
 class Visit(NamedTuple):
@@ -121,7 +122,7 @@ def kernel_bits(layer: Layer, channels: int) -> int:
 
 def kernel_weights(layer: Layer, channels: int) -> int:
     """Weights of *channels* output channels, those of all sites shared."""
-    count = channels * layer.weight[0].size
+    count: int = channels * layer.weight[0].size
     for shortcut in layer.shortcuts:
         count += constant_weights(layer, shortcut) if shortcut.weight is None else channels * shortcut.weight[0].size
     return count

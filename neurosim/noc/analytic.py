@@ -47,7 +47,8 @@ class AnalyticNetwork:
         # A large step between cores keeps the running maximum within each.
         core = np.cumsum(np.diff(traffic.source, prepend=traffic.source[:1]) != 0)
         step = core * (2 * int(np.abs(slack).max(initial=0)) + 1)
-        return np.maximum.accumulate(slack + step) - step + before
+        found: np.ndarray = np.maximum.accumulate(slack + step) - step + before
+        return found
 
     def unhindered(self, source: np.ndarray, target: np.ndarray, flits: np.ndarray | int) -> np.ndarray:
         """int64 [targets]: cycles from the leave of the first flit to the arrival of the last, from core to core."""
@@ -71,4 +72,5 @@ def _crossings(start: np.ndarray, difference: np.ndarray, size: int, chip: int) 
         return np.zeros_like(difference)
     end = start + difference
     turns, inside = np.divmod(end, size)
-    return np.abs(turns * chips + inside // chip - start // chip)
+    found: np.ndarray = np.abs(turns * chips + inside // chip - start // chip)
+    return found

@@ -61,7 +61,8 @@ class Grid(NamedTuple):
     def chips(self) -> np.ndarray:
         """int64 [tiles]: the chip of every tile."""
         y, x = np.divmod(np.arange(self.tiles), self.width)
-        return y // self.chip_height * -(-self.width // self.chip_width) + x // self.chip_width
+        found: np.ndarray = y // self.chip_height * -(-self.width // self.chip_width) + x // self.chip_width
+        return found
 
     def neighbours(self) -> np.ndarray:
         """int64 [links]: the tile that every link enters, -1 if there is none."""
@@ -79,7 +80,8 @@ class Grid(NamedTuple):
     def crossings(self) -> np.ndarray:
         """bool [links]: those that lead to another chip."""
         beyond, chips = self.neighbours(), self.chips()
-        return (beyond >= 0) & (chips[beyond] != np.repeat(chips, 4))
+        found: np.ndarray = (beyond >= 0) & (chips[beyond] != np.repeat(chips, 4))
+        return found
 
     def offset(self, source: int, target: int) -> tuple[int, int]:
         """Links to the east and to the south from core to core, negative to the west and north; the shorter way around a torus,

@@ -104,7 +104,8 @@ def hops_of(grid: Grid, source: np.ndarray, target: np.ndarray) -> np.ndarray:
     dx, dy = np.abs(tx - x), np.abs(ty - y)
     if grid.torus:
         dx, dy = np.minimum(dx, grid.width - dx), np.minimum(dy, grid.height - dy)
-    return dx + dy
+    found: np.ndarray = dx + dy
+    return found
 
 
 def zero_load(machine: Machine, hops: np.ndarray, flits: np.ndarray) -> np.ndarray:
@@ -113,14 +114,16 @@ def zero_load(machine: Machine, hops: np.ndarray, flits: np.ndarray) -> np.ndarr
     first = machine.local_cycles + 1 + hops * per_hop + machine.leave_cycles
     into_router = _tail(machine, flits, machine.local_cycles + 1, 1)
     over_links = np.where(hops > 0, _tail(machine, flits, per_hop, machine.link_interval), 0)
-    return first + np.maximum(into_router, over_links)
+    found: np.ndarray = first + np.maximum(into_router, over_links)
+    return found
 
 
 def _tail(machine: Machine, flits: np.ndarray, cycles: int, interval: int) -> np.ndarray:
     """int64 [packets]: cycles from the first flit to the last over a way of *cycles* into a virtual channel; there a flit takes
     the slot of the one *depth* flits before."""
     rounds, rest = np.divmod(flits - 1, machine.depth)
-    return rounds * max(cycles + machine.credit_cycles, machine.depth * interval) + rest * interval
+    found: np.ndarray = rounds * max(cycles + machine.credit_cycles, machine.depth * interval) + rest * interval
+    return found
 
 
 def link_flits(grid: Grid, traffic: Traffic, chosen: np.ndarray) -> np.ndarray:

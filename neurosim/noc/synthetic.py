@@ -28,7 +28,8 @@ def transpose(source: np.ndarray, grid: Grid, share: float, rng: np.random.Gener
     """From (x, y) to (y, x)."""
     if grid.width != grid.height:
         raise NeurosimError(f"traffic transpose needs a square mesh, and this one is {grid.width}x{grid.height}")
-    return source % grid.width * grid.width + source // grid.width
+    found: np.ndarray = source % grid.width * grid.width + source // grid.width
+    return found
 
 
 def bitcomp(source: np.ndarray, grid: Grid, share: float, rng: np.random.Generator) -> np.ndarray:
@@ -77,7 +78,8 @@ def _id_bits(name: str, grid: Grid) -> int:
 
 def _moved(source: np.ndarray, grid: Grid, right: int, down: int) -> np.ndarray:
     y, x = np.divmod(source, grid.width)
-    return (y + down) % grid.height * grid.width + (x + right) % grid.width
+    found: np.ndarray = (y + down) % grid.height * grid.width + (x + right) % grid.width
+    return found
 
 
 @dataclass(frozen=True)

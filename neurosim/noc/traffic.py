@@ -45,7 +45,8 @@ class Traffic:
     @property
     def occupied(self) -> np.ndarray:
         """int64 [cores]: the cycle until which a core cannot take packets."""
-        return np.where(self.fetch > 0, np.cumsum(self.fetch), 0) + self.work
+        found: np.ndarray = np.where(self.fetch > 0, np.cumsum(self.fetch), 0) + self.work
+        return found
 
     @classmethod
     def of_tables(

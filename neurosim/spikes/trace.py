@@ -90,7 +90,8 @@ class SpikeTrace:
     @property
     def predictions(self) -> np.ndarray:
         """int64 [N]: index of the largest output potential, the lowest index on ties."""
-        return self.outputs.argmax(1)
+        found: np.ndarray = self.outputs.argmax(1)
+        return found
 
     @property
     def accuracy(self) -> float | None:

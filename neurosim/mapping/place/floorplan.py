@@ -80,12 +80,14 @@ class Floorplan:
 
     def apart(self, x: float, y: float, cores: np.ndarray) -> np.ndarray:
         """float64: distance of *cores* from places x, y."""
-        return _along(self.x[cores] - x, self.around[0]) + _along(self.y[cores] - y, self.around[1])
+        found: np.ndarray = _along(self.x[cores] - x, self.around[0]) + _along(self.y[cores] - y, self.around[1])
+        return found
 
 
 def _along(difference: np.ndarray, around: float) -> np.ndarray:
     straight = np.abs(difference)
-    return np.minimum(straight, around - straight) if around else straight
+    found: np.ndarray = np.minimum(straight, around - straight) if around else straight
+    return found
 
 
 def floorplan(chip: Chip, pinned: np.ndarray) -> Floorplan:

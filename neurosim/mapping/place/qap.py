@@ -28,4 +28,5 @@ def qap(wires: Wires, plan: Floorplan, search: Search) -> np.ndarray:
         between(wires).toarray(), apart, options={"partial_match": fixed, "rng": np.random.default_rng(search.seed)}
     )
     search.progress(1.0)
-    return block[found.col_ind].astype(np.int64)
+    values: np.ndarray = block[found.col_ind].astype(np.int64)
+    return values

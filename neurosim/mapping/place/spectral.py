@@ -52,7 +52,8 @@ def waves(flits: csr_array, seed: int) -> np.ndarray:
             _, vectors = eigsh(scaled, k=3, which="LA", v0=rng.random(len(degree)), ncv=40, tol=1e-4, rng=rng)
         except ArpackNoConvergence as error:
             raise NeurosimError("placer 'spectral': its eigenvectors did not converge; use 'greedy' or 'hilbert'") from error
-    return (vectors[:, 1::-1] * root[:, None]).T
+    found: np.ndarray = (vectors[:, 1::-1] * root[:, None]).T
+    return found
 
 
 def _in_columns(u: np.ndarray, v: np.ndarray, x: np.ndarray) -> np.ndarray:
