@@ -14,7 +14,7 @@ from benchmarks.vgg import large_chip
 from benchmarks.workloads import images, vgg9
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import Machine
-from neurosim.noc.packet import PacketNetwork
+from neurosim.noc.packet_network import PacketNetwork
 from neurosim.noc.traffic import Traffic
 
 ROOT = Path(__file__).parents[1]

@@ -1,6 +1,7 @@
 """The house rules, checked from the source text: arrows point down, calls included; heavy imports stay in their rooms."""
 
 import ast
+import re
 from collections import defaultdict
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -97,3 +98,12 @@ def test_no_code_knows_a_chip_by_name():
             allowed = 1 if path.name == "chip_file.py" and name == "mesh45" else 0
             documented = text.count(f'base = "{name}"')
             assert uses - documented <= allowed, f"{path.name} names {name}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_a_docstring_points_to_exists(name):
+    for reference in re.findall(r"`(neurosim(?:\.\w+)+)`", MODULES[name].read_text(encoding="utf-8")):
+        found = module(reference)
+        rest = reference.removeprefix(found).strip(".").split(".")[0]
+        text = MODULES[found].read_text(encoding="utf-8")
+        assert not rest or re.search(rf"^(def|class) {rest}\b|^{rest}\b", text, re.MULTILINE), f"{name}: {reference}"

@@ -300,9 +300,11 @@ class Chip(Part):
         """What packets travel through."""
         mesh, board = self.mesh, self.board or self.mesh
         return Machine(
-            self.grid, mesh.virtual_channels, mesh.buffer_flits, mesh.router_cycles, mesh.link_cycles, mesh.link_interval,
-            board.link_cycles, board.link_interval, mesh.local_cycles, mesh.credit_cycles, self.core.queue_packets or UNLIMITED,
-            self.operation.barrier.cycles, mesh.delivery == "multicast",
+            grid=self.grid, channels=mesh.virtual_channels, depth=mesh.buffer_flits, router_cycles=mesh.router_cycles,
+            link_cycles=mesh.link_cycles, link_interval=mesh.link_interval, chip_link_cycles=board.link_cycles,
+            chip_link_interval=board.link_interval, local_cycles=mesh.local_cycles, credit_cycles=mesh.credit_cycles,
+            queue=self.core.queue_packets or UNLIMITED, barrier_cycles=self.operation.barrier.cycles,
+            whole=mesh.delivery == "multicast",
         )  # fmt: skip
 
     def home(self, kind: Kind) -> Memory:

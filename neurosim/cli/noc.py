@@ -23,7 +23,7 @@ from neurosim.noc.machine import Machine
 from neurosim.noc.measurement import NOT_COUNTED, Window, measure
 from neurosim.noc.messages import NOT_COUNTED as NOT_COUNTED_OF_MESSAGES
 from neurosim.noc.messages import replay as replay_messages
-from neurosim.noc.packet import PacketNetwork
+from neurosim.noc.packet_network import PacketNetwork
 from neurosim.noc.simpy_model import SimpyNetwork
 from neurosim.noc.synthetic import Load, check_flits
 from neurosim.noc.traffic import Traffic

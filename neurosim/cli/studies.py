@@ -99,7 +99,10 @@ def compare(
     net, data = ns.load_network(network), loaded(inputs, images)
     targets = {name: load_chip(name, changes or ()) for name in chips}
     with about(inputs):
-        values = compared(net, data, targets, placer, timing.value, schedule.value, workers)
+        values = compared(
+            network=net, inputs=data, chips=targets, placer=placer, timing=timing.value, schedule=schedule.value,
+            workers=workers,
+        )  # fmt: skip
     if report is not None:
         from neurosim.report.comparison_page import save_comparison_report
 

@@ -21,7 +21,7 @@ class Action:
     """Something that costs energy: its component, group and purpose, how often each core did it, and what it costs once.
 
     count: [bricks], int64, or float64 where the cores share what happens once per chip. constant: the price's place in the
-    chip file; price: see `neurosim.chip.Chip.prices`.
+    chip file; price: see `neurosim.chip.chip.Chip.prices`.
     """
 
     name: str

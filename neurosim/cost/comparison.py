@@ -32,7 +32,7 @@ class CostStep:
 def steps(dense: Reuses, spent: Energy) -> list[CostStep]:
     """Compute alone, then with weights, state, network, memory off the chip and leakage added, one after the other.
 
-    *dense*: the ANN of as many images, by its reuse (`neurosim.baseline.ann`).
+    *dense*: the ANN of as many images, by its reuse (`neurosim.cost.ann.ann`).
     """
     found, snn, without = [], 0.0, dict.fromkeys(REUSES, 0.0)
     for purpose in PURPOSES:

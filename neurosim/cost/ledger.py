@@ -18,9 +18,9 @@ from neurosim.cost.uncertainty import Spread, spread
 
 @dataclass(frozen=True, eq=False)
 class Ledger:
-    """energy: of the run. silent: of the same without a single spike, see `neurosim.comparison.silent`. dense: of one image
-    of the same network without spikes, by reuse, see `neurosim.cost.ann`. spikes_per_neuron: of the run. layers: of every
-    brick. home: int64 [bricks], number of the core of every brick among those used."""
+    """energy: of the run. silent: of the same without a single spike, see `neurosim.cost.comparison.silent`. dense: of one
+    image of the same network without spikes, by reuse, see `neurosim.cost.ann`. spikes_per_neuron: of the run. layers: of
+    every brick. home: int64 [bricks], number of the core of every brick among those used."""
 
     energy: Energy
     silent: Energy

@@ -244,7 +244,10 @@ def met_weights(network: Network, call: Call) -> tuple[np.ndarray, int]:
     """How many weights, not zero, an input of each channel and site of the (pooled) map meets, int64 [channels * sites]; and
     how many all inputs meet, zero or not."""
     channels, height, width = pooled(network.shape_of(call.sources[0]), call.pool)
-    whole = Brick(network.layers.index(call.layer), 0, call.layer.shape[0], 0, call.layer.shape[1], 0, call.layer.shape[2])
+    whole = Brick(
+        layer=network.layers.index(call.layer), c0=0, c1=call.layer.shape[0], y0=0, y1=call.layer.shape[1], x0=0,
+        x1=call.layer.shape[2],
+    )  # fmt: skip
     found = reach(network, call.layer, call.sources[0], call.shortcut, whole)
     kernels = call.weight if call.weight.ndim == 4 else call.weight.reshape(len(call.weight), channels, height, width)
     nonzero = found.down @ np.count_nonzero(kernels, axis=0) @ found.across.T
@@ -268,11 +271,8 @@ def _shown(trace: SpikeTrace, call: Call, first: int, last: int) -> tuple[np.nda
 
 def _graded(values: np.ndarray) -> np.ndarray:
     """bool [steps]."""
-    if values.dtype == np.uint8:
-        found: np.ndarray = values.max((0, 2, 3, 4)) > 1
-        return found
-    found: np.ndarray = ((values != 0) & (abs(values) != 1)).any((0, 2, 3, 4))
-    return found
+    beyond: np.ndarray = values > 1 if values.dtype == np.uint8 else (values != 0) & (abs(values) != 1)
+    return np.any(beyond, (0, 2, 3, 4))
 
 
 def _values(trace: SpikeTrace, call: Call, images: slice) -> np.ndarray:

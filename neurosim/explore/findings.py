@@ -27,7 +27,7 @@ PARTS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Point:
+class StudyPoint:
     """A point: its settings, what came of it, and of a point of the front what came of a closer look."""
 
     settings: Settings
@@ -44,7 +44,7 @@ class Findings:
     """rows: of all points, in the order of the study."""
 
     study: Study
-    rows: tuple[Point, ...]
+    rows: tuple[StudyPoint, ...]
 
     def __repr__(self) -> str:
         return f"<Findings of {self.study.name!r}: {len(self.rows)} points, {len(self.front)} on the front>"
@@ -58,10 +58,10 @@ class Findings:
         """Of every row: ok, infeasible, failed, or excluded by a constraint."""
         return [row.outcome["status"] if not self._excluded(row) else EXCLUDED for row in self.rows]
 
-    def _excluded(self, row: Point) -> bool:
+    def _excluded(self, row: StudyPoint) -> bool:
         return row.outcome["status"] == OK and bool(self.reasons(row))
 
-    def reasons(self, row: Point) -> list[str]:
+    def reasons(self, row: StudyPoint) -> list[str]:
         """Why a point does not fit, failed, or is excluded."""
         found = list(row.outcome["reasons"])
         for name, bounds in self.study.constraints.items() if row.outcome["status"] == OK else ():
@@ -93,7 +93,7 @@ class Findings:
         return found
 
     @property
-    def front(self) -> tuple[Point, ...]:
+    def front(self) -> tuple[StudyPoint, ...]:
         """The rows that no other is better than in one objective without being worse in another."""
         return tuple(row for row, rank in zip(self.rows, self.rank, strict=True) if rank == 1)
 
@@ -116,7 +116,7 @@ class Findings:
             found[name] = {axis: _explained(self._levels(axis, known), values) for axis in self.study.axes}
         return found
 
-    def _levels(self, axis: str, rows: list[Point]) -> np.ndarray:
+    def _levels(self, axis: str, rows: list[StudyPoint]) -> np.ndarray:
         """int64 [rows]: which of its values, or of the parts of its range, each has."""
         values, known = [row.settings[axis] for row in rows], self.study.axes[axis].values
         if known or not rows:

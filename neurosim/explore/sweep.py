@@ -15,7 +15,7 @@ import numpy as np
 
 from neurosim.errors import ChipError, NeurosimError
 from neurosim.explore.axis import Value
-from neurosim.explore.findings import Findings, Point
+from neurosim.explore.findings import Findings, StudyPoint
 from neurosim.explore.reading import load_study, study_of
 from neurosim.explore.sampling import Settings
 from neurosim.explore.store import Outcome, Store, hash_of
@@ -100,8 +100,8 @@ class Recorder:
         network = self._network(settings)
         choice = self.study.choice(settings) | other
         return Task(
-            str(self.store.folder), network.sha256, self.inputs, len(self.study.inputs), chip.values, chip.sha256, choice,
-            self.study.seed,
+            store=str(self.store.folder), network=network.sha256, inputs=self.inputs, images=len(self.study.inputs),
+            chip=chip.values, chip_sha256=chip.sha256, choice=choice, seed=self.study.seed,
         )  # fmt: skip
 
     def _network(self, settings: Settings) -> Network:
@@ -138,7 +138,7 @@ class _Sweep:
 
     def findings(self) -> Findings:
         settings = self.study.settings()
-        rows = [Point(each, outcome) for each, outcome in zip(settings, self._outcomes(settings, {}), strict=True)]
+        rows = [StudyPoint(each, outcome) for each, outcome in zip(settings, self._outcomes(settings, {}), strict=True)]
         found, front = Findings(self.study, tuple(rows)), self.study.front
         if front is None:
             return found

@@ -19,7 +19,7 @@ SIDES = (-1e-3, 0.0, 1e-3)
 
 @dataclass(frozen=True)
 class Neuron:
-    """What `neurosim.layers.Layer` and `Network` have to say of a population.
+    """What `neurosim.network.layers.Layer` and `Network` have to say of a population.
 
     threshold None: it integrates and never fires. *gain* is what inputs are multiplied by. *kept*: from the potentials that the
     framework shows after a step, and its spikes, to ours, float32. *feedback*: recurrent connections without their source.

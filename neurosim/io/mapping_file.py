@@ -79,7 +79,7 @@ def load_mapping(path: str | os.PathLike[str], network: Network, chip: Chip) -> 
     if problems:
         raise FileError(str(path), _some(problems))
     pinned = frozenset(number for number, row in enumerate(rows) if row[-1])
-    mapping = Mapping(network, chip, bricks, cores, placer, pinned, seed)
+    mapping = Mapping(network=network, chip=chip, bricks=bricks, cores=cores, placer=placer, pinned=pinned, seed=seed)
     violations = check(mapping)
     if violations:
         raise MappingError(network.name, chip.name, violations)

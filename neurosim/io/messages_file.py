@@ -183,10 +183,10 @@ def _trace(rows: dict[str, np.ndarray], grid: Grid, hz: float) -> MessageTrace:
     travelled, least = rows["network_delay"][sent], rows["min_hop_delay"][sent]
     told = travelled.any() or not least.any()
     return MessageTrace(
-        grid, steps, step[sent], source[sent], target[sent], made[sent],
-        np.rint(rows["processing_delay"][sent] * hz).astype(np.int64), last_made,
-        rows["blocking_delay"][sent] if told else np.full(len(least), np.nan),
-        travelled if told else np.full(len(least), np.nan), least, ended,
+        grid=grid, steps=steps, step=step[sent], source=source[sent], target=target[sent], created=made[sent],
+        service=np.rint(rows["processing_delay"][sent] * hz).astype(np.int64), made=last_made,
+        waited=rows["blocking_delay"][sent] if told else np.full(len(least), np.nan),
+        travelled=travelled if told else np.full(len(least), np.nan), least=least, ended=ended,
     )  # fmt: skip
 
 

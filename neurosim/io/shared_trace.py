@@ -50,7 +50,10 @@ def shared_trace(folder: Path, network: Network) -> SpikeTrace:
         bits, name = int(about["state_bits"]), str(about["inputs_name"])
         labels, input_bits, images = (found.get(key) for key in ("labels", "input_bits", "images"))
         steps = layers[network.output.name].bits.shape[1]
-        return SpikeTrace(network.over(steps), layers, found["outputs"], labels, bits, name, input_bits, images)
+        return SpikeTrace(
+            network=network.over(steps), layers=layers, outputs=found["outputs"], labels=labels, state_bits=bits,
+            inputs_name=name, input_bits=input_bits, images=images,
+        )  # fmt: skip
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise FileError(str(folder), [f"is damaged ({error}); delete it, and it is made anew"]) from error
 

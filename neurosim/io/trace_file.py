@@ -88,7 +88,8 @@ def read_trace(root: Node) -> SpikeTrace | None:
         return None
     traces = {name: layer for name, layer in found.items() if layer is not None}
     return SpikeTrace(
-        network, traces, outputs, labels, state_bits, root.text("inputs", "inputs"), input_bits, images
+        network=network, layers=traces, outputs=outputs, labels=labels, state_bits=state_bits,
+        inputs_name=root.text("inputs", "inputs"), input_bits=input_bits, images=images,
     )  # fmt: skip
 
 

@@ -8,14 +8,9 @@ stride, padding and pooling is in the table of runs, so the loops below know non
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from neurosim.kernels import jit
-
-Number = int | float | np.number
-# One for the whole population, or an array of one for every neuron.
-Parameter = Number | np.ndarray
+from neurosim.kernels.neurons import Number, after_reset, decay, decayed, fire
 
 
 class Events(NamedTuple):
@@ -43,38 +38,6 @@ class Synapses(NamedTuple):
     first_latch: int  # where the latches of this source begin in the state
     latches: int  # how many there are: windows of all channels
     delay: int  # steps by which the events arrive late
-
-
-class IntegerLeak(NamedTuple):
-    """u = (k * u) >> m, floor also for negative u."""
-
-    k: Parameter  # int64
-    m: np.int64
-
-
-class FloatLeak(NamedTuple):
-    """u = factor * u."""
-
-    factor: Parameter  # float32
-
-
-class NeuronConstants(NamedTuple):
-    """Constants of a population."""
-
-    leaks: bool
-    leak: IntegerLeak | FloatLeak
-    filters: bool  # inputs reach a synaptic current that leaks, and that the potential integrates
-    current_leak: IntegerLeak | FloatLeak
-    threshold: Parameter  # subtracted by a soft reset
-    fire_above: Parameter  # a neuron fires when its potential is greater
-    none_below: Number  # up to which no neuron fires
-    fires: bool
-    resets_to_zero: bool
-    resets_late: bool  # in the step after the spike
-    rest: Parameter  # the zero of a reset to zero, in the type of the potential
-    lowest: Number  # what the state width can hold
-    highest: Number
-    channels: int
 
 
 class PopulationState(NamedTuple):
@@ -110,32 +73,6 @@ class Tape(NamedTuple):
     potentials: np.ndarray  # [images * steps, neurons], after the reset of each step
     final: np.ndarray  # [images, neurons], potentials after the last step
     noted: np.ndarray  # int64 [4], spikes, lone visits, clips and held neurons noted by now
-
-
-def of(parameter, i):
-    """What a parameter is for neuron *i*."""
-    return parameter[i] if np.ndim(parameter) else parameter
-
-
-@overload(of)
-def _of(parameter, i):
-    if isinstance(parameter, types.Array):
-        return lambda parameter, i: parameter[i]
-    return lambda parameter, i: parameter
-
-
-def decayed(u, leak, i):
-    """One step of leak of neuron *i*."""
-    if isinstance(leak, IntegerLeak):
-        return (u * of(leak.k, i)) >> leak.m
-    return u * of(leak.factor, i)
-
-
-@overload(decayed)
-def _decayed(u, leak, i):
-    if leak.instance_class is IntegerLeak:
-        return lambda u, leak, i: (u * of(leak.k, i)) >> leak.m
-    return lambda u, leak, i: u * of(leak.factor, i)
 
 
 @jit
@@ -187,21 +124,6 @@ def identity_targets(synapses, channel, site, out):
 
 
 @jit
-def decay(lif, state, sites, step):
-    """Apply the leak of the steps a site was idle, one by one: the same bits as if it had been visited each step."""
-    for site in sites:
-        missed = step - state.updated[site]
-        state.updated[site] = step
-        if not lif.leaks:
-            continue
-        for i in range(site * lif.channels, (site + 1) * lif.channels):
-            u = state.potential[i]
-            for _ in range(missed):
-                u = decayed(u, lif.leak, i)
-            state.potential[i] = u
-
-
-@jit
 def arriving(synapses, events, step, begin):
     """Channels and sites of the events that arrive in this step, of those since step *begin*."""
     left = step - synapses.delay
@@ -237,61 +159,6 @@ def add_rows(potential, synapses, channel, site):
             offset = np.uint64(synapses.offset[r] + shift)
             for k in range(np.uint64(synapses.length[r])):
                 potential[target + k] += synapses.weight[offset + k]
-
-
-@jit
-def clip(lif, state, tape, site, n_clipped):
-    """Bring a site's potentials into the state width; return how many clips are noted by now."""
-    for i in range(site * lif.channels, (site + 1) * lif.channels):
-        u = state.potential[i]
-        if u > lif.highest or u < lif.lowest:
-            state.potential[i] = lif.highest if u > lif.highest else lif.lowest
-            tape.clipped[n_clipped] = i
-            n_clipped += 1
-    return n_clipped
-
-
-@jit
-def after_reset(lif, u, i):
-    """What is left of the potential of neuron *i*."""
-    return of(lif.rest, i) if lif.resets_to_zero else u - of(lif.threshold, i)
-
-
-@jit
-def fire(lif, state, tape, image, sites, n_spikes, n_clipped):
-    """Clip, compare and reset at the visited sites; return how many spikes, held neurons and clips are noted."""
-    n_held = 0
-    channels = np.uint64(lif.channels)
-    for site in sites:
-        first = np.uint64(site) * channels
-        # A pass that vectorises comes first; most sites need no second one.
-        low = state.potential[first]
-        high = low
-        for i in range(first, first + channels):
-            low = min(low, state.potential[i])
-            high = max(high, state.potential[i])
-        tape.peak[image, 0] = min(tape.peak[image, 0], low)
-        tape.peak[image, 1] = max(tape.peak[image, 1], high)
-        if high > lif.highest or low < lif.lowest:
-            n_clipped = clip(lif, state, tape, site, n_clipped)
-        if not lif.fires or high <= lif.none_below:
-            continue
-        for c in range(channels):
-            neuron = first + c
-            u = state.potential[neuron]
-            if u <= of(lif.fire_above, neuron):
-                continue
-            tape.channel[n_spikes] = c
-            tape.site[n_spikes] = site
-            n_spikes += 1
-            if not lif.resets_late:
-                u = after_reset(lif, u, neuron)
-                state.potential[neuron] = u
-            # A soft reset can leave the potential above threshold: it fires again, also without input.
-            if u > of(lif.fire_above, neuron):
-                state.held[n_held] = neuron
-                n_held += 1
-    return n_spikes, n_held, n_clipped
 
 
 @jit

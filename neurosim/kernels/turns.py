@@ -17,7 +17,7 @@ def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums):
     """Add what the spikes of one population cause; row r of bits travels in turn + r * stride.
 
     bits: uint8 [rows, bytes], lowest bit first, order channel, site. segment: int64 [channels]. delivery: as for
-    `neurosim.kernels.expand.fill_packets`. ways: (int64 [entries], cycles from the leave of a packet to its arrival; int64
+    `neurosim.kernels.packets.fill_packets`. ways: (int64 [entries], cycles from the leave of a packet to its arrival; int64
     [columns + 1], int64, links of the packets of one spike). sending: (tree, one packet for all entries of a column, or one for
     each; cycles between packets of a core; flits of a packet). sums: (packets sent so far; least arrival, at first NEVER;
     latest arrival and work on it; cycles of work, int64 [turns, cores] each; flits, int64 [turns, links]; cycles of work that
@@ -50,9 +50,9 @@ def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums):
 def close_turns(sums, fetch, local, update, intervals, barrier, cycles, split, busy, flits, peak_use):
     """Write the time of turns, and add them to the sums over turns.
 
-    sums: see `bound_packets`. fetch, local, update: int64 [turns, cores], see `neurosim.agenda.Work`. intervals: int64 [links],
-    cycles between two flits. cycles: int64 [turns]. split: int64 [turns, 4]. busy: int64 [cores]. flits: int64, peak_use:
-    float64 [links].
+    sums: see `bound_packets`. fetch, local, update: int64 [turns, cores], see `neurosim.timing.agenda.Work`. intervals: int64
+    [links], cycles between two flits. cycles: int64 [turns]. split: int64 [turns, 4]. busy: int64 [cores]. flits: int64,
+    peak_use: float64 [links].
     """
     _sent, first_in, last_out, served, links, _waiting = sums
     for turn in range(len(cycles)):

@@ -227,9 +227,13 @@ def largest_first(parts: Named[str, int]) -> dict[str, int]:
 
 def violations(network: Network, bricks: Sequence[Brick], core: int | None, found: list[Use]) -> list[Violation]:
     """The uses of a core that holds *bricks* that exceed their limit."""
-    layer, where = joined(network, bricks), "; ".join(map(str, bricks))
-    return [
-        Violation(layer, core, where, u.resource, u.demand, u.limit, u.unit, u.remedy, largest_first(u.parts))
-        for u in found
-        if u.limit is not None and u.demand > u.limit
-    ]
+    where = joined(network, bricks), "; ".join(map(str, bricks))
+    return [_violation(use, *where, core) for use in found if use.limit is not None and use.demand > use.limit]
+
+
+def _violation(use: Use, layer: str, brick: str, core: int | None) -> Violation:
+    assert use.limit is not None
+    return Violation(
+        layer=layer, core=core, brick=brick, resource=use.resource, demand=use.demand, limit=use.limit, unit=use.unit,
+        remedy=use.remedy, parts=largest_first(use.parts),
+    )  # fmt: skip

@@ -26,7 +26,7 @@ class SpikeWork(NamedTuple):
     spike of a column causes in a brick, [bricks of the chip, columns].
 
     windows: columns are those of the pooled map, and only the first spike of a window counts. what: a count of
-    `neurosim.activity.Activity`, or passes: rounds of the core's lanes that the additions, pool_passes: that the
+    `neurosim.cost.activity.Activity`, or passes: rounds of the core's lanes that the additions, pool_passes: that the
     multiplications take.
     """
 
@@ -127,7 +127,10 @@ class _Maker:
         first = np.cumsum([0, *(len(receivers) for receivers in targets)])
         target = np.concatenate([*targets, np.empty(0, np.int64)]).astype(np.int64)
         sender = np.array(senders, np.int64)
-        return Fan(self.source, self.shape, self.segment, owner, groups, sender, first, target, tuple(found))
+        return Fan(
+            source=self.source, shape=self.shape, segment=self.segment, owner=owner, groups=groups, sender=sender, first=first,
+            target=target, work=tuple(found),
+        )  # fmt: skip
 
     def _first_receivers(self, arrives: csr_array) -> csr_array:
         """[bricks, columns]: 1 at the first brick that each column arrives at, at brick 0 if at none."""

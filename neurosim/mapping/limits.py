@@ -42,7 +42,10 @@ def _shared_memory_violations(mapping: Mapping) -> list[Violation]:
                 several = memory.per == "tile" or (memory.per == "chip" and mapping.chip.chips > 1)
                 resource = use.resource + (f" of {memory.per} {place}" if several else "")
                 parts = largest_first(use.parts)
-                found.append(Violation("", None, "", resource, use.demand, memory.bits, use.unit, use.remedy, parts))
+                found.append(Violation(
+                    layer="", core=None, brick="", resource=resource, demand=use.demand, limit=memory.bits, unit=use.unit,
+                    remedy=use.remedy, parts=parts,
+                ))  # fmt: skip
     return found
 
 
@@ -54,7 +57,10 @@ def _link_violations(mapping: Mapping) -> list[Violation]:
     for link in np.flatnonzero(load > (limit or 0)):
         start, end = mapping.grid.ends(int(link))
         remedy = "use another placer, mesh.delivery = 'multicast', or raise mesh.max_link_flits"
-        found.append(Violation("", None, "", f"link {start} to {end}", round(load[link]), limit or 0, "flits", remedy))
+        found.append(Violation(
+            layer="", core=None, brick="", resource=f"link {start} to {end}", demand=round(load[link]), limit=limit or 0,
+            unit="flits", remedy=remedy,
+        ))  # fmt: skip
     return found
 
 
@@ -65,7 +71,10 @@ def core_violations(network: Network, chip: Chip, bricks: Sequence[Brick], cores
     layers = Counter(network.layers[brick.layer].name for brick in bricks)
     rows = -(-cores // (chip.cores // chip.mesh.height))
     remedy = f"enlarge the mesh, to mesh.height = {rows} for example, or give cores more memory, neurons or core.max_layers"
-    return [Violation("", None, "", "cores", cores, chip.cores, "cores", remedy, largest_first(layers))]
+    return [Violation(
+        layer="", core=None, brick="", resource="cores", demand=cores, limit=chip.cores, unit="cores", remedy=remedy,
+        parts=largest_first(layers),
+    )]  # fmt: skip
 
 
 def input_violations(network: Network, chip: Chip) -> list[Violation]:
@@ -76,4 +85,7 @@ def input_violations(network: Network, chip: Chip) -> list[Violation]:
         bits = chip.core.state_bits * sum(layer.neurons for layer in network.layers if network.fed_by_image(layer))
     if network.input.encoding != "direct" or bits <= memory.bits:
         return []
-    return [Violation("", None, "", memory.name, bits, memory.bits, "bits", "enlarge the memory that holds the input")]
+    return [Violation(
+        layer="", core=None, brick="", resource=memory.name, demand=bits, limit=memory.bits, unit="bits",
+        remedy="enlarge the memory that holds the input",
+    )]  # fmt: skip

@@ -190,11 +190,11 @@ def _furthest_spans(network: Network, layer: Layer) -> tuple[dict[int, Span], di
     weighted = [p for p in projections(network, layer) if p[1] is None or p[1].weight is not None]
 
     def from_rows(y: Span) -> int:
-        brick = Brick(0, 0, 1, y[0], y[1], 0, width)
+        brick = Brick(layer=0, c0=0, c1=1, y0=y[0], y1=y[1], x0=0, x1=width)
         return sum(int(np.count_nonzero(reach(network, layer, *p, brick).y)) for p in weighted)
 
     def from_columns(x: Span) -> int:
-        brick = Brick(0, 0, 1, 0, height, x[0], x[1])
+        brick = Brick(layer=0, c0=0, c1=1, y0=0, y1=height, x0=x[0], x1=x[1])
         return sum(int(np.count_nonzero(reach(network, layer, *p, brick).x)) for p in weighted)
 
     rows = {n: max(_spans(height, n), key=from_rows) for n in _sizes(height)}

@@ -50,9 +50,7 @@ def spills(chip: Chip, home: np.ndarray, items: Sequence[Mapping[Kind, int]], st
     return [_spill(chip, back, home, items, stored) for back in chip.memory if back.fetched]
 
 
-def _spill(
-    chip: Chip, back: Memory, home: np.ndarray, items: Sequence[Mapping[Kind, int]], stored: Sequence[int]
-) -> Spill:
+def _spill(chip: Chip, back: Memory, home: np.ndarray, items: Sequence[Mapping[Kind, int]], stored: Sequence[int]) -> Spill:
     front = next(memory for memory in chip.memory if memory.name == back.backs)
     others = [sum(bits.get(kind, 0) for kind in chip.kinds(front) if kind != "weights") for bits in items]
     room, kept = [max(0, front.bits - bits) for bits in others], np.zeros(len(stored), np.int64)

@@ -145,10 +145,16 @@ def _projection(
     if weight is None:
         assert shortcut is not None
         none_zero = sites if zeros_matter(core) else None
-        return Projection(brick, sites, brick.channels, 1, bits * constant_weights(layer, shortcut), none_zero, none_zero)
+        return Projection(
+            brick=brick, sites=sites, axons=brick.channels, row=1, bits=bits * constant_weights(layer, shortcut),
+            nonzero=none_zero, rounds=none_zero,
+        )  # fmt: skip
     if not zeros_matter(core):
-        return Projection(brick, sites, channels, brick.channels, bits, None, None)
+        return Projection(brick=brick, sites=sites, axons=channels, row=brick.channels, bits=bits, nonzero=None, rounds=None)
     kernels = weight if weight.ndim == 4 else weight.reshape(len(weight), channels, height, width)
     used = np.count_nonzero(kernels[brick.c0 : brick.c1], axis=0)
     nonzero, rounds = ((found.down @ n @ found.across.T).reshape(channels, -1) for n in (used, -(-used // core.lanes)))
-    return Projection(brick, np.repeat(sites, channels, 0), 1, brick.channels, bits, nonzero, rounds)
+    return Projection(
+        brick=brick, sites=np.repeat(sites, channels, 0), axons=1, row=brick.channels, bits=bits, nonzero=nonzero,
+        rounds=rounds,
+    )  # fmt: skip

@@ -36,8 +36,8 @@ class AnalyticNetwork:
         unknown, idle = np.full(len(traffic), -1), np.zeros(grid.cores, np.int64)
         cycles = delivered + int(traffic.update.max(initial=0)) + self.machine.barrier_cycles
         return Journey(
-            entered, np.zeros_like(unknown), unknown, arrived, np.full(len(arrived), -1), free, idle, links,
-            np.zeros_like(links), idle, delivered, cycles,
+            entered=entered, held=np.zeros_like(unknown), holder=unknown, arrived=arrived, started=np.full(len(arrived), -1),
+            free=free, peak=idle, flits=links, stalled=np.zeros_like(links), refused=idle, delivered=delivered, cycles=cycles,
         )  # fmt: skip
 
     def entered(self, traffic: Traffic) -> np.ndarray:

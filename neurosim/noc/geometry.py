@@ -118,7 +118,10 @@ class Grid(NamedTuple):
         start, x, y = np.repeat(source, np.diff(first)), target % self.width, target // self.width
         across, down = self.shorter(x - start % self.width, self.width), self.shorter(y - start // self.width, self.height)
         ends, links = np.zeros(len(source) + 1, np.int64), np.empty(int(np.abs(across).sum() + np.abs(down).sum()), np.int64)
-        list_links(source, first, x, y, self.width, self.height, self.torus, ends, links)
+        list_links(
+            source=source, first=first, column=x, row=y, width=self.width, height=self.height, torus=self.torus, ends=ends,
+            links=links,
+        )  # fmt: skip
         return ends, links[: ends[-1]]
 
     def link_flits(self, source: np.ndarray, first: np.ndarray, target: np.ndarray, flits: np.ndarray) -> np.ndarray:
@@ -149,4 +152,3 @@ class Grid(NamedTuple):
     def horizontal(self) -> np.ndarray:
         """bool [links]."""
         return np.isin(np.arange(self.links) % 4, (EAST, WEST))
-

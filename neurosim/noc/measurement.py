@@ -92,9 +92,12 @@ def measure(machine: Machine, traffic: Traffic, journey: Journey | Arrivals, win
     p50, p95, p99, longest = _percentiles(latency)
     offered, accepted = (int(traffic.flits[chosen].sum()) / (machine.grid.tiles * len(window)) for chosen in (kept, done))
     return Measurement(
-        len(traffic), len(latency), _mean(latency), p50, p95, p99, longest, _mean(inside),
-        _mean(zero_load(machine, hops, traffic.flits[kept])), _mean(hops), offered, accepted,
-        accepted < SATURATED_BELOW * offered, busiest_link(machine, link_flits(machine.grid, traffic, done), len(window)),
+        packets=len(traffic), packets_measured=len(latency), latency_cycles_mean=_mean(latency), latency_cycles_p50=p50,
+        latency_cycles_p95=p95, latency_cycles_p99=p99, latency_cycles_max=longest, network_latency_cycles_mean=_mean(inside),
+        zero_load_latency_cycles_mean=_mean(zero_load(machine, hops, traffic.flits[kept])), hops_mean=_mean(hops),
+        offered_flits_per_node_cycle=offered, accepted_flits_per_node_cycle=accepted,
+        saturated=accepted < SATURATED_BELOW * offered,
+        busiest_link=busiest_link(machine, link_flits(machine.grid, traffic, done), len(window)),
     )  # fmt: skip
 
 

@@ -109,7 +109,10 @@ def replay(network: BuiltInterconnect, trace: MessageTrace, flits: int = 1) -> R
     hops = hops_of(trace.grid, trace.source, trace.target)
     least = zero_load(network.machine, hops, sizes)
     arrivals = Arrivals(entered[order], arrived[order])
-    return Replay(trace, network.machine, traffic, arrivals, entered - created, arrived - entered, least, cycles)
+    return Replay(
+        trace=trace, machine=network.machine, traffic=traffic, arrivals=arrivals, waited=entered - created,
+        travelled=arrived - entered, least=least, cycles=cycles,
+    )  # fmt: skip
 
 
 def _compared(ours: np.ndarray, theirs: np.ndarray, hz: float) -> dict[str, float | None]:

@@ -47,7 +47,7 @@ class PacketList:
 
 
 class PacketRecorder:
-    """Lists what a run sends, a packet for each target; a recorder for `neurosim.pipeline.evaluate`."""
+    """Lists what a run sends, a packet for each target; a recorder for `neurosim.outcome.pipeline.evaluate`."""
 
     def __init__(self, grid: Grid):
         self.grid = grid

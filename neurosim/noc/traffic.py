@@ -54,8 +54,8 @@ class Traffic:
     ) -> Traffic:
         """The packets that are at hand as tables."""
         return cls(
-            about["source"][:-1], about["created"][:-1], about["flits"][:-1], about["first_target"], targets["core"],
-            targets["service"], fetch, work, update, (about, targets),
+            source=about["source"][:-1], created=about["created"][:-1], flits=about["flits"][:-1], first=about["first_target"],
+            target=targets["core"], service=targets["service"], fetch=fetch, work=work, update=update, tables=(about, targets),
         )  # fmt: skip
 
     @classmethod

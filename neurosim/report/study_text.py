@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from neurosim.explore.findings import EXCLUDED, Findings, Point
+from neurosim.explore.findings import EXCLUDED, Findings, StudyPoint
 from neurosim.explore.objective import OBJECTIVES, Objective
 from neurosim.explore.study import Front, told
 from neurosim.explore.task import FAILED, INFEASIBLE, OK
@@ -61,7 +61,7 @@ def _few(front: Front) -> str:
     return f", {front.images:,} sample{'s' if front.images > 1 else ''}" if front.images else ""
 
 
-def _closer(row: Point) -> str:
+def _closer(row: StudyPoint) -> str:
     """What a closer look at its time came to."""
     if row.closer is None:
         return ""

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.kernels.layer import FloatLeak, IntegerLeak, NeuronConstants, PopulationState, Synapses, Tape
+from neurosim.kernels.layer import PopulationState, Synapses, Tape
+from neurosim.kernels.neurons import FloatLeak, IntegerLeak, NeuronConstants
 from neurosim.network.layers import POOL, Layer, Leak, Parameter, Shape
 from neurosim.network.network import NEXT_STEP, Network
 

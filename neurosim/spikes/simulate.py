@@ -23,7 +23,6 @@ from neurosim.bits import packed, unpacked
 from neurosim.errors import InputsError, NeurosimError
 from neurosim.kernels.layer import (
     Events,
-    NeuronConstants,
     PopulationState,
     Synapses,
     Tape,
@@ -34,6 +33,7 @@ from neurosim.kernels.layer import (
     run_steps,
     write_potentials,
 )
+from neurosim.kernels.neurons import NeuronConstants
 from neurosim.network.inputs import Inputs, check_inputs, pixels
 from neurosim.network.layers import INPUT, Layer
 from neurosim.network.network import Network
@@ -150,8 +150,9 @@ class _Batch:
         layers = {layer.name: found[layer.name] for layer in self.network.layers}
         outputs = self._outputs(layers[self.network.output.name])
         return SpikeTrace(
-            self.network, layers, outputs, self.inputs.labels, self.state_bits, self.inputs.name, input_bits, self.inputs.images
-        )
+            network=self.network, layers=layers, outputs=outputs, labels=self.inputs.labels, state_bits=self.state_bits,
+            inputs_name=self.inputs.name, input_bits=input_bits, images=self.inputs.images,
+        )  # fmt: skip
 
     def run_layer(self, layer: Layer) -> LayerTrace:
         images, steps = len(self.inputs), self.network.timesteps
@@ -171,7 +172,10 @@ class _Batch:
                 begin_image(state, tape, begin)
             for step in range(begin, end):
                 for (lif, state, sources, currents), tape in zip(made, tapes, strict=True):
-                    run_steps(lif, state, sources, currents[image], image, begin, step, step + 1, tape)
+                    run_steps(
+                        lif=lif, state=state, sources=sources, current=currents[image], image=image, begin=begin, first=step,
+                        last=step + 1, tape=tape,
+                    )  # fmt: skip
             for (lif, state, _, _), tape in zip(made, tapes, strict=True):
                 write_potentials(lif, state, tape.final[image], end - 1)
         return {layer.name: self._written(layer, tape) for layer, tape in zip(loop, tapes, strict=True)}
@@ -244,9 +248,9 @@ class _Batch:
             by_site = tape.potentials.reshape(images, steps, sites, channels)
             potentials = np.ascontiguousarray(by_site.swapaxes(2, 3)).reshape(images, steps, -1)
         return LayerTrace(
-            bits, packed(tape.reached).reshape(images, steps, -1), ragged(tape.lone_start, tape.lone),
-            ragged(tape.clipped_start, tape.clipped), tape.peak, potentials,
-            _changes(tape.potentials.reshape(images, steps, -1)) if self.record_changes else None,
+            bits=bits, reached=packed(tape.reached).reshape(images, steps, -1), lone=ragged(tape.lone_start, tape.lone),
+            clipped=ragged(tape.clipped_start, tape.clipped), peak=tape.peak, potentials=potentials,
+            changes=_changes(tape.potentials.reshape(images, steps, -1)) if self.record_changes else None,
         )  # fmt: skip
 
 
@@ -285,15 +289,16 @@ def _joined(parts: list[SpikeTrace], network: Network, inputs: Inputs) -> SpikeT
         potentials = None if layers[0].potentials is None else np.concatenate([x.potentials for x in layers])
         changes = None if layers[0].changes is None else np.concatenate([x.changes for x in layers])
         return LayerTrace(
-            np.concatenate([x.bits for x in layers]), np.concatenate([x.reached for x in layers]),
-            Ragged.joined([x.lone for x in layers]), Ragged.joined([x.clipped for x in layers]),
-            np.concatenate([x.peak for x in layers]), potentials, changes,
+            bits=np.concatenate([x.bits for x in layers]), reached=np.concatenate([x.reached for x in layers]),
+            lone=Ragged.joined([x.lone for x in layers]), clipped=Ragged.joined([x.clipped for x in layers]),
+            peak=np.concatenate([x.peak for x in layers]), potentials=potentials, changes=changes,
         )  # fmt: skip
 
     input_bits = None if first.input_bits is None else np.concatenate([p.input_bits for p in parts])
     return SpikeTrace(
-        network, {name: joined(name) for name in first.layers}, np.concatenate([p.outputs for p in parts]),
-        inputs.labels, first.state_bits, inputs.name, input_bits, inputs.images,
+        network=network, layers={name: joined(name) for name in first.layers},
+        outputs=np.concatenate([p.outputs for p in parts]), labels=inputs.labels, state_bits=first.state_bits,
+        inputs_name=inputs.name, input_bits=input_bits, images=inputs.images,
     )  # fmt: skip
 
 

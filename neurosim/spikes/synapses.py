@@ -97,10 +97,11 @@ def _synapses(runs: Runs, rows: np.ndarray, source: Shape, pool: Pool, latch: in
     windows = h * w if pool == "max2" else 0
     unit = 0 if rows.dtype.kind == "i" else rows.dtype.type(0)
     return Synapses(
-        np.ascontiguousarray(runs.first, np.int32), np.ascontiguousarray(runs.target, np.int32),
-        np.ascontiguousarray(runs.offset, np.int64), np.ascontiguousarray(runs.length, np.int32), rows,
-        rows.size // channels, False, unit, np.ascontiguousarray(sites if windows else (), np.int32), windows, latch,
-        channels * windows, delay,
+        first=np.ascontiguousarray(runs.first, np.int32), target=np.ascontiguousarray(runs.target, np.int32),
+        offset=np.ascontiguousarray(runs.offset, np.int64), length=np.ascontiguousarray(runs.length, np.int32), weight=rows,
+        channel_step=rows.size // channels, identity=False, unit=unit,
+        pooled=np.ascontiguousarray(sites if windows else (), np.int32), windows=windows, first_latch=latch,
+        latches=channels * windows, delay=delay,
     )  # fmt: skip
 
 

@@ -61,7 +61,10 @@ class LayerTrace:
         images, steps = slice(first, end), self.bits.shape[1]
         potentials, changes = (None if a is None else a[images] for a in (self.potentials, self.changes))
         lone, clipped = (lists.part(first * steps, end * steps) for lists in (self.lone, self.clipped))
-        return LayerTrace(self.bits[images], self.reached[images], lone, clipped, self.peak[images], potentials, changes)
+        return LayerTrace(
+            bits=self.bits[images], reached=self.reached[images], lone=lone, clipped=clipped, peak=self.peak[images],
+            potentials=potentials, changes=changes,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +117,10 @@ class SpikeTrace:
         layers = {name: layer.part(first, end) for name, layer in self.layers.items()}
         given = (self.labels, self.input_bits, self.images)
         labels, bits, shown = (None if a is None else a[first:end] for a in given)
-        return SpikeTrace(self.network, layers, self.outputs[first:end], labels, self.state_bits, self.inputs_name, bits, shown)
+        return SpikeTrace(
+            network=self.network, layers=layers, outputs=self.outputs[first:end], labels=labels, state_bits=self.state_bits,
+            inputs_name=self.inputs_name, input_bits=bits, images=shown,
+        )  # fmt: skip
 
     def bits_of(self, source: str) -> np.ndarray:
         """Packed spikes of a layer or of the input."""

@@ -11,7 +11,7 @@ from neurosim.kernels.turns import add_work
 from neurosim.mapping.mapping import Mapping
 from neurosim.network.layers import INPUT
 from neurosim.spikes.trace import SpikeTrace
-from neurosim.timing.expansion import Expansion
+from neurosim.timing.packets import PacketWriter
 from neurosim.timing.schedule import Schedule
 
 
@@ -36,7 +36,7 @@ class Agenda:
     def __init__(self, trace: SpikeTrace, mapping: Mapping, schedule: Schedule):
         self.trace, self.mapping, self.schedule = trace, mapping, schedule
         self.rows = len(trace) * trace.timesteps
-        self.expansion = Expansion(mapping)
+        self.packets = PacketWriter(mapping)
         self.known: dict[int, Work] = {}
 
     @property
@@ -45,7 +45,7 @@ class Agenda:
 
     def add(self, activity: Activity, first: int) -> int:
         """Take the activity from row *first* on; returns the turns that are known."""
-        work = self.known[first] = work_of(activity, self.expansion, self.spikes(INPUT), self.mapping, first)
+        work = self.known[first] = work_of(activity, self.packets, self.spikes(INPUT), self.mapping, first)
         return self.schedule.ready(first + len(work), self.rows)
 
     def forget(self, turn: int) -> None:
@@ -86,7 +86,7 @@ class Agenda:
         return total
 
 
-def work_of(activity: Activity, expansion: Expansion, outside: np.ndarray, mapping: Mapping, first: int) -> Work:
+def work_of(activity: Activity, packets: PacketWriter, outside: np.ndarray, mapping: Mapping, first: int) -> Work:
     """The cycles of the cores' own work, by row and brick; *outside*: spikes fed from outside, uint8 [rows, bytes]."""
     chip, cost = mapping.chip, mapping.chip.operation
     channels = np.array([b.channels for b in mapping.bricks])
@@ -105,7 +105,7 @@ def work_of(activity: Activity, expansion: Expansion, outside: np.ndarray, mappi
     update, local = np.maximum(visits, touched), np.maximum(multiply, fetched)
     waiting = update - visits + local - multiply
     if outside.size:
-        work, waits = expansion.outside(outside[first : first + len(update)])
+        work, waits = packets.outside(outside[first : first + len(update)])
         local += work
         waiting += waits
     port = chip.home("input").words_per_cycle

@@ -48,7 +48,10 @@ class Tally:
         busy, waiting, refused, peak = np.zeros((4, grid.cores), np.int64)
         flits, stalled = np.zeros((2, grid.links), np.int64)
         blocked = np.zeros((grid.cores, grid.cores), np.int64) if grid.cores <= MOST_BLOCKED else None
-        return cls(busy, waiting, refused, peak, flits, stalled, np.zeros(grid.links), blocked)
+        return cls(
+            busy=busy, waiting=waiting, refused=refused, peak=peak, flits=flits, stalled=stalled, peak_use=np.zeros(grid.links),
+            blocked=blocked,
+        )  # fmt: skip
 
     def add(self, other: Tally) -> None:
         """Take in the sums of other turns."""

@@ -18,7 +18,7 @@ from neurosim.cost.activity import Activity
 from neurosim.mapping.mapping import Mapping
 from neurosim.noc.analytic import AnalyticNetwork
 from neurosim.noc.machine import Machine
-from neurosim.noc.packet import PacketNetwork
+from neurosim.noc.packet_network import PacketNetwork
 from neurosim.noc.simpy_model import SimpyNetwork
 from neurosim.noc.traffic import Interconnect, Journey, Traffic
 from neurosim.spikes.trace import SpikeTrace
@@ -124,7 +124,7 @@ class TurnByTurn:
 
     def _traffic(self, turn: range, work: Work, number: int) -> Traffic:
         populations = [(name, self.agenda.spikes(name)[rows.start]) for name, rows, _ in self.agenda.travelling(turn)]
-        about, targets = self.agenda.expansion.tables(populations)
+        about, targets = self.agenda.packets.tables(populations)
         return Traffic.of_tables(about, targets, work.fetch[number], work.local[number], work.update[number])
 
 

@@ -42,17 +42,21 @@ class Bound:
         for name, rows, turn in self.agenda.travelling(turns):
             to, bits = self.agenda.mapping.deliveries[name], self.agenda.spikes(name)[rows.start : rows.stop]
             stride = self.agenda.schedule.stride
-            bound_packets(bits, to.segment, to.columns, self.ways[name], self.sending, turn, stride, sums)
+            bound_packets(
+                bits=bits, segment=to.segment, delivery=to.columns, ways=self.ways[name], sending=self.sending, turn=turn,
+                stride=stride, sums=sums,
+            )  # fmt: skip
         tally.waiting += work.waiting.sum(0)
         close_turns(
-            sums, work.fetch, work.local, work.update, self.machine.intervals, self.machine.barrier_cycles,
-            pace.cycles, pace.split, tally.busy, tally.flits, tally.peak_use,
+            sums=sums, fetch=work.fetch, local=work.local, update=work.update, intervals=self.machine.intervals,
+            barrier=self.machine.barrier_cycles, cycles=pace.cycles, split=pace.split, busy=tally.busy, flits=tally.flits,
+            peak_use=tally.peak_use,
         )  # fmt: skip
         return pace
 
 
 def ways(machine: Machine, delivery: Delivery, flits: int, tree: bool) -> Ways:
-    """As `neurosim.kernels.bound.bound_packets` takes them."""
+    """As `neurosim.kernels.turns.bound_packets` takes them."""
     many = np.diff(delivery.first)
     source = np.repeat(delivery.sender, many)
     distance = AnalyticNetwork(machine).unhindered(source, delivery.core, flits)

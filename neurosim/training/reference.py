@@ -80,7 +80,7 @@ def _nothing(shape: tuple[int, ...]) -> Tensor:
 
 
 class Population:
-    """The neurons of a layer, in as many samples as there are in a batch; the equations are in `neurosim.layers.Layer`."""
+    """The neurons of a layer, in as many samples as there are in a batch; equations: `neurosim.network.layers.Layer`."""
 
     def __init__(self, network: Network, layer: Layer, samples: int):
         self.network, self.layer = network, layer

@@ -14,7 +14,7 @@ from neurosim.io.booksim_file import load_packets
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import Machine
 from neurosim.noc.measurement import Window, hops_of, link_flits, measure, zero_load
-from neurosim.noc.packet import PacketNetwork
+from neurosim.noc.packet_network import PacketNetwork
 from neurosim.noc.synthetic import PATTERNS, Load, successes
 from neurosim.noc.traffic import Traffic
 from tests.helpers.samples import call, only_json, refused

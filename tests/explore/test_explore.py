@@ -28,7 +28,7 @@ from neurosim.errors import FileError, NeurosimError
 from neurosim.explore import sweep as sweeping
 from neurosim.explore import task
 from neurosim.explore.axis import Axis
-from neurosim.explore.findings import Findings, Point, _explained, ranks
+from neurosim.explore.findings import Findings, StudyPoint, _explained, ranks
 from neurosim.explore.objective import OBJECTIVES, metrics
 from neurosim.explore.reading import study_of
 from neurosim.explore.sampling import grid, latin_hypercube
@@ -187,8 +187,12 @@ def test_equal_values_of_a_range_are_one_level(folder):
     assert found.to_dict()["drawn"] == 30
     axis, many = Axis(low=0.0, high=1.0), np.repeat(np.linspace(0, 1, 20), 3).tolist()
     study = replace(found.study, axes={"a": axis})
-    levels = Findings(study, ())._levels("a", [Point({"a": value}, {}) for value in many])
+    levels = Findings(study, ())._levels("a", [StudyPoint({"a": value}, {}) for value in many])
     assert all(len({*levels[i : i + 3]}) == 1 for i in range(0, 60, 3)) and len({*levels.tolist()}) == 4
+
+
+def outcome(energy):
+    return {"status": "ok", "reasons": [], "metrics": {"energy_J": energy}}
 
 
 def test_chance_explains_what_it_does(folder):
@@ -197,7 +201,7 @@ def test_chance_explains_what_it_does(folder):
     rng, seen = np.random.default_rng(0), []
     for _ in range(300):
         drawn = zip(rng.integers(0, 4, 20).tolist(), rng.integers(0, 2, 20).tolist(), rng.random(20).tolist(), strict=True)
-        rows = tuple(Point({"a": a, "b": b}, {"status": "ok", "reasons": [], "metrics": {"energy_J": e}}) for a, b, e in drawn)
+        rows = tuple(StudyPoint({"a": a, "b": b}, outcome(e)) for a, b, e in drawn)
         made = Findings(replace(found.study, axes=axes, sample="random", objectives=("energy",)), rows)
         seen.append([made.sensitivity["energy"][axis] for axis in axes])
     assert np.mean(seen, axis=0) == pytest.approx([*made.by_chance.values()], rel=0.15)

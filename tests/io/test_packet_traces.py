@@ -19,8 +19,8 @@ from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import UNLIMITED, Machine
 from neurosim.noc.measurement import MAX_CYCLES, zero_load
 from neurosim.noc.messages import replay
-from neurosim.noc.packet import PacketNetwork
 from neurosim.noc.packet_list import PacketList, PacketRecorder
+from neurosim.noc.packet_network import PacketNetwork
 from neurosim.noc.simpy_model import SimpyNetwork
 from neurosim.noc.traffic import Traffic
 from neurosim.outcome.dispatch import dispatched

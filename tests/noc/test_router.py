@@ -20,11 +20,11 @@ from neurosim import kernels
 from neurosim.errors import NeurosimError
 from neurosim.kernels import router
 from neurosim.kernels.fabric import DELIVERED
-from neurosim.noc import packet
+from neurosim.noc import packet_network
 from neurosim.noc.deadlock import check_deadlock, check_room, waiting_circle
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import Machine
-from neurosim.noc.packet import PacketNetwork
+from neurosim.noc.packet_network import PacketNetwork
 from neurosim.noc.simpy_model import SimpyNetwork
 from neurosim.noc.traffic import Traffic
 from tests.helpers.traffic_strategies import journeys, machines, traffic, traffics
@@ -95,8 +95,8 @@ def plain():
 def test_the_kernel_in_plain_python_is_the_compiled_one(plain, case):
     compiled = travelled(*case)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packet, "begin", plain.begin)
-        patch.setattr(packet, "transport", plain.transport)
+        patch.setattr(packet_network, "begin", plain.begin)
+        patch.setattr(packet_network, "transport", plain.transport)
         assert travelled(*case) == compiled
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from neurosim.errors import NeurosimError
 from neurosim.kernels import fabric as f
-from neurosim.kernels.expand import order_by_time
 from neurosim.kernels.fabric import Fabric, FabricState, Packets, Passage, table
+from neurosim.kernels.packets import order_by_time
 from neurosim.kernels.router import begin, transport
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import Machine
@@ -22,8 +22,9 @@ class PacketNetwork:
         grid = machine.grid
         ports = grid.cores_per_tile + 4
         self.fabric = Fabric(
-            grid.width, grid.height, grid.torus, grid.cores_per_tile, ports, machine.channels, machine.depth, machine.whole,
-            machine.credit_cycles, machine.local_cycles, machine.queue,
+            width=grid.width, height=grid.height, torus=grid.torus, cores=grid.cores_per_tile, ports=ports,
+            channels=machine.channels, depth=machine.depth, whole=machine.whole, credit_cycles=machine.credit_cycles,
+            local_cycles=machine.local_cycles, queue=machine.queue,
         )  # fmt: skip
         self.state = new_state(machine, self.fabric)
         self.passage = Passage(table(f.SENT_PACKET, 0), table(f.TAKEN_PACKET, 0))

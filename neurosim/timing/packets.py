@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from neurosim.kernels import fabric as f
-from neurosim.kernels.expand import count_packets, fill_packets, list_spikes
 from neurosim.kernels.fabric import table
+from neurosim.kernels.packets import count_packets, fill_packets, list_spikes
 from neurosim.kernels.turns import work_outside
 from neurosim.mapping.delivery import Delivery
 from neurosim.mapping.mapping import Mapping
 from neurosim.network.layers import INPUT
 
 
-class Expansion:
+class PacketWriter:
     """Writes the packets that spikes cause."""
 
     def __init__(self, mapping: Mapping):
@@ -33,8 +33,9 @@ class Expansion:
         for delivery, column, channel in found:
             latched = np.zeros(len(delivery.segment) * delivery.windows, np.uint8)
             fill_packets(
-                (column, channel, latched), delivery.columns, tree, chip.operation.packet.cycles, chip.mesh.flits_per_packet,
-                next_packet, next_target, sent, about, arriving,
+                spikes=(column, channel, latched), delivery=delivery.columns, tree=tree, step=chip.operation.packet.cycles,
+                flits=chip.mesh.flits_per_packet, next_packet=next_packet, next_target=next_target, sent=sent, about=about,
+                targets=arriving,
             )  # fmt: skip
         return about, arriving
 
