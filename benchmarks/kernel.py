@@ -14,7 +14,8 @@ from benchmarks.row import Row
 from benchmarks.workloads import RATE, int8
 from neurosim.kernels.layer import Events, Synapses, run_layer
 from neurosim.network.layers import Layer
-from neurosim.spikes.simulate import _state, _tape, events_of, population
+from neurosim.spikes.population import new_state, new_tape, population
+from neurosim.spikes.simulate import events_of
 from neurosim.spikes.synapses import feeds
 
 SHAPES = ((64, 32), (128, 16))  # channels, side of the map
@@ -51,8 +52,8 @@ class Convolution:
 
     def fresh(self) -> None:
         """New state and tape, as `simulate` makes them."""
-        self.state = _state(self.layer, [self.synapses], np.int32)
-        self.tape = _tape(self.layer, IMAGES, STEPS, np.int32, False)
+        self.state = new_state(self.layer, [self.synapses], np.int32)
+        self.tape = new_tape(self.layer, IMAGES, STEPS, np.int32, False)
 
     def run(self) -> None:
         run_layer(self.lif, self.state, ((self.synapses, self.events),), self.currents, IMAGES, STEPS, self.tape)
