@@ -126,7 +126,7 @@ def new_state(machine: Machine, fabric: Fabric) -> FabricState:
 
 
 def link_table(machine: Machine, fabric: Fabric) -> np.recarray:
-    """State.links of idle links."""
+    """FabricState.links of idle links."""
     grid = machine.grid
     none = dict.fromkeys(("beyond", "lane", "stalled_since", "winner", "first_waiting"), -1)
     links = table(f.LINK, grid.tiles * fabric.ports, delay=machine.leave_cycles, interval=1, **none)
@@ -140,7 +140,7 @@ def link_table(machine: Machine, fabric: Fabric) -> np.recarray:
 
 
 def lane_table(machine: Machine, links: np.recarray) -> np.recarray:
-    """State.lanes with nothing on its way, and room for what can be: a flit per cycle and link, a credit per cycle and port."""
+    """FabricState.lanes with nothing on its way, and room for what can be: a flit per cycle and link, a credit per cycle and port."""
     lengths = np.array([
         len(links) * machine.credit_cycles, machine.grid.cores * machine.local_cycles,
         *(links["delay"][links["lane"] == lane].sum() for lane in (f.LINK_LANE, f.CHIP_LANE)),
@@ -149,7 +149,7 @@ def lane_table(machine: Machine, links: np.recarray) -> np.recarray:
 
 
 def inputs(fabric: Fabric, channels: int) -> np.recarray:
-    """State.inputs: empty channels and their branches."""
+    """FabricState.inputs: empty channels and their branches."""
     rows = table(f.INPUT, channels * (1 + fabric.ports), place=-1, next_waiting=-2)
     router, port = np.divmod(np.arange(channels) // fabric.channels, fabric.ports)
     rows["router"][:channels], rows["port"][:channels] = router, port
@@ -157,7 +157,7 @@ def inputs(fabric: Fabric, channels: int) -> np.recarray:
 
 
 def back(fabric: Fabric, links: np.recarray) -> np.ndarray:
-    """State.back: the output before an input channel, or its core."""
+    """FabricState.back: the output before an input channel, or its core."""
     channel = np.arange(len(links) * fabric.channels)
     number, virtual = np.divmod(channel, fabric.channels)
     router, port = np.divmod(number, fabric.ports)
