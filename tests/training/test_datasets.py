@@ -993,7 +993,7 @@ def test_without_pillow_the_message_says_what_to_install(tmp_path, monkeypatch):
     image_folder(tmp_path / "folder")
     monkeypatch.setitem(sys.modules, "PIL", None)
     folder = load_dataset(tmp_path / "folder", validation=4)
-    assert len(folder.test) == 8
+    assert len(folder.test.labels) == 8
     for decode in (lambda: load_dataset(tmp_path / "pair", validation=4), lambda: folder.test.images[:2]):
         with pytest.raises(NeurosimError, match=r"python -m pip install 'neurosim-hw\[train\]'"):
             decode()
