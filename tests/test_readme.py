@@ -34,6 +34,15 @@ def test_there_are_examples():
     assert len(COMMANDS) >= 6 and len(PROGRAMS) >= 2 and len(CHIPS) + len(STUDIES) == len(FILES)
 
 
+def test_the_gate_types_what_the_readme_says():
+    gate = ROOT / ".ci" / "run"
+    if not gate.exists():
+        pytest.skip("not part of the sdist")
+    said = re.findall(r"python -m pip install [^`\n]+ && \w+(?: \w+)*", README)
+    assert len(said) == 2
+    assert set(said) <= set(gate.read_text(encoding="utf-8").splitlines())
+
+
 def test_commands_succeed(monkeypatch, capsys):
     """One after the other: some read what others wrote."""
     failed = {}

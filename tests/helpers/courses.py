@@ -1,13 +1,12 @@
-"""Short courses of training."""
+"""Short courses of training; imported where PyTorch is."""
 
 import numpy as np
-import pytest
+import torch
 
 from neurosim.training.architecture import architecture
 from neurosim.training.recipe import Recipe
 from neurosim.training.weights import Weights
 
-torch = pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
 QUICK = Recipe(
     arch="mnist_vgg", width=0.125, hidden=(5,), timesteps=3, ann_epochs=2, snn_epochs=2, batch=50, calibration_steps=4,
     calibration_images=40, validation=60,

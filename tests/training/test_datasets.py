@@ -992,9 +992,19 @@ def test_without_pillow_the_message_says_what_to_install(tmp_path, monkeypatch):
     jpeg_pair(tmp_path / "pair")
     image_folder(tmp_path / "folder")
     monkeypatch.setitem(sys.modules, "PIL", None)
-    for path in (tmp_path / "pair", tmp_path / "folder"):
+    folder = load_dataset(tmp_path / "folder", validation=4)
+    assert len(folder.test.labels) == 8
+    for decode in (lambda: load_dataset(tmp_path / "pair", validation=4), lambda: folder.test.images[:2]):
         with pytest.raises(NeurosimError, match=r"python -m pip install 'neurosim-hw\[train\]'"):
-            load_dataset(path, validation=4)
+            decode()
+
+
+def test_what_is_wrong_is_said_before_pillow_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    np.savez(tmp_path / "small_train.npz", jpeg=np.zeros(3, np.uint8))
+    assert "small_test.npz is missing" in refusal(tmp_path / "small_train.npz")[0]
+    (tmp_path / "pictures" / "train").mkdir(parents=True)
+    assert "neither val/ nor test/" in refusal(tmp_path / "pictures")[0]
 
 
 def test_no_torch_and_no_early_pillow():

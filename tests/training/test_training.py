@@ -10,18 +10,21 @@ import pytest
 import neurosim as ns
 from neurosim.errors import NeurosimError
 from neurosim.spikes.verify import verify
-from neurosim.training import train as training
-from neurosim.training.ann import Ann
-from neurosim.training.augment import Pixels, augmented, cropped_and_flipped
-from neurosim.training.balance import balance_thresholds
-from neurosim.training.checkpoint import Checkpoints
-from neurosim.training.convert import convert
-from neurosim.training.datasets import load_mnist
-from neurosim.training.recipe import check_recipe
-from neurosim.training.snn import SMALLEST_THRESHOLD, Snn
-from neurosim.training.train import Source
-from neurosim.training.weights import Weights
-from tests.helpers.courses import QUICK, bars, tiny, torch
+
+torch = pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
+
+from neurosim.training import train as training  # noqa: E402
+from neurosim.training.ann import Ann  # noqa: E402
+from neurosim.training.augment import Pixels, augmented, cropped_and_flipped  # noqa: E402
+from neurosim.training.balance import balance_thresholds  # noqa: E402
+from neurosim.training.checkpoint import Checkpoints  # noqa: E402
+from neurosim.training.convert import convert  # noqa: E402
+from neurosim.training.datasets import load_mnist  # noqa: E402
+from neurosim.training.recipe import check_recipe  # noqa: E402
+from neurosim.training.snn import SMALLEST_THRESHOLD, Snn  # noqa: E402
+from neurosim.training.train import Source  # noqa: E402
+from neurosim.training.weights import Weights  # noqa: E402
+from tests.helpers.courses import QUICK, bars, tiny  # noqa: E402
 
 
 def test_clamping_keeps_leaks_in_range_and_thresholds_positive_and_says_what_moved():

@@ -30,7 +30,7 @@ def load_dataset(
 
     *validation* training images, drawn by *seed*, are held out: by default 5,000, of an image folder 10 %. *checked*: archives
     and folders of CIFAR must be the published ones. *image_size*: side of the images of an image folder. Raises FileError with
-    every problem, NeurosimError if Pillow is needed and absent.
+    every problem, NeurosimError if JPEGs are to be decoded and Pillow is absent (those of a folder: when they are asked for).
     """
     if not path.exists():
         raise FileError(str(path), ["does not exist"])

@@ -9,7 +9,7 @@ import numpy as np
 
 from neurosim.errors import FileError
 from neurosim.training.datasets.dataset import Dataset, Split, held_out, split_problems
-from neurosim.training.datasets.picture import PictureError, cropped_picture, pillow
+from neurosim.training.datasets.picture import PictureError, cropped_picture
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -34,7 +34,7 @@ class FolderImages:
         return len(self.paths)
 
     def __getitem__(self, index: int | slice | np.ndarray, /) -> np.ndarray:
-        """Raises FileError with every picture among *index* that cannot be decoded."""
+        """Raises FileError with every picture among *index* that cannot be decoded, NeurosimError without Pillow."""
         picked = np.arange(len(self))[index]
         images, problems = np.empty((picked.size, *self.shape[1:]), np.uint8), []
         for n, i in enumerate(picked.flat):
@@ -53,9 +53,8 @@ def load_folder(root: Path, seed: int = 0, validation: int | None = None, image_
 
     *validation*: how many training images are held out by *seed*; 10 %, at least one, by default. Pictures are decoded when a
     split is indexed: the shorter side resized to round(image_size * 256 / 224), then the centre image_size x image_size.
-    Raises FileError with every problem, NeurosimError without Pillow.
+    Raises FileError with every problem.
     """
-    pillow()
     test_folder = _test_folder(root)
     train, test = _scanned(root, "train"), _scanned(root, test_folder)
     paths, labels = _columns(train)

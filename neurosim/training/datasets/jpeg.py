@@ -12,7 +12,7 @@ from neurosim.training.datasets.cifar import KINDS, VALIDATION, cifar_dataset
 from neurosim.training.datasets.dataset import Dataset, Split, label_problems, split_problems
 from neurosim.training.datasets.editions import SIDE
 from neurosim.training.datasets.npz import read_npz
-from neurosim.training.datasets.picture import PictureError, pillow, small_picture
+from neurosim.training.datasets.picture import PictureError, small_picture
 
 ARRAYS = ("jpeg", "offsets", "labels", "classes")
 ENDS = {"train": "_train.npz", "test": "_test.npz"}
@@ -30,8 +30,8 @@ class _Part:
 
 
 def load_jpeg(path: Path, seed: int = 0, validation: int = VALIDATION) -> Dataset:
-    """The data set of which *path* is the train file or the test file. Raises FileError with every problem."""
-    pillow()
+    """The data set of which *path* is the train file or the test file. Raises FileError with every problem, NeurosimError
+    without Pillow where a picture is to be decoded."""
     files = jpeg_pair(path)
     parts, problems = {}, []
     for part, file in files.items():

@@ -1,0 +1,116 @@
+"""Compiled code is kept where that can be, and where it cannot all works without. Nothing here depends on who runs it: what
+cannot be written is no folder, so that even root cannot."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+
+import neurosim
+from neurosim.kernels.code_cache import own_folder
+
+PACKAGE = Path(neurosim.__file__).parent
+COUNT = """
+import numpy as np
+from neurosim.kernels import CODE_CACHE, histogram
+out = np.zeros((1, 1), np.int64)
+histogram.count_columns(np.array([[7]], np.uint8), np.zeros(8, np.int32), 1, out)
+print(*CODE_CACHE, out.sum(), sum(histogram.count_columns.stats.cache_hits.values()), sep="\\n")
+"""
+needs_jit = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="folders have no owner here")
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Runs Python where nothing can be written beside the package (__pycache__ is no folder), without a home."""
+    site = tmp_path / "site"
+    shutil.copytree(PACKAGE, site / "neurosim", ignore=shutil.ignore_patterns("__pycache__", "data"))
+    (site / "neurosim" / "kernels" / "__pycache__").write_text("")
+    (tmp_path / "tmp").mkdir()
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_CACHE", "XDG_CACHE"))}
+    ours |= {"HOME": "/dev/null/home", "TMPDIR": str(tmp_path / "tmp")}
+    ours |= {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def run(*command, **environ):
+        told = [sys.executable, *command]
+        return subprocess.run(told, env=ours | environ, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+
+    return run
+
+
+@pytest.fixture
+def own(tmp_path):
+    return tmp_path / "tmp" / f"neurosim-{os.getuid()}"
+
+
+def counted(run, **environ):
+    """(kept, folder, spikes, loads from the cache) of a kernel that ran in a process of its own."""
+    found = run("-c", COUNT, **environ)
+    assert found.returncode == 0, found.stderr
+    assert not found.stderr
+    return found.stdout.split()
+
+
+@needs_jit
+@pytest.mark.small
+def test_without_a_home_code_is_kept_in_a_temporary_folder_of_the_user(python, own):
+    assert counted(python) == ["True", str(own), "3", "0"]
+    assert own.stat().st_mode & 0o777 == 0o700
+    assert counted(python) == ["True", str(own), "3", "1"]
+
+
+@needs_jit
+def test_the_folder_that_was_chosen_comes_first(python, own, tmp_path):
+    assert counted(python, NUMBA_CACHE_DIR=str(tmp_path / "chosen")) == ["True", "None", "3", "0"]
+    assert any((tmp_path / "chosen").rglob("*.nbi")) and not own.exists()
+
+
+@needs_jit
+def test_a_chosen_folder_that_cannot_be_written_is_passed_over(python, own):
+    assert counted(python, NUMBA_CACHE_DIR="/dev/null/chosen") == ["True", str(own), "3", "0"]
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path / f"neurosim-{os.getuid()}"
+
+
+@pytest.mark.parametrize("taken", [
+    lambda p: p.write_text(""), lambda p: p.mkdir() or p.chmod(0o777), lambda p: p.mkdir() or p.chmod(0o750),
+    lambda p: p.symlink_to(p.parent, target_is_directory=True),
+], ids=["file", "anyone's", "the group's", "link"])  # fmt: skip
+def test_a_folder_that_others_could_write_is_not_used(taken, temporary):
+    taken(temporary)
+    assert own_folder() is None
+
+
+def test_a_folder_of_another_user_is_not_used(temporary, monkeypatch):
+    assert own_folder() == temporary
+    monkeypatch.setattr(os, "getuid", lambda found=os.getuid(): found + 1)
+    temporary.with_name(f"neurosim-{os.getuid()}").mkdir(mode=0o700)
+    assert own_folder() is None
+
+
+@needs_jit
+def test_the_command_line_says_once_where_code_is_kept(python, own):
+    first = python("-m", "neurosim", "presets", "loihi")
+    assert first.returncode == 0 and str(own) in first.stderr and "NUMBA_CACHE_DIR" in first.stderr
+    assert first.stderr.count("\n") == 1
+    counted(python)
+    assert not python("-m", "neurosim", "presets", "loihi").stderr
+
+
+@needs_jit
+def test_the_command_line_says_that_code_is_not_kept(python, own):
+    own.write_text("")
+    found = python("-m", "neurosim", "presets", "loihi")
+    assert found.returncode == 0 and "cannot be kept" in found.stderr and found.stderr.count("\n") == 1
+    silent = python("-m", "neurosim", "presets", "loihi", "--quiet")
+    assert silent.returncode == 0 and not silent.stderr
+    assert counted(python) == ["False", "None", "3", "0"]
