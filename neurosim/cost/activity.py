@@ -16,6 +16,7 @@ from neurosim.mapping.demand import has_current, numbers, pixel_bits
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.routes import Fanout
 from neurosim.network.layers import INPUT, Layer, axes, pooled
+from neurosim.network.neuron import PARAMETERS
 from neurosim.spikes.synapses import pool_sites
 from neurosim.spikes.trace import SpikeTrace
 
@@ -224,8 +225,8 @@ class _Counter:
             self.found["active"][:, index] = touched
             if self.chip.policy.update == "all":
                 self.found["idle"][:, index] = b.neurons - touched
-        leaks = [leak for leak in (layer.leak, layer.current_leak) if leak is not None]
-        self.found["leaks"][:, mine] = len(leaks) * (self.found["active"] + self.found["idle"])[:, mine]
+        leaks = sum(row.of(layer) is not None for row in PARAMETERS.values() if row.form == "fraction")
+        self.found["leaks"][:, mine] = leaks * (self.found["active"] + self.found["idle"])[:, mine]
 
     def _first_and_last(self, layer: Layer, mine: np.ndarray) -> None:
         cleared = numbers(layer, self.chip, self.network.fed_by_image(layer)).cleared

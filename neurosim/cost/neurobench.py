@@ -23,10 +23,10 @@ import numpy as np
 from neurosim.bits import popcount
 from neurosim.errors import NeurosimError
 from neurosim.mapping.brick import Brick, reach
-from neurosim.mapping.demand import factor
 from neurosim.network.inputs import pixels
 from neurosim.network.layers import INPUT, POOL, Layer, Parameter, Pool, Shortcut, pooled
 from neurosim.network.network import Network
+from neurosim.network.neuron import PARAMETERS, factor
 from neurosim.spikes.trace import SpikeTrace
 
 HARNESS = "2.3.0"
@@ -158,7 +158,7 @@ def footprint(network: Network) -> Footprint:
         float32 += 4 * count
         if layer.spiking:
             thresholds = entries(layer.threshold)
-            leaks = [entries(factor(leak)) for leak in (layer.leak, layer.current_leak)]
+            leaks = [entries(factor(row.of(layer))) for row in PARAMETERS.values() if row.form == "fraction"]
             stored += CONSTANT_BYTES * (thresholds + sum(leaks))
             float32 += CONSTANT_BYTES * (thresholds + max(1, sum(leaks))) + LEAKY_BYTES
         if layer.bias is not None:

@@ -17,18 +17,14 @@ from neurosim.network.golden import Golden, LayerRecording
 from neurosim.network.inputs import Inputs, check_inputs
 from neurosim.network.layers import INPUT, LAYER_KINDS, Conv, Layer, Shortcut
 from neurosim.network.network import AT_ONCE, Network
+from neurosim.network.neuron import PARAMETERS, NeuronParameter
 from neurosim.saving import save
 
 DECODE = "argmax of the output potentials after the last step, the lowest index on ties"
 COUNTED = "argmax of the spikes of the last layer over all steps, the lowest index on ties"
-# What a layer can have beside its weights: what it means as integers, and as floats.
-PARAMETERS = {
-    "threshold": ("potential", "fires when the potential compares to it", ""),
-    "leak": ("1", "[k, m]: u = (k * u) >> m per step, floor", "u = leak * u per step"),
-    "current_leak": ("1", "[k, m] of the synaptic current, which the potential integrates", "of the synaptic current"),
-    "bias": ("potential", "arrives at every step", ""),
-    "rest": ("potential", "after a reset to zero", ""),
-}
+# Counts of steps, the same in both arithmetics, are attributes; all other parameters are datasets.
+STEPS = {name: row for name, row in PARAMETERS.items() if row.form == "steps"}
+STORED = {name: row for name, row in PARAMETERS.items() if name not in STEPS}
 ABOUT_TEXT = ("dataset", "accuracy_reference")
 
 
@@ -97,10 +93,10 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         group.attrs["weight_scale"] = layer.weight_scale
     _write_synapses(group, exact, twin, layer.weight_axes)
     for source, suffix in ((exact, ""), (twin, "_float")):
-        for name, (units, integers, floats) in PARAMETERS.items() if source else ():
-            _write_parameter(group, name + suffix, getattr(source, name), units, (floats if suffix else "") or integers)
-    if layer.delay:
-        group.attrs["delay"] = layer.delay
+        for row in STORED.values() if source else ():
+            meaning = (row.in_floats if suffix else "") or row.meaning
+            _write_parameter(group, row.name + suffix, row.of(source), row.unit, meaning)
+    _write_steps(group, layer)
     if layer.shortcuts:
         group.create_group("shortcuts", track_order=True)
     for index, shortcut in enumerate(layer.shortcuts):
@@ -109,14 +105,19 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         child.attrs["stride"] = shortcut.stride
         child.attrs["padding"] = shortcut.padding
         child.attrs["pool"] = shortcut.pool or "none"
-        if shortcut.delay:
-            child.attrs["delay"] = shortcut.delay
+        _write_steps(child, shortcut)
         pair = [None if x is None else x.shortcuts[index] for x in (exact, twin)]
         _write_synapses(child, pair[0], pair[1], _axes(shortcut))
 
 
 def _axes(shortcut: Shortcut) -> str:
     return Layer.weight_axes if shortcut.weight is not None and shortcut.weight.ndim == 2 else Conv.weight_axes
+
+
+def _write_steps(group: h5py.Group, link: Layer | Shortcut) -> None:
+    for name, row in STEPS.items():
+        if row.of(link) is not None:
+            group.attrs[name] = row.of(link)
 
 
 def _write_parameter(group: h5py.Group, name: str, value: Any, units: str, meaning: str) -> None:
@@ -231,9 +232,11 @@ def _read_layer(name: str, group: Node, suffix: str) -> Layer | None:
     options: dict[str, Any] = {}
     if kind == "conv":
         options = {"stride": _read_pair(group, "stride", 1), "padding": _read_pair(group, "padding", 0)}
-    if kind != "output" and f"threshold{suffix}" not in group:
-        group.say(f"dataset 'threshold{suffix}' is missing")
-    options |= {name: _read_parameter(group, name, suffix) for name in PARAMETERS}
+    for row in STORED.values():
+        if row.required and kind != "output" and row.name + suffix not in group:
+            group.say(f"dataset '{row.name}{suffix}' is missing")
+    options |= {name: _read_parameter(group, row, suffix) for name, row in STORED.items()}
+    options |= {name: group.integer(name, row.default, optional=True) for name, row in STEPS.items()}
     shortcuts = []
     if "shortcuts" in group:
         found = group.child("shortcuts")
@@ -244,19 +247,18 @@ def _read_layer(name: str, group: Node, suffix: str) -> Layer | None:
         name, weight, pool=_read_pool(group), shortcuts=shortcuts,
         inputs=None if inputs is None else [_plain(x) for x in np.atleast_1d(inputs)],
         weight_bits=None if suffix else group.integer("weight_bits", None, optional=True),
-        weight_scale=None if suffix else group.number("weight_scale", optional=True),
-        delay=group.integer("delay", 0, optional=True), **options,
+        weight_scale=None if suffix else group.number("weight_scale", optional=True), **options,
     )  # fmt: skip
 
 
-def _read_parameter(group: Node, name: str, suffix: str) -> Any:
+def _read_parameter(group: Node, row: NeuronParameter, suffix: str) -> Any:
     """As `Layer` takes it."""
-    place = name + suffix
+    place = row.name + suffix
     if f"{place}_k" in group:
         return group.array(f"{place}_k", "iu", 3), group.integer(f"{place}_m")
     if place not in group:
         return None
-    if name in ("leak", "current_leak") and not suffix:
+    if row.form == "fraction" and not suffix:
         pair = group.array(place, "iu", 1)
         return None if pair is None else tuple(pair.tolist())
     return group.array(place, "f" if suffix else "iuf", 3) if group.dimensions(place) else group.number(place)

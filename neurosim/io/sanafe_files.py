@@ -21,10 +21,10 @@ from neurosim.errors import ChipError, FileError, NetworkError
 from neurosim.io.hdf5 import replacing
 from neurosim.kernels.layer import Synapses
 from neurosim.mapping.brick import Brick
-from neurosim.mapping.demand import factor
 from neurosim.mapping.mapping import Mapping
 from neurosim.network.layers import INPUT, Layer
 from neurosim.network.network import AT_ONCE, Network
+from neurosim.network.neuron import PARAMETERS
 from neurosim.outcome.result import Result
 from neurosim.spikes.synapses import feeds
 from neurosim.spikes.trace import SpikeTrace
@@ -135,16 +135,15 @@ def scale_of(trace: SpikeTrace) -> int:
 
 def _special(layer: Layer) -> Iterator[str]:
     """What the layer has that has no counterpart."""
-    if layer.bias is not None:
-        yield "a bias"
-    if layer.current_leak is not None:
-        yield "a synaptic current"
-    if any(layer.delays):
-        yield "delays"
+    # What needs another reset is no problem of its own: that reset is one.
+    unsaid = [row for row in PARAMETERS.values() if not row.sanafe and row.reset in (None, "subtract")]
+    links = (layer, *layer.shortcuts)
+    yield from (row.noun for row in unsaid if any(row.of(link) is not None for link in links))
     if not layer.spiking and layer.leak is not None:
         yield "a leak and never fires"
-    if any(isinstance(part, np.ndarray) for part in (layer.threshold, factor(layer.leak))):
-        yield "a threshold or leak that varies"
+    said = [row for row in PARAMETERS.values() if row.sanafe]
+    if any(row.varies(layer) for row in said):
+        yield f"a {' or '.join(row.name for row in said)} that varies"
 
 
 def _edges(network: Network) -> Iterator[tuple[str, Synapses]]:

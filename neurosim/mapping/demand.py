@@ -16,8 +16,9 @@ from neurosim.chip.memory import Kind, Memory
 from neurosim.errors import NeurosimError
 from neurosim.mapping.brick import Brick, projections, reach
 from neurosim.mapping.storage import stored_bits
-from neurosim.network.layers import INPUT, Layer, Leak, Parameter
+from neurosim.network.layers import INPUT, Layer, Parameter
 from neurosim.network.network import Network
+from neurosim.network.neuron import PARAMETERS, factor
 
 
 class Use(NamedTuple):
@@ -110,18 +111,14 @@ class Numbers(NamedTuple):
 
 def numbers(layer: Layer, chip: Chip, fed_by_image: bool) -> Numbers:
     """Potential and synaptic current; sums for the steps to come where synapses have a delay, of which a visit takes and clears
-    the one that is due; a threshold, rest or leak of its own; and a current: of the image, where that is computed once, or the
-    bias."""
-    own = [1 for part in (layer.threshold, layer.rest, *map(factor, (layer.leak, layer.current_leak))) if varies(part, layer)]
-    changing, slots = 1 + (layer.current_leak is not None), max(layer.delays, default=0)
+    the one that is due; a threshold, rest or leak of its own (columns *state* and *own* of the table of parameters); and a
+    current: of the image, where that is computed once, or the bias."""
+    values = [(row, row.of(layer)) for row in PARAMETERS.values()]
+    own = sum(row.own for row, value in values if varies(factor(value), layer))
+    changing, slots = 1 + sum(row.state for row, value in values if value is not None), max(layer.delays, default=0)
     visit = changing + (slots > 0)
     current = has_current(layer, chip, fed_by_image)
-    return Numbers(changing + slots + len(own) + current, visit + len(own), visit, changing + slots)
-
-
-def factor(leak: Leak) -> Parameter | None:
-    """What a leak multiplies by, k in integers."""
-    return leak[0] if isinstance(leak, tuple) else leak
+    return Numbers(changing + slots + own + current, visit + own, visit, changing + slots)
 
 
 def varies(part: Parameter | None, layer: Layer) -> bool:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from neurosim.network.layers import INPUT, Conv, InputSpec, Layer, Leak, Parameter, Shape, Shortcut, axes, pair, pooled
+from neurosim.network.neuron import PARAMETERS, NeuronParameter
 
-# Steps; every one of them is a number per neuron.
-MAX_DELAY = 1024
+# Steps; every one of a delay is a number per neuron.
+MAX_STEPS = 1024
 
 
 def checked_input(
@@ -43,6 +44,16 @@ def checked_input(
         problems.append(f"input scale is {scale!r}; it must be positive")
     means, stds = (None if v is None else tuple(float(x) for x in v) for v in (mean, std))
     return InputSpec(dims, encoding, means, stds, None if scale is None else float(scale))  # type: ignore[arg-type]
+
+
+def checked_layers(spec: InputSpec, linked: Sequence[Layer], reset: str, problems: list[str]) -> tuple[Layer, ...]:
+    """Layers that are `wired`, in canonical form, with their shapes."""
+    checked = Checker(spec, problems).layers(linked)
+    for row in PARAMETERS.values():
+        if row.reset not in (None, reset):
+            having = [layer.name for layer in checked if row.of(layer) is not None]
+            problems += [f"layer {name!r} has {row.noun}, which needs reset = {row.reset!r}" for name in having]
+    return checked
 
 
 def wired(layers: Sequence[Layer], problems: list[str]) -> list[Layer]:
@@ -97,10 +108,6 @@ def smallest(array: np.ndarray) -> Parameter:
     if np.all(array == array.ravel()[0]):
         return array.ravel()[0].item()
     return np.ascontiguousarray(array[:, :1, :1] if np.all(array == array[:, :1, :1]) else array)
-
-
-def _unless_zero(value: Parameter | None) -> Parameter | None:
-    return value if value is not None and np.any(value) else None
 
 
 def _simplest(value: Any) -> Any:
@@ -163,39 +170,42 @@ class Checker:
             bits = layer.weight_bits
         else:
             bits = 32 if floating else next(b for b in (8, 16, 32) if b >= bits)
-        done = replace(
-            layer, weight=weight, shortcuts=tuple(shortcuts), weight_bits=bits, inputs=tuple(layer.inputs or ()),
-            delay=self._delay(layer.delay),
-        )  # fmt: skip
-        if done.delay and INPUT in (done.inputs or ()) and self.spec.encoding == "direct":
-            self._say(f"its delay is {done.delay}, but an image is shown at every step; it cannot come late")
+        inputs = tuple(layer.inputs or ())
+        done = replace(layer, weight=weight, shortcuts=tuple(shortcuts), weight_bits=bits, inputs=inputs)
         if isinstance(done, Conv):
             done = replace(done, stride=_simplest(done.stride), padding=_simplest(done.padding))
         in_shape, shape = self._shapes(done)
-        done = self._dynamics(done, shape, floating)
-        object.__setattr__(done, "in_shape", in_shape)
-        object.__setattr__(done, "shape", shape)
+        done = replace(done, in_shape=in_shape, shape=shape, **self._dynamics(done, shape, floating))
+        if done.delay and INPUT in (done.inputs or ()) and self.spec.encoding == "direct":
+            self._say(f"its delay is {done.delay}, but an image is shown at every step; it cannot come late")
         return done
 
-    def _dynamics(self, layer: Layer, shape: Shape, floating: bool) -> Layer:
-        """The layer with its parameters in canonical form."""
-        threshold: Parameter | None = layer.threshold
-        if not layer.spiking and (threshold is not None or layer.rest is not None):
-            self._say("an Output never fires; it has neither threshold nor rest")
-        rest = self._parameter("rest", layer.rest, shape, floating)
-        if layer.spiking:
-            threshold = self._threshold(threshold, shape, floating)
-            if np.any(np.asarray(0 if rest is None else rest) >= np.asarray(threshold)):
-                self._say("its rest is not below its threshold; a neuron would fire for ever")
-        leak, current_leak = (self._leak(leak, shape, floating) for leak in (layer.leak, layer.current_leak))
-        if current_leak is None and layer.current_leak is not None:
-            # A current that never fades is one all the same.
-            current_leak = 1.0 if floating else (1, 0)
-        bias = self._parameter("bias", layer.bias, shape, floating)
-        return replace(
-            layer, threshold=threshold if layer.spiking else None, leak=leak, current_leak=current_leak,
-            bias=_unless_zero(bias), rest=_unless_zero(rest),
-        )  # fmt: skip
+    def _dynamics(self, layer: Layer, shape: Shape, floating: bool) -> dict[str, Any]:
+        """The parameters of the layer in canonical form."""
+        if not layer.spiking and any(row.fires and row.of(layer) is not None for row in PARAMETERS.values()):
+            firing = [name for name, row in PARAMETERS.items() if row.fires]
+            self._say(f"an Output never fires; it has neither {' nor '.join(firing)}")
+        rows = [row for row in PARAMETERS.values() if layer.spiking or not row.fires]
+        found = {row.name: self._canonical(row, getattr(layer, row.name), shape, floating) for row in rows}
+        below = [row for row in rows if layer.spiking and row.below_threshold and found[row.name] is not None]
+        for row in below:
+            if np.any(np.asarray(found[row.name]) >= np.asarray(found["threshold"])):
+                self._say(f"its {row.name} is not below its threshold; {row.below_threshold}")
+        return {name: row.default for name, row in PARAMETERS.items()} | found
+
+    def _canonical(self, row: NeuronParameter, value: Any, shape: Shape, floating: bool) -> Any:
+        """A parameter as simple as it can be said, its default where it does nothing."""
+        if row.form == "steps":
+            return self._steps(row.name, value)
+        if row.form == "fraction":
+            found = self._leak(value, shape, floating)
+            # What does not fade is none, unless there is more to it: a current that never fades is one all the same.
+            never = None if value is None or row.neutral is not None else 1.0 if floating else (1, 0)
+            return never if found is None else found
+        if row.required:
+            return self._positive(row.name, value, shape, floating)
+        found = self._parameter(row.name, value, shape, floating)
+        return row.default if row.neutral is not None and found is not None and np.all(found == row.neutral) else found
 
     def _weight(self, weight: Any, ndim: int, floating: bool, axes: str) -> tuple[np.ndarray, int]:
         array = as_array(weight)
@@ -217,19 +227,19 @@ class Checker:
         dtype = np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32
         return np.ascontiguousarray(array, dtype), bits
 
-    def _delay(self, delay: Any) -> int:
-        if not isinstance(delay, int | np.integer) or not 0 <= delay <= MAX_DELAY:
-            self._say(f"delay is {delay!r}; it must be an integer of 0 to {MAX_DELAY} steps")
+    def _steps(self, label: str, steps: Any) -> int:
+        if not isinstance(steps, int | np.integer) or not 0 <= steps <= MAX_STEPS:
+            self._say(f"{label} is {steps!r}; it must be an integer of 0 to {MAX_STEPS} steps")
             return 0
-        return int(delay)
+        return int(steps)
 
-    def _threshold(self, value: Any, shape: Shape, floating: bool) -> Parameter:
-        found = self._parameter("threshold", value, shape, floating)
+    def _positive(self, label: str, value: Any, shape: Shape, floating: bool) -> Parameter:
+        found = self._parameter(label, value, shape, floating)
         wrong = np.argwhere(np.atleast_1d(np.asarray(0 if found is None else found)) <= 0)
         if len(wrong):
             places = f" at {len(wrong)} neurons or channels, the first {wrong[0].tolist()}"
             where = places if isinstance(found, np.ndarray) else ""
-            self._say(f"threshold is {_shown(value)}{where}; it must be positive, one number, [C] or [C,H,W]")
+            self._say(f"{label} is {_shown(value)}{where}; it must be positive, one number, [C] or [C,H,W]")
             return 1
         assert found is not None
         return found
@@ -288,9 +298,8 @@ class Checker:
 
     def _shortcut(self, shortcut: Shortcut, floating: bool) -> tuple[Shortcut, int]:
         """The checked shortcut and the bits that its weights need; the scale of a direct one is a constant, not a weight."""
-        shortcut = replace(
-            shortcut, delay=self._delay(shortcut.delay), stride=_simplest(shortcut.stride), padding=_simplest(shortcut.padding)
-        )
+        stride, padding = _simplest(shortcut.stride), _simplest(shortcut.padding)
+        shortcut = replace(shortcut, delay=self._steps("delay", shortcut.delay), stride=stride, padding=padding)
         if shortcut.weight is not None:
             ndim, form = (2, Layer) if as_array(shortcut.weight).ndim == 2 else (4, Conv)
             weight, bits = self._weight(shortcut.weight, ndim, floating, form.weight_axes)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from neurosim.network.layers import Layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,3 +36,14 @@ class Golden:
     samples: dict[str, LayerRecording]
     stimuli: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     probes: dict[str, LayerRecording] = field(default_factory=dict)
+
+    def problems(self, layers: Sequence[Layer], steps: int) -> list[str]:
+        """Where the recordings are not of these *layers* and so many *steps*; 0: of any number."""
+        fits = {layer.name: (steps, layer.neurons) for layer in layers}
+        strange = [name for name, data in self._recorded() if (steps and data.shape[1], data.shape[2]) != fits.get(name)]
+        told = "its golden samples record {!r} of other layers or timesteps; leave them out with golden=None"
+        return [told.format(name) for name in dict.fromkeys(strange)]
+
+    def _recorded(self) -> Iterator[tuple[str, np.ndarray]]:
+        for name, found in (*self.samples.items(), *self.probes.items()):
+            yield from ((name, data) for data in (found.spikes, found.potentials) if data is not None)

@@ -60,7 +60,9 @@ class Layer:
     (DIET-SNN, variant V1), or ``u = rest`` where s, in a network that resets to zero. In integers ``leak = (k, m)`` means
     ``u = (k * u) >> m`` with floor rounding. With a *current_leak* inputs and bias reach a synaptic current instead,
     ``i = current_leak * i + bias + sum(weight * input)``, ``u = leak * u + i`` (CUBA). Threshold, leaks, bias and rest are one
-    number, one per channel [C] or one per neuron [C, H, W]. Main inputs arrive *delay* steps late.
+    number, one per channel [C] or one per neuron [C, H, W]. Main inputs arrive *delay* steps late. The table of all of these is
+    `neurosim.network.neuron.PARAMETERS`. *in_shape* (after the pool) and *shape*, [C, H, W], follow from the rest: a network
+    finds them out, whatever is given.
     """
 
     name: str
@@ -76,8 +78,8 @@ class Layer:
     rest: Parameter | None = field(default=None, kw_only=True)
     current_leak: Leak = field(default=None, kw_only=True)
     delay: int = field(default=0, kw_only=True)
-    in_shape: Shape = field(default=(0, 0, 0), init=False)
-    shape: Shape = field(default=(0, 0, 0), init=False)
+    in_shape: Shape = field(default=(0, 0, 0), kw_only=True)
+    shape: Shape = field(default=(0, 0, 0), kw_only=True)
 
     kind: ClassVar[str] = ""
     weight_axes: ClassVar[str] = "[out,in]"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -12,23 +12,27 @@ import numpy as np
 
 from neurosim import saving
 from neurosim.errors import NetworkError
-from neurosim.network.checks import Checker, checked_input, wired
+from neurosim.network.checks import checked_input, checked_layers, wired
 from neurosim.network.golden import Golden
-from neurosim.network.layers import INPUT, Conv, InputSpec, Layer, Parameter, Shape, Shortcut
+from neurosim.network.layers import INPUT, Conv, InputSpec, Layer, Shape, Shortcut
+from neurosim.network.neuron import hash_parts
 
 Dynamics = Literal["leak, integrate, compare, reset", "leak, integrate, reset, compare"]
 # Reset in the step of the spike (V1), or in the step after it, when that has leaked and integrated.
 AT_ONCE: Dynamics = "leak, integrate, compare, reset"
 NEXT_STEP: Dynamics = "leak, integrate, reset, compare"
+# What a network says of all its neurons.
+CHOICES = {"reset": ("subtract", "zero"), "compare": (">", ">="), "dynamics": (AT_ONCE, NEXT_STEP)}
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
     """Layers in the order they are computed within one time step; a spike crosses all of them in that step.
 
-    Use `Network.build`, which checks everything; the constructor trusts its arguments. *timesteps* is 0 where the inputs,
-    spikes, say how many there are. *dynamics*: whether a spike resets its neuron in its own step, or in the next one.
-    *float_twin* is the float network an integer one was quantised from.
+    Use `Network.build`, which checks everything and finds out shapes. A network that `dataclasses.replace` makes of another is
+    as good as one that `build` makes, or refused with a NetworkError: layers that are new are checked again. *timesteps* is 0
+    where the inputs, spikes, say how many there are. *dynamics*: whether a spike resets its neuron in its own step, or in the
+    next one. *float_twin* is the float network an integer one was quantised from. *sound*: what was checked together.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Network:
     golden: Golden | None = None
     float_twin: Network | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    sound: tuple[Any, ...] | None = field(default=None, kw_only=True, repr=False)
 
     @classmethod
     def build(
@@ -67,26 +72,38 @@ class Network:
         """
         problems: list[str] = []
         spec = checked_input(input_shape, encoding, mean, std, input_scale, problems)
-        if timesteps is None and encoding == "direct":
-            problems.append("timesteps is missing; a network that is shown images must say for how long")
-        if timesteps is not None and (not isinstance(timesteps, int | np.integer) or timesteps < 1):
-            problems.append(f"timesteps is {timesteps!r}; it must be an integer of at least 1")
-        if reset not in ("subtract", "zero"):
-            problems.append(f"reset is {reset!r}; it must be 'subtract' or 'zero'")
-        if compare not in (">", ">="):
-            problems.append(f"compare is {compare!r}; it must be '>' or '>='")
-        if dynamics not in (AT_ONCE, NEXT_STEP):
-            problems.append(f"dynamics is {dynamics!r}; it must be {AT_ONCE!r} or {NEXT_STEP!r}")
+        problems += _rule_problems(timesteps, encoding, {"reset": reset, "compare": compare, "dynamics": dynamics})
         linked = wired(layers, problems)
         if problems:
             raise NetworkError(f"network {name!r}", problems)
-        checked = Checker(spec, problems).layers(linked)
-        if reset == "subtract":
-            resting = [layer.name for layer in checked if layer.rest is not None]
-            problems += [f"layer {name!r} has a rest, which needs reset = 'zero'" for name in resting]
+        checked = checked_layers(spec, linked, reset, problems)
         if problems:
             raise NetworkError(f"network {name!r}", problems)
-        return cls(str(name), int(timesteps or 0), spec, checked, reset, compare, dynamics, about=dict(about or {}))
+        steps = int(timesteps or 0)
+        sound = (steps, spec, checked, reset, compare, dynamics)
+        return cls(str(name), *sound, about=dict(about or {}), sound=sound)
+
+    def __post_init__(self) -> None:
+        """However a network is made, by `dataclasses.replace` too: what was not checked together is checked, once."""
+        if self.sound == self._decisive():
+            return
+        spec = self.input
+        built = Network.build(
+            self.name, timesteps=self.timesteps or None, input_shape=spec.shape, encoding=spec.encoding, mean=spec.mean,
+            std=spec.std, input_scale=spec.scale, layers=self.layers, reset=self.reset, compare=self.compare,
+            dynamics=self.dynamics,
+        )  # fmt: skip
+        problems = [] if self.golden is None else self.golden.problems(built.layers, built.steps_shown)
+        if self.float_twin is not None and _outline(self.float_twin) != _outline(built):
+            problems.append("its float twin has other layers or timesteps; leave it out with float_twin=None")
+        if problems:
+            raise NetworkError(f"network {self.name!r}", problems)
+        for name in ("timesteps", "input", "layers", "sound"):
+            object.__setattr__(self, name, getattr(built, name))
+
+    def _decisive(self) -> tuple[Any, ...]:
+        """What has to fit together; two layers are equal only if they are the same."""
+        return self.timesteps, self.input, self.layers, self.reset, self.compare, self.dynamics
 
     def __repr__(self) -> str:
         steps = f"{self.timesteps} steps" if self.timesteps else "as many steps as its inputs"
@@ -117,6 +134,11 @@ class Network:
                 return layer
         raise NetworkError(f"network {self.name!r}", [f"no layer {name!r}; it has {', '.join(x.name for x in self.layers)}"])
 
+    @property
+    def steps_shown(self) -> int:
+        """For how many steps an image is shown; 0 of a network that takes spikes, which runs for as long as they last."""
+        return self.timesteps if self.input.encoding == "direct" else 0
+
     def fed_by_image(self, layer: Layer) -> bool:
         """Whether an image is among the main inputs of *layer*."""
         return self.input.encoding == "direct" and INPUT in (layer.inputs or ())
@@ -130,17 +152,14 @@ class Network:
         """Hash of everything that decides the spikes that follow from an input: shapes, dynamics, weights, thresholds, leaks,
         and for how long an image is shown; not the name."""
         digest = hashlib.sha256()
-        steps = self.timesteps if self.input.encoding == "direct" else 0
-        head = (steps, self.input.shape, self.input.encoding, self.input.mean, self.input.std, self.input.scale)
+        head = (self.steps_shown, self.input.shape, self.input.encoding, self.input.mean, self.input.std, self.input.scale)
         # What is as it was before it could be otherwise has no entry: such networks keep their hashes, which files record.
         late = [] if self.dynamics == AT_ONCE else [self.dynamics]
         digest.update(repr((head, self.reset, self.compare, self.integer, *late)).encode())
         for layer in self.layers:
-            extra = (layer.bias, layer.rest, layer.current_leak, layer.delay or None)
-            parts: list[Any] = [layer.kind, layer.name, layer.shape, layer.pool, _plain(layer.threshold), _plain(layer.leak)]
-            parts += [layer.weight_bits]
+            parts = [layer.kind, layer.name, layer.shape, layer.pool, *hash_parts(layer, "always"), layer.weight_bits]
             parts += [layer.inputs, (layer.stride, layer.padding) if isinstance(layer, Conv) else None]
-            parts += [_plain(value) for value in extra] if any(value is not None for value in extra) else []
+            parts += [*hash_parts(layer, "together"), *hash_parts(layer, "by name")]
             parts += [(s.source, s.scale, s.stride, s.padding, *_unusual(s)) for s in layer.shortcuts]
             digest.update(repr(parts).encode())
             for array in (layer.weight, *(s.weight for s in layer.shortcuts if s.weight is not None)):
@@ -151,7 +170,16 @@ class Network:
         """The same network for so many *steps* of spikes; images are shown for as long as the network says."""
         if self.input.encoding == "direct" or self.timesteps == steps:
             return self
-        return replace(self, timesteps=steps, float_twin=self.float_twin and self.float_twin.over(steps))
+        sound = (steps, *self._decisive()[1:])
+        return replace(self, timesteps=steps, float_twin=self.float_twin and self.float_twin.over(steps), sound=sound)
+
+    def with_layers(self, layers: Sequence[Layer]) -> Network:
+        """The same network of other *layers*, checked; the golden samples and the float twin of the old ones are left behind.
+
+        ``net.with_layers([dataclasses.replace(layer, leak=None) for layer in net.layers])``. Raises NetworkError with every
+        problem found.
+        """
+        return replace(self, layers=tuple(layers), golden=None, float_twin=None)
 
     def with_golden(self, golden: Golden | None) -> Network:
         return replace(self, golden=golden)
@@ -164,11 +192,24 @@ class Network:
         saving.save(self, path)
 
 
-def _plain(value: Parameter | tuple[Parameter, int] | None) -> Any:
-    """A parameter as something whose text says all of it."""
-    if isinstance(value, tuple):
-        return (_plain(value[0]), value[1])
-    return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+def _rule_problems(timesteps: Any, encoding: str, rules: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the *timesteps*, None if nothing says how many, and with the *rules* of a network."""
+    problems = []
+    if timesteps is None and encoding == "direct":
+        problems.append("timesteps is missing; a network that is shown images must say for how long")
+    if timesteps is not None and (not isinstance(timesteps, int | np.integer) or timesteps < 1):
+        problems.append(f"timesteps is {timesteps!r}; it must be an integer of at least 1")
+    for name, value in rules.items():
+        one, other = CHOICES[name]
+        if value not in (one, other):
+            problems.append(f"{name} is {value!r}; it must be {one!r} or {other!r}")
+    return problems
+
+
+def _outline(network: Network) -> tuple[Any, ...]:
+    """What a float twin shares with its network."""
+    layers = [(x.kind, x.name, x.shape, x.weight.shape, [s.source for s in x.shortcuts]) for x in network.layers]
+    return network.timesteps, network.input.shape, network.input.encoding, layers
 
 
 def _unusual(shortcut: Shortcut) -> list[Any]:

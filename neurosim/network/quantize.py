@@ -12,6 +12,7 @@ import numpy as np
 from neurosim.errors import NetworkError
 from neurosim.network.layers import INPUT, Layer, Leak, Parameter, Shortcut
 from neurosim.network.network import Network
+from neurosim.network.neuron import PARAMETERS, NeuronParameter
 
 LEAK_BITS, LEAK_BITS_MAX = 8, 15
 PIXEL_MAX = 255
@@ -21,8 +22,9 @@ def quantize(network: Network, bits: int = 8, leak_bits: int = LEAK_BITS) -> Net
     """The integer network of a float one; the float one stays attached as `float_twin`.
 
     Per layer one weight scale q puts the largest absolute weight on 2^(bits-1) - 1; weights become ``rint(q * w)``,
-    threshold, bias and rest ``rint(q * v * input scale)``, each leak k / 2^leak_bits, or with more bits, up to 15, where the
-    grid would round it to 1 and a neuron would notice within the timesteps. Delays and dynamics stay. Shortcuts
+    threshold, bias and rest ``rint(q * v * input scale)`` (column *grid* of the table of parameters), each leak
+    k / 2^leak_bits, or with more bits, up to 15, where the grid would round it to 1 and a neuron would notice within the
+    timesteps. Delays and dynamics stay. Shortcuts
     share the scale of the layer they feed, since both add to one potential; the number that stands for 1.0 in a direct
     shortcut is one constant of the layer, not a weight, and may be wider than the weights. Pixels without normalisation
     enter as integers 0..255, normalised ones on a grid that puts the largest value on 127.
@@ -87,15 +89,18 @@ def _quantized(layer: Layer, bits: int, fraction: Callable[[Leak], Leak], input_
         raise NetworkError(f"layer {layer.name!r}", [message])
     potential = q * (input_scale if INPUT in (layer.inputs or ()) else 1.0)
     _check_width(layer, potential)
+    grids: dict[str, Callable[[NeuronParameter, Any], Any]] = {
+        "potential": lambda row, value: _on_grid(value, potential, row.least),
+        "fraction": lambda _, value: fraction(value),
+    }
+    changed = {row.name: grids[row.grid](row, row.of(layer)) for row in PARAMETERS.values() if row.grid in grids}
     return replace(
-        layer, weight=whole(layer.weight), threshold=_on_grid(layer.threshold, potential, least=1), weight_bits=bits,
-        weight_scale=q, bias=_on_grid(layer.bias, potential), rest=_on_grid(layer.rest, potential),
-        leak=fraction(layer.leak), current_leak=fraction(layer.current_leak),
-        shortcuts=[shortcut(s) for s in layer.shortcuts],
+        layer, weight=whole(layer.weight), weight_bits=bits, weight_scale=q, shortcuts=[shortcut(s) for s in layer.shortcuts],
+        **changed,
     )  # fmt: skip
 
 
-def _on_grid(value: Parameter | None, scale: float, least: float = -np.inf) -> Any:
+def _on_grid(value: Parameter | None, scale: float, least: float) -> Any:
     """Integers of the same shape, none below *least*."""
     return None if value is None else np.maximum(np.rint(np.asarray(value, np.float64) * scale), least).astype(np.int64)
 
@@ -115,8 +120,7 @@ def _as_fraction(leak_bits: int, steps: int, leak: Leak) -> Leak:
 
 def _check_width(layer: Layer, scale: float) -> None:
     """Raise NetworkError if a parameter is more than 32 bits hold."""
-    for name in ("threshold", "bias", "rest"):
-        value = getattr(layer, name)
+    for name, value in ((row.name, row.of(layer)) for row in PARAMETERS.values() if row.grid == "potential"):
         largest = 0.0 if value is None else float(np.abs(np.asarray(value, np.float64)).max())
         if round(scale * largest) >= 2**31:
             message = f"its {name} of {largest:g} is {scale * largest:.3g} on the integer grid, more than 32 bits hold"

@@ -21,6 +21,7 @@ from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.survey import Survey
 from neurosim.network.layers import Layer, Leak, Parameter
 from neurosim.network.network import Network
+from neurosim.network.neuron import PARAMETERS
 from neurosim.outcome.record import Record
 from neurosim.outcome.result import Result
 from neurosim.report import neurobench_words
@@ -31,6 +32,8 @@ BOUND_WORDS = {
     "core_busy": "busy cores", "noc": "the mesh and shared memories", "update": "neuron updates", "barrier": "barriers",
 }  # fmt: skip
 LONGEST = 240
+# Parameters of a layer that the table of a network shows elsewhere: in columns, and with the sources.
+COLUMNS = ("threshold", "leak", "delay")
 # Cores in a row that a terminal shows.
 WIDEST = 160
 
@@ -248,9 +251,9 @@ def network_table(network: Network) -> RenderableType:
 
 def _beside(layer: Layer) -> str:
     """What few layers have."""
-    found = {"bias": layer.bias, "rest": layer.rest}
-    parts = [f"{name} {parameter_text(value)}" for name, value in found.items() if value is not None]
-    return ", ".join(parts + ([f"current leak {leak_text(layer.current_leak)}"] if layer.current_leak is not None else []))
+    found = [(row, row.of(layer)) for name, row in PARAMETERS.items() if name not in COLUMNS]
+    words = ((row, value, leak_text if row.form == "fraction" else parameter_text) for row, value in found if value is not None)
+    return ", ".join(f"{row.name.replace('_', ' ')} {write(value)}" for row, value, write in words)
 
 
 def leak_text(leak: Leak) -> str:

@@ -10,14 +10,14 @@ from neurosim.kernels.layer import PopulationState, Synapses, Tape
 from neurosim.kernels.neurons import FloatLeak, IntegerLeak, NeuronConstants
 from neurosim.network.layers import POOL, Layer, Leak, Parameter, Shape
 from neurosim.network.network import NEXT_STEP, Network
+from neurosim.network.neuron import PARAMETERS
 
 
 def population(network: Network, layer: Layer, state_bits: int) -> NeuronConstants:
     """The constants of a layer as the kernels take them: single numbers, or an array per neuron where any of them varies."""
-    factors = [leak[0] if isinstance(leak, tuple) else leak for leak in (layer.leak, layer.current_leak)]
-    varies = any(isinstance(part, np.ndarray) for part in (layer.threshold, layer.rest, *factors))
-    least, resets = np.min(0 if layer.threshold is None else layer.threshold), network.reset == "zero"
-    dtype = np.int64 if network.integer else np.float32
+    rows = [row for row in PARAMETERS.values() if row.read == "constants"]
+    varies = any(row.varies(layer) for row in rows)
+    least, dtype = np.min(0 if layer.threshold is None else layer.threshold), np.int64 if network.integer else np.float32
 
     def each(value: Parameter | None) -> np.number | np.ndarray:
         found = np.asarray(0 if value is None else value, dtype)
@@ -28,12 +28,14 @@ def population(network: Network, layer: Layer, state_bits: int) -> NeuronConstan
             return IntegerLeak(each(leak[0]), np.int64(leak[1]))
         return IntegerLeak(each(1), np.int64(0)) if network.integer else FloatLeak(each(1 if leak is None else leak))
 
-    above, most = firing(network, each(layer.threshold)), 2 ** (state_bits - 1)
+    taken: dict[str, Any] = {row.name: (leaks if row.form == "fraction" else each)(row.of(layer)) for row in rows}
+    most = 2 ** (state_bits - 1)
     lowest, highest = (-most, most - 1) if network.integer else (-np.float32(np.inf), np.float32(np.inf))
     return NeuronConstants(
-        layer.leak is not None, leaks(layer.leak), layer.current_leak is not None, leaks(layer.current_leak),
-        each(layer.threshold), above, firing(network, dtype(least)), layer.spiking, resets, network.dynamics == NEXT_STEP,
-        each(layer.rest), lowest, highest, layer.shape[0],
+        **taken, leaks=layer.leak is not None, filters=layer.current_leak is not None,
+        fire_above=firing(network, taken["threshold"]), none_below=firing(network, dtype(least)), fires=layer.spiking,
+        resets_to_zero=network.reset == "zero", resets_late=network.dynamics == NEXT_STEP, lowest=lowest, highest=highest,
+        channels=layer.shape[0],
     )  # fmt: skip
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from neurosim.errors import NetworkError
 from neurosim.network.layers import Layer
 from neurosim.network.network import AT_ONCE, NEXT_STEP, Network
+from neurosim.network.neuron import PARAMETERS
 
 # What a network says of all its layers, what else it could say, and what that means.
 RULES: dict[str, dict[Any, tuple[Any, str]]] = {
@@ -31,7 +33,10 @@ def named(network: Network, layer: Layer, evidence: Evidence, explains: Callable
     for suspect, sentence in _suspects(network, layer, evidence):
         if explains(suspect):
             return (f"{sentence} when it was recorded",)
-    first = "a weight onto this neuron, or its bias, differs from when it was recorded"
+    having = [name for name, row in PARAMETERS.items() if name == "bias" or row.of(layer) is not None]
+    untried = [name.replace("_", " ") for name in having if name not in GUESSES]
+    words = " or ".join(", ".join(untried).rsplit(", ", 1))
+    first = f"a weight onto this neuron, or its {words}, differs from when it was recorded"
     return (first,) if layer.leak is None else (f"{first}; or its leak, if it is not one number for the whole layer",)
 
 
@@ -57,17 +62,34 @@ def _suspects(network: Network, layer: Layer, evidence: Evidence) -> Iterator[tu
         for names in combinations(RULES, count):
             others = {name: RULES[name][getattr(network, name)] for name in names}
             sentence = ", and ".join(text for _, text in others.values())
-            yield replace(network, **{name: value for name, (value, _) in others.items()}), sentence
-    if not isinstance(layer.leak, np.ndarray) and layer.current_leak is None:
-        for leak in _leaks(layer, evidence):
-            yield changed(network, layer, leak=leak), f"the leak of this layer was {leak:.6g}"
-    if layer.spiking and not isinstance(layer.threshold, np.ndarray):
-        for threshold, about in _thresholds(network, evidence):
-            yield changed(network, layer, threshold=threshold), f"the threshold of this layer was {about} {threshold:.6g}"
+            yield _ruled(network, {name: value for name, (value, _) in others.items()}), sentence
+    for name, guesses in GUESSES.items():
+        for value, about in guesses(network, layer, evidence):
+            other = _valued(network, layer, {name: value})
+            if other is not None:
+                yield other, f"the {name} of this layer was {about}{value:.6g}"
 
 
-def _leaks(layer: Layer, evidence: Evidence) -> Iterator[float]:
+def _ruled(network: Network, rules: dict[str, Any]) -> Network:
+    """The network by other rules, without the parameters that these have no place for."""
+    reset = rules.get("reset", network.reset)
+    homeless: dict[str, Any] = {name: row.default for name, row in PARAMETERS.items() if row.reset not in (None, reset)}
+    return replace(network, layers=tuple(replace(layer, **homeless) for layer in network.layers), **rules)
+
+
+def _valued(network: Network, layer: Layer, value: dict[str, Any]) -> Network | None:
+    """The network with another value in one of its layers, if it can be."""
+    layers = [replace(x, **value) if x.name == layer.name else x for x in network.layers]
+    try:
+        return network.with_layers(layers)
+    except NetworkError:
+        return None
+
+
+def _leaks(network: Network, layer: Layer, evidence: Evidence) -> Iterator[tuple[float, str]]:
     """From the neuron that had most to lose: all else equal, potentials differ by the difference of the leaks times it."""
+    if isinstance(layer.leak, np.ndarray) or layer.current_leak is not None:
+        return
     usable = evidence.later & (evidence.fired == evidence.fired_there) & (evidence.previous != 0)
     if not usable.any():
         return
@@ -77,30 +99,28 @@ def _leaks(layer: Layer, evidence: Evidence) -> Iterator[float]:
         most = np.argmax(np.where(usable, np.abs(evidence.previous), 0))
         leak = float(1 if layer.leak is None else layer.leak) + float(lost[most]) / float(evidence.previous[most])  # type: ignore[arg-type]
         if -0.001 < leak < 1.001:
-            yield min(max(leak, 0.0), 1.0)
+            yield min(max(leak, 0.0), 1.0), ""
 
 
-def _thresholds(network: Network, evidence: Evidence) -> Iterator[tuple[float, str]]:
+def _thresholds(network: Network, layer: Layer, evidence: Evidence) -> Iterator[tuple[float, str]]:
     """From what a reset took away, or, where it leaves nothing, from who fired."""
+    if not layer.spiking or isinstance(layer.threshold, np.ndarray):
+        return
     lower, higher = evidence.fired_there & ~evidence.fired, evidence.fired & ~evidence.fired_there
     taken = evidence.fired_there if evidence.at_once else evidence.fired_before
     if network.reset == "subtract" and taken.any():
         fired = evidence.fired if evidence.at_once else evidence.fired_before
         found = float(np.median((evidence.simulated + evidence.threshold * fired - evidence.recorded)[taken]))
         if np.isfinite(found) and found > 0:
-            yield found, "about"
+            yield found, "about "
     if lower.any():
         below = evidence.simulated[lower].min()
         if below > 0:
-            yield float(np.nextafter(below, np.float32(0))), "at most"
+            yield float(np.nextafter(below, np.float32(0))), "at most "
     if higher.any():
-        yield float(np.nextafter(evidence.recorded[higher].max(), np.float32(np.inf))), "at least"
+        yield float(np.nextafter(evidence.recorded[higher].max(), np.float32(np.inf))), "at least "
 
 
-def changed(network: Network, layer: Layer, **values: Any) -> Network:
-    """The network with other values in one of its layers, shapes as they are."""
-    other = replace(layer, **values)
-    for field in fields(layer):
-        if not field.init:
-            object.__setattr__(other, field.name, getattr(layer, field.name))
-    return replace(network, layers=tuple(other if x.name == layer.name else x for x in network.layers))
+# Parameters of which another value is tried; of all others only the names are.
+Guesses = Callable[[Network, Layer, Evidence], Iterator[tuple[float, str]]]
+GUESSES: dict[str, Guesses] = {"leak": _leaks, "threshold": _thresholds}

@@ -18,6 +18,7 @@ from neurosim.io.nir.linear import Convolution, Two
 from neurosim.io.nir.nodes import Dims
 from neurosim.network.layers import INPUT, Conv, Layer, Leak, Shape, Shortcut, pair, pooled
 from neurosim.network.network import NEXT_STEP, Network
+from neurosim.network.neuron import PARAMETERS
 
 VERSION = "1.0.8"
 Fields = dict[str, Any]
@@ -63,7 +64,8 @@ def losses(network: Network, dt: float) -> list[str]:
         found.append("that a spike resets its neuron in the next step: in NIR it does so at once")
     if network.integer:
         found.append("that the arithmetic is that of integers, and how many bits they have: values are written as float64")
-    if network.integer and any(layer.leak or layer.current_leak for layer in network.layers):
+    fractions = [row for row in PARAMETERS.values() if row.form == "fraction"]
+    if network.integer and any(row.of(layer) is not None for row in fractions for layer in network.layers):
         found.append("that leaks round down: in NIR potentials are real numbers")
     if network.input.encoding == "direct":
         found.append("that the input is an image shown at every step" + (", normalised" if network.input.mean else ""))
@@ -103,6 +105,9 @@ class _Exporter:
         self.problems.append(f"{self.where}: {message}")
 
     def _layer(self, layer: Layer) -> None:
+        for row in PARAMETERS.values():
+            if not row.nir and row.of(layer) is not None:
+                self._say(f"it has {row.noun}, which no node of NIR can hold")
         bias = None if layer.bias is None else np.broadcast_to(layer.bias, layer.shape).astype(np.float64)
         pull: np.ndarray | None = None
         if bias is not None and layer.weight.ndim == 4 and not linear.even(bias):

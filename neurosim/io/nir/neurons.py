@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from neurosim.io.nir.graph import NirNode
 from neurosim.io.nir.linear import FoldError
 from neurosim.io.nir.nodes import SPIKING, Dims, array
 from neurosim.io.nir.signals import each
+from neurosim.network.neuron import PARAMETERS
 
 # Gains this near to 1 are 1: exporters that mean 1 divide and multiply by dt in float32.
 UNIT = 1e-6
@@ -32,6 +33,12 @@ class Cell:
     bias: np.ndarray | None = None
     threshold: np.ndarray | None = None
     rest: np.ndarray | None = None
+
+
+def parameters(cell: Cell) -> dict[str, np.ndarray]:
+    """The parameters that a population has, by their names in a layer."""
+    values = {field.name: getattr(cell, field.name) for field in fields(cell) if field.name in PARAMETERS}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def discretised(node: NirNode, shape: Dims, dt: float, reset: Literal["subtract", "zero"], fidelity: Fidelity) -> Cell:

@@ -13,10 +13,11 @@ from neurosim.io.nir import linear
 from neurosim.io.nir.fidelity import Fidelity
 from neurosim.io.nir.graph import NirNode
 from neurosim.io.nir.linear import Convolution, FoldError, Full, Op, Same
-from neurosim.io.nir.neurons import Cell
+from neurosim.io.nir.neurons import Cell, parameters
 from neurosim.io.nir.shapes import where
 from neurosim.io.nir.signals import Signal, Term, scaled
 from neurosim.network.layers import INPUT, Conv, Dense, Layer, Output, Pair, Pool, Shape, Shortcut
+from neurosim.network.neuron import PARAMETERS
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,14 +126,11 @@ class Layers:
     def _parameters(self, p: NirPopulation, cell: Cell, constant: np.ndarray, shape: Shape, note: str) -> dict[str, Any]:
         """What the layer has beside its synapses, each with a line in the table."""
         bias = constant if cell.bias is None else constant + cell.bias
-        wanted = {"leak": cell.leak, "current_leak": cell.current_leak, "bias": bias if np.any(bias) else None}
-        wanted |= {"threshold": cell.threshold, "rest": cell.rest}
         found = {}
-        for name, value in wanted.items():
-            if value is not None:
-                found[name] = value.reshape(shape) if value.ndim else value.item()
-                scale = note if name in ("bias", "threshold", "rest") and (name == "bias" or note.startswith("divided")) else ""
-                self.fidelity.add(p.node.name, p.node.kind, name, value, single(value), scale)
+        for name, value in parameters(replace(cell, bias=bias if np.any(bias) else None)).items():
+            found[name] = value.reshape(shape) if value.ndim else value.item()
+            scaled_too = PARAMETERS[name].grid == "potential" and (name == "bias" or note.startswith("divided"))
+            self.fidelity.add(p.node.name, p.node.kind, name, value, single(value), note if scaled_too else "")
         return found
 
     def _note(self, p: NirPopulation, weights: Sequence[np.ndarray], note: str) -> None:
@@ -161,8 +159,8 @@ def _reach(gain: np.ndarray) -> str:
 
 def _divided(cell: Cell, gain: np.ndarray) -> Cell:
     """The same spikes from potentials measured in units of the gain."""
-    bias, threshold, rest = (None if v is None else v / gain for v in (cell.bias, cell.threshold, cell.rest))
-    return replace(cell, gain=np.ones(()), bias=bias, threshold=threshold, rest=rest)
+    divided = {name: v / gain for name, v in parameters(cell).items() if PARAMETERS[name].grid == "potential"}
+    return replace(cell, **({"gain": np.ones(())} | divided))
 
 
 def _same_weights(a: Term, b: Term) -> bool:

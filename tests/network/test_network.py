@@ -1,0 +1,154 @@
+"""A network that `dataclasses.replace` makes is as good as one that `build` makes, or it is refused."""
+
+import copy
+import pickle
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import neurosim as ns
+from neurosim.errors import NetworkError
+from neurosim.network import checks
+from tests.helpers import samples
+from tests.helpers.strategies import networks, recurrent_networks, residual_networks
+
+ANY = st.one_of(networks(), residual_networks(), recurrent_networks())
+# What version 0.7.0 computes.
+SHIPPED = {
+    "cifar10_resnet20_t5": "1f00bef188e178dd6ee914802c88f3742626937a99c442f1aff4842e5d0b09df",
+    "cifar10_vgg16_t2": "cb61cc01e53f9016bed7e996edf533564e29b8b1f965924754b71bd31afdba65",
+    "cifar10_vgg16_t5": "606f628fe449d74c514cacbccb939dd18f674533ccdacc35c8db5e3525f22e2b",
+    "cifar10_vgg9_t5": "1b9935a8aad0cc700b361d9ee499bcd02ce2b8b5ce6145c1a298fee4abde30fd",
+    "mnist_vgg_t5": "d136a68981b66d0e13263e020bcabdd6736ee70e808c1e05fad052ebb63096ff",
+}
+
+
+def built(network, layers, **how):
+    spec = network.input
+    how = {name: getattr(network, name) for name in ("timesteps", "reset", "compare", "dynamics")} | how
+    how["timesteps"] = how["timesteps"] or None
+    return ns.Network.build(
+        network.name, input_shape=spec.shape, encoding=spec.encoding, mean=spec.mean, std=spec.std, input_scale=spec.scale,
+        layers=layers, **how,
+    )  # fmt: skip
+
+
+def assert_alike(one, other):
+    assert one.sha256 == other.sha256
+    for a, b in zip(one.layers, other.layers, strict=True):
+        for field in fields(a):
+            mine, theirs = getattr(a, field.name), getattr(b, field.name)
+            if field.name == "shortcuts":
+                mine, theirs = ([s.source for s in shortcuts] for shortcuts in (mine, theirs))
+            # The k of a leak may be an array.
+            assert repr(mine) == repr(theirs), field.name
+
+
+def judged(make):
+    """A network, or what is wrong with it."""
+    try:
+        return make()
+    except NetworkError as error:
+        return error.problems
+
+
+CHANGES = {
+    "threshold": lambda layer: {"threshold": 5} if layer.spiking else {},
+    "threshold that varies": lambda layer: {"threshold": np.arange(1, layer.shape[0] + 1)} if layer.spiking else {},
+    "negative threshold": lambda layer: {"threshold": -1},
+    "leak in lowest terms or not": lambda layer: {"leak": (8, 4)},
+    "leak of one": lambda layer: {"leak": (16, 4)},
+    "bias of zero": lambda layer: {"bias": np.zeros(layer.shape, int)},
+    "wider weights": lambda layer: {"weight": layer.weight.astype(int) + 1000},
+    "wider weights, more bits": lambda layer: {"weight": layer.weight.astype(int) + 1000, "weight_bits": None},
+    "fewer channels": lambda layer: {"weight": layer.weight[:1]},
+    "more inputs": lambda layer: {"weight": np.concatenate([layer.weight, layer.weight], 1)},
+    "other pool": lambda layer: {"pool": None if layer.pool else "sum2"},
+    "unknown pool": lambda layer: {"pool": "mean3"},
+    "other name": lambda layer: {"name": f"{layer.name}_new"},
+    "shapes that are wrong": lambda layer: {"shape": (7, 7, 7), "in_shape": (0, 0, 0)},
+    "rest": lambda layer: {"rest": -3},
+}
+
+
+@settings(max_examples=80)
+@given(ANY, st.sampled_from(list(CHANGES)), st.data())
+def test_a_replaced_layer_gives_the_network_that_build_gives_or_the_same_refusal(network, change, data):
+    place = data.draw(st.integers(0, len(network.layers) - 1))
+    layers = list(network.layers)
+    layers[place] = replace(layers[place], **CHANGES[change](layers[place]))
+    expected = judged(lambda: built(network, layers))
+    for make in (lambda: replace(network, layers=layers), lambda: network.with_layers(layers)):
+        found = judged(make)
+        if isinstance(expected, ns.Network):
+            assert_alike(found, expected)
+        else:
+            assert found == expected
+
+
+@settings(max_examples=60)
+@given(ANY, st.sampled_from(["subtract", "zero", "half"]), st.sampled_from([">", ">=", "<"]), st.sampled_from([1, 3, 0, 2.5]))
+def test_replaced_rules_give_the_network_that_build_gives_or_the_same_refusal(network, reset, compare, timesteps):
+    changed = {"reset": reset, "compare": compare, "timesteps": timesteps}
+    found, expected = judged(lambda: replace(network, **changed)), judged(lambda: built(network, network.layers, **changed))
+    if isinstance(expected, ns.Network):
+        assert_alike(found, expected)
+    else:
+        assert found == expected
+
+
+def test_a_layer_keeps_its_shapes():
+    layer = samples.residual().layer("conv2")
+    changed = replace(layer, threshold=5)
+    assert (changed.in_shape, changed.shape, changed.neurons) == (layer.in_shape, layer.shape, layer.neurons)
+
+
+def test_a_network_of_a_replaced_layer_runs():
+    network = samples.residual()
+    layers = tuple(replace(x, threshold=5) if x.name == "conv2" else x for x in network.layers)
+    trace = ns.simulate(replace(network, layers=layers), samples.inputs(network))
+    assert (trace.outputs == ns.simulate(built(network, layers), samples.inputs(network)).outputs).all()
+
+
+def test_what_was_checked_is_not_checked_again(monkeypatch):
+    network = ns.quantize(samples.floating())
+    checked = []
+    monkeypatch.setattr(checks.Checker, "layers", lambda self, layers: checked.append(layers))
+    replace(network, name="other", about={"a": 1})
+    network.with_golden(None).with_float_twin(network.float_twin)
+    spiking = pickle.loads(pickle.dumps(network))
+    replace(copy.deepcopy(spiking), golden=None)
+    network.over(7)
+    assert not checked
+
+
+def test_layers_of_another_shape_are_refused_beside_golden_samples_and_twin_and_taken_without():
+    network = samples.golden(ns.quantize(samples.floating()))
+    assert network.float_twin is not None and network.golden is not None
+    narrow = replace(network.output, weight=network.output.weight[:2])
+    layers = (*network.layers[:-1], narrow)
+    with pytest.raises(NetworkError, match=r"'out'.*golden=None.*\n.*float_twin=None"):
+        replace(network, layers=layers)
+    with pytest.raises(NetworkError, match=r"timesteps; leave them out with golden=None"):
+        replace(network, timesteps=network.timesteps + 1)
+    for other in (replace(network, layers=layers, golden=None, float_twin=None), network.with_layers(layers)):
+        assert other.classes == 2 and other.golden is None and other.float_twin is None
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_networks_keep_their_hashes(name):
+    assert ns.load_network(Path(__file__).parents[2] / "models" / f"{name}.h5").sha256 == SHIPPED[name]
+
+
+def test_a_network_with_every_parameter_of_the_first_files_keeps_its_hash():
+    every = {"leak": (3, 2), "bias": [1, -2], "rest": -1, "current_leak": (np.array([1, 2]), 2)}
+    layers = [
+        ns.Conv("a", np.ones((2, 1, 1, 1), int), [4, 5], delay=2, shortcuts=[ns.Shortcut("a", scale=3, delay=1)], **every),
+        ns.Output("out", np.ones((2, 8), int), leak=(1, 1), bias=7),
+    ]
+    network = ns.Network.build("all", timesteps=3, input_shape=(1, 2, 2), encoding="spikes", reset="zero", layers=layers)
+    assert network.sha256 == "b7799a6784985854631d835c0d5c8fdbe677b486443d3ae9aa7586e83c96cbd2"
