@@ -7,10 +7,11 @@ import datetime
 import io
 import json
 import os
+import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +20,31 @@ import numpy as np
 
 from neurosim.errors import FileError, NeurosimError
 from neurosim.io.heaps import sound_heaps
+from neurosim.io.vocabulary import FIRST, Vocabulary, newest, number, strangers
 from neurosim.version import __version__
 
-VERSION = "1.0"
+# Of each major version, the last minor one. A file says the lowest version that knows all that is in it.
+VERSIONS = ("1.0", "2.0")
 # gzip reaches at most about 1030:1, so a dataset that declares more than this per stored byte was not written by anyone.
 MAX_RATIO = 1100
 FREE_BYTES = 2**20
 
 
 @contextlib.contextmanager
-def writing(path: str | os.PathLike[str], kind: str) -> Iterator[h5py.File]:
-    """A new HDF5 file that appears under *path* only when it is whole."""
+def writing(path: str | os.PathLike[str], kind: str, vocabulary: Vocabulary | None = None) -> Iterator[h5py.File]:
+    """A new HDF5 file that appears under *path* only when it is whole; its version is that of its names in *vocabulary*."""
     with replacing(path) as temporary:
         # In memory first: libhdf5 does not survive a disk that fills up under it.
         content = io.BytesIO()
         with h5py.File(content, "w", track_order=True) as file:
             file.attrs["format"] = f"neurosim-{kind}"
-            file.attrs["format_version"] = VERSION
+            file.attrs["format_version"] = FIRST
             file.attrs["producer"] = f"neurosim {__version__}"
             file.attrs["created"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             yield file
+            version = FIRST if vocabulary is None else newest(file, vocabulary)
+            if version != FIRST:
+                file.attrs["format_version"] = version
         temporary.write_bytes(content.getbuffer())
 
 
@@ -89,15 +95,20 @@ def put(group: h5py.Group, name: str, data: Any, units: str, description: str) -
 
 
 @contextlib.contextmanager
-def reading(path: str | os.PathLike[str], *kinds: str) -> Iterator[tuple[h5py.File, Node]]:
-    """An open file of one of our *kinds*, and the reader of its root; problems noted on the way are raised at the end."""
+def reading(
+    path: str | os.PathLike[str], *kinds: str, vocabulary: Vocabulary | None = None
+) -> Iterator[tuple[h5py.File, Node]]:  # fmt: skip
+    """An open file of one of our *kinds*, and the reader of its root; problems noted on the way are raised at the end, first
+    every name that is not in the *vocabulary*."""
     with opening(path) as (file, root):
         found = _text(file.attrs.get("format", "nothing"))
         version = _text(file.attrs.get("format_version", ""))
         expected = " or ".join(f"'neurosim-{k}'" for k in kinds)
         if found not in [f"neurosim-{k}" for k in kinds]:
             raise FileError(str(path), [f"attribute 'format' is {found!r}; expected {expected}"])
-        _check_version(path, version)
+        _check_version(path, root, version)
+        if vocabulary is not None:
+            root.problems.extend(strangers(file, vocabulary, version))
         yield file, root
 
 
@@ -133,13 +144,21 @@ def _reason(error: OSError) -> str:
     return text
 
 
-def _check_version(path: str | os.PathLike[str], version: str) -> None:
-    major = version.split(".")[0]
-    ours = VERSION.split(".")[0]
-    if not (major.isascii() and major.isdigit()):
-        raise FileError(str(path), [f"attribute 'format_version' is {version!r}; expected {VERSION!r}"])
-    if int(major) > int(ours):
-        raise FileError(str(path), [f"format version {version} is newer than {VERSION}, the one known here; update neurosim"])
+def _check_version(path: str | os.PathLike[str], root: Node, version: str) -> None:
+    """Raise FileError where nothing of the file can be trusted; note a minor version that is not known."""
+    known = dict(number(version) for version in VERSIONS)
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})*", version) or not number(version)[0]:
+        expected = " or ".join(map(repr, VERSIONS))
+        raise FileError(str(path), [f"attribute 'format_version' is {version!r}; expected {expected}"])
+    major, minor = number(version)
+    if major in known and minor <= known[major]:
+        return
+    newest_known = VERSIONS[-1] if major not in known else f"{major}.{known[major]}"
+    wrote = root.group.attrs.get("producer")
+    reader = f"; {_text(wrote)} wrote it and reads it" if wrote is not None else ""
+    root.say(f"format version {version} is newer than {newest_known}, the one known here; update neurosim{reader}")
+    if major not in known:
+        raise FileError(str(path), root.problems)
 
 
 def _text(value: Any) -> str:
@@ -174,6 +193,12 @@ class Node:
         """All groups below, in the order they were written."""
         found = [n for n in self.group if n in self and isinstance(self.group[n], h5py.Group)]
         return {n: Node(self.group[n], self.problems) for n in found}
+
+    def refuse_others(self, names: Container[str], what: str) -> None:
+        """Note every group below whose name is none of *names*."""
+        for name, child in self.children().items():
+            if name not in names:
+                child.say(f"there is no {what} of that name")
 
     def array(self, name: str, kinds: str, ndim: int | None, optional: bool = False) -> np.ndarray | None:
         """Dataset *name* whose dtype kind is one of *kinds*, of any number of dimensions where *ndim* is None; None with a note

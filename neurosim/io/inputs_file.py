@@ -13,14 +13,19 @@ from neurosim.events.binning import MAX_ELEMENTS, Binning, binned_inputs
 from neurosim.io.event_files import format_of, load_recordings
 from neurosim.io.hdf5 import Node, put, reading, writing
 from neurosim.io.numpy_file import DAMAGE
+from neurosim.io.vocabulary import Vocabulary, of_file, since_first
 from neurosim.network.inputs import Inputs
 from neurosim.saving import save
+
+INPUTS = of_file(
+    Vocabulary(since_first("name", "shape", "shape_axes"), since_first("images", "events", "offsets", "labels"))
+)  # fmt: skip
 
 
 @save.register
 def save_inputs(inputs: Inputs, path: str | os.PathLike[str]) -> None:
     """Write images as they are, spikes as events (x, y, t, p) with t the time step and p the channel."""
-    with writing(path, "inputs") as file:
+    with writing(path, "inputs", INPUTS) as file:
         file.attrs["name"] = inputs.name
         if inputs.images is not None:
             put(file, "images", inputs.images, "pixel", "images [N,C,H,W]")
@@ -65,7 +70,7 @@ def _from_events(path: Path, binning: Binning | None, said: dict[str, Any]) -> I
 
 
 def _from_hdf5(path: str | os.PathLike[str]) -> Inputs:
-    with reading(path, "inputs") as (_, root):
+    with reading(path, "inputs", vocabulary=INPUTS) as (_, root):
         labels = root.array("labels", "iu", 1, optional=True)
         name = root.text("name", Path(path).stem)
         spikes = _spikes(root) if "events" in root else None

@@ -13,6 +13,7 @@ import numpy as np
 from neurosim.chip.chip import Chip
 from neurosim.errors import FileError
 from neurosim.io.hdf5 import Node, put, reading, replacing, writing
+from neurosim.io.vocabulary import Vocabulary, of_file, since_first
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.coverage import coverage_problems
 from neurosim.mapping.demand import MappingError
@@ -22,6 +23,12 @@ from neurosim.network.network import Network
 from neurosim.saving import save
 
 FIELDS = ("layer", "c0", "c1", "y0", "y1", "x0", "x1", "core", "pinned")
+MAPPING = of_file(
+    Vocabulary(
+        since_first("network", "network_sha256", "chip", "chip_sha256", "chip_values", "placer", "seed", "layers"),
+        since_first("bricks"),
+    )
+)
 SPANS = ("channels", "rows", "columns")
 LARGEST_JSON = 2**28
 # Larger than any number that can be meant.
@@ -38,7 +45,7 @@ def save_mapping(mapping: Mapping, path: str | os.PathLike[str]) -> None:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(mapping.to_dict(), indent=1) + "\n", encoding="utf-8")
         return
-    with writing(path, "mapping") as file:
+    with writing(path, "mapping", MAPPING) as file:
         write_mapping(file, mapping)
 
 
@@ -87,7 +94,7 @@ def load_mapping(path: str | os.PathLike[str], network: Network, chip: Chip) -> 
 
 
 def _from_hdf5(path: str | os.PathLike[str]) -> tuple[str, int | None, Rows]:
-    with reading(path, "mapping") as (_, root):
+    with reading(path, "mapping", vocabulary=MAPPING) as (_, root):
         placer, seed, rows = root.text("placer", ""), root.integer("seed", None, optional=True), read_bricks(root)
     return placer, seed, rows
 

@@ -13,6 +13,7 @@ import numpy as np
 from neurosim.bits import packed, unpacked
 from neurosim.errors import InputsError, NetworkError
 from neurosim.io.hdf5 import Node, put, reading, writing
+from neurosim.io.vocabulary import ANY, Vocabulary, of_file, since_first
 from neurosim.network.golden import Golden, LayerRecording
 from neurosim.network.inputs import Inputs, check_inputs
 from neurosim.network.layers import INPUT, LAYER_KINDS, Conv, Layer, Shortcut
@@ -22,22 +23,61 @@ from neurosim.saving import save
 
 DECODE = "argmax of the output potentials after the last step, the lowest index on ties"
 COUNTED = "argmax of the spikes of the last layer over all steps, the lowest index on ties"
+ABOUT_TEXT = ("dataset", "accuracy_reference")
 # Counts of steps, the same in both arithmetics, are attributes; all other parameters are datasets.
 STEPS = {name: row for name, row in PARAMETERS.items() if row.form == "steps"}
 STORED = {name: row for name, row in PARAMETERS.items() if name not in STEPS}
-ABOUT_TEXT = ("dataset", "accuracy_reference")
+
+
+def _places(row: NeuronParameter) -> tuple[str, ...]:
+    """The datasets of a parameter; the k of a fraction that varies stands beside its m."""
+    return row.name, f"{row.name}_float", *((f"{row.name}_k", f"{row.name}_m") if row.form == "fraction" else ())
+
+
+
+
+def _synapses(*own: str, datasets: dict[str, str], groups: dict[str, Vocabulary] | None = None) -> Vocabulary:
+    """What a layer and a shortcut have in common."""
+    steps = {name: row.since for name, row in STEPS.items()}
+    weights = since_first("weight", "weight_float")
+    return Vocabulary(since_first("stride", "padding", "pool", *own) | steps, weights | datasets, groups or {})
+
+
+def _recordings(groups: dict[str, Vocabulary] | None = None) -> Vocabulary:
+    each = Vocabulary(since_first("neurons"), since_first("spikes", "potentials"), groups or {})
+    return Vocabulary(groups={ANY: each})
+
+
+SHORTCUT = _synapses("source", datasets=since_first("scale", "scale_float"))
+LAYER = _synapses(
+    "kind", "inputs", "shape", "weight_bits", "weight_scale",
+    datasets={name: row.since for row in STORED.values() for name in _places(row)},
+    groups={"shortcuts": Vocabulary(groups={ANY: SHORTCUT})},
+)  # fmt: skip
+STIMULUS = Vocabulary(groups={ANY: Vocabulary(since_first("neurons"), since_first("data"))})
+GOLDEN = Vocabulary(
+    datasets=since_first("inputs", "labels"), groups={"samples": _recordings(), "probes": _recordings({"stimulus": STIMULUS})}
+)
+NETWORK = Vocabulary(
+    since_first("name", "timesteps", "dynamics", "reset", "compare", "decode", "arithmetic", "provenance", *ABOUT_TEXT),
+    groups={
+        "input": Vocabulary(since_first("encoding", "shape", "shape_axes", "mean", "std", "scale", "meaning")),
+        "layers": Vocabulary(groups={ANY: LAYER}),
+        "golden": GOLDEN,
+    },
+)
 
 
 @save.register
 def save_network(network: Network, path: str | os.PathLike[str]) -> None:
     """Write *network* with its golden samples and float twin."""
-    with writing(path, "network") as file:
+    with writing(path, "network", of_file(NETWORK)) as file:
         write_network(file, network)
 
 
 def load_network(path: str | os.PathLike[str]) -> Network:
     """Read and check a network file; raises FileError with every problem."""
-    with reading(path, "network") as (_, root):
+    with reading(path, "network", vocabulary=of_file(NETWORK)) as (_, root):
         network = read_network(root)
     assert network is not None
     return network
@@ -121,7 +161,7 @@ def _write_steps(group: h5py.Group, link: Layer | Shortcut) -> None:
 
 
 def _write_parameter(group: h5py.Group, name: str, value: Any, units: str, meaning: str) -> None:
-    """One number, one per channel or per neuron; the k of a leak that varies stands beside its m."""
+    """One number, one per channel or per neuron."""
     if isinstance(value, tuple) and np.ndim(value[0]):
         put(group, f"{name}_k", value[0], units, f"k of {meaning}; [C,1,1] or [C,H,W]")
         put(group, f"{name}_m", value[1], units, f"m of {meaning}")
@@ -331,6 +371,8 @@ def _read_stimuli(group: Node, network: Network, layer: Layer, steps: int) -> di
     """What drives a probe: an image or spikes for each of the layer's sources."""
     parent = group.child("stimulus")
     found: dict[str, np.ndarray] = {}
+    if parent:
+        parent.refuse_others(layer.sources, "source")
     for source in dict.fromkeys(layer.sources) if parent else ():
         assert parent is not None
         child = parent.child(source)

@@ -10,18 +10,29 @@ import numpy as np
 
 from neurosim.errors import InputsError
 from neurosim.io.hdf5 import Node, command, put, reading, writing
-from neurosim.io.network_file import read_network, write_network
+from neurosim.io.network_file import NETWORK, read_network, write_network
+from neurosim.io.vocabulary import ANY, Vocabulary, of_file, since_first
 from neurosim.network.inputs import Inputs, check_inputs
 from neurosim.network.layers import Layer
 from neurosim.network.network import Network
 from neurosim.saving import save
 from neurosim.spikes.trace import LayerTrace, Ragged, SpikeTrace
 
+RECORDED = Vocabulary(
+    datasets=since_first("spikes", "reached", "lone_start", "lone", "clipped_start", "clipped", "peak", "changes")
+)
+TRACE = of_file(
+    Vocabulary(
+        since_first("command", "state_bits", "inputs"), since_first("outputs", "labels", "input_spikes", "images"),
+        {"network": NETWORK, "layers": Vocabulary(groups={ANY: RECORDED})},
+    )
+)  # fmt: skip
+
 
 @save.register
 def save_trace(trace: SpikeTrace, path: str | os.PathLike[str]) -> None:
     """Write *trace* with its network (without golden samples)."""
-    with writing(path, "trace") as file:
+    with writing(path, "trace", TRACE) as file:
         file.attrs["command"] = command()
         write_trace(file, trace)
 
@@ -52,7 +63,7 @@ def write_trace(root: h5py.Group, trace: SpikeTrace) -> None:
 
 def load_trace(path: str | os.PathLike[str]) -> SpikeTrace:
     """Read and check a trace file; raises FileError with every problem."""
-    with reading(path, "trace") as (_, root):
+    with reading(path, "trace", vocabulary=TRACE) as (_, root):
         trace = read_trace(root)
     assert trace is not None
     return trace
@@ -84,6 +95,7 @@ def read_trace(root: Node) -> SpikeTrace | None:
     if not 2 <= state_bits <= 32:
         root.say(f"'state_bits' is {state_bits}; it must lie in 2..32")
     found = {layer.name: _read_layer(layers.child(layer.name), layer, network, len(outputs)) for layer in network.layers}
+    layers.refuse_others(found, "layer")
     if len(root.problems) > before:
         return None
     traces = {name: layer for name, layer in found.items() if layer is not None}

@@ -37,6 +37,7 @@ from neurosim.kernels.neurons import NeuronConstants
 from neurosim.network.inputs import Inputs, check_inputs, pixels
 from neurosim.network.layers import INPUT, Layer
 from neurosim.network.network import Network
+from neurosim.network.neuron import PARAMETERS
 from neurosim.spikes.population import by_site, new_state, new_tape, population
 from neurosim.spikes.synapses import feeds
 from neurosim.spikes.trace import LayerTrace, Ragged, SpikeTrace
@@ -206,7 +207,9 @@ class _Batch:
         bound = (feed.largest_main * largest_input + feed.largest_shortcut) * self.network.timesteps
         if layer.current_leak is not None:
             bound *= self.network.timesteps
-        bound += float(np.abs(0 if layer.rest is None else layer.rest).max())
+        # What sets a potential, and does not add to it.
+        rows = [row for row in PARAMETERS.values() if row.read == "constants" and row.grid == "potential" and not row.required]
+        bound += sum(float(np.abs(row.of(layer)).max()) for row in rows if row.of(layer) is not None)
         if bound >= 2**63:
             message = f"layer {layer.name!r} could reach potentials of {bound:.3g}, more than 64 bits hold: use smaller pixels"
             raise InputsError(self.inputs.name, [message])

@@ -134,7 +134,8 @@ NETWORK = {
     "another format": (attribute("/", "format", "neurosim-inputs"), ["'format'", "neurosim-inputs", "neurosim-network"]),
     "no format": (attribute("/", "format"), ["'format'"]),
     "format that is a number": (attribute("/", "format", 5), ["'format'", "5"]),
-    "newer major version": (attribute("/", "format_version", "2.0"), ["2.0", "newer", "update neurosim"]),
+    "newer major version": (attribute("/", "format_version", "3.0"), ["3.0", "newer", "update neurosim"]),
+    "newer minor version": (attribute("/", "format_version", "1.9"), ["1.9", "newer", "update neurosim"]),
     "far newer version": (attribute("/", "format_version", "10"), ["10", "newer"]),
     "garbage version": (attribute("/", "format_version", "one"), ["format_version", "one"]),
     "superscript version": (attribute("/", "format_version", "²"), ["format_version"]),
@@ -637,7 +638,7 @@ import numpy as np
 sys.path.insert(0, sys.argv[1])
 from tests.helpers import samples
 import neurosim as ns
-from neurosim.verify import verify
+from neurosim.spikes.verify import verify
 folder, kind, seeds = sys.argv[2], sys.argv[3], range(int(sys.argv[4]))
 good = open(f"{folder}/{kind}.h5", "rb").read()
 network = ns.load_network(f"{folder}/network.h5")

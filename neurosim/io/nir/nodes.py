@@ -18,7 +18,7 @@ LINEAR = (
     "Input", "Output", "Through", "Linear", "Affine", "Scale", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d", "Flatten", "Delay",
 )  # fmt: skip
 # Those that have the shape of their node.
-PARAMETERS = ("v_threshold", "tau", "tau_mem", "r", "threshold", "delay", "scale")
+SHAPED = ("v_threshold", "tau", "tau_mem", "r", "threshold", "delay", "scale")
 
 
 class Kernel(NamedTuple):
@@ -215,7 +215,7 @@ def in_shape(node: NirNode, found: Kernel | None) -> Dims | None:
     given = next((node.fields[n] for n in ("input_type", "shape") if isinstance(node.fields.get(n), np.ndarray)), None)
     if given is not None and given.size:
         return checked_shape(given)
-    named = [np.shape(node.fields[n]) for n in PARAMETERS if n in node.fields]
+    named = [np.shape(node.fields[n]) for n in SHAPED if n in node.fields]
     return next((checked_shape(s) for s in named if math.prod(s) > 1), None)
 
 
