@@ -35,7 +35,7 @@ def walled(mapping, pinned):
     return replace(mapping, pinned=frozenset(int(i) for i in pinned))
 
 
-@pytest.mark.parametrize("placer", PLACERS)
+@pytest.mark.parametrize("placer", list(PLACERS))
 @examples(25)
 @given(networks().flatmap(mappings), loose)
 def test_every_brick_gets_a_core_and_pins_stay(placer, mapping, rng):
