@@ -216,4 +216,4 @@ def _told(error: BaseException) -> str:
 
 
 def _packages(plugins: Iterable[Plugin]) -> str:
-    return ", ".join(plugin.package for plugin in plugins)
+    return ", ".join(sorted(plugin.package for plugin in plugins))

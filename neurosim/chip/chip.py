@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from neurosim.chip.levels import Level, level_problems, levels_of
 from neurosim.chip.memory import CACHED, Kind, Memory
 from neurosim.chip.part import Amount, Count, Cycles, Interval, Part, Positive, Sourced, StateBits, Uncertain
-from neurosim.chip.settings import bare, problem, set_path, settings_of
+from neurosim.chip.settings import problem, set_path, settings_of
 from neurosim.errors import ChipError
 from neurosim.noc.deadlock import check_deadlock, check_room
 from neurosim.noc.geometry import Grid
@@ -250,7 +250,7 @@ class Chip(Part):
     @property
     def sha256(self) -> str:
         """Hash of everything that can change a result (titles, notes and sources cannot)."""
-        return hashlib.sha256(json.dumps(bare(self.values), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.decisive, sort_keys=True).encode()).hexdigest()
 
     @property
     def chips(self) -> int:
@@ -299,9 +299,11 @@ class Chip(Part):
         """What packets travel through."""
         mesh, board = self.mesh, self.board or self.mesh
         return Machine(
-            self.grid, mesh.virtual_channels, mesh.buffer_flits, mesh.router_cycles, mesh.link_cycles, mesh.link_interval,
-            board.link_cycles, board.link_interval, mesh.local_cycles, mesh.credit_cycles, self.core.queue_packets or UNLIMITED,
-            self.operation.barrier.cycles, mesh.delivery == "multicast",
+            self.grid, channels=mesh.virtual_channels, depth=mesh.buffer_flits, router_cycles=mesh.router_cycles,
+            link_cycles=mesh.link_cycles, link_interval=mesh.link_interval, chip_link_cycles=board.link_cycles,
+            chip_link_interval=board.link_interval, local_cycles=mesh.local_cycles, credit_cycles=mesh.credit_cycles,
+            queue=self.core.queue_packets or UNLIMITED, barrier_cycles=self.operation.barrier.cycles,
+            whole=mesh.delivery == "multicast",
         )  # fmt: skip
 
     def home(self, kind: Kind) -> Memory:

@@ -78,8 +78,8 @@ def noc(
     if plot is not None:
         drawing()
     machine = Machine(
-        grid_of(mesh, torus), virtual_channels, buffer_flits, router_cycles, link_cycles, link_interval,
-        credit_cycles=credit_cycles,
+        grid_of(mesh, torus), virtual_channels, buffer_flits, router_cycles=router_cycles, link_cycles=link_cycles,
+        link_interval=link_interval, credit_cycles=credit_cycles,
     )  # fmt: skip
     check_machine(machine)
     check_deadlock(machine)

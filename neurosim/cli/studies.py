@@ -97,7 +97,7 @@ def compare(
     net, data = ns.load_network(network), loaded(inputs, images)
     targets = {name: load_chip(name, changes or ()) for name in chips}
     with about(inputs):
-        values = compared(net, data, targets, placer, timing, schedule, workers)
+        values = compared(net, data, targets, placer=placer, timing=timing, schedule=schedule, workers=workers)
     if report is not None:
         from neurosim.report.comparison_page import save_comparison_report
 
@@ -108,7 +108,7 @@ def compare(
 
 
 def compared(
-    network: ns.Network, inputs: ns.Inputs, chips: dict[str, ns.Chip], placer: str | None, timing: str, schedule: str,
+    network: ns.Network, inputs: ns.Inputs, chips: dict[str, ns.Chip], *, placer: str | None, timing: str, schedule: str,
     workers: int,
 ) -> dict[str, Any]:  # fmt: skip
     """What every chip that the network fits makes of it, and why it does not fit the others; for JSON."""

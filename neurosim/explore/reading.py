@@ -94,8 +94,8 @@ class _StudyReader:
         choices = {name: str(self.values.get(name, USUAL[name])) for name in CHOICES}
         name, seed = str(self.values.get("name", "study")), int(self.values.get("seed", 0))
         study = Study(
-            name, networks, inputs, chips, axes, objectives, self._table("set"), choices, constraints, sample, points, seed,
-            front,
+            name, networks, inputs, chips, axes, objectives, changes=self._table("set"), choices=choices,
+            constraints=constraints, sample=sample, points=points, seed=seed, front=front,
         )  # fmt: skip
         self._measurable(study)
         return None if self.problems else study

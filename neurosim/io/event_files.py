@@ -226,4 +226,4 @@ def _recording(path: Path, columns: EventColumns, said: Said, sample: int | None
         columns = columns._replace(**{name: getattr(columns, name)[order] for name in COLUMNS})
     name = str(path) if sample is None else f"{path}[{sample}]"
     x, y, t, p, _, tick_s, span, notes = columns
-    return Recording(x, y, t, p, sensor, tick_s, span, name, label, notes)
+    return Recording(x, y, t, p, sensor, tick_s, span=span, name=name, label=label, notes=notes)

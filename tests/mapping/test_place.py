@@ -45,7 +45,7 @@ def test_every_brick_gets_a_core_and_pins_stay(placer, mapping, rng):
     assert found.home.tolist() == mapping.home.tolist()
     assert ((found.cores >= 0) & (found.cores < mapping.chip.cores)).all()
     assert found.cores[pinned].tolist() == mapping.cores[pinned].tolist()
-    assert found.bricks == mapping.bricks and found.placer == placer
+    assert found.bricks == mapping.bricks and found.placer == PLACERS.of(placer)[0]
     again = placed(walled(mapping, pinned), placer, search=Search(seed=1))
     assert again.cores.tolist() == found.cores.tolist()
 
