@@ -1,8 +1,8 @@
 """neurosim: event-driven simulator of neuromorphic hardware."""
 
 import neurosim.report  # noqa: F401  (registers its writers)
+from neurosim.api import compare, estimate, evaluate, export, map_network, neurobench, quantize, run, simulate
 from neurosim.chip.chip import Chip
-from neurosim.cost.neurobench import neurobench
 from neurosim.errors import NeurosimError
 from neurosim.events.binning import Binning
 from neurosim.events.recording import Recording
@@ -18,22 +18,18 @@ from neurosim.io.mapping_file import load_mapping
 from neurosim.io.network_file import load_network
 from neurosim.io.trace_file import load_trace
 from neurosim.mapping.demand import MappingError
-from neurosim.mapping.mapper import estimate, map_network
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.place.search import Search
 from neurosim.network.inputs import Inputs
 from neurosim.network.layers import Conv, Dense, Output, Shortcut
 from neurosim.network.network import Network
-from neurosim.network.quantize import quantize
-from neurosim.outcome.pipeline import compare, evaluate, run
 from neurosim.outcome.result import Result
-from neurosim.spikes.simulate import simulate
 from neurosim.spikes.trace import SpikeTrace, mismatches
 from neurosim.version import __version__
 
 __all__ = [
-    "Binning", "Chip", "Conv", "Dense", "Explorer", "Findings", "Inputs", "Mapping", "MappingError", "Network", "NeurosimError",
-    "Output", "Recording", "Result", "Search", "Shortcut", "SpikeTrace", "Study", "__version__", "compare", "estimate",
-    "evaluate", "load_chip", "load_inputs", "load_mapping", "load_network", "load_recordings", "load_study", "load_trace",
-    "map_network", "mismatches", "neurobench", "quantize", "run", "simulate", "sweep",
+    "Binning", "Chip", "Conv", "Dense", "Explorer", "Findings", "Inputs", "Mapping", "MappingError", "Network",
+    "NeurosimError", "Output", "Recording", "Result", "Search", "Shortcut", "SpikeTrace", "Study", "__version__", "compare",
+    "estimate", "evaluate", "export", "load_chip", "load_inputs", "load_mapping", "load_network", "load_recordings",
+    "load_study", "load_trace", "map_network", "mismatches", "neurobench", "quantize", "run", "simulate", "sweep",
 ]  # fmt: skip

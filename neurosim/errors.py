@@ -1,6 +1,7 @@
 """What can go wrong outside the code: every message says what, where, how much and what to do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class NeurosimError(Exception):
@@ -38,3 +39,12 @@ class FileError(InvalidError):
 
 class TraceError(InvalidError):
     """A spike trace that does not belong to what it is used with."""
+
+
+@contextmanager
+def about(path: object) -> Iterator[None]:
+    """Problems with inputs and traces name the file they came from."""
+    try:
+        yield
+    except (InputsError, TraceError) as error:
+        raise type(error)(str(path), error.problems) from error

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from neurosim.chip.levels import Level, level_problems, levels_of
 from neurosim.chip.memory import CACHED, Kind, Memory
 from neurosim.chip.part import Amount, Count, Cycles, Interval, Part, Positive, Sourced, StateBits, Uncertain
-from neurosim.chip.settings import bare, problem, set_path, settings_of
+from neurosim.chip.settings import problem, set_path, settings_of
 from neurosim.errors import ChipError
 from neurosim.kernels.fabric import UNLIMITED
 from neurosim.noc.deadlock import check_deadlock, check_room
@@ -251,7 +251,7 @@ class Chip(Part):
     @property
     def sha256(self) -> str:
         """Hash of everything that can change a result (titles, notes and sources cannot)."""
-        return hashlib.sha256(json.dumps(bare(self.values), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.decisive, sort_keys=True).encode()).hexdigest()
 
     @property
     def chips(self) -> int:

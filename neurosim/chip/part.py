@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from neurosim.chip.settings import DESCRIPTION
+
 
 def _whole(value: Any) -> Any:
     """TOML and command lines may say 5e8 for an integer; true is not 1."""
@@ -26,10 +28,29 @@ StateBits = Annotated[int, BeforeValidator(_whole), Field(ge=2, le=32)]
 Grade = Literal["measured", "fitted", "simulated", "published", "taken over", "chosen"]
 
 
+# Marks a field that chips did not always have, ``wake: Annotated[Priced, ADDED] = ...``: with its default, which must mean that
+# nothing of the kind happens or costs, a chip is the one that it was without the field.
+ADDED = "added later"
+
+
 class Part(BaseModel):
     """Frozen; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """The values that can change a result: no words, and nothing ADDED that has its default."""
+        found = {name: _decisive(getattr(self, name)) for name in type(self).model_fields if name not in DESCRIPTION}
+        added = {name: field for name, field in type(self).model_fields.items() if ADDED in field.metadata}
+        usual = [name for name, field in added.items() if found[name] == _decisive(field.default)]
+        return {name: value for name, value in found.items() if name not in usual}
+
+
+def _decisive(value: Any) -> Any:
+    if isinstance(value, Part):
+        return value.decisive
+    return [_decisive(each) for each in value] if isinstance(value, tuple) else value
 
 
 class Sourced(Part):

@@ -46,12 +46,6 @@ def _keys(place: Any) -> list[str]:
     return [x["name"] for x in place] if isinstance(place, list) else sorted(place)
 
 
-def bare(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {k: bare(v) for k, v in values.items() if k not in DESCRIPTION}
-    return [bare(v) for v in values] if isinstance(values, list) else values
-
-
 def problem(error: Any, values: dict[str, Any]) -> str:
     path = _path(error["loc"], values)
     if error["type"] == "missing":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,6 @@ import typer
 import neurosim as ns
 from neurosim.cli.app import app
 from neurosim.cli.console import (
-    about,
     bundled,
     check_targets,
     evaluated,
@@ -24,6 +24,7 @@ from neurosim.cli.console import (
     simulated,
     violations_to,
 )
+from neurosim.cli.names import NamingCommand
 from neurosim.cli.options import (
     ChipOption,
     ImagesOption,
@@ -37,17 +38,15 @@ from neurosim.cli.options import (
     PerfettoOption,
     PlacerOption,
     ReportOption,
-    Schedule,
     ScheduleOption,
     SeedOption,
     SetOption,
-    Timing,
     TimingOption,
     TraceOption,
     WorkersOption,
 )
-from neurosim.errors import NeurosimError
-from neurosim.io.chip_file import DEFAULT, changed_chip, load_chip, preset_names, preset_toml
+from neurosim.errors import NeurosimError, about
+from neurosim.io.chip_file import DEFAULT, PRESETS, changed_chip, load_chip, preset_toml
 from neurosim.io.hdf5 import command
 from neurosim.io.run_file import load_record, save_record
 from neurosim.mapping.survey import Survey
@@ -75,7 +74,7 @@ def demo(
         say(f"\nThe report is in {report}. The same by hand:\n  {shlex.join(by_hand)}")
 
 
-@app.command()
+@app.command(cls=NamingCommand)
 def run(
     network: NetworkArg,
     inputs: InputsArg,
@@ -86,8 +85,8 @@ def run(
     placer: PlacerOption = None,
     partitioner: PartitionerOption = None,
     mapping: MappingOption = None,
-    timing: TimingOption = Timing.PACKET,
-    schedule: ScheduleOption = Schedule.SEQUENTIAL,
+    timing: TimingOption = "packet",
+    schedule: ScheduleOption = "sequential",
     trace: TraceOption = None,
     output: OutputOption = None,
     report: ReportOption = None,
@@ -105,7 +104,7 @@ def run(
     finish(evaluated(recorded, placed, timing, schedule, workers, perfetto), output, report, json_to, neurobench)
 
 
-@app.command()
+@app.command(cls=NamingCommand)
 def replay(
     recorded: Annotated[Path, typer.Argument(metavar="TRACE.h5", help="Spike trace file.")],
     chip: ChipOption = DEFAULT,
@@ -115,8 +114,8 @@ def replay(
     placer: PlacerOption = None,
     partitioner: PartitionerOption = None,
     mapping: MappingOption = None,
-    timing: TimingOption = Timing.PACKET,
-    schedule: ScheduleOption = Schedule.SEQUENTIAL,
+    timing: TimingOption = "packet",
+    schedule: ScheduleOption = "sequential",
     trace: TraceOption = None,
     output: OutputOption = None,
     report: ReportOption = None,
@@ -155,7 +154,7 @@ def reprice(
     show(text.repriced_text(before, after), json_to, after.values)
 
 
-@app.command(name="map")
+@app.command(name="map", cls=NamingCommand)
 def map_command(
     network: NetworkArg,
     chip: ChipOption = DEFAULT,
@@ -181,7 +180,7 @@ def map_command(
     net, target = ns.load_network(network), load_chip(chip, changes or ())
     if estimate:
         with violations_to(json_to):
-            found = ns.estimate(net, target, partitioner.value if partitioner else "cores")
+            found = ns.estimate(net, target, partitioner or "cores")
         show(text.estimate_text(found), json_to, found)
         raise typer.Exit(0 if found["feasible"] else 1)
     spikes = ns.load_trace(trace) if trace is not None else None
@@ -211,14 +210,30 @@ def presets(
     if as_toml and json_to is None:
         typer.echo(preset_toml(name or DEFAULT), nl=False)
         return
-    if name is not None and name not in preset_names():
-        raise NeurosimError(f"preset {name!r} does not exist; there are: {', '.join(preset_names())}")
-    chips = [load_chip(n) for n in ([name] if name else preset_names())]
+    if name is not None and name not in PRESETS:
+        raise NeurosimError(PRESETS.unknown(name))
     if name:
-        show(text.chip_text(chips[0]), json_to, [chips[0].values])
+        chip = load_chip(name)
+        show(text.chip_text(chip), json_to, [chip.values])
         return
+    chips, notes = usable_presets()
     rows = text.table("name", "cores", "title")
     rows.columns[2].justify = "left"
-    for each in chips:
-        rows.add_row(each.name, str(each.cores), each.title)
-    show(rows, json_to, [each.values for each in chips])
+    for each, (chip, package) in chips.items():
+        rows.add_row(each, str(chip.cores), chip.title + (f" (package {package})" if package else ""))
+    brought = {each: {"package": package} if package else {} for each, (_, package) in chips.items()}
+    show(rows, json_to, [chip.values | brought[each] for each, (chip, _) in chips.items()])
+    sys.stderr.writelines(f"neurosim: {note}\n" for note in notes)
+
+
+def usable_presets() -> tuple[dict[str, tuple[ns.Chip, str | None]], list[str]]:
+    """(the chip of every preset and the package that brings it, what is wrong with others that packages bring)."""
+    found, notes = dict[str, tuple[ns.Chip, str | None]](), PRESETS.notes
+    for name in PRESETS:
+        try:
+            found[name] = load_chip(name), PRESETS.package(name)
+        except NeurosimError as error:
+            if name in PRESETS.own:
+                raise
+            notes += [str(error)] if str(error) not in notes else []
+    return found, notes

@@ -16,8 +16,7 @@ from rich.console import Console, RenderableType
 
 import neurosim as ns
 from neurosim.chip.chip import MAX_CORES
-from neurosim.cli.options import Partitioner, Placer, Schedule, Timing
-from neurosim.errors import InputsError, NeurosimError, TraceError
+from neurosim.errors import NeurosimError, about
 from neurosim.io.hdf5 import check_target, command, replacing
 from neurosim.mapping.mapper import placed
 from neurosim.network.inputs import Inputs
@@ -73,15 +72,6 @@ def loaded(path: Path, images: int | None) -> Inputs:
     return inputs if images is None else inputs[:images]
 
 
-@contextmanager
-def about(path: Path) -> Iterator[None]:
-    """Problems with inputs and traces name the file they came from."""
-    try:
-        yield
-    except (InputsError, TraceError) as error:
-        raise type(error)(str(path), error.problems) from error
-
-
 def simulated(
     network: ns.Network, inputs: Inputs, path: Path, state_bits: int = STATE_BITS, workers: int = 1, changes: bool = False
 ) -> ns.SpikeTrace:
@@ -91,8 +81,8 @@ def simulated(
 
 
 def mapped(
-    network: ns.Network, chip: ns.Chip, placer: Placer | None, json_to: str | None, *, given: Path | None = None,
-    partitioner: Partitioner | None = None, seed: int = 0,
+    network: ns.Network, chip: ns.Chip, placer: str | None, json_to: str | None, *, given: Path | None = None,
+    partitioner: str | None = None, seed: int = 0,
     seconds: float | None = None, trace: ns.SpikeTrace | None = None, pins: dict[str, list[int]] | None = None,
 ) -> ns.Mapping:  # fmt: skip
     """The mapping, or the one *given*, its bricks placed anew if there is a placer; what does not fit is also written as
@@ -100,9 +90,8 @@ def mapped(
     with violations_to(json_to), share("placing", quiet()) as done:
         search = ns.Search(seed, seconds, done)
         if given is None:
-            aim = partitioner or Partitioner.CORES
-            name = placer or Placer.ROW_MAJOR
-            return ns.map_network(network, chip, name, partitioner=aim.value, trace=trace, pins=pins, search=search)
+            name, aim = placer or "row-major", partitioner or "cores"
+            return ns.map_network(network, chip, name, partitioner=aim, trace=trace, pins=pins, search=search)
         if pins or partitioner:
             raise NeurosimError("--mapping says itself how layers are cut and what is pinned; leave out --partition and --pin")
         mapping = ns.load_mapping(given, network, chip)
@@ -129,11 +118,11 @@ def parsed_pins(pins: list[str]) -> dict[str, list[int]]:
 
 
 def evaluated(
-    trace: ns.SpikeTrace, mapping: ns.Mapping, timing: Timing, schedule: Schedule, workers: int, perfetto: Path | None
+    trace: ns.SpikeTrace, mapping: ns.Mapping, timing: str, schedule: str, workers: int, perfetto: Path | None
 ) -> Result:
     with progress("timing", len(trace), quiet()) as done, recording(perfetto, mapping) as recorder:
         return ns.evaluate(
-            trace, mapping, timing=timing.value, schedule=schedule.value, workers=workers, progress=done, recorder=recorder,
+            trace, mapping, timing=timing, schedule=schedule, workers=workers, progress=done, recorder=recorder,
             command=command(),
         )  # fmt: skip
 

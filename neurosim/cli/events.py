@@ -12,27 +12,16 @@ import typer
 
 from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, quiet, show
+from neurosim.cli.names import NamingCommand, named
 from neurosim.cli.options import JsonOption
 from neurosim.errors import NeurosimError
 from neurosim.events.binning import Binning, binned_inputs
 from neurosim.events.recording import Recording, Sensor
 from neurosim.io.event_columns import Said
-from neurosim.io.event_files import read_all
+from neurosim.io.event_files import FORMATS, read_all
 from neurosim.io.event_folders import event_files
 from neurosim.report.events_text import binned_text
 from neurosim.report.progress import progress
-
-
-class EventFormat(StrEnum):
-    """How events are written; one member for each of `FORMATS`."""
-
-    TONIC = "tonic"
-    AEDAT2_DVS128 = "aedat2-dvs128"
-    AEDAT2_GESTURE = "aedat2-gesture"
-    AEDAT3 = "aedat3"
-    NMNIST = "nmnist"
-    TEXT = "text"
-    NIRDATA = "nirdata"
 
 
 class By(StrEnum):
@@ -42,7 +31,7 @@ class By(StrEnum):
     COUNT = "count"
 
 
-@app.command()
+@app.command(cls=NamingCommand)
 def events(
     sources: Annotated[list[Path], typer.Argument(metavar="FILE_OR_FOLDER...", help="Folders in a folder are classes.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="INPUTS.h5", help="Where the spikes go.")],
@@ -55,7 +44,7 @@ def events(
     downsample: Annotated[int, typer.Option("--downsample", metavar="K", help="K x K pixels become one.")] = 1,
     merge: Annotated[bool, typer.Option("--merge-polarities", help="One channel.")] = False,
     label: Annotated[int | None, typer.Option("--label", min=0, metavar="N", help="The class of all.")] = None,
-    form: Annotated[EventFormat | None, typer.Option("--format", help="Where a file does not tell.")] = None,
+    form: Annotated[str | None, named(FORMATS, "--format", help="Where a file does not tell")] = None,
     columns: Annotated[str | None, typer.Option("--columns", metavar="'t x y p'", help="text: the order; t_s: in s.")] = None,
     observable: Annotated[str | None, typer.Option("--observable", metavar="NODE/NAME", help="nirdata: which one.")] = None,
     sort: Annotated[bool, typer.Option("--sort", help="Events may be out of order.")] = False,
@@ -69,7 +58,7 @@ def events(
     binning = Binning(steps, chosen.value, window, per_step, downsample, merge, first)
     files, classes = event_files(sources, label)
     check_targets(output, json_to, sources=tuple(path for path, _ in files))
-    said = Said(form and form.value, parsed_sensor(sensor), columns, observable, sort)
+    said = Said(form, parsed_sensor(sensor), columns, observable, sort)
     told: list[dict[str, Any]] = []
     with progress("binning", len(files), quiet()) as done:
         inputs, tallies = binned_inputs(_watched(read_all(_ticking(files, done), said), told), binning, output.stem)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +12,10 @@ import typer
 
 from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, quiet, show
+from neurosim.cli.names import NamingCommand, named
 from neurosim.cli.options import JsonOption
 from neurosim.errors import NeurosimError
+from neurosim.families import Family
 from neurosim.io.booksim_file import load_packets
 from neurosim.io.messages_file import is_message_trace, load_messages
 from neurosim.noc.deadlock import check_deadlock
@@ -25,7 +26,7 @@ from neurosim.noc.messages import NOT_COUNTED as NOT_COUNTED_OF_MESSAGES
 from neurosim.noc.messages import replay as replay_messages
 from neurosim.noc.packet_network import PacketNetwork
 from neurosim.noc.simpy_model import SimpyNetwork
-from neurosim.noc.synthetic import Load, check_flits
+from neurosim.noc.synthetic import PATTERNS, Load, check_flits
 from neurosim.noc.traffic import Traffic
 from neurosim.report.latency import drawing, latency_text, plot_curve
 from neurosim.report.progress import progress
@@ -33,33 +34,17 @@ from neurosim.report.progress import progress
 MAX_NODES, MAX_RATES = 2**16, 1000
 # Of some 80 bytes each in the tables of the network, 2.7 GB in all.
 MAX_ENTRIES = 2**25
+HOTSPOT = "hotspot"
+# The two statements of the network's rules.
+MODELS: Family[type[PacketNetwork] | type[SimpyNetwork]] = Family("timing", {"packet": PacketNetwork, "simpy": SimpyNetwork})
 
 
-class Pattern(StrEnum):
-    """Who sends to whom; one member for each entry of `PATTERNS`."""
-
-    UNIFORM = "uniform"
-    TRANSPOSE = "transpose"
-    BITCOMP = "bitcomp"
-    SHUFFLE = "shuffle"
-    TORNADO = "tornado"
-    NEIGHBOR = "neighbor"
-    HOTSPOT = "hotspot"
-
-
-class Model(StrEnum):
-    """The two statements of the network's rules."""
-
-    PACKET = "packet"
-    SIMPY = "simpy"
-
-
-@app.command()
+@app.command(cls=NamingCommand)
 def noc(
     context: typer.Context,
     mesh: Annotated[str, typer.Option("--mesh", metavar="WIDTHxHEIGHT", help="Nodes; each is a router and a core.")] = "8x8",
     torus: Annotated[bool, typer.Option("--torus", help="Close every row and column to a ring.")] = False,
-    traffic: Annotated[Pattern, typer.Option("--traffic", help="Who sends to whom.")] = Pattern.UNIFORM,
+    traffic: Annotated[str, named(PATTERNS, "--traffic", help="Who sends to whom")] = "uniform",
     hotspot_share: Annotated[float, typer.Option("--hotspot-share", help="Of the packets, for the node in the middle.")] = 0.2,
     rate: Annotated[float, typer.Option("--rate", help="Packets per node and cycle.")] = 0.1,
     rates: Annotated[
@@ -81,7 +66,7 @@ def noc(
     cycles: Annotated[int, typer.Option("--cycles", help="With new packets; of a replay all, unless given.")] = 20_000,
     warmup: Annotated[int, typer.Option("--warmup", help="Cycles before those measured; of a replay 0, unless given.")] = 5_000,
     seed: Annotated[int, typer.Option("--seed", help="Of the traffic.")] = 0,
-    timing: Annotated[Model, typer.Option("--timing", help="The compiled network, or its slow twin in SimPy.")] = Model.PACKET,
+    timing: Annotated[str, named(MODELS, "--timing", help="The compiled network, or its slow twin in SimPy")] = "packet",
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw the curve of --rates.")] = None,
     json_to: JsonOption = None,
 ) -> None:
@@ -93,12 +78,12 @@ def noc(
     if plot is not None:
         drawing()
     machine = Machine(
-        grid_of(mesh, torus), virtual_channels, buffer_flits, router_cycles, link_cycles, link_interval,
-        credit_cycles=credit_cycles,
+        grid_of(mesh, torus), virtual_channels, buffer_flits, router_cycles=router_cycles, link_cycles=link_cycles,
+        link_interval=link_interval, credit_cycles=credit_cycles,
     )  # fmt: skip
     check_machine(machine)
     check_deadlock(machine)
-    model = PacketNetwork if timing == Model.PACKET else SimpyNetwork
+    model = MODELS[timing]
     if replay is not None and is_message_trace(replay):
         values = messages(model, machine, replay, given, clock_hz, packet_flits)
     elif replay is not None:
@@ -110,10 +95,10 @@ def noc(
     else:
         check_clock(clock_hz)
         window = Window(warmup, cycles)
-        loads = [Load(traffic.value, each, packet_flits, hotspot_share, seed) for each in rates_of(rates, rate)]
+        loads = [Load(traffic, each, packet_flits, hotspot_share, seed) for each in rates_of(rates, rate)]
         points = simulated(model, machine, loads, window)
         values = load_values(loads[0], window) | (points[0] if rates is None else curve(points))
-    values = {"machine": machine_values(machine), "timing": timing.value, "not_counted": list(NOT_COUNTED)} | values
+    values = {"machine": machine_values(machine), "timing": timing, "not_counted": list(NOT_COUNTED)} | values
     if plot is not None:
         plot_curve(values, plot)
     show(latency_text(values), json_to, values)
@@ -125,7 +110,7 @@ def on_command_line(context: typer.Context) -> set[str]:
     return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
-def check_combination(given: set[str], traffic: Pattern) -> None:
+def check_combination(given: set[str], traffic: str) -> None:
     """Raise NeurosimError for options that mean nothing together."""
     synthetic = [name for name in ("--traffic", "--hotspot-share", "--rate", "--rates", "--seed") if name in given]
     if "--replay" in given and synthetic:
@@ -134,8 +119,8 @@ def check_combination(given: set[str], traffic: Pattern) -> None:
         raise NeurosimError("--rate and --rates: give one of them")
     if "--plot" in given and "--rates" not in given:
         raise NeurosimError("--plot draws the curve of --rates; give them, such as --rates 0.05:0.5:0.05")
-    if "--hotspot-share" in given and traffic != Pattern.HOTSPOT:
-        raise NeurosimError(f"--hotspot-share is for --traffic hotspot, not for {traffic.value}")
+    if "--hotspot-share" in given and traffic != HOTSPOT:
+        raise NeurosimError(f"--hotspot-share is for --traffic {HOTSPOT}, not for {traffic}")
 
 
 def check_clock(hz: float | None) -> None:
@@ -249,7 +234,7 @@ def load_values(load: Load | None, window: Window) -> dict[str, Any]:
     """The traffic as JSON, null where it came from a list."""
     values: dict[str, Any] = dict.fromkeys(("pattern", "hotspot_share", "packet_flits", "seed", "replay"))
     if load is not None:
-        share = load.hotspot_share if load.pattern == Pattern.HOTSPOT else None
+        share = load.hotspot_share if load.pattern == HOTSPOT else None
         values |= {"pattern": load.pattern, "hotspot_share": share, "packet_flits": load.flits, "seed": load.seed}
     return values | {"cycles": window.cycles, "warmup_cycles": window.warmup}
 

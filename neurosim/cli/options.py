@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-
-class Placer(StrEnum):
-    """How bricks are given cores; one member for each entry of `PLACERS`."""
-
-    ROW_MAJOR = "row-major"
-    GREEDY = "greedy"
-    HILBERT = "hilbert"
-    SPECTRAL = "spectral"
-    QAP = "qap"
-    ANNEALING = "annealing"
-    RANDOM = "random"
-
-
-class Partitioner(StrEnum):
-    """What a partition wants few of; one member for each of `OBJECTIVES`."""
-
-    CORES = "cores"
-    TRAFFIC = "traffic"
-
-
-class Timing(StrEnum):
-    """Level of detail of time."""
-
-    ANALYTIC = "analytic"
-    PACKET = "packet"
-    SIMPY = "simpy"
-
-
-class Schedule(StrEnum):
-    """Order of the layers."""
-
-    SEQUENTIAL = "sequential"
-    PIPELINED = "pipelined"
-
+from neurosim.cli.names import named
+from neurosim.mapping.partition import OBJECTIVES
+from neurosim.mapping.place import PLACERS
+from neurosim.timing.schedule import SCHEDULES
+from neurosim.timing.timeline import TIMINGS
 
 NetworkArg = Annotated[Path, typer.Argument(metavar="NETWORK", help="Network file (HDF5).")]
 InputsArg = Annotated[Path, typer.Argument(metavar="INPUTS", help="Inputs file (HDF5, .npz or .npy).")]
@@ -49,14 +19,12 @@ ChipOption = Annotated[str, typer.Option("--chip", metavar="NAME_OR_FILE", help=
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="key.path=value", help="Change a setting; repeatable.")]
 ImagesOption = Annotated[int | None, typer.Option("--images", min=1, metavar="N", help="Use the first N samples.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, metavar="N", help="Threads that share the samples.")]
-PlacerOption = Annotated[Placer | None, typer.Option("--placer", help="How bricks are given cores; row-major without.")]
-PartitionerOption = Annotated[
-    Partitioner | None, typer.Option("--partition", help="As few cores (without), or packets, as possible.")
-]
+PlacerOption = Annotated[str | None, named(PLACERS, "--placer", help="How bricks are given cores, row-major without")]
+PartitionerOption = Annotated[str | None, named(OBJECTIVES, "--partition", help="What a partition saves, cores without")]
 MappingOption = Annotated[Path | None, typer.Option("--mapping", metavar="MAP", help="A mapping from neurosim map -o.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
-TimingOption = Annotated[Timing, typer.Option("--timing", help="Level of detail of time.")]
-ScheduleOption = Annotated[Schedule, typer.Option("--schedule", help="Layers one by one, or all at once.")]
+TimingOption = Annotated[str, named(TIMINGS, "--timing", help="Level of detail of time")]
+ScheduleOption = Annotated[str, named(SCHEDULES, "--schedule", help="Layers one by one, or all at once")]
 TraceOption = Annotated[Path | None, typer.Option("--trace", metavar="TRACE.h5", help="Keep the spike trace.")]
 OutputOption = Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN.h5", help="Keep the run.")]
 ReportOption = Annotated[Path | None, typer.Option("--report", metavar="FILE.html", help="Write an HTML report.")]

@@ -14,23 +14,21 @@ import typer
 
 import neurosim as ns
 from neurosim.cli.app import app
-from neurosim.cli.console import about, check_targets, loaded, mapped, quiet, show
+from neurosim.cli.console import check_targets, loaded, mapped, quiet, show
+from neurosim.cli.names import NamingCommand
 from neurosim.cli.options import (
     ImagesOption,
     InputsArg,
     JsonOption,
     NetworkArg,
-    Placer,
     PlacerOption,
     ReportOption,
-    Schedule,
     ScheduleOption,
     SetOption,
-    Timing,
     TimingOption,
     WorkersOption,
 )
-from neurosim.errors import FileError, NeurosimError
+from neurosim.errors import FileError, NeurosimError, about
 from neurosim.explore.findings import Findings
 from neurosim.explore.objective import metrics
 from neurosim.explore.reading import load_study
@@ -77,7 +75,7 @@ def sweep(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=NamingCommand)
 def compare(
     network: NetworkArg,
     inputs: InputsArg,
@@ -86,8 +84,8 @@ def compare(
     images: ImagesOption = None,
     workers: WorkersOption = 1,
     placer: PlacerOption = None,
-    timing: TimingOption = Timing.PACKET,
-    schedule: ScheduleOption = Schedule.SEQUENTIAL,
+    timing: TimingOption = "packet",
+    schedule: ScheduleOption = "sequential",
     report: ReportOption = None,
     json_to: JsonOption = None,
 ) -> None:
@@ -99,10 +97,7 @@ def compare(
     net, data = ns.load_network(network), loaded(inputs, images)
     targets = {name: load_chip(name, changes or ()) for name in chips}
     with about(inputs):
-        values = compared(
-            network=net, inputs=data, chips=targets, placer=placer, timing=timing.value, schedule=schedule.value,
-            workers=workers,
-        )  # fmt: skip
+        values = compared(net, data, targets, placer=placer, timing=timing, schedule=schedule, workers=workers)
     if report is not None:
         from neurosim.report.comparison_page import save_comparison_report
 
@@ -113,7 +108,7 @@ def compare(
 
 
 def compared(
-    network: ns.Network, inputs: ns.Inputs, chips: dict[str, ns.Chip], placer: Placer | None, timing: str, schedule: str,
+    network: ns.Network, inputs: ns.Inputs, chips: dict[str, ns.Chip], *, placer: str | None, timing: str, schedule: str,
     workers: int,
 ) -> dict[str, Any]:  # fmt: skip
     """What every chip that the network fits makes of it, and why it does not fit the others; for JSON."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
@@ -30,7 +29,8 @@ from neurosim.explore.study import (
     places,
     read_study,
 )
-from neurosim.io.chip_file import DEFAULT, load_chip, preset_names
+from neurosim.families import Family, meant
+from neurosim.io.chip_file import DEFAULT, PRESETS, load_chip
 from neurosim.io.inputs_file import load_inputs
 from neurosim.io.network_file import load_network
 from neurosim.mapping.partition import OBJECTIVES as PARTITIONS
@@ -46,7 +46,7 @@ KEYS: dict[str, type] = {
     "points": int, "seed": int, "objectives": list, "constraints": dict, "placer": str, "partition": str, "schedule": str,
     "timing": str, "front": dict,
 }  # fmt: skip
-KNOWN = {"placer": tuple(PLACERS), "partition": PARTITIONS, "schedule": tuple(SCHEDULES), "timing": tuple(TIMINGS)}
+KNOWN: dict[str, Family[Any]] = {"placer": PLACERS, "partition": PARTITIONS, "schedule": SCHEDULES, "timing": TIMINGS}
 USUAL = {"placer": "row-major", "partition": "cores", "schedule": "sequential", "timing": "analytic"}
 # Up to which fronts are found in some minutes.
 MOST_POINTS = 100_000
@@ -111,7 +111,7 @@ class _StudyReader:
     def _keys(self) -> None:
         for key, value in self.values.items():
             if key not in KEYS:
-                self._say(f"unknown key {key!r}{_meant(key, KEYS)}")
+                self._say(f"unknown key {key!r}{meant(key, KEYS)}")
             elif not isinstance(value, KEYS[key]) or isinstance(value, bool):
                 self._say(f"{key} is {value!r}; it must be {_kind(KEYS[key])}")
         for key in ("inputs", "axes"):
@@ -160,7 +160,7 @@ class _StudyReader:
         return found
 
     def _chip(self, name: str) -> Chip:
-        return load_chip(name if name in preset_names() else self.folder / name)
+        return load_chip(name if name in PRESETS else self.folder / name)
 
     def _inputs(self, networks: Mapping[str, Network]) -> Inputs | None:
         try:
@@ -214,7 +214,7 @@ class _StudyReader:
             settings = chip.settings
             if name not in settings:
                 others = [*settings, NETWORK, CHIP, WEIGHT_BITS, MESH, *CHOICES]
-                self._say(f"{what} is no setting of chip {chip.name!r}{_meant(name, others)}")
+                self._say(f"{what} is no setting of chip {chip.name!r}{meant(name, others)}")
 
     def _places(self, axes: Mapping[str, Axis], chips: Mapping[str, Chip]) -> None:
         for name, axis in axes.items():
@@ -246,8 +246,8 @@ class _StudyReader:
             if name in axes and name in self.values:
                 self._say(f"{name} is given and an axis; leave out one")
             for value in given or ("a range",):
-                if value not in KNOWN[name]:
-                    self._say(f"{name} {value!r} does not exist; there are: {', '.join(KNOWN[name])}")
+                if problem := KNOWN[name].problem(str(value)):
+                    self._say(problem)
 
     def _sample(self, axes: Mapping[str, Axis]) -> tuple[str, int]:
         sample, points = str(self.values.get("sample", "grid")), self.values.get("points", 0)
@@ -274,7 +274,7 @@ class _StudyReader:
         there = f"there are: {', '.join(OBJECTIVES)}"
         for name in given:
             if not isinstance(name, str) or name not in OBJECTIVES:
-                self._say(f"objective {name!r} does not exist{_meant(str(name), OBJECTIVES)}; {there}")
+                self._say(f"objective {name!r} does not exist{meant(str(name), OBJECTIVES)}; {there}")
             elif given.count(name) > 1:
                 self._say(f"objective {name!r} is given more than once")
         if not given:
@@ -303,7 +303,7 @@ class _StudyReader:
         found = {}
         for name, given in self._table("constraints").items():
             if name not in OBJECTIVES:
-                self._say(f"constraint {name!r} does not exist{_meant(name, OBJECTIVES)}; there are: {', '.join(OBJECTIVES)}")
+                self._say(f"constraint {name!r} does not exist{meant(name, OBJECTIVES)}; there are: {', '.join(OBJECTIVES)}")
             elif not _bounds(given):
                 self._say(f"constraint {name!r} is {given!r:.60}; give min, max or both, as finite numbers")
             elif given.get("min", -math.inf) > given.get("max", math.inf):
@@ -319,8 +319,8 @@ class _StudyReader:
         for key in sorted(given.keys() - {"timing", "images"}):
             self._say(f"front: unknown key {key!r}; it has timing and images")
         timing, images, most = given.get("timing", "packet"), given.get("images"), len(inputs) if inputs else 1
-        if timing not in KNOWN["timing"]:
-            self._say(f"front: timing {timing!r} does not exist; there are: {', '.join(KNOWN['timing'])}")
+        if problem := TIMINGS.problem(str(timing)):
+            self._say(f"front: {problem}")
         if images is not None and not (type(images) is int and 1 <= images <= most):
             self._say(f"front: images is {images!r}; it must be 1 to {most:,}, the images of the study")
         return Front(str(timing), images)
@@ -338,8 +338,3 @@ def _dict(value: Any) -> dict[str, Any]:
 
 def _kind(kind: type) -> str:
     return {str: "text", int: "an integer", dict: "a table", list: "a list"}[kind]
-
-
-def _meant(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean {close[0]!r}?" if close else ""

@@ -6,28 +6,57 @@ import os
 import tomllib
 from collections.abc import Sequence
 from importlib import resources
+from importlib.metadata import EntryPoint
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from neurosim.chip.chip import Chip
 from neurosim.chip.settings import set_path
 from neurosim.errors import ChipError, FileError
+from neurosim.families import Family, meant
 
-PRESETS = resources.files("neurosim") / "presets"
 DEFAULT = "mesh45"
 
 
-def preset_names() -> list[str]:
-    """Names of the chips that ship, the default first."""
-    names = sorted(p.name.removesuffix(".toml") for p in PRESETS.iterdir() if p.name.endswith(".toml"))
-    return sorted(names, key=lambda n: (n != DEFAULT, n))
+def preset(given: Any) -> Traversable:
+    """A TOML file, within a package or on disk."""
+    if isinstance(given, str):
+        given = Path(given)
+    if not isinstance(given, Traversable):
+        raise TypeError(f"is {type(given).__name__}; it must be the path of a TOML file")
+    return given
+
+
+def opened(entry: EntryPoint) -> Any:
+    """What the entry point of a preset leads to: a TOML file in a package (``my_chips:fast.toml``), that of its own name (a
+    package alone), or what a function without arguments returns."""
+    module, _, inside = entry.value.partition(":")
+    if not inside or inside.endswith(".toml"):
+        return resources.files(module.strip()) / (inside.strip() or f"{entry.name}.toml")
+    return entry.load()()
+
+
+def shipped() -> dict[str, Traversable]:
+    """The presets of this package, the default first."""
+    folder = resources.files("neurosim") / "presets"
+    found = {p.name.removesuffix(".toml"): p for p in folder.iterdir() if p.name.endswith(".toml")}
+    return {name: found[name] for name in sorted(found, key=lambda name: (name != DEFAULT, name))}
+
+
+PRESETS: Family[Traversable] = Family("preset", shipped(), group="neurosim.presets", taken=preset, opened=opened)
 
 
 def preset_toml(name: str) -> str:
     """The text of a preset."""
-    if name not in preset_names():
-        raise ChipError(f"chip {name!r}", [f"no such preset; there are: {', '.join(preset_names())}"])
-    return (PRESETS / f"{name}.toml").read_text(encoding="utf-8")
+    if name not in PRESETS:
+        raise ChipError(f"chip {name!r}", [f"no such preset{_there(name)}"])
+    with PRESETS.running(name):
+        return PRESETS[name].read_text(encoding="utf-8")
+
+
+def _there(name: str) -> str:
+    return f"{meant(name, PRESETS)}; there are: {', '.join(PRESETS)}"
 
 
 def load_chip(name_or_path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Chip:
@@ -64,13 +93,13 @@ def _values(where: str, chain: tuple[str, ...]) -> dict[str, Any]:
     """The nested values of a chip, those of its *base* filled in."""
     if where in chain:
         raise ChipError(f"chip {chain[0]!r}", ["its bases form a circle: " + " -> ".join([*chain, where])])
-    values = tomllib.loads(preset_toml(where)) if where in preset_names() else _read(Path(where))
+    values = _preset_values(where) if where in PRESETS else _read(Path(where))
     base = values.pop("base", None)
     if base is None:
         return values
     if not isinstance(base, str):
         raise ChipError(f"chip {where!r}", [f"base is {base!r}; it must be the name of a preset or a file"])
-    found = base if base in preset_names() else os.path.realpath(Path(where).parent / base)
+    found = base if base in PRESETS else os.path.realpath(Path(where).parent / base)
     try:
         return _merged(_values(found, (*chain, where)), values)
     except (ChipError, FileError) as error:
@@ -79,9 +108,17 @@ def _values(where: str, chain: tuple[str, ...]) -> dict[str, Any]:
         raise ChipError(f"chip {where!r}, base {base!r}", error.problems) from error
 
 
+def _preset_values(name: str) -> dict[str, Any]:
+    text = preset_toml(name)
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ChipError(f"preset {name!r} of package {PRESETS.package(name)}", [f"is not valid TOML: {error}"]) from error
+
+
 def _read(path: Path) -> dict[str, Any]:
     if not path.suffix and not path.exists():
-        raise ChipError(f"chip {str(path)!r}", [f"no such preset; there are: {', '.join(preset_names())}; or give a TOML file"])
+        raise ChipError(f"chip {str(path)!r}", [f"no such preset{_there(str(path))}; or give a TOML file"])
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,11 +28,12 @@ class EventColumns(NamedTuple):
 class Said:
     """What is said about a file.
 
-    format: one of `FORMATS`, where content and name do not tell. sensor: (W, H, P). columns: order of the fields of a text,
-    such as "t x y p". observable: NODE/OBSERVABLE of NIRData that has several. sort: events may be out of order.
+    format: one of `FORMATS`, where content and name do not tell, or a function that reads such a file. sensor: (W, H, P).
+    columns: order of the fields of a text, such as "t x y p". observable: NODE/OBSERVABLE of NIRData that has several. sort:
+    events may be out of order.
     """
 
-    format: str | None = None
+    format: Any = None
     sensor: Sensor | None = None
     columns: str | None = None
     observable: str | None = None

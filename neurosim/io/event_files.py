@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from inspect import getdoc
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from neurosim.errors import FileError, InputsError
 from neurosim.events.recording import COLUMNS, Recording, column_problems
+from neurosim.families import Family, function
 from neurosim.io.aedat_files import MAGIC2, MAGIC3, layout_of, read_aedat2_dvs128, read_aedat2_gesture, read_aedat3
 from neurosim.io.aer_text import order_of, read_text
 from neurosim.io.event_columns import EventColumns, Said
@@ -23,12 +25,23 @@ OVERFLOW_ROW, OVERFLOW_TICKS = 240, 2**13
 SHOWN = 20
 
 
+# (the file, what was said of it) -> its recordings; most files hold one. Raises FileError for what cannot be read.
+Reader = Callable[[Path, Said], list[EventColumns]]
+
+
 class Format(NamedTuple):
     """A way to write events: how it is read, what it is, and the suffixes by which files go that content does not give away."""
 
-    read: Callable[[Path, Said], list[EventColumns]]
+    read: Reader
     meaning: str
     suffixes: tuple[str, ...] = ()
+
+
+def event_format(given: Any) -> Format:
+    """A Format as it is, or that of a reader, which means what the first line of its docstring says."""
+    if isinstance(given, Format):
+        return given
+    return Format(function(given), (getdoc(given) or "").partition("\n")[0].rstrip("."))
 
 
 def read_tonic(path: Path, said: Said) -> list[EventColumns]:
@@ -57,7 +70,7 @@ def read_nmnist(path: Path, said: Said) -> list[EventColumns]:
     return [EventColumns(x, y, t, p)]
 
 
-FORMATS = {
+FORMATS: Family[Format] = Family("format", {
     "tonic": Format(read_tonic, "arrays of numpy with the fields x, y, t, p (.npy, .npz)"),
     "aedat2-dvs128": Format(read_aedat2_dvs128, "AEDAT 2, addresses of the DVS128"),
     "aedat2-gesture": Format(read_aedat2_gesture, "AEDAT 2, addresses of DVS Gesture"),
@@ -65,7 +78,7 @@ FORMATS = {
     "nmnist": Format(read_nmnist, "records of 5 bytes of N-MNIST", (".bin",)),
     "text": Format(read_text, "one event per line", (".txt", ".csv", ".aer")),
     "nirdata": Format(read_nirdata, "spikes in NIRData (HDF5)"),
-}
+}, group="neurosim.events", taken=event_format)  # fmt: skip
 
 
 def load_recordings(path: str | os.PathLike[str], **said: Any) -> list[Recording]:
@@ -80,17 +93,30 @@ def read_recordings(path: Path, said: Said, label: int | None = None) -> list[Re
     """`load_recordings` of a file whose recordings have a *label*."""
     name = format_of(path, said)
     if name is None:
-        known = ", ".join(f"{key} ({value.meaning})" for key, value in FORMATS.items())
+        known = ", ".join(f"{name} ({_meaning(name)})" for name in FORMATS)
         raise FileError(str(path), [f"is no file of events that is known by content or suffix; say the format: {known}"])
     try:
-        found = FORMATS[name].read(path, said)
-        if name != "nirdata" and not len(found[0].t):
+        found = _read(path, name, said)
+        if name != "nirdata" and not (found and len(found[0].t)):
             raise FileError(str(path), ["holds no events"])
         return [_recording(path, columns, said, n if len(found) > 1 else None, label) for n, columns in enumerate(found)]
     except OSError as error:
         raise FileError(str(path), [f"cannot be read: {error.strerror or error}"]) from error
     except InputsError as error:
         raise FileError(str(path), error.problems) from error
+
+
+def _read(path: Path, name: str, said: Said) -> list[EventColumns]:
+    with FORMATS.running(name):
+        _, form = FORMATS.of(said.format or name)
+        found = form.read(path, said)
+    if not isinstance(found, list) or not all(isinstance(columns, EventColumns) for columns in found):
+        raise FileError(str(path), [f"format {name!r} reads a {type(found).__name__}; it must be a list of EventColumns"])
+    return found
+
+
+def _meaning(name: str) -> str:
+    return FORMATS.own[name].meaning if name in FORMATS.own else f"of package {FORMATS.package(name)}"
 
 
 def read_all(sources: Iterable[tuple[Path, int | None]], said: Said) -> Iterator[Recording]:
@@ -112,16 +138,17 @@ def format_of(path: Path, said: Said | None = None) -> str | None:
 
     Raises FileError for AEDAT 2 that does not tell its layout, and for AEDAT of other versions.
     """
-    said = said or Said()
-    if said.format is not None and said.format not in FORMATS:
-        raise FileError(str(path), [f"format {said.format!r} is unknown; there are {', '.join(FORMATS)}"])
+    given = said.format if said else None
+    problem = None if given is None else FORMATS.problem(given)
+    if problem:
+        raise FileError(str(path), [problem])
     head = _head(path)
-    return said.format or _by_content(path, head) or _by_suffix(path)
+    return FORMATS.of(given)[0] if given is not None else _by_content(path, head) or _by_suffix(path, head)
 
 
 def survey(path: Path, name: str) -> dict[str, Any]:
     """What is in a file of the format *name*, without a sensor: how many events, and from where to where columns go."""
-    found = FORMATS[name].read(path, Said())
+    found = _read(path, name, Said())
     for columns in found:
         problems = column_problems({key: getattr(columns, key) for key in COLUMNS})
         if problems:
@@ -168,9 +195,14 @@ def _by_content(path: Path, head: bytes) -> str | None:
     return "text" if first.startswith("#") and order_of(first) else None
 
 
-def _by_suffix(path: Path) -> str | None:
+def _by_suffix(path: Path, head: bytes) -> str | None:
+    """Packages are asked last, and not about files of numpy and HDF5, which many things are."""
     suffix = path.suffix.lower()
-    return next((name for name, known in FORMATS.items() if suffix in known.suffixes), None)
+    ours = next((name for name, known in FORMATS.own.items() if suffix in known.suffixes), None)
+    if ours or head.startswith((MAGIC, ZIP_MAGIC, HDF5_MAGIC)):
+        return ours
+    others = (name for name in FORMATS if name not in FORMATS.own and not FORMATS.problem(name))
+    return next((name for name in others if suffix in FORMATS[name].suffixes), None)
 
 
 def _has_events(path: Path) -> bool:
@@ -194,4 +226,4 @@ def _recording(path: Path, columns: EventColumns, said: Said, sample: int | None
         columns = columns._replace(**{name: getattr(columns, name)[order] for name in COLUMNS})
     name = str(path) if sample is None else f"{path}[{sample}]"
     x, y, t, p, _, tick_s, span, notes = columns
-    return Recording(x, y, t, p, sensor, tick_s, span, name, label, notes)
+    return Recording(x, y, t, p, sensor, tick_s, span=span, name=name, label=label, notes=notes)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from neurosim import families
 from neurosim.chip.chip import Chip
 from neurosim.errors import NeurosimError
 from neurosim.mapping.brick import Brick
@@ -17,28 +18,26 @@ from neurosim.mapping.limits import check, core_violations, input_violations
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.packing import packed
 from neurosim.mapping.partition import OBJECTIVES, Objective, partition
-from neurosim.mapping.place import CHANCE, PLACERS
-from neurosim.mapping.place.floorplan import floorplan
+from neurosim.mapping.place import PLACERS, Placer
+from neurosim.mapping.place.floorplan import Floorplan, floorplan
 from neurosim.mapping.place.search import Search
 from neurosim.network.network import Network
 from neurosim.spikes.trace import SpikeTrace
 
 
 def map_network(
-    network: Network, chip: Chip, placer: str = "row-major", *, partitioner: Objective = "cores",
+    network: Network, chip: Chip, placer: str | Placer = "row-major", *, partitioner: str | Objective = "cores",
     trace: SpikeTrace | None = None, pins: Named[str, Sequence[int]] | None = None, search: Search | None = None,
 ) -> Mapping:  # fmt: skip
     """Cut the layers into bricks and give each a core.
 
-    *partitioner*: what there should be few of, see `neurosim.mapping.partition`. *placer*: one of PLACERS. Wires between bricks
-    weigh as many flits as the spikes of *trace* cause, or as many as if every neuron fired once per image. *pins*: layers that
-    lie in given cores, brick by brick. *search*: chances, time limit and progress of placers that search. Raises MappingError
-    with every violation of a limit, NeurosimError for an unknown placer or wrong pins.
+    *partitioner*: what there should be few of, one of OBJECTIVES (see `neurosim.mapping.partition`) or a function like them.
+    *placer*: one of PLACERS (see `neurosim.mapping.place`) or a function like them. Wires between bricks weigh as many flits as
+    the spikes of *trace* cause, or as many as if every neuron fired once per image. *pins*: layers that lie in given cores,
+    brick by brick. *search*: chances, time limit and progress of placers that search. Raises MappingError with every violation
+    of a limit, NeurosimError for an unknown placer, one that does not place, or wrong pins.
     """
-    if placer not in PLACERS:
-        raise NeurosimError(f"placer {placer!r} does not exist; there are: {', '.join(PLACERS)}")
-    if partitioner not in OBJECTIVES:
-        raise NeurosimError(f"partitioner {partitioner!r} does not exist; there are: {', '.join(OBJECTIVES)}")
+    families.check((PLACERS, placer), (OBJECTIVES, partitioner))
     cut, outside = partition(network, chip, partitioner), input_violations(network, chip)
     if cut.problems:
         raise MappingError(network.name, chip.name, cut.problems + outside)
@@ -81,17 +80,36 @@ def pinned_cores(network: Network, chip: Chip, bricks: Sequence[Brick], pins: Na
     return found
 
 
-def placed(mapping: Mapping, placer: str, trace: SpikeTrace | None = None, search: Search | None = None) -> Mapping:
+def placed(mapping: Mapping, placer: str | Placer, trace: SpikeTrace | None = None, search: Search | None = None) -> Mapping:
     """The same bricks where *placer* puts them, those that share a core together, those that are pinned where they are; see
     `map_network`."""
-    pinned, search = np.full(len(mapping.used), -1), search or Search()
-    stay = list(mapping.pinned)
+    (name, place), search = PLACERS.of(placer), search or Search()
+    pinned, stay = np.full(len(mapping.used), -1), list(mapping.pinned)
     pinned[mapping.home[stay]] = mapping.cores[stay]
-    cores = PLACERS[placer](mapping.wires(trace), floorplan(mapping.chip, pinned), search)
-    return mapping.moved(cores[mapping.home], placer, search.seed if placer in CHANCE else None)
+    plan = floorplan(mapping.chip, pinned)
+    wires = mapping.wires(trace)
+    with PLACERS.running(name):
+        cores = np.asarray(place(wires, plan, search))
+    problems = placement_problems(plan, cores)
+    if problems:
+        raise NeurosimError(f"placer {name!r} does not place: {'; '.join(problems)}")
+    seed = search.seed if getattr(place, "takes_chances", False) else None
+    return mapping.moved(cores.astype(np.int64)[mapping.home], name, seed)
 
 
-def estimate(network: Network, chip: Chip, partitioner: Objective = "cores") -> dict[str, Any]:
+def placement_problems(plan: Floorplan, cores: np.ndarray) -> list[str]:
+    """Why *cores* are not one for each brick."""
+    bricks, known = len(plan.pinned), len(plan.order)
+    if cores.shape != (bricks,) or cores.dtype.kind not in "iu":
+        return [f"it gives {cores.dtype} {list(cores.shape)}; needed are the cores of {bricks} bricks, int64 [{bricks}]"]
+    stay, outside = plan.pinned >= 0, cores[(cores < 0) | (cores >= known)]
+    values, many = np.unique(cores, return_counts=True)
+    problems = [f"core {outside[0]} does not exist; there are cores 0 to {known - 1}"] if len(outside) else []
+    problems += [f"core {values[many > 1][0]} is given to {many.max()} bricks"] if (many > 1).any() else []
+    return problems + (["pinned bricks are moved"] if (cores != plan.pinned)[stay].any() else [])
+
+
+def estimate(network: Network, chip: Chip, partitioner: str | Objective = "cores") -> dict[str, Any]:
     """Cores and memory bits per layer without placing, also where the chip has too few cores.
 
     Raises MappingError if a layer cannot be cut to fit.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import combinations, product
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 
 from neurosim.chip.chip import Chip
+from neurosim.families import Family, function
 from neurosim.mapping.brick import Brick, projections, reach, source_shape
 from neurosim.mapping.demand import Violation, claims, uses, violations
 from neurosim.mapping.packing import packed
@@ -20,8 +21,6 @@ from neurosim.spikes.synapses import taps
 Span = tuple[int, int]
 # Channels, rows and columns of the largest brick of a layer.
 Size = tuple[int, int, int]
-Objective = Literal["cores", "traffic"]
-OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 
 class Cut(NamedTuple):
@@ -33,23 +32,41 @@ class Cut(NamedTuple):
     problems: list[Violation]
 
 
-def partition(network: Network, chip: Chip, objective: Objective = "cores") -> Cut:
-    """As few *cores* as were found, or as few packets (*traffic*) as the cores of the chip allow.
-
-    Weights live behind a memory only where a layer cannot be cut otherwise, or all layers together would need too many cores.
-    """
-    found = _Cutter(network, chip, spill=False).cut(objective)
-    if not found.problems and len(np.unique(packed(network, chip, found.bricks, found.routes))) <= chip.cores:
-        return found
-    return _Cutter(network, chip, spill=True).cut(objective)
-
-
 class Ways(NamedTuple):
     """Sizes of all layers; cores that they take; packets if every neuron fires once."""
 
     sizes: tuple[Size, ...]
     cores: int
     packets: int
+
+
+# (ways to cut, cores of the chip) -> what is wanted least of all first; the smallest wins.
+Objective = Callable[[Ways, int], tuple[int, ...]]
+
+
+def fewest_cores(ways: Ways, available: int) -> tuple[int, ...]:
+    """As few cores as were found."""
+    return ways.cores, ways.packets
+
+
+def least_traffic(ways: Ways, available: int) -> tuple[int, ...]:
+    """As few packets as the cores of the chip allow."""
+    return max(0, ways.cores - available), ways.packets, ways.cores
+
+
+OBJECTIVES: Family[Objective] = Family("partitioner", {"cores": fewest_cores, "traffic": least_traffic}, taken=function)
+
+
+def partition(network: Network, chip: Chip, objective: str | Objective = "cores") -> Cut:
+    """The bricks that come out best by *objective*, one of OBJECTIVES or a function like them.
+
+    Weights live behind a memory only where a layer cannot be cut otherwise, or all layers together would need too many cores.
+    """
+    _, rank = OBJECTIVES.of(objective)
+    found = _Cutter(network, chip, spill=False).cut(rank)
+    if not found.problems and len(np.unique(packed(network, chip, found.bricks, found.routes))) <= chip.cores:
+        return found
+    return _Cutter(network, chip, spill=True).cut(rank)
 
 
 class _Cutter:
@@ -97,18 +114,9 @@ class _Cutter:
         for index in reversed(range(len(self.layers))):
             options = self.front(index, self._fanout(index, best.sizes)) or (best.sizes[index],)
             found = [self._ways(fixed | {index: size}, best.sizes) for size in options]
-            best = min(found, key=self._rank(objective))
+            best = min(found, key=lambda ways: objective(ways, self.chip.cores))
             fixed[index] = best.sizes[index]
         return best.sizes
-
-    def _rank(self, objective: Objective) -> Callable[[Ways], tuple[int, ...]]:
-        def by_cores(ways: Ways) -> tuple[int, ...]:
-            return ways.cores, ways.packets
-
-        def by_traffic(ways: Ways) -> tuple[int, ...]:
-            return max(0, ways.cores - self.chip.cores), ways.packets, ways.cores
-
-        return by_traffic if objective == "traffic" else by_cores
 
     def _ways(self, fixed: dict[int, Size], guess: tuple[Size, ...]) -> Ways:
         """The sizes in *fixed*, and those with the fewest cores for all other layers, *guess* where they are not known yet."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurosim.errors import NeurosimError
+from neurosim.families import Family
 from neurosim.noc.geometry import Grid
 from neurosim.noc.traffic import Traffic
 
@@ -62,10 +63,10 @@ def hotspot(source: np.ndarray, grid: Grid, share: float, rng: np.random.Generat
 
 
 # (sources int64 [packets], the nodes, share of packets for the hot spot, randomness) -> targets int64 [packets].
-PATTERNS: dict[str, Pattern] = {
+PATTERNS: Family[Pattern] = Family("traffic", {
     "uniform": uniform, "transpose": transpose, "bitcomp": bitcomp, "shuffle": shuffle, "tornado": tornado,
     "neighbor": neighbor, "hotspot": hotspot,
-}  # fmt: skip
+})  # fmt: skip
 
 
 def _id_bits(name: str, grid: Grid) -> int:
@@ -97,7 +98,7 @@ class Load:
 
     def __post_init__(self) -> None:
         if self.pattern not in PATTERNS:
-            raise NeurosimError(f"traffic {self.pattern!r} is unknown; there are: {', '.join(PATTERNS)}")
+            raise NeurosimError(PATTERNS.unknown(self.pattern))
         check_flits(self.flits)
         if not self.rate >= 0:
             raise NeurosimError(f"a rate of {self.rate:g} packets per node and cycle cannot be; take 0 or more")

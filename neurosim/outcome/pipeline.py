@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 
 import numpy as np
 
+from neurosim import families
 from neurosim.chip.chip import Chip
 from neurosim.cost.activity import COUNTS, activity, slice_images, trace_problems
 from neurosim.cost.energy import energy
-from neurosim.errors import NeurosimError, TraceError
+from neurosim.errors import TraceError
 from neurosim.mapping.mapper import map_network
 from neurosim.mapping.mapping import Mapping
+from neurosim.mapping.place import Placer
 from neurosim.network.inputs import Inputs
 from neurosim.network.network import Network
 from neurosim.outcome.result import Result
 from neurosim.outcome.times import times
 from neurosim.spikes.simulate import simulate
 from neurosim.spikes.trace import SpikeTrace
-from neurosim.timing.schedule import SCHEDULES
+from neurosim.timing.schedule import SCHEDULES, Scheduler
 from neurosim.timing.timeline import TIMINGS, Maker, Recorder, Timeline
 
 
@@ -28,9 +30,9 @@ def run(
     inputs: Inputs,
     chip: Chip,
     *,
-    placer: str = "row-major",
-    timing: str = "packet",
-    schedule: str = "sequential",
+    placer: str | Placer = "row-major",
+    timing: str | Maker = "packet",
+    schedule: str | Scheduler = "sequential",
     workers: int = 1,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
@@ -44,8 +46,8 @@ def run(
 
 
 def compare(
-    network: Network, inputs: Inputs, chips: Sequence[Chip], *, placer: str = "row-major", timing: str = "packet",
-    schedule: str = "sequential", workers: int = 1,
+    network: Network, inputs: Inputs, chips: Sequence[Chip], *, placer: str | Placer = "row-major",
+    timing: str | Maker = "packet", schedule: str | Scheduler = "sequential", workers: int = 1,
 ) -> list[Result]:  # fmt: skip
     """The result on each chip, in order; the network is simulated once for every state width that changes its spikes."""
     mappings = [map_network(network, chip, placer) for chip in chips]
@@ -53,8 +55,9 @@ def compare(
 
 
 def run_mapped(
-    inputs: Inputs, mappings: Sequence[Mapping], *, timing: str, schedule: str, workers: int, command: str = ""
-) -> Iterator[Result]:
+    inputs: Inputs, mappings: Sequence[Mapping], *, timing: str | Maker, schedule: str | Scheduler, workers: int,
+    command: str = "",
+) -> Iterator[Result]:  # fmt: skip
     """The result on each of several mappings of one network; see `compare`."""
     traces: list[SpikeTrace] = []
     for mapping in mappings:
@@ -70,7 +73,7 @@ def evaluate(
     mapping: Mapping,
     *,
     timing: str | Maker = "packet",
-    schedule: str = "sequential",
+    schedule: str | Scheduler = "sequential",
     workers: int = 1,
     progress: Callable[[int], None] | None = None,
     recorder: Recorder | None = None,
@@ -79,16 +82,15 @@ def evaluate(
     """What the recorded spikes cost on the mapped chip; nothing is simulated again.
 
     *timing*: level of detail of time (TIMINGS), or a function that makes a network of your own from a Machine. *schedule*:
-    order of the layers (SCHEDULES). *workers*: threads that share the turns; the result does not depend on them. *progress*
-    is told the images done. *recorder* is shown every turn. Raises TraceError if the trace belongs to another network, or the
-    chip's state width would change the spikes.
+    order of the layers (SCHEDULES), or a function of a Network like them. *workers*: threads that share the turns; the result
+    does not depend on them. *progress* is told the images done. *recorder* is shown every turn. Raises TraceError if the trace
+    belongs to another network, or the chip's state width would change the spikes.
     """
     problems = trace_problems(trace, mapping)
     if problems:
         raise TraceError("spike trace", problems)
+    families.check((TIMINGS, timing), (SCHEDULES, schedule))
     mapping = mapping.over(trace.timesteps)
-    name = timing if isinstance(timing, str) else "own"
-    _known(timing=(name, TIMINGS if name is timing else [name]), schedule=(schedule, SCHEDULES))
     totals = {name: np.zeros(len(mapping.bricks), np.int64) for name in COUNTS}
     clock = Timeline(trace, mapping, timing, schedule, workers=workers, recorder=recorder)
     size = slice_images(mapping)
@@ -99,16 +101,6 @@ def evaluate(
             totals[kind] += values.sum(0)
         if progress:
             progress(min(size, len(trace) - first))
-    time = times(clock.pace, clock.schedule, len(trace), mapping.chip.clock.hz, name, schedule)
+    time = times(clock.pace, clock.schedule, len(trace), mapping.chip.clock.hz, clock.timing, clock.order)
     spent = energy(mapping, totals, len(trace), time.cycles, len(clock.pace.cycles))
     return Result(trace, mapping, totals, time, spent, command)
-
-
-def _known(**choices: tuple[str, Collection[str]]) -> None:
-    """Raise NeurosimError for every choice that does not exist."""
-    wrong = [
-        f"{name} {value!r} does not exist; there are: {', '.join(known)}"
-        for name, (value, known) in choices.items() if value not in known
-    ]  # fmt: skip
-    if wrong:
-        raise NeurosimError("; ".join(wrong))

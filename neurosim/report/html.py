@@ -43,8 +43,9 @@ TIMING_WORDS = {
     "packet": "Packets travel flit by flit through routers with virtual channels, buffers and credits, wait in the queues of "
     "the cores, and are worked off; then the neurons are updated.",
     "simpy": "Packets travel flit by flit through the SimPy model of routers and cores; then the neurons are updated.",
-    "own": "Packets travel through a network that was handed in; then the neurons are updated.",
 }
+OWN_SCHEDULE = "Layers work in an order that was handed in; a barrier closes every turn."
+OWN_TIMING = "Packets travel through a network that was handed in; then the neurons are updated."
 # Rows of the table of cores: those that spent the most energy.
 MOST_LISTED = 4096
 
@@ -151,8 +152,9 @@ def _time(record: Record) -> str:
     if drain:
         steps.append(["after the last image", f"{drain:,}", si(drain / hz, "s")])
     by_step = time.get("bound_by_per_step")
+    schedule, timing = _schedule(record), record.values["provenance"]["timing"]
     return (
-        paragraph(f"{SCHEDULE_WORDS[_schedule(record)]} {TIMING_WORDS[record.values['provenance']['timing']]}")
+        paragraph(f"{SCHEDULE_WORDS.get(schedule, OWN_SCHEDULE)} {TIMING_WORDS.get(timing, OWN_TIMING)}")
         + table(["", "time"], _speeds(time))
         + table(["set by", "cycles per image", "share"], shares)
         + (run_figures.pace(by_step, hz) if by_step else "")

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
+from neurosim.families import Family, function
 from neurosim.network.layers import INPUT, Layer
 from neurosim.network.network import Network
 
@@ -100,4 +101,5 @@ def _levels(network: Network, stride: int) -> tuple[int, ...] | None:
     return None
 
 
-SCHEDULES: dict[str, Callable[[Network], Schedule]] = {"sequential": sequential, "pipelined": pipelined}
+Scheduler = Callable[[Network], Schedule]
+SCHEDULES: Family[Scheduler] = Family("schedule", {"sequential": sequential, "pipelined": pipelined}, taken=function)

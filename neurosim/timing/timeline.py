@@ -15,6 +15,8 @@ from typing import Protocol
 import numpy as np
 
 from neurosim.cost.activity import Activity
+from neurosim.errors import NeurosimError
+from neurosim.families import Family, function
 from neurosim.mapping.mapping import Mapping
 from neurosim.noc.analytic import AnalyticNetwork
 from neurosim.noc.machine import Machine
@@ -23,7 +25,7 @@ from neurosim.noc.simpy_model import SimpyNetwork
 from neurosim.noc.traffic import Interconnect, Journey, Traffic
 from neurosim.spikes.trace import SpikeTrace
 from neurosim.timing.agenda import Agenda, Work
-from neurosim.timing.schedule import SCHEDULES, Schedule
+from neurosim.timing.schedule import SCHEDULES, Schedule, Scheduler
 from neurosim.timing.tally import Pace, Tally
 from neurosim.timing.turns import Bound
 
@@ -36,10 +38,12 @@ class Runner(Protocol):
     def run(self, turns: range) -> Pace: ...
 
 
+# What a timing is: a function that makes, of the machine of a chip, something that packets travel through.
 Maker = Callable[[Machine], Interconnect]
-TIMINGS: dict[str, Maker] = {
-    "analytic": AnalyticNetwork, "packet": PacketNetwork, "simpy": SimpyNetwork
-}  # fmt: skip
+TIMINGS: Family[Maker] = Family(
+    "timing", {"analytic": AnalyticNetwork, "packet": PacketNetwork, "simpy": SimpyNetwork},
+    group="neurosim.timings", taken=function,
+)  # fmt: skip
 Recorder = Callable[[int, int, Traffic, Journey], None]
 
 # Parts that each thread gets of what is known, so that none waits long for another.
@@ -49,22 +53,25 @@ PARTS = 4
 class Timeline:
     """Takes the activity of a run, slice by slice in order, and tells the time: *pace*.
 
-    *recorder* is shown every turn: (number, cycle in which it begins, traffic, journey); with it there is one thread.
+    *timing*, *order*: names of the timing and the schedule. *recorder* is shown every turn: (number, cycle in which it begins,
+    traffic, journey); with it there is one thread.
     """
 
     def __init__(
-        self, trace: SpikeTrace, mapping: Mapping, timing: str | Maker = "packet", schedule: str = "sequential", *,
+        self, trace: SpikeTrace, mapping: Mapping, timing: str | Maker = "packet", schedule: str | Scheduler = "sequential", *,
         workers: int = 1, recorder: Recorder | None = None,
     ):  # fmt: skip
-        self.schedule: Schedule = SCHEDULES[schedule](mapping.network)
+        self.timing, make = TIMINGS.of(timing)
+        self.order, schedules = SCHEDULES.of(schedule)
+        self.schedule: Schedule = schedules(mapping.network)
         self.agenda = Agenda(trace, mapping, self.schedule)
         self.workers = 1 if recorder else workers
         self.runners: list[Runner]
         if timing == "analytic" and not recorder:
             self.runners = [Bound(self.agenda)] * self.workers
         else:
-            make = TIMINGS[timing] if isinstance(timing, str) else timing
-            self.runners = [TurnByTurn(self.agenda, make(mapping.chip.machine), recorder) for _ in range(self.workers)]
+            networks = [made(self.timing, make, mapping.chip.machine) for _ in range(self.workers)]
+            self.runners = [TurnByTurn(self.agenda, network, recorder) for network in networks]
         self.pace = Pace.empty(self.agenda.turns, mapping.grid)
         self.next = 0
 
@@ -74,9 +81,10 @@ class Timeline:
         parts = PARTS * self.workers if self.workers > 1 else 1
         size = min(self.runners[0].most, max(1, (ready - self.next) // parts))
         chunks = [range(at, min(at + size, ready)) for at in range(self.next, ready, size)]
-        for chunk, pace in zip(chunks, self._run(chunks), strict=True):
-            self.pace.cycles[chunk], self.pace.split[chunk] = pace.cycles, pace.split
-            self.pace.tally.add(pace.tally)
+        with TIMINGS.running(self.timing):
+            for chunk, pace in zip(chunks, self._run(chunks), strict=True):
+                self.pace.cycles[chunk], self.pace.split[chunk] = pace.cycles, pace.split
+                self.pace.tally.add(pace.tally)
         self.next = ready
         self.agenda.forget(ready)
 
@@ -97,6 +105,15 @@ class Timeline:
 
         with ThreadPoolExecutor(self.workers) as pool:
             yield from pool.map(run, chunks)
+
+
+def made(name: str, make: Maker, machine: Machine) -> Interconnect:
+    """The network of a timing; raises NeurosimError if nothing can travel through it."""
+    with TIMINGS.running(name):
+        network = make(machine)
+    if not callable(getattr(network, "travel", None)):
+        raise NeurosimError(f"timing {name!r} makes a {type(network).__name__} of a machine; it must have travel(traffic)")
+    return network
 
 
 class TurnByTurn:

@@ -7,7 +7,7 @@ import pytest
 import neurosim as ns
 from neurosim.chip.memory import KINDS
 from neurosim.errors import ChipError, FileError, NeurosimError
-from neurosim.io.chip_file import preset_names, preset_toml
+from neurosim.io.chip_file import PRESETS, preset_toml
 from neurosim.kernels.fabric import UNLIMITED
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import Machine
@@ -158,7 +158,7 @@ def test_all_wrong_settings_are_told_at_once(network):
     samples.refused("map", network, "--set", "a.b=1", "--set", "mesh.width=-1", "--set", "core.lans=2", says=says)
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", list(PRESETS))
 def test_every_preset_is_whole_and_sourced(name):
     chip = ns.load_chip(name)
     assert chip.name == name
@@ -169,7 +169,7 @@ def test_every_preset_is_whole_and_sourced(name):
     assert chip.not_counted
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", list(PRESETS))
 def test_a_preset_printed_and_loaded_is_the_preset(tmp_path, name):
     printed = samples.call("presets", name, "--toml")
     assert (printed.code, printed.err) == (0, "")
@@ -280,7 +280,7 @@ def test_a_chip_does_not_change():
 
 
 def test_presets_parse_as_plain_toml():
-    for name in preset_names():
+    for name in PRESETS:
         assert tomllib.loads(preset_toml(name))["name"] == name
     with pytest.raises(NeurosimError, match="no such preset"):
         preset_toml("nothing")

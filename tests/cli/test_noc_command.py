@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from neurosim.cli.noc import Pattern, rates_of
+from neurosim.cli.noc import rates_of
 from neurosim.errors import FileError, NeurosimError
 from neurosim.io.booksim_file import load_packets
 from neurosim.noc.geometry import Grid
@@ -46,11 +46,7 @@ def places(pattern, grid):
     return {grid.xy(i): grid.xy(int(t)) for i, t in enumerate(targets(pattern, grid))}
 
 
-def test_every_pattern_can_be_chosen():
-    assert [p.value for p in Pattern] == list(PATTERNS)
-
-
-@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("pattern", list(PATTERNS))
 @pytest.mark.parametrize("grid", GRIDS, ids=lambda g: f"{g.width}x{g.height}")
 def test_every_pattern_stays_on_the_mesh_and_those_without_chance_are_permutations(pattern, grid):
     if not allowed(pattern, grid):
@@ -477,7 +473,7 @@ BAD = {
     "--traffic transpose --mesh 4x2": "transpose needs a square mesh",
     "--traffic bitcomp --mesh 3x4": "bitcomp needs a power of two of nodes, and a mesh of 3x4 has 12",
     "--traffic shuffle --mesh 3x4 --rate 0": "shuffle needs a power of two",
-    "--traffic zigzag": "'zigzag' is not one of",
+    "--traffic zigzag": "'zigzag' does not exist",
     "--traffic hotspot --hotspot-share 1.5": "a share of 1.5",
     "--traffic hotspot --hotspot-share nan": "a share of nan",
     "--hotspot-share 0.5": "--hotspot-share is for --traffic hotspot, not for uniform",
@@ -496,7 +492,7 @@ BAD = {
     "--rates 0.1,1.5": "a source cannot send more than one flit per cycle",
     "--rates 0.1 --rate 0.2": "--rate and --rates: give one of them",
     "--plot x.png": "--plot draws the curve of --rates",
-    "--timing analytic": "'analytic' is not one of",
+    "--timing analytic": "'analytic' does not exist",
     "--replay p.csv --rate 0.1 --seed 1": "--replay takes the packets from its file; leave out --rate, --seed",
     "--replay p.csv --rates 0.1": "leave out --rates",
     "--replay p.csv --traffic uniform": "leave out --traffic",
@@ -514,7 +510,7 @@ def test_bad_input_is_refused_in_a_line(options, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "p.csv").write_text("source,target,created\n0,1,4\n")
     found = refused("noc", *options.split(), says=BAD[options])
-    assert found.err.count("\n") == 1 or "is not one of" in BAD[options]
+    assert found.err.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["p.csv"]
 
 

@@ -10,11 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import neurosim as ns
-from neurosim.cli.options import Partitioner, Placer
 from neurosim.mapping.demand import MappingError
 from neurosim.mapping.limits import check
 from neurosim.mapping.partition import OBJECTIVES, cores_reached, partition
-from neurosim.mapping.place import PLACERS
 from neurosim.mapping.storage import kernel_weights
 from tests.helpers import naive, samples
 from tests.helpers.examples import changed, mappings, wide_mesh
@@ -414,14 +412,6 @@ def test_the_constant_of_an_identity_shortcut_may_be_wider_than_the_weights_and_
     for scale in (2**31, 1.5, "one"):
         with pytest.raises(ns.NeurosimError, match="scale"):
             build(scale)
-
-
-def test_the_command_line_offers_every_objective():
-    assert [one.value for one in Partitioner] == list(OBJECTIVES)
-
-
-def test_the_command_line_offers_every_placer():
-    assert [placer.value for placer in Placer] == list(PLACERS)
 
 
 @settings(max_examples=70)

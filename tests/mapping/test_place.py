@@ -35,7 +35,7 @@ def walled(mapping, pinned):
     return replace(mapping, pinned=frozenset(int(i) for i in pinned))
 
 
-@pytest.mark.parametrize("placer", PLACERS)
+@pytest.mark.parametrize("placer", list(PLACERS))
 @examples(25)
 @given(networks().flatmap(mappings), loose)
 def test_every_brick_gets_a_core_and_pins_stay(placer, mapping, rng):
@@ -45,7 +45,7 @@ def test_every_brick_gets_a_core_and_pins_stay(placer, mapping, rng):
     assert found.home.tolist() == mapping.home.tolist()
     assert ((found.cores >= 0) & (found.cores < mapping.chip.cores)).all()
     assert found.cores[pinned].tolist() == mapping.cores[pinned].tolist()
-    assert found.bricks == mapping.bricks and found.placer == placer
+    assert found.bricks == mapping.bricks and found.placer == PLACERS.of(placer)[0]
     again = placed(walled(mapping, pinned), placer, search=Search(seed=1))
     assert again.cores.tolist() == found.cores.tolist()
 

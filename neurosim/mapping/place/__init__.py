@@ -4,20 +4,26 @@ from collections.abc import Callable
 
 import numpy as np
 
+from neurosim.families import Family, function
 from neurosim.mapping.place.annealing import annealing
 from neurosim.mapping.place.floorplan import Floorplan
 from neurosim.mapping.place.greedy import greedy
 from neurosim.mapping.place.hilbert import hilbert
 from neurosim.mapping.place.qap import qap
-from neurosim.mapping.place.search import Search
+from neurosim.mapping.place.search import Search, chance
 from neurosim.mapping.place.simple import row_major, scattered
 from neurosim.mapping.place.spectral import spectral
 from neurosim.mapping.wires import Wires
 
-# Those that take chances, and whose seed matters.
-CHANCE = ("spectral", "qap", "annealing", "random")
+__all__ = ["PLACERS", "Floorplan", "Placer", "Search", "Wires", "chance"]
+
+# Bricks that the floorplan pins stay, and no two get the same core; *search* has the seed of all chances.
 Placer = Callable[[Wires, Floorplan, Search], np.ndarray]
-PLACERS: dict[str, Placer] = {
-    "row-major": row_major, "greedy": greedy, "hilbert": hilbert, "spectral": spectral, "qap": qap, "annealing": annealing,
-    "random": scattered,
-}  # fmt: skip
+PLACERS: Family[Placer] = Family(
+    "placer",
+    {
+        "row-major": row_major, "greedy": greedy, "hilbert": hilbert, "spectral": spectral, "qap": qap,
+        "annealing": annealing, "random": scattered,
+    },
+    group="neurosim.placers", taken=function,
+)  # fmt: skip

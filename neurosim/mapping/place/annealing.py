@@ -13,7 +13,7 @@ from neurosim.kernels.anneal import anneal
 from neurosim.mapping.place.floorplan import Floorplan
 from neurosim.mapping.place.greedy import greedy
 from neurosim.mapping.place.hilbert import hilbert
-from neurosim.mapping.place.search import Search
+from neurosim.mapping.place.search import Search, chance
 from neurosim.mapping.place.simple import row_major
 from neurosim.mapping.place.spectral import spectral
 from neurosim.mapping.wires import Wires
@@ -26,6 +26,7 @@ MOVES, ROUNDS, WORK = 3000, 120, 6e8
 HOT, COLD = 0.05, 1e-3
 
 
+@chance
 def annealing(wires: Wires, plan: Floorplan, search: Search) -> np.ndarray:
     """From the best of several placers on, at falling temperatures (Kirkpatrick et al., Science 220, 1983), with trees measured
     as they are. Never longer than where it began; ends early when the time is up."""

@@ -8,13 +8,14 @@ from scipy.optimize import quadratic_assignment
 from neurosim.errors import NeurosimError
 from neurosim.mapping.place.floorplan import Floorplan
 from neurosim.mapping.place.greedy import between
-from neurosim.mapping.place.search import Search
+from neurosim.mapping.place.search import Search, chance
 from neurosim.mapping.wires import Wires
 
 # Its matrices are dense, an iteration takes time with the third power: 700 bricks some 10 s.
 MOST = 1500
 
 
+@chance
 def qap(wires: Wires, plan: Floorplan, search: Search) -> np.ndarray:
     """Flits between every two bricks times the distance of their cores, over a compact block of as many cores, by the FAQ
     algorithm of scipy (Vogelstein et al., PLoS ONE 10(4), 2015). Raises NeurosimError for more bricks than MOST."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
+
+P = TypeVar("P", bound=Callable[..., object])
 
 
 @dataclass(frozen=True)
@@ -19,3 +22,9 @@ class Search:
     def over(self, began: float) -> bool:
         """Whether the time of what began then, by time.monotonic(), is up."""
         return self.seconds is not None and time.monotonic() - began >= self.seconds
+
+
+def chance(placer: P) -> P:
+    """Marks a placer that takes chances, whose seed is therefore kept with what it places."""
+    placer.takes_chances = True  # type: ignore[attr-defined]
+    return placer

@@ -9,7 +9,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 from neurosim.errors import NeurosimError
 from neurosim.mapping.place.floorplan import Floorplan
 from neurosim.mapping.place.greedy import between
-from neurosim.mapping.place.search import Search
+from neurosim.mapping.place.search import Search, chance
 from neurosim.mapping.wires import Wires
 
 ANGLES = 16
@@ -17,6 +17,7 @@ ANGLES = 16
 DENSE = 400
 
 
+@chance
 def spectral(wires: Wires, plan: Floorplan, search: Search) -> np.ndarray:
     """Coordinates of the bricks are the eigenvectors of the second and third smallest eigenvalues of the normalised Laplacian
     of their wires (K. M. Hall, Management Science 17(3), 1970); cut into columns by the first and sorted by the second, they
