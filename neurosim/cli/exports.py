@@ -20,7 +20,7 @@ from neurosim.io.booksim_file import save_packets
 from neurosim.io.chip_file import DEFAULT, load_chip
 from neurosim.io.nir.exporting import save_nir
 from neurosim.io.noxim_file import save_noxim
-from neurosim.io.run_file import load_record
+from neurosim.io.run_file import load_run
 from neurosim.io.sanafe_files import depths, save_sanafe
 from neurosim.io.spike_files import save_csv, save_nirdata, save_sonata
 from neurosim.outcome.dispatch import dispatched
@@ -68,7 +68,7 @@ class Asked(NamedTuple):
 
 
 def _accelergy(asked: Asked) -> Told:
-    record = load_record(asked.file)
+    record = load_run(asked.file)
     save_accelergy(record, asked.output)
     return f"{asked.output} is written: what Accelergy takes for ERT.yaml and action_counts.yaml", accelergy(record)
 

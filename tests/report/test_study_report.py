@@ -86,7 +86,7 @@ def test_results_that_make_no_sense_are_refused(tmp_path, damage):
 def test_a_study_of_one_objective_and_nothing_that_fits_has_a_page(folder):
     for changes in ({"objectives": ["energy"]}, {"axes": {"core.max_neurons": [1]}}):
         with ThreadPoolExecutor(1) as pool:
-            text = study_page(ns.sweep(study_of(values(**changes), folder), executor=pool).to_dict())
+            text = study_page(ns.sweep(study_of(values(**changes), folder), executor=pool).document)
         assert "Pareto front" in headings(text)
     assert "No point fits." in text and figures(text) == []
 
@@ -138,7 +138,7 @@ def test_names_of_strangers_do_nothing(browser, folder, tmp_path):
     ns.Inputs(inputs.images, inputs.labels, name=STRANGE["inputs"]).save(tmp_path / "in.h5")
     study = study_of(values(name=STRANGE["network"], network="odd.h5"), tmp_path)
     with ThreadPoolExecutor(1) as pool:
-        text = study_page(ns.sweep(study, executor=pool).to_dict())
+        text = study_page(ns.sweep(study, executor=pool).document)
     (tmp_path / "odd.html").write_text(text, encoding="utf-8")
     opened(browser, tmp_path / "odd.html")
     assert browser.title.startswith(STRANGE["network"]) and browser.get_log("browser") == []
