@@ -21,7 +21,7 @@ from neurosim.io.inputs_file import load_inputs
 from neurosim.io.network_file import load_network
 from neurosim.io.nir.exporting import save_nir
 from neurosim.io.noxim_file import save_noxim
-from neurosim.io.run_file import load_record
+from neurosim.io.run_file import load_run
 from neurosim.io.sanafe_files import depths, save_sanafe
 from neurosim.io.spike_files import save_csv, save_nirdata, save_sonata
 from neurosim.io.trace_file import load_trace
@@ -75,7 +75,7 @@ class Export:
         """What a run file keeps."""
         if isinstance(self.source, Result):
             return self.source.record
-        return load_record(self.source) if isinstance(self.source, FILE) else self.source
+        return load_run(self.source) if isinstance(self.source, FILE) else self.source
 
     @property
     def machine(self) -> Chip:

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "neurosim"
 ROOMS = {"numba": ["kernels"], "h5py": ["io"], "torch": ["training", "frameworks"], "simpy": ["noc"], "plotly": ["report"]}
 # From the bottom up. A module may import from lower floors and from its own room.
 FLOORS = [
-    {"version", "errors", "bits", "saving"},
+    {"version", "errors", "bits", "saving", "schema"},
     {"families"},
     {"kernels"},
     {"noc", "network"},

@@ -13,12 +13,13 @@ from pydantic import Field, ValidationError, model_validator
 from neurosim.chip.levels import Level, level_problems, levels_of
 from neurosim.chip.memory import CACHED, Kind, Memory
 from neurosim.chip.part import Amount, Count, Cycles, Interval, Part, Positive, Sourced, StateBits, Uncertain
-from neurosim.chip.settings import problem, set_path, settings_of
+from neurosim.chip.settings import set_path, settings_of
 from neurosim.errors import ChipError
 from neurosim.kernels.fabric import UNLIMITED
 from neurosim.noc.deadlock import check_deadlock, check_room
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import Machine
+from neurosim.schema import problems_of
 
 MAX_CORES = 2**16
 # pJ per cycle of a power in mW, times hz.
@@ -233,11 +234,11 @@ class Chip(Part):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            problems = [problem(e, values) for e in error.errors()]
+            found = problems_of(error, values)
             # With a wrong value in a part, the whole has not been looked at.
             if all(e["loc"] for e in error.errors()):
-                problems += level_problems(levels_of(values.get("memory")))
-            raise ChipError(where, problems) from None
+                found += level_problems(levels_of(values.get("memory")))
+            raise ChipError(where, found) from None
 
     @property
     def values(self) -> dict[str, Any]:

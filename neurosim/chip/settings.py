@@ -1,4 +1,4 @@
-"""Settings of a chip by their path, such as ``core.lanes``, and what is wrong with them in words."""
+"""Settings of a chip by their path, such as ``core.lanes``."""
 
 from __future__ import annotations
 
@@ -46,25 +46,3 @@ def _keys(place: Any) -> list[str]:
     return [x["name"] for x in place] if isinstance(place, list) else sorted(place)
 
 
-def problem(error: Any, values: dict[str, Any]) -> str:
-    path = _path(error["loc"], values)
-    if error["type"] == "missing":
-        return f"{path}: is missing"
-    if error["type"] == "extra_forbidden":
-        return f"{path}: unknown key"
-    if error["type"] == "value_error":
-        found = error["msg"].removeprefix("Value error, ")
-        return f"{path}: {found}" if path else found
-    return f"{path}: is {error['input']!r}; {error['msg'][0].lower()}{error['msg'][1:]}"
-
-
-def _path(location: tuple[Any, ...], values: Any) -> str:
-    names = []
-    for key in location:
-        if isinstance(key, int) and isinstance(values, list) and key < len(values):
-            values = values[key]
-            names.append(str(values.get("name", key)) if isinstance(values, dict) else str(key))
-            continue
-        values = values.get(key) if isinstance(values, dict) else None
-        names.append(str(key))
-    return ".".join(names)

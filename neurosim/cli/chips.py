@@ -48,7 +48,7 @@ from neurosim.cli.options import (
 from neurosim.errors import NeurosimError, about
 from neurosim.io.chip_file import DEFAULT, PRESETS, changed_chip, load_chip, preset_toml
 from neurosim.io.hdf5 import command
-from neurosim.io.run_file import load_record, save_record
+from neurosim.io.run_file import load_run
 from neurosim.mapping.survey import Survey
 from neurosim.report import text
 
@@ -145,13 +145,13 @@ def reprice(
 ) -> None:
     """New prices on the stored counts of a run; nothing is simulated again. Without --chip, those of the run are changed."""
     check_targets(output, json_to, sources=(recorded,))
-    before = load_record(recorded)
+    before = load_run(recorded)
     own = before.chip.values
     target = load_chip(chip, changes or ()) if chip else changed_chip(own, changes or (), f"chip of {recorded}")
     after = before.at(target, command())
     if output is not None:
-        save_record(after, output, recorded)
-    show(text.repriced_text(before, after), json_to, after.values)
+        after.save(str(output))
+    show(text.repriced_text(before.document, after.document), json_to, after.to_dict())
 
 
 @app.command(name="map", cls=NamingCommand)

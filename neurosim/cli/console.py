@@ -165,6 +165,7 @@ def finish(result: Result, output: Path | None, report: Path | None, json_to: st
         result.save(str(output))
     if report is not None:
         result.report(str(report))
-    values = result.to_dict()
-    metrics = [text.neurobench_text(values)] if neurobench else []
-    show(text.Group(text.run_summary(result), *metrics), json_to, values)
+    document = result.document
+    metrics = [text.neurobench_text(document)] if neurobench else []
+    summary = text.run_summary(document, result.trace.network)
+    show(text.Group(summary, *metrics), json_to, document.to_dict())

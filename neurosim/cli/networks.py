@@ -75,4 +75,6 @@ def inspect(
     if found["format"] == "neurosim-network":
         net = ns.load_network(file)
         parts = [text.network_table(net), *record.record_text(net), "", *parts]
+    if found["format"] == "neurosim-run":
+        ns.load_run(file)
     show(text.Group(*parts), json_to, found)

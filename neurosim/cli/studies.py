@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -29,15 +29,16 @@ from neurosim.cli.options import (
     WorkersOption,
 )
 from neurosim.errors import FileError, NeurosimError, about
+from neurosim.explore.document import ComparisonDocument, read_findings
 from neurosim.explore.findings import Findings
 from neurosim.explore.objective import metrics
 from neurosim.explore.reading import load_study
 from neurosim.explore.sweep import sweep as swept
 from neurosim.explore.task import OK
 from neurosim.io.chip_file import load_chip
-from neurosim.io.findings_file import load_findings, save_table
+from neurosim.io.findings_file import save_table
 from neurosim.io.hdf5 import command, replacing
-from neurosim.io.run_file import load_record
+from neurosim.io.run_file import load_run
 from neurosim.outcome.pipeline import run_mapped
 from neurosim.report import comparison_text, study_text
 from neurosim.report.progress import points, progress
@@ -69,8 +70,9 @@ def sweep(
         except KeyboardInterrupt:
             raise InterruptedStudyError("stopped; what is done is kept: the same command goes on from there") from None
     save_findings(found, output)
-    save_study_report(found.to_dict(), output / REPORT)
-    show(study_text.study_summary(found), json_to, found.to_dict())
+    document = found.document
+    save_study_report(document, output / REPORT)
+    show(study_text.study_summary(found), json_to, document.to_dict())
     if found.failed or OK not in found.status:
         raise typer.Exit(1)
 
@@ -97,21 +99,22 @@ def compare(
     net, data = ns.load_network(network), loaded(inputs, images)
     targets = {name: load_chip(name, changes or ()) for name in chips}
     with about(inputs):
-        values = compared(net, data, targets, placer=placer, timing=timing, schedule=schedule, workers=workers)
+        told = compared(net, data, targets, placer=placer, timing=timing, schedule=schedule, workers=workers)
     if report is not None:
         from neurosim.report.comparison_page import save_comparison_report
 
-        save_comparison_report(values, report)
-    show(comparison_text.comparison_summary(targets, values["metrics"], values["reasons"]), json_to, values)
-    if values["reasons"]:
+        save_comparison_report(told, report)
+    amounts = {name: found.to_dict() for name, found in told.metrics.items()}
+    show(comparison_text.comparison_summary(targets, amounts, told.reasons), json_to, told.to_dict())
+    if told.reasons:
         raise typer.Exit(1)
 
 
 def compared(
     network: ns.Network, inputs: ns.Inputs, chips: dict[str, ns.Chip], *, placer: str | None, timing: str, schedule: str,
     workers: int,
-) -> dict[str, Any]:  # fmt: skip
-    """What every chip that the network fits makes of it, and why it does not fit the others; for JSON."""
+) -> ComparisonDocument:  # fmt: skip
+    """What every chip that the network fits makes of it, and why it does not fit the others."""
     mappings, reasons = dict[str, ns.Mapping](), dict[str, list[str]]()
     for name, chip in chips.items():
         try:
@@ -125,11 +128,11 @@ def compared(
             runs[name] = result
             tick(1)
     found = {name: metrics(run) for name, run in runs.items()}
-    return {
+    return ComparisonDocument.model_validate({
         "chips": list(chips), "ratios": comparison_text.ratios(found) if found else {}, "metrics": found,
         "differences": comparison_text.differences(chips), "reasons": reasons,
-        "runs": {name: run.to_dict() for name, run in runs.items()},
-    }  # fmt: skip
+        "runs": {name: run.document for name, run in runs.items()},
+    })  # fmt: skip
 
 
 @app.command()
@@ -139,19 +142,17 @@ def report(
     json_to: JsonOption = None,
 ) -> None:
     """The HTML report of a run or a study, as `run` and `sweep` write it."""
-    from neurosim.report.html import read_from, save_report
     from neurosim.report.study_page import save_study_report
 
     check_targets(output, json_to, sources=(found,))
     if found.is_dir():
-        values = load_findings(found / VALUES)
-        with read_from(found / VALUES):
-            save_study_report(values, output)
+        study = read_findings(found / VALUES)
+        values = study.to_dict()
+        save_study_report(study, output)
     else:
-        record = load_record(found)
-        values = record.values
-        with read_from(found):
-            save_report(record, output)
+        run = load_run(found)
+        values = run.to_dict()
+        run.report(str(output))
     show(f"The report is in {output}.", json_to, values)
 
 

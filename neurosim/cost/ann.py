@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from neurosim.chip.chip import Chip
 from neurosim.chip.memory import Kind
@@ -17,6 +18,7 @@ from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.spill import spills
 from neurosim.mapping.storage import kernel_bits
 from neurosim.network.layers import INPUT, POOL, Layer
+from neurosim.schema import Real
 
 # From the dearest to the cheapest; the second is the one that is named alone.
 REUSES = ("none", "rows", "perfect")
@@ -25,6 +27,13 @@ ACTIVATION_BITS = 8
 # What the network does for one image, and what `ann` finds, for every reuse.
 Dense = dict[str, tuple[Action, ...]]
 Reuses = dict[str, dict[str, Any]]
+# A number for every reuse; a model that has one of these knows its keys.
+if TYPE_CHECKING:
+    ByReuse = dict[str, float]
+    Factors = dict[str, float | None]
+else:
+    ByReuse = TypedDict("ByReuse", dict.fromkeys(REUSES, Real))
+    Factors = TypedDict("Factors", dict.fromkeys(REUSES, Real | None))
 ANN_ASSUMES = (
     "weights of the same width in the same memories, always stored as shared kernels; 8-bit activations and partial sums of"
     " the state width in the memory for state; every activation sent once to each core that needs it, pooled first; the "

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as Named
 from dataclasses import dataclass
 
 import numpy as np
 
 from neurosim.cost.action import PJ, PURPOSES, STATIC, Action
-from neurosim.cost.ann import REUSES, Dense, Reuses
+from neurosim.cost.ann import REUSES, ByReuse, Dense, Factors
 from neurosim.cost.energy import Counts, Energy, energy
 from neurosim.mapping.mapping import Mapping
+from neurosim.schema import Real
 
 # What happens without a single spike.
 SPIKELESS = ("macs", "analog_rows", "current_adds", "current_writes", "input_words", "readouts", "clears")
@@ -29,15 +31,15 @@ class CostStep:
         return self.ann_J[reuse] / self.snn_J if self.snn_J else None
 
 
-def steps(dense: Reuses, spent: Energy) -> list[CostStep]:
+def steps(dense: Named[str, Named[str, float]], spent: Named[str, float], images: int) -> list[CostStep]:
     """Compute alone, then with weights, state, network, memory off the chip and leakage added, one after the other.
 
-    *dense*: the ANN of as many images, by its reuse (`neurosim.cost.ann.ann`).
+    *dense*: J of the ANN by its reuse, *spent*: J of the SNN, both by purpose and of so many *images*.
     """
     found, snn, without = [], 0.0, dict.fromkeys(REUSES, 0.0)
     for purpose in PURPOSES:
-        snn += spent.by_purpose_J[purpose] / spent.images
-        without = {reuse: without[reuse] + dense[reuse]["by_purpose_J"][purpose] / spent.images for reuse in REUSES}
+        snn += spent[purpose] / images
+        without = {reuse: without[reuse] + dense[reuse][purpose] / images for reuse in REUSES}
         found.append(CostStep(purpose, snn, without))
     return found
 
@@ -50,11 +52,11 @@ class BreakEven:
     layers: the same for every layer by itself, packets booked to their sender.
     """
 
-    spikes_per_neuron: float
-    fixed_J: float
-    slope_J: float
-    ann_J: dict[str, float]
-    meets: dict[str, float | None]
+    spikes_per_neuron: Real
+    fixed_J: Real
+    slope_J: Real
+    ann_J: ByReuse
+    meets: Factors
     layers: list[LayerBreakEven]
 
 
@@ -64,10 +66,10 @@ class LayerBreakEven:
     the spikes of the run would have to change for the layer to cost what it costs in the ANN of each reuse, None if none."""
 
     name: str
-    snn_J: float
-    fixed_J: float
-    ann_J: dict[str, float]
-    meets: dict[str, float | None]
+    snn_J: Real
+    fixed_J: Real
+    ann_J: ByReuse
+    meets: Factors
 
 
 def silent(mapping: Mapping, counts: Counts, spent: Energy) -> Energy:

@@ -131,9 +131,14 @@ def access(memory: Memory, kind: Kind, how: Literal["read", "write"], count: np.
     return Action(access_name(memory.name, kind, how), *what, count, f"memory.{memory.name}.{how}.pj")
 
 
-def access_name(memory: str, kind: Kind, how: Literal["read", "write"]) -> str:
+def access_name(memory: str, kind: str, how: Literal["read", "write"]) -> str:
     """What such an access is called."""
     return f"{how} {kind} of {memory}"
+
+
+def access_names(memory: str, kind: str) -> tuple[str, str]:
+    """What reading and writing are called."""
+    return access_name(memory, kind, "read"), access_name(memory, kind, "write")
 
 
 def leakage(mapping: Mapping, cycles: int) -> Iterator[Action]:

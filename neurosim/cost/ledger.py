@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from neurosim.chip.chip import Chip
 from neurosim.cost.action import priced
 from neurosim.cost.ann import Dense, told
-from neurosim.cost.comparison import BreakEven, CostStep, break_even, steps
+from neurosim.cost.comparison import BreakEven, break_even
 from neurosim.cost.energy import Energy
 from neurosim.cost.uncertainty import Spread, spread
 
@@ -41,11 +41,6 @@ class Ledger:
         return told(self.dense, self.energy.images)
 
     @cached_property
-    def steps(self) -> list[CostStep]:
-        """Energy per image beside the same network without spikes, from compute alone to everything."""
-        return steps(self.ann["reuse"], self.energy)
-
-    @cached_property
     def break_even(self) -> BreakEven:
         """The spike rate at which both would cost the same."""
         return break_even(self.energy, self.silent, self.dense, self.spikes_per_neuron, self.layers)
@@ -54,28 +49,3 @@ class Ledger:
     def spread(self) -> Spread:
         """What the uncertainty of the chip's prices leaves open."""
         return spread(self.ann["reuse"], self.energy)
-
-    def to_dict(self) -> dict[str, Any]:
-        """What a run's JSON says about energy."""
-        spent = self.energy
-        return {
-            "energy": {
-                "total_J": spent.total_J,
-                "per_image_J": spent.per_image_J,
-                "compute_J": spent.compute_J,
-                "data_movement_J": spent.data_movement_J,
-                "static_J": spent.static_J,
-                "by_component_J": spent.by_component_J,
-                "by_purpose_J": spent.by_purpose_J,
-            },
-            "actions": [
-                {
-                    "action": a.name, "component": a.component, "purpose": a.purpose, "count": a.times, "constant": a.constant,
-                    "pj": a.price.pj, "uncertainty": a.price.uncertainty, "energy_J": a.total_J,
-                }
-                for a in spent.actions
-            ],
-            "ann": self.ann,
-            "break_even": asdict(self.break_even),
-            "uncertainty": asdict(self.spread),
-        }  # fmt: skip

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from neurosim.cost.action import by_part_J
 from neurosim.cost.ann import Reuses
 from neurosim.cost.energy import Energy
+from neurosim.schema import Real
 
 DRAWS = 10_000
 PERCENTILES = (5, 95)
+LowHigh = Annotated[list[Real], Field(min_length=2, max_length=2)]
 
 
 @dataclass(frozen=True)
@@ -19,9 +23,9 @@ class Spread:
     """5th and 95th percentile of the energy per image and of ANN / SNN by reuse; constants: the part of the variance of the
     SNN's energy that comes from each, the largest first. All empty where no price is uncertain."""
 
-    snn_J: list[float] | None
-    ratio: dict[str, list[float]]
-    constants: dict[str, float]
+    snn_J: LowHigh | None
+    ratio: dict[str, LowHigh]
+    constants: dict[str, Real]
 
 
 def spread(dense: Reuses, spent: Energy, seed: int = 0) -> Spread:

@@ -13,6 +13,7 @@ import numpy as np
 
 from neurosim.errors import NeurosimError
 from neurosim.explore.axis import Value
+from neurosim.explore.document import StudyDocument
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.explore.sampling import Settings
 from neurosim.explore.store import Outcome
@@ -185,14 +186,15 @@ class Findings:
         """Points in which something unforeseen happened."""
         return self.status.count(FAILED)
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+    @property
+    def document(self) -> StudyDocument:
+        """All that is said about the study."""
         study = self.study
-        return {
+        return StudyDocument.model_validate({
             "study": study.name,
             "version": __version__,
             "networks": {name: network.sha256 for name, network in study.networks.items()},
-            "chips": {name: {"sha256": chip.sha256, "values": chip.values} for name, chip in study.chips.items()},
+            "chips": {name: {"sha256": chip.sha256, "values": chip} for name, chip in study.chips.items()},
             "inputs": study.inputs.name,
             "images": len(study.inputs),
             "sample": study.sample,
@@ -210,7 +212,11 @@ class Findings:
             "sensitivity": self.sensitivity,
             "sensitivity_by_chance": self.by_chance,
             "not_counted": self.not_counted,
-        }
+        })  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return self.document.to_dict()
 
     def _point(self, number: int) -> dict[str, Any]:
         row = self.rows[number]

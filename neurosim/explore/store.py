@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from neurosim.errors import FileError
+from neurosim.explore.document import Kept
 from neurosim.io.hdf5 import replacing
 from neurosim.io.network_file import load_network, save_network
 from neurosim.io.shared_trace import share_trace, shared_trace
-from neurosim.network.inputs import Inputs
 from neurosim.network.network import Network
 from neurosim.spikes.trace import SpikeTrace
 from neurosim.version import __version__
@@ -56,7 +58,7 @@ class Store:
             found = json.loads(self._point(key).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return found if isinstance(found, dict) and found.get("key") == key else None
+        return found if _is_kept(found, key) else None
 
     def keep(self, key: str, outcome: Outcome) -> None:
         """Write what was found; raises FileError where the folder is full or may not be written."""
@@ -105,15 +107,15 @@ class Store:
             temporary.write_text(json.dumps(values, allow_nan=False), encoding="utf-8")
 
 
+def _is_kept(found: Any, key: str) -> bool:
+    """Whether that is what was found under a key, and whole."""
+    try:
+        return Kept.model_validate(found).key == key
+    except ValidationError:
+        return False
+
+
 def key_of(what: Mapping[str, Any]) -> str:
     """The hash under which the answer to a question is kept; another version of neurosim may answer differently."""
     text = json.dumps({**what, "version": __version__}, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def hash_of(inputs: Inputs) -> str:
-    """sha256 of samples and labels."""
-    digest = hashlib.sha256()
-    for array in (inputs.images, inputs.spikes, inputs.labels):
-        digest.update(b"none" if array is None else f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
-    return digest.hexdigest()

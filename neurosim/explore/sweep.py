@@ -18,7 +18,7 @@ from neurosim.explore.axis import Value
 from neurosim.explore.findings import Findings, StudyPoint
 from neurosim.explore.reading import load_study, study_of
 from neurosim.explore.sampling import Settings
-from neurosim.explore.store import Outcome, Store, hash_of
+from neurosim.explore.store import Outcome, Store
 from neurosim.explore.study import NETWORK, WEIGHT_BITS, Study
 from neurosim.explore.task import FAILED, NEEDS, Task, done, infeasible
 from neurosim.explore.workers import processes
@@ -87,7 +87,7 @@ class Recorder:
 
     def __init__(self, study: Study, store: Store, log: Log):
         self.study, self.store, self.log = study, store, log
-        self.inputs = hash_of(study.inputs)
+        self.inputs = study.inputs.sha256
         self.networks: dict[str, Network] = {}
         self.quantized: dict[tuple[Value | None, Value | None], Network] = {}
 

@@ -28,16 +28,13 @@ def save_table(table: np.ndarray, about: dict[str, Any], path: str | os.PathLike
             put(file, name.replace("/", "|"), stored, "see name", "one per point")
 
 
-def load_findings(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The JSON of a study; raises FileError if it is none."""
+def load_findings(path: str | os.PathLike[str]) -> Any:
+    """The JSON in a file; raises FileError if it is none."""
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileError(str(path), ["does not exist"]) from None
     except OSError as error:
         raise FileError(str(path), [f"cannot be read: {error.strerror or error}"]) from error
     except (ValueError, RecursionError) as error:
         raise FileError(str(path), [f"is not JSON: {error}"]) from error
-    if not isinstance(values, dict) or not isinstance(values.get("points"), list):
-        raise FileError(str(path), ["is not that of a study: it has no points"])
-    return values

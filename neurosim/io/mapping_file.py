@@ -19,8 +19,10 @@ from neurosim.mapping.coverage import coverage_problems
 from neurosim.mapping.demand import MappingError
 from neurosim.mapping.limits import check
 from neurosim.mapping.mapping import Mapping
+from neurosim.mapping.placement import Placement
 from neurosim.network.network import Network
 from neurosim.saving import save
+from neurosim.schema import some
 
 FIELDS = ("layer", "c0", "c1", "y0", "y1", "x0", "x1", "core", "pinned")
 MAPPING = of_file(
@@ -33,7 +35,6 @@ SPANS = ("channels", "rows", "columns")
 LARGEST_JSON = 2**28
 # Larger than any number that can be meant.
 MOST = 2**31 - 1
-SHOWN = 20
 # (layer, channels, rows, columns, core, pinned) of every brick.
 Rows = list[tuple[str, list[int], list[int], list[int], int, bool]]
 
@@ -46,23 +47,20 @@ def save_mapping(mapping: Mapping, path: str | os.PathLike[str]) -> None:
             temporary.write_text(json.dumps(mapping.to_dict(), indent=1) + "\n", encoding="utf-8")
         return
     with writing(path, "mapping", MAPPING) as file:
-        write_mapping(file, mapping)
+        write_mapping(file, mapping.placement)
 
 
-def chip_attributes(chip: Chip) -> dict[str, str]:
-    """What a file says about the chip."""
-    return {"chip": chip.name, "chip_sha256": chip.sha256, "chip_values": json.dumps(chip.values)}
-
-
-def write_mapping(root: h5py.Group, mapping: Mapping) -> None:
-    names = [layer.name for layer in mapping.network.layers]
-    root.attrs["network"] = mapping.network.name
-    root.attrs["network_sha256"] = mapping.network.sha256
-    root.attrs.update(chip_attributes(mapping.chip))
-    root.attrs["placer"] = mapping.placer
+def write_mapping(root: h5py.Group, mapping: Placement) -> None:
+    root.attrs["network"] = mapping.network
+    root.attrs["network_sha256"] = mapping.network_sha256
+    root.attrs["chip"] = mapping.chip.name
+    root.attrs["chip_sha256"] = mapping.chip.sha256
+    root.attrs["chip_values"] = json.dumps(mapping.chip.values)
+    # HDF5 takes no name that is a member of an enumeration.
+    root.attrs["placer"] = str(mapping.placer)
     if mapping.seed is not None:
         root.attrs["seed"] = mapping.seed
-    root.attrs["layers"] = names
+    root.attrs["layers"] = mapping.layers
     columns = zip(mapping.bricks, mapping.cores.tolist(), range(len(mapping.bricks)), strict=True)
     rows = [(*brick, core, number in mapping.pinned) for brick, core, number in columns]
     table = np.array(rows, [(name, np.int64) for name in FIELDS])
@@ -84,7 +82,7 @@ def load_mapping(path: str | os.PathLike[str], network: Network, chip: Chip) -> 
     cores = np.array([core for *_, core, _ in rows], np.int64)
     problems = coverage_problems(network, chip, bricks, cores)
     if problems:
-        raise FileError(str(path), _some(problems))
+        raise FileError(str(path), some(problems))
     pinned = frozenset(number for number, row in enumerate(rows) if row[-1])
     mapping = Mapping(network=network, chip=chip, bricks=bricks, cores=cores, placer=placer, pinned=pinned, seed=seed)
     violations = check(mapping)
@@ -134,15 +132,10 @@ def _from_json(path: Path) -> tuple[str, int | None, Rows]:
         raise FileError(str(path), ["has no list 'bricks'; write one with neurosim map NETWORK -o MAP.json"])
     problems = [f"brick {number}: {text}" for number, brick in enumerate(listed) for text in _brick_problems(brick)]
     if problems:
-        raise FileError(str(path), _some(problems))
+        raise FileError(str(path), some(problems))
     rows: Rows = [(b["layer"], *(b[name] for name in SPANS), b["core"], b.get("pinned", False)) for b in listed]
     seed = values.get("seed")
     return str(values.get("placer", "")), seed if _is_count(seed) else None, rows
-
-
-def _some(problems: list[str]) -> list[str]:
-    more = [f"and {len(problems) - SHOWN:,} more problems"] if len(problems) > SHOWN else []
-    return problems[:SHOWN] + more
 
 
 def _brick_problems(brick: Any) -> list[str]:

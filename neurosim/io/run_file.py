@@ -4,155 +4,245 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+from pydantic import ValidationError
 
 from neurosim.chip.chip import Chip
 from neurosim.cost.action import COMPUTE, MOVEMENT, PURPOSES, STATIC, Action, priced
 from neurosim.cost.ann import REUSES
-from neurosim.cost.energy import Energy
+from neurosim.cost.energy import Energy, access_names
 from neurosim.cost.ledger import Ledger
 from neurosim.errors import FileError
 from neurosim.io.hdf5 import Node, put, reading, writing
-from neurosim.io.mapping_file import chip_attributes, read_bricks, write_mapping
+from neurosim.io.mapping_file import Rows, read_bricks, write_mapping
+from neurosim.mapping.brick import Brick
+from neurosim.mapping.placement import Placement
+from neurosim.outcome.document import RunDocument
 from neurosim.outcome.record import Record
-from neurosim.outcome.result import Result
 from neurosim.saving import save
+from neurosim.schema import problems_of, some
 
 # What is kept of an action besides its count.
 FIELDS = ("name", "component", "group", "purpose", "constant")
 RUN, SILENT, ANN = "run", "silent", "ann, reuse {}"
-NEEDED = {
-    "time": dict, "energy": dict, "memory": list, "layers": list, "cores": list, "chip": dict, "provenance": dict,
-    "not_counted": list, "images": int, "network": dict,
-}  # fmt: skip
+PARTS = (RUN, SILENT, *map(ANN.format, REUSES))
+# Name, kinds of number, and dimensions of what is beside the JSON.
+ARRAYS = (("outputs", "if", 2), ("predictions", "iu", 1), ("cycles", "iu", 2))
 
 
 @save.register
-def save_run(result: Result, path: str | os.PathLike[str]) -> None:
-    """Write *result*."""
+def save_run(run: Record, path: str | os.PathLike[str]) -> None:
+    """Write *run*."""
     with writing(path, "run") as file:
-        file.attrs["command"] = result.command
-        _put_record(file, result.record, _as_json(result.record))
-        put(file, "outputs", result.outputs, "potential", "output potentials after the last step [N,classes]")
-        put(file, "predictions", result.predictions, "class", "predicted class [N]")
-        put(file, "cycles", result.time.steps, "cycle", "cycles of each step of each image [N,T]")
-        put(file, "cores", _stored(result.cores), "see names", "one row per used core")
-        put(file, "layers", _stored(result.layers), "see names", "one row per layer")
+        file.attrs["command"] = run.document.provenance.command
+        _put_json(file, run.document)
+        _put_ledger(file, run.ledger)
+        put(file, "outputs", run.outputs, "potential", "output potentials after the last step [N,classes]")
+        put(file, "predictions", run.predictions, "class", "predicted class [N]")
+        put(file, "cycles", run.cycles, "cycle", "cycles of each step of each image [N,T]")
+        put(file, "cores", _stored(run.cores), "see names", "one row per used core")
+        put(file, "layers", _stored(run.layers), "see names", "one row per layer")
         counts = file.create_group("counts", track_order=True)
-        for name, values in result.totals.items():
+        for name, values in run.totals.items():
             put(counts, name, values, "count", "per brick, summed over images and steps [bricks]")
-        write_mapping(file.create_group("mapping"), result.mapping)
+        write_mapping(file.create_group("mapping"), run.mapping)
 
 
-def save_record(record: Record, path: str | os.PathLike[str], source: str | os.PathLike[str]) -> None:
-    """Write a record that was priced again, with all else that the run file *source* holds."""
-    text = _as_json(record)
-    with writing(path, "run") as file, reading(source, "run") as (old, _):
-        file.attrs["command"] = record.values["provenance"]["command"]
-        for name in old:
-            if name not in ("json", "ledger", "cores", "layers"):
-                old.copy(name, file)
-        for name in ("cores", "layers"):
-            table = old[name][()]
-            table["energy_J"] = [row["energy_J"] for row in record.values[name]]
-            put(file, name, table, old[name].attrs["units"], old[name].attrs["description"])
-        file["mapping"].attrs.update(chip_attributes(record.chip))
-        _put_record(file, record, text)
+def load_run(path: str | os.PathLike[str]) -> Record:
+    """The run in a run file: a `neurosim.outcome.record.Record`, with the face of a `Result`.
+
+    Raises FileError with every problem, those of the JSON with their path::
+
+        run = ns.load_run("run.h5")
+        run.time.seconds, run.energy.total_J, run.counts["spikes"], run.to_dict(), run.report("run.html")
+    """
+    problems: list[str] = []
+    with reading(path, "run") as (file, _):
+        found = _read(Node(file, problems))
+    # Judged behind the reader: what it takes for damage of a file would hide a mistake of ours.
+    record = _record(found, problems)
+    if record is None or problems:
+        raise FileError(str(path), some(problems))
+    return record
 
 
-def load_record(path: str | os.PathLike[str]) -> Record:
-    """The record in a run file; raises FileError with every problem."""
-    with reading(path, "run") as (file, root):
-        values = _json(file, root)
-        group = root.child("ledger")
-        if values is None or group is None:
-            raise FileError(str(path), [*root.problems, "only runs of this version or later can be priced again"])
-        chip = Chip.parse(values["chip"]["values"], f"chip in {path}")
-        layers, home = _homes(root, values["cores"])
-        names = RUN, SILENT, *map(ANN.format, REUSES)
-        run, quiet, *dense = (_actions(group.child(name), chip, len(home)) for name in names)
-        images, rate = group.integer("images", 1), group.number("spikes_per_neuron", 0.0)
-        by_reuse = dict(zip(REUSES, dense, strict=True))
-        record = Record(values, chip, Ledger(Energy(run, images), Energy(quiet, images), by_reuse, rate, layers, home))
-        if not root.problems:
-            _try(record, root)
-        return record
+class Done(NamedTuple):
+    """The actions of one part of the ledger: words, and counts [actions, bricks]."""
+
+    words: list[Any]
+    counts: np.ndarray
 
 
-def _homes(root: Node, cores: list[Any]) -> tuple[tuple[str, ...], np.ndarray]:
-    """(layer of every brick; int64 [bricks], number of its core among *cores*)."""
-    mapping = root.child("mapping")
-    rows = read_bricks(mapping) if mapping else []
-    number = {core.get("index"): i for i, core in enumerate(cores) if isinstance(core, dict)}
-    unknown = sorted({core for *_, core, _ in rows} - number.keys())
-    if unknown:
-        root.say(f"'json' lists no core {unknown[0]}, in which 'mapping' has a brick")
-    return tuple(row[0] for row in rows), np.array([number.get(core, 0) for *_, core, _ in rows], np.int64)
+class Contents(NamedTuple):
+    """What a run file holds, not yet judged."""
+
+    values: Any
+    images: int
+    spikes_per_neuron: float
+    done: dict[str, Done]
+    rows: Rows
+    network: str
+    network_sha256: str
+    placer: str
+    seed: int | None
+    layers: tuple[str, ...]
+    arrays: dict[str, np.ndarray]
+    totals: dict[str, np.ndarray]
 
 
-def _try(record: Record, root: Node) -> None:
-    """Note what keeps a record from being priced again."""
+def _read(root: Node) -> Contents | None:
+    values, ledger, mapping, counts = _json(root), root.child("ledger"), root.child("mapping"), root.child("counts")
+    if ledger is None:
+        root.say("only runs of this version or later can be priced again")
+    arrays = {name: root.array(name, kinds, ndim) for name, kinds, ndim in ARRAYS}
+    if ledger is None or mapping is None or counts is None:
+        return None
+    done = {name: part for name in PARTS if (part := _done(ledger.child(name))) is not None}
+    totals = {name: counts.array(name, "iu", 1) for name in counts.group}
+    return Contents(
+        values, ledger.integer("images", 1), ledger.number("spikes_per_neuron", 0.0), done, read_bricks(mapping),
+        mapping.text("network"), mapping.text("network_sha256"), mapping.text("placer"),
+        mapping.integer("seed", None, optional=True), tuple(map(str, np.ravel(mapping.group.attrs.get("layers", [])))),
+        {name: array for name, array in arrays.items() if array is not None},
+        {name: array for name, array in totals.items() if array is not None},
+    )  # fmt: skip
+
+
+def _json(root: Node) -> Any:
+    """The values of dataset 'json'; None, with a note, where there are none."""
+    item = root.group["json"] if "json" in root else None
+    if not isinstance(item, h5py.Dataset) or h5py.check_string_dtype(item.dtype) is None or item.shape != ():
+        root.say("dataset 'json' is missing, or no text")
+        return None
     try:
-        record.at(record.chip)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, StopIteration) as error:
-        root.say(f"its parts do not belong together: {type(error).__name__}: {error}")
+        return json.loads(item.asstr()[()])
+    except (ValueError, RecursionError) as error:
+        root.say(f"dataset 'json' cannot be read: {error}")
+        return None
 
 
-def _as_json(record: Record) -> str:
-    return json.dumps(record.values, allow_nan=False)
+def _done(node: Node | None) -> Done | None:
+    if node is None:
+        return None
+    words, counts = node.json("actions", []), node.array("counts", "f", 2)
+    wrong = [w for w in words if not (isinstance(w, list) and len(w) == len(FIELDS) and {*map(type, w)} == {str})]
+    if counts is None or wrong or len(words) != len(counts):
+        node.say("'actions' and 'counts' do not belong together")
+        return None
+    if not (np.isfinite(counts) & (counts >= 0)).all():
+        node.say("'counts' must be finite and not negative")
+    return Done(words, counts)
 
 
-def _put_record(file: h5py.File, record: Record, text: str) -> None:
-    file.create_dataset("json", data=text)
+def _record(found: Contents | None, problems: list[str]) -> Record | None:
+    """The record of what was read; None, with every reason, where it is none."""
+    if found is None or found.values is None or (len(found.done), len(found.arrays)) != (len(PARTS), len(ARRAYS)):
+        return None
+    document = _document(found.values, problems)
+    if document is None or problems:
+        return None
+    mapping = _placement(found, document.chip.values)
+    problems += _misfits(found, mapping, document)
+    if problems:
+        return None
+    outputs, predictions, cycles = (found.arrays[name] for name, *_ in ARRAYS)
+    return Record(document, _ledger(found, mapping), mapping, outputs, predictions, cycles, found.totals)
+
+
+def _document(values: Any, problems: list[str]) -> RunDocument | None:
+    try:
+        document = RunDocument.model_validate(values)
+    except ValidationError as error:
+        problems += problems_of(error, values, "json")
+        return None
+    problems += document.contradictions
+    return document
+
+
+def _placement(found: Contents, chip: Chip) -> Placement:
+    number = {name: i for i, name in enumerate(found.layers)}
+    bricks = tuple(Brick(number[name], *channels, *ys, *xs) for name, channels, ys, xs, *_ in found.rows)
+    cores = np.array([core for *_, core, _ in found.rows], np.int64)
+    pinned = frozenset(i for i, (*_, pin) in enumerate(found.rows) if pin)
+    where = found.layers, bricks, cores, found.placer, pinned, found.seed
+    return Placement(found.network, found.network_sha256, chip, *where)
+
+
+def _ledger(found: Contents, mapping: Placement) -> Ledger:
+    run, quiet, *dense = (priced(_actions(found.done[name]), mapping.chip) for name in PARTS)
+    by_reuse, layers = dict(zip(REUSES, dense, strict=True)), tuple(mapping.layers[brick.layer] for brick in mapping.bricks)
+    energies = Energy(run, found.images), Energy(quiet, found.images)
+    return Ledger(*energies, by_reuse, found.spikes_per_neuron, layers, mapping.home)
+
+
+def _actions(done: Done) -> list[Action]:
+    return [Action(**dict(zip(FIELDS, w, strict=True)), count=row) for w, row in zip(done.words, done.counts, strict=True)]
+
+
+def _misfits(found: Contents, mapping: Placement, document: RunDocument) -> Iterator[str]:
+    """Why parts of a file do not belong together."""
+    for name in PARTS:
+        yield from (f"/ledger/{name}: {text}" for text in _unpriced(found.done[name], mapping))
+    names = {action.name for action in _actions(found.done[RUN])}
+    for number, use in enumerate(document.memory):
+        lost = [name for name in access_names(use.level, use.holds) if name not in names]
+        yield from (f"json.memory.{number}: 'ledger' has no action {name!r}" for name in lost)
+    for name in map(ANN.format, REUSES):
+        if "mac" not in [action.name for action in _actions(found.done[name])]:
+            yield f"/ledger/{name}: there is no action 'mac'"
+    if found.images != document.images:
+        yield f"json.images: is {document.images}; /ledger: 'images' is {found.images}"
+    unknown = sorted({*found.layers} - {layer.name for layer in document.layers})
+    yield from (f"json.layers: there is no {name!r}, of which 'mapping' has bricks" for name in unknown)
+    if [core.index for core in document.cores] != mapping.used.tolist():
+        yield "json.cores: they are not those in which 'mapping' has bricks"
+    yield from _sizes(found, document)
+
+
+def _sizes(found: Contents, document: RunDocument) -> Iterator[str]:
+    """Arrays of another size than the JSON says."""
+    sizes = {"outputs": (document.images, len(document.outputs[0])), "predictions": (document.images,),
+             "cycles": (document.images, document.timesteps)}  # fmt: skip
+    for name, shape in sizes.items():
+        if found.arrays[name].shape != shape:
+            yield f"dataset {name!r} has shape {list(found.arrays[name].shape)}; needed {list(shape)}"
+    for name, values in found.totals.items():
+        if len(values) != len(found.rows):
+            yield f"/counts: dataset {name!r} is for {len(values)} bricks; there are {len(found.rows)}"
+
+
+def _unpriced(done: Done, mapping: Placement) -> Iterator[str]:
+    """What keeps actions from being priced."""
+    if done.counts.shape[1] != len(mapping.bricks):
+        yield f"'counts' is for {done.counts.shape[1]} bricks; there are {len(mapping.bricks)}"
+    actions, groups = _actions(done), (COMPUTE, MOVEMENT, STATIC)
+    odd = sorted({action.purpose for action in actions if action.purpose not in PURPOSES or action.group not in groups})
+    if odd:
+        yield f"actions have purposes that do not exist: {', '.join(odd)}"
+    unknown = sorted({action.constant for action in actions if action.constant not in mapping.chip.prices})
+    if unknown:
+        yield f"the chip has no {', '.join(unknown)}"
+
+
+def _put_json(file: h5py.File, document: RunDocument) -> None:
+    file.create_dataset("json", data=json.dumps(document.to_dict(), allow_nan=False))
     file["json"].attrs["units"] = "see names"
     file["json"].attrs["description"] = "the JSON that --json writes"
-    ledger, group = record.ledger, file.create_group("ledger", track_order=True)
+
+
+def _put_ledger(file: h5py.File, ledger: Ledger) -> None:
+    group = file.create_group("ledger", track_order=True)
     group.attrs["images"], group.attrs["spikes_per_neuron"] = ledger.energy.images, ledger.spikes_per_neuron
-    done = {RUN: ledger.energy.actions, SILENT: ledger.silent.actions}
-    for name, actions in (done | {ANN.format(reuse): found for reuse, found in ledger.dense.items()}).items():
+    done = [ledger.energy.actions, ledger.silent.actions, *(ledger.dense[reuse] for reuse in REUSES)]
+    for name, actions in zip(PARTS, done, strict=True):
         each = group.create_group(name)
         each.attrs["actions"] = json.dumps([[getattr(action, field) for field in FIELDS] for action in actions])
         counts = np.array([action.count for action in actions], np.float64)
         put(each, "counts", counts, "count", "per action and brick [actions,bricks]")
-
-
-def _json(file: h5py.File, root: Node) -> dict[str, Any] | None:
-    """The JSON of a run, with all that a record needs."""
-    item = file["json"] if "json" in root else None
-    try:
-        values = json.loads(item.asstr()[()]) if isinstance(item, h5py.Dataset) else None
-    except (TypeError, ValueError) as error:
-        root.say(f"dataset 'json' cannot be read: {error}")
-        return None
-    lacking = [key for key in NEEDED if not isinstance(values, dict) or not isinstance(values.get(key), NEEDED[key])]
-    for key in lacking:
-        root.say(f"dataset 'json' has no {key!r}")
-    return None if lacking else values
-
-
-def _actions(node: Node | None, chip: Chip, bricks: int) -> tuple[Action, ...]:
-    if node is None:
-        return ()
-    words, counts = node.json("actions", []), node.array("counts", "f", 2)
-    if counts is None or not all(isinstance(w, list) and len(w) == len(FIELDS) for w in words) or len(words) != len(counts):
-        node.say("'actions' and 'counts' do not belong together")
-        return ()
-    if counts.shape[1] != bricks:
-        node.say(f"'counts' is for {counts.shape[1]} bricks; there are {bricks}")
-    if not (np.isfinite(counts) & (counts >= 0)).all():
-        node.say("'counts' must be finite and not negative")
-    found = [Action(**dict(zip(FIELDS, w, strict=True)), count=row) for w, row in zip(words, counts, strict=True)]
-    odd = sorted({str(a.purpose) for a in found if a.purpose not in PURPOSES or a.group not in (COMPUTE, MOVEMENT, STATIC)})
-    if odd:
-        node.say(f"actions have purposes that do not exist: {', '.join(odd)}")
-    unknown = sorted({str(action.constant) for action in found if action.constant not in chip.prices})
-    if unknown:
-        node.say(f"the chip has no {', '.join(unknown)}")
-        return ()
-    return priced(found, chip)
 
 
 def _stored(table: np.ndarray) -> np.ndarray:

@@ -49,7 +49,9 @@ def map_network(
     if problems:
         raise MappingError(network.name, chip.name, problems)
     cores[loose] = order[~np.isin(order, cores)][home]
-    mapping = Mapping(network, chip, cut.bricks, cores, "row-major", frozenset(np.flatnonzero(stay).tolist()))
+    pinned = frozenset(np.flatnonzero(stay).tolist())
+    aim, _ = OBJECTIVES.of(partitioner)
+    mapping = Mapping(network, chip, cut.bricks, cores, "row-major", pinned, partitioner=aim)
     if placer != "row-major":
         mapping = placed(mapping, placer, trace, search)
     problems = check(mapping)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,6 +18,7 @@ from neurosim.mapping.brick import Brick
 from neurosim.mapping.delivery import Delivery, delivery
 from neurosim.mapping.demand import Numbers, Use, item_bits, numbers, uses
 from neurosim.mapping.fan import Fan, fan_of
+from neurosim.mapping.placement import Placement, homes, used_cores
 from neurosim.mapping.routes import Fanout, routed
 from neurosim.mapping.spill import Spill, spills
 from neurosim.mapping.storage import stored_bits
@@ -30,7 +32,7 @@ from neurosim.spikes.trace import SpikeTrace
 @dataclass(frozen=True, eq=False)
 class Mapping:
     """Where the neurons of *network* live on *chip*: brick i in core cores[i]. pinned: numbers of the bricks that stay.
-    seed: of the placer, if it takes chances."""
+    seed: of the placer, if it takes chances. partitioner: what cut the bricks, None where a file said them."""
 
     network: Network
     chip: Chip
@@ -39,6 +41,7 @@ class Mapping:
     placer: str
     pinned: frozenset[int] = frozenset()
     seed: int | None = None
+    partitioner: str | None = None
 
     @property
     def grid(self) -> Grid:
@@ -47,16 +50,12 @@ class Mapping:
     @cached_property
     def home(self) -> np.ndarray:
         """int64 [bricks]: number of the core of every brick among those *used*."""
-        place = np.empty(self.chip.cores, np.int64)
-        place[self.used] = np.arange(len(self.used))
-        found: np.ndarray = place[self.cores]
-        return found
+        return homes(self.cores, self.used)
 
     @cached_property
     def used(self) -> np.ndarray:
         """int64 [cores used]: the cores that hold a brick, in the order of their first."""
-        _, first = np.unique(self.cores, return_index=True)
-        return self.cores[np.sort(first)]
+        return used_cores(self.cores)
 
     @cached_property
     def held(self) -> tuple[tuple[Brick, ...], ...]:
@@ -109,6 +108,19 @@ class Mapping:
             raise TraceError("spike trace", [problem])
         spikes = {name: fan.neurons if trace is None else fired(trace, fan) for name, fan in self.fans.items()}
         return wires_of(self.chip, self.home, self.fans, spikes)
+
+    @property
+    def placement(self) -> Placement:
+        """What files keep of it."""
+        network, names = self.network, tuple(layer.name for layer in self.network.layers)
+        where = self.bricks, self.cores, self.placer, self.pinned, self.seed
+        return Placement(network.name, network.sha256, self.chip, names, *where)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the bricks and their cores."""
+        rows = [(*brick, core) for brick, core in zip(self.bricks, self.cores.tolist(), strict=True)]
+        return hashlib.sha256(np.array(rows, "<i8").tobytes()).hexdigest()
 
     def moved(self, cores: np.ndarray, placer: str, seed: int | None) -> Mapping:
         """The same bricks in other cores."""

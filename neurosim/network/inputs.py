@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +16,18 @@ from neurosim.network.layers import InputSpec
 from neurosim.network.network import Network
 
 LARGEST = 2**31 - 1
+
+
+class Shown(NamedTuple):
+    """An array in parts, of one sample or of several."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    parts: Iterable[np.ndarray]
+
+    @classmethod
+    def whole(cls, array: np.ndarray | None) -> Shown | None:
+        return None if array is None else cls(array.dtype, array.shape, [array])
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +81,24 @@ class Inputs:
     def _data(self) -> np.ndarray:
         return self.spikes if self.spikes is not None else np.asarray(self.images)
 
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of samples and labels."""
+        return shown_sha256(*map(Shown.whole, (self.images, self.spikes, self.labels)))
+
     def save(self, path: str) -> None:
         """Write the inputs file (HDF5, see README)."""
         saving.save(self, path)
+
+
+def shown_sha256(images: Shown | None, spikes: Shown | None, labels: Shown | None) -> str:
+    """Hash of what a network is shown, by type, shape and content."""
+    digest = hashlib.sha256()
+    for array in (images, spikes, labels):
+        digest.update(b"none" if array is None else f"{array.dtype.str}{array.shape}".encode())
+        for part in array.parts if array else ():
+            digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
 
 
 def _problems(inputs: Inputs) -> list[str]:

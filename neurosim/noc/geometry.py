@@ -145,6 +145,14 @@ class Grid(NamedTuple):
         tile, beyond = link // 4, self.beyond(link)
         return (tile % self.width, tile // self.width), (beyond % self.width, beyond // self.width)
 
+    def joins(self, start: tuple[int, int], end: tuple[int, int]) -> bool:
+        """Whether a link leads from the tile at *start* (x, y) to the one at *end*."""
+        x, y = start
+        if not (0 <= x < self.width and 0 <= y < self.height):
+            return False
+        first = 4 * (y * self.width + x)
+        return end in [self.ends(link)[1] for link in range(first, first + 4) if self.beyond(link) >= 0]
+
     def between_chips(self, link: int) -> bool:
         """Whether a link leads to another chip."""
         return self.beyond(link) >= 0 and self.chip_of(link // 4) != self.chip_of(self.beyond(link))

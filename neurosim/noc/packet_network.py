@@ -140,7 +140,7 @@ def link_table(machine: Machine, fabric: Fabric) -> np.recarray:
 
 
 def lane_table(machine: Machine, links: np.recarray) -> np.recarray:
-    """FabricState.lanes with nothing on its way, and room for what can be: per cycle a flit of each link, a credit of each port."""
+    """FabricState.lanes with nothing on its way, and room for it: per cycle a flit of each link, a credit of each port."""
     lengths = np.array([
         len(links) * machine.credit_cycles, machine.grid.cores * machine.local_cycles,
         *(links["delay"][links["lane"] == lane].sum() for lane in (f.LINK_LANE, f.CHIP_LANE)),

@@ -2,54 +2,134 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping as Named
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
+from neurosim import saving
 from neurosim.chip.chip import Chip
 from neurosim.chip.settings import DESCRIPTION
-from neurosim.cost.energy import Energy, access_name
+from neurosim.cost.energy import Counts, Energy, access_names
 from neurosim.cost.ledger import Ledger
 from neurosim.errors import ChipError
+from neurosim.mapping.placement import Placement
+from neurosim.outcome.costs import costs
+from neurosim.outcome.document import ChipSection, CoreRow, LayerRow, MemoryRow, Origin, RunDocument, TimeSection
+from neurosim.outcome.left_out import left_out_of_prices
+from neurosim.schema import Section
 
-EXTRAPOLATED = "published prices for memories as large as {}: theirs are extrapolated"
 # What changes neither counts nor cycles.
 PRICES = (
     "pj", "uncertainty", "read", "write", "leakage_mw", "area_mm2", "core_mw", "chip_mw", "model", "node_nm", "extrapolate",
     "hz",
 )  # fmt: skip
+Row = TypeVar("Row", bound=Section)
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """values: the JSON of the run. chip: the one it ran on."""
+    """A run without its trace and network, as a run file keeps it.
 
-    values: dict[str, Any]
-    chip: Chip
+    document: what is said about it. ledger: all that was done. mapping: what of it a file holds. outputs: [N, classes],
+    potentials after the last step; predictions: int64 [N]; cycles: int64 [N, T], of every step; totals: counts summed over
+    images and steps, int64 [bricks], by name::
+
+        run = ns.load_run("run.h5")
+        run.time.seconds, run.energy.total_J, run.counts["spikes"], run.layers["energy_J"], run.mapping.cores
+    """
+
+    document: RunDocument
     ledger: Ledger
+    mapping: Placement
+    outputs: np.ndarray
+    predictions: np.ndarray
+    cycles: np.ndarray
+    totals: Counts
+
+    def __repr__(self) -> str:
+        network, images = self.document.network.name, self.document.images
+        cost = f"{self.energy.total_J:.3g} J, {self.time.seconds:.3g} s"
+        return f"<Record of {network!r}, {images} samples, on {self.chip.name!r}: {cost}>"
+
+    @property
+    def chip(self) -> Chip:
+        """The chip of the prices."""
+        return self.document.chip.values
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.document.accuracy
+
+    @property
+    def time(self) -> TimeSection:
+        return self.document.time
+
+    @property
+    def energy(self) -> Energy:
+        return self.ledger.energy
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The promised counts of the whole chip."""
+        return self.document.counts.model_dump()
+
+    @property
+    def not_counted(self) -> list[str]:
+        """What the model leaves out, in words."""
+        return self.document.not_counted
+
+    @cached_property
+    def cores(self) -> np.ndarray:
+        """Structured array, one row per used core."""
+        found = self.document.cores
+        return _columns(CoreRow, found, memory_use=[core.fullest for core in found])
+
+    @cached_property
+    def layers(self) -> np.ndarray:
+        """Structured array, one row per layer; counts and energy are the sums over its cores."""
+        return _columns(LayerRow, self.document.layers, spikes_per_step=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of the run."""
+        return self.document.to_dict()
+
+    def save(self, path: str) -> None:
+        """Write the run file (HDF5, see README)."""
+        saving.save(self, path)
+
+    def report(self, path: str) -> None:
+        """Write the report: one HTML file that needs nothing else."""
+        saving.report(self, path)
 
     def at(self, chip: Chip, command: str = "") -> Record:
         """The same run at the prices of *chip*; raises ChipError with everything that would change counts or cycles."""
         problems = differences(self.chip.values, chip.values)
         if problems:
             raise ChipError(f"chip {chip.name!r} changes counts or cycles, not prices alone; run again", problems)
-        before, ledger = self.values, self.ledger.at(chip)
-        values = before | ledger.to_dict() | _places(before, ledger)
-        values["time"] = _slower(before["time"], self.chip.clock.hz / chip.clock.hz)
-        values["memory"] = [use | {"energy_J": _memory_J(ledger.energy, use)} for use in before["memory"]]
-        values["chip"] = {"name": chip.name, "sha256": chip.sha256, "values": chip.values}
-        values["provenance"] = before["provenance"] | {
-            "command": command, "repriced_from": {"name": self.chip.name, "sha256": self.chip.sha256},
-        }  # fmt: skip
-        values["not_counted"] = [*notes(chip), *(n for n in before["not_counted"] if n not in notes(self.chip))]
-        return Record(values, chip, ledger)
+        ledger = self.ledger.at(chip)
+        document, mapping = _told(self, ledger, chip, command), replace(self.mapping, chip=chip)
+        return replace(self, document=document, ledger=ledger, mapping=mapping)
 
 
-def notes(chip: Chip) -> list[str]:
-    """What the prices of a chip leave out."""
-    beyond = [memory.name for memory in chip.memory if memory.extrapolated]
-    return [*chip.not_counted, *([EXTRAPOLATED.format(", ".join(beyond))] if beyond else [])]
+def _told(run: Record, ledger: Ledger, chip: Chip, command: str) -> RunDocument:
+    """What is said about a run at other prices."""
+    before, left = run.document, left_out_of_prices(run.chip)
+    origin = Origin(name=run.chip.name, sha256=run.chip.sha256)
+    how = {"command": command, "repriced_from": origin}
+    if "chip_sha256" in before.provenance.model_fields_set:
+        how["chip_sha256"] = chip.sha256
+    return before.model_copy(update={
+        **costs(ledger), **_places(before, ledger),
+        "time": _slower(before.time, run.chip.clock.hz / chip.clock.hz),
+        "memory": [_changed(use, energy_J=_memory_J(ledger.energy, use)) for use in before.memory],
+        "chip": ChipSection(name=chip.name, sha256=chip.sha256, values=chip),
+        "provenance": before.provenance.model_copy(update=how),
+        "not_counted": [*left_out_of_prices(chip), *(note for note in before.not_counted if note not in left)],
+    })  # fmt: skip
 
 
 def differences(one: Any, other: Any, path: str = "") -> list[str]:
@@ -68,23 +148,43 @@ def _short(value: Any) -> str:
     return f"{len(value)} entries" if isinstance(value, list | tuple) else repr(value)
 
 
-def _slower(time: dict[str, Any], factor: float) -> dict[str, Any]:
+def _slower(time: TimeSection, factor: float) -> TimeSection:
     """The time of a run whose cycles last longer."""
-    seconds = {name: value * factor for name, value in time.items() if "seconds" in name}
-    rate = time["images_per_second"]
-    return time | seconds | {"images_per_second": rate / factor if rate else rate}
+    seconds = {name: value * factor for name, value in time if "seconds" in name}
+    rate = time.images_per_second
+    return _changed(time, **seconds, images_per_second=rate / factor if rate else rate)
 
 
-def _memory_J(spent: Energy, use: dict[str, Any]) -> float:
-    return sum(spent.action(access_name(use["level"], use["holds"], how)).total_J for how in ("read", "write"))
+def _memory_J(spent: Energy, use: MemoryRow) -> float:
+    return sum(spent.action(name).total_J for name in access_names(use.level, use.holds))
 
 
-def _places(before: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
+def _places(before: RunDocument, ledger: Ledger) -> dict[str, Any]:
     """Cores and layers with their energy."""
     spent = ledger.energy.per_brick_J
-    of_core = np.bincount(ledger.home, spent, len(before["cores"])).tolist()
-    of_layer = {layer["name"]: 0.0 for layer in before["layers"]}
+    of_core = np.bincount(ledger.home, spent, len(before.cores)).tolist()
+    of_layer = {layer.name: 0.0 for layer in before.layers}
     for name, joules in zip(ledger.layers, spent.tolist(), strict=True):
         of_layer[name] += joules
-    cores = [core | {"energy_J": joules} for core, joules in zip(before["cores"], of_core, strict=True)]
-    return {"cores": cores, "layers": [layer | {"energy_J": of_layer[layer["name"]]} for layer in before["layers"]]}
+    cores = [_changed(core, energy_J=joules) for core, joules in zip(before.cores, of_core, strict=True)]
+    return {"cores": cores, "layers": [_changed(layer, energy_J=of_layer[layer.name]) for layer in before.layers]}
+
+
+def _changed(part: Row, **fields: Any) -> Row:
+    return part.model_copy(update=fields)
+
+
+def _columns(kind: type[Section], rows: Sequence[Section], **instead: list[Any] | None) -> np.ndarray:
+    """Structured array of rows of the document; columns *instead* of what is no number or text, or none."""
+    found = {name: [getattr(row, name) for row in rows] for name in kind.model_fields if name not in instead}
+    columns = {name: instead.get(name, found.get(name)) for name in kind.model_fields}
+    return table_of({name: values for name, values in columns.items() if values is not None})
+
+
+def table_of(columns: Named[str, Any]) -> np.ndarray:
+    """Structured array with these columns."""
+    arrays = {name: np.asarray(values) for name, values in columns.items()}
+    table = np.empty(len(next(iter(arrays.values()))), [(name, a.dtype) for name, a in arrays.items()])
+    for name, values in arrays.items():
+        table[name] = values
+    return table

@@ -10,40 +10,27 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from neurosim import saving
 from neurosim.cost.ann import dense
 from neurosim.cost.comparison import silent
-from neurosim.cost.energy import Counts, Energy, access_name
+from neurosim.cost.energy import Counts, Energy, access_names
 from neurosim.cost.ledger import Ledger
 from neurosim.cost.neurobench import NeuroBench, neurobench
 from neurosim.cost.paper import paper
+from neurosim.errors import TraceError
 from neurosim.mapping.demand import Use, joined
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.storage import kernel_weights
-from neurosim.outcome.record import Record
-from neurosim.outcome.record import notes as notes_on_prices
+from neurosim.outcome.costs import costs
+from neurosim.outcome.document import RunDocument
+from neurosim.outcome.left_out import left_out
+from neurosim.outcome.record import Record, table_of
 from neurosim.outcome.times import Times
+from neurosim.outcome.versions import versions
 from neurosim.spikes.trace import SpikeTrace
 from neurosim.timing.tally import BOUNDS
 from neurosim.version import __version__
 
-ALWAYS_LEFT_OUT = (
-    "training; loading of tables onto the chip",
-    "dependence on data values, temperature and voltage of the prices",
-)
-
-LAZY_LEAK = "leak multiplies beyond one per visit: a core is taken to catch up with the steps a neuron was idle by a table"
-
-ONE_PASS = "that an ANN with feedback or delays runs once per time step: the ANN beside it is one pass"
-UNREAD = "the way of the last layer's spikes out of the chip, and what counts them"
-AT_HOST = "multiply-accumulates of the layers that an image feeds: a host computes their currents"
-SUMMED = "memory for the sums of pooling windows: their additions alone are counted"
-LOADING = "loading of weights onto the chip: no memory stands behind the one that holds them"
-UNHINDERED = "waiting of packets for each other and for full buffers: time is analytic, a lower bound of packet timing"
-DELAYED = "memory for the events of shortcuts until they are due: in a pipeline a layer holds them for some turns"
-FLOAT_PRICES = "floating point: a float32 network is priced with the chip's integer operations, and its state width is 32 bits"
 BLOCKED_SHOWN = 20
-WIDE_WEIGHTS = "wider arithmetic: additions and multiplications cost the same for weights of more than 8 bits"
 
 # Several results can share a trace, whose metrics no chip changes.
 _metrics: WeakKeyDictionary[SpikeTrace, NeuroBench] = WeakKeyDictionary()
@@ -128,7 +115,7 @@ class Result:
             "refused_cycles": tally.refused[m.used],
             "energy_J": m.by_core(self.energy.per_brick_J),
         }
-        return _table(rows)
+        return table_of(rows)
 
     @cached_property
     def layers(self) -> np.ndarray:
@@ -142,7 +129,7 @@ class Result:
         for name, values in self.count_columns.items():
             rows[name] = [int(values[m.layer_of == i].sum()) for i in range(len(m.network.layers))]
         rows["energy_J"] = np.bincount(m.layer_of, self.energy.per_brick_J)
-        return _table(rows)
+        return table_of(rows)
 
     @cached_property
     def paper(self) -> dict[str, Any]:
@@ -165,10 +152,15 @@ class Result:
         without = dense(mapping, len(self.trace))
         return Ledger(self.energy, quiet, without, self.trace.spikes_per_neuron, layers, mapping.home)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON of a run; SI units in the names, integers as integers."""
+    @cached_property
+    def document(self) -> RunDocument:
+        """All that is said about the run. Raises TraceError where outputs are not finite, which no JSON can say."""
+        if not np.isfinite(self.outputs).all():
+            wrong = np.flatnonzero(~np.isfinite(self.outputs).all(1))
+            problem = f"the outputs of {len(wrong):,} samples are not finite, of sample {wrong[0]} first"
+            raise TraceError("spike trace", [f"{problem}; use smaller weights, or an integer network"])
         trace, chip = self.trace, self.mapping.chip
-        return {
+        return RunDocument.model_validate({
             "images": len(trace),
             "timesteps": trace.timesteps,
             "accuracy": self.accuracy,
@@ -181,18 +173,22 @@ class Result:
             "cores": self._cores(),
             "links": self._links(),
             "blocked": self.blocked,
-            **self.ledger.to_dict(),
+            **costs(self.ledger),
             "paper": self.paper,
             "neurobench": self.neurobench.to_dict(),
-            "chip": {"name": chip.name, "sha256": chip.sha256, "values": chip.values},
+            "chip": {"name": chip.name, "sha256": chip.sha256, "values": chip},
             "network": self._network(),
             "provenance": self.provenance,
             "not_counted": self.not_counted,
-        }
+        })  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of a run; SI units in the names, integers as integers."""
+        return self.document.to_dict()
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """How the result came about."""
+        """How the result came about, and what it takes to repeat it."""
         return {
             "version": __version__,
             "command": self.command,
@@ -202,33 +198,19 @@ class Result:
             "placer": self.mapping.placer,
             "timing": self.time.timing,
             "schedule": self.time.schedule,
+            "partitioner": self.mapping.partitioner,
+            "images": len(self.trace),
+            "network_sha256": self.trace.network.sha256,
+            "inputs_sha256": self.trace.inputs_sha256,
+            "chip_sha256": self.mapping.chip.sha256,
+            "mapping_sha256": self.mapping.sha256,
+            "versions": versions(),
         }
 
     @property
     def not_counted(self) -> list[str]:
         """What this model leaves out, in words."""
-        network = self.trace.network
-        notes = [
-            (LOADING, not self.mapping.spills),
-            (UNHINDERED, self.time.timing == "analytic"),
-            (DELAYED, self.time.schedule == "pipelined" and any(layer.shortcuts for layer in network.layers)),
-            (ONE_PASS, any(delay for layer in network.layers for delay in layer.delays)),
-            (UNREAD, network.output.spiking),
-            (AT_HOST, network.input.encoding == "direct" and self.mapping.chip.policy.analog == "host"),
-            (SUMMED, self.totals["pool_adds"].any()),
-            (LAZY_LEAK, self.mapping.chip.policy.update == "touched"),
-            (FLOAT_PRICES, not network.integer),
-            (WIDE_WEIGHTS, network.integer and any((layer.weight_bits or 8) > 8 for layer in network.layers)),
-        ]
-        chip = self.mapping.chip
-        portless = [m.name for m in chip.memory if not m.words_per_cycle and {"weights", "state", "input"} & {*chip.kinds(m)}]
-        shared = [
-            m.name for m in chip.memory
-            if m.per != "core" and m.words_per_cycle and not m.fetched and {"weights", "state"} & {*chip.kinds(m)}
-        ]  # fmt: skip
-        notes.append((f"cores waiting for each other at the ports of {', '.join(shared)}", bool(shared)))
-        notes.append((f"waiting for the ports of {', '.join(portless)}: no words_per_cycle is given", bool(portless)))
-        return [*notes_on_prices(chip), *(text for text, applies in notes if applies), *ALWAYS_LEFT_OUT]
+        return left_out(self.mapping, self.time, bool(self.totals["pool_adds"].any()))
 
     def _time(self) -> dict[str, Any]:
         total = self.time.cycles
@@ -247,7 +229,7 @@ class Result:
         found = []
         for memory in self.mapping.chip.memory:
             for kind in self.mapping.chip.kinds(memory):
-                read, write = (self.energy.action(access_name(memory.name, kind, how)) for how in ("read", "write"))
+                read, write = map(self.energy.action, access_names(memory.name, kind))
                 found.append({
                     "level": memory.name, "holds": kind, "reads": read.times, "writes": write.times,
                     "bits_read": read.times * memory.word_bits, "bits_written": write.times * memory.word_bits,
@@ -312,27 +294,20 @@ class Result:
     @property
     def record(self) -> Record:
         """What a run file keeps of it."""
-        return Record(self.to_dict(), self.mapping.chip, self.ledger)
+        found = self.outputs, self.predictions, self.time.steps, self.totals
+        return Record(self.document, self.ledger, self.mapping.placement, *found)
 
     def save(self, path: str) -> None:
         """Write the run file (HDF5, see README)."""
-        saving.save(self, path)
+        self.record.save(path)
 
     def report(self, path: str) -> None:
         """Write the report: one HTML file that needs nothing else."""
-        saving.report(self.record, path)
+        self.record.report(path)
 
 
 def _fullest_memory(used: list[Use]) -> float:
     return max((u.share for u in used if u.unit == "bits"), default=0.0)
-
-
-def _table(columns: dict[str, Any]) -> np.ndarray:
-    arrays = {name: np.asarray(values) for name, values in columns.items()}
-    table = np.empty(len(next(iter(arrays.values()))), [(name, a.dtype) for name, a in arrays.items()])
-    for name, values in arrays.items():
-        table[name] = values
-    return table
 
 
 def _records(table: np.ndarray) -> list[dict[str, Any]]:

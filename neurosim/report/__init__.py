@@ -13,4 +13,4 @@ def _(record: Record, path: str | os.PathLike[str]) -> None:
     # Pages need a plotting library, which nothing else does.
     from neurosim.report.html import save_report
 
-    save_report(record, path)
+    save_report(record.document, path)

@@ -3,126 +3,119 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
-from neurosim.chip.chip import Chip
 from neurosim.cost.action import PURPOSES
+from neurosim.explore.document import ComparisonDocument
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.io.hdf5 import replacing
+from neurosim.outcome.document import RunDocument
 from neurosim.report.comparison_text import COMPARED, setting
 from neurosim.report.page import beside, bullets, cards, document, paragraph, table
 from neurosim.report.sources import constants
 from neurosim.report.study_figures import bars
 from neurosim.report.study_text import amount
-from neurosim.report.text import BOUND_WORDS
 from neurosim.report.units import percent, si
+from neurosim.report.words import BOUND_WORDS
 
-Values = dict[str, Any]
+Runs = dict[str, RunDocument]
 
 
-def save_comparison_report(values: Values, path: str | os.PathLike[str]) -> None:
-    """Write the report of what `neurosim compare` writes as JSON; the file appears whole or not at all."""
+def save_comparison_report(found: ComparisonDocument, path: str | os.PathLike[str]) -> None:
+    """Write the report of a comparison; the file appears whole or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(comparison_page(values), encoding="utf-8")
+        temporary.write_text(comparison_page(found), encoding="utf-8")
 
 
-def comparison_page(values: Values) -> str:
+def comparison_page(found: ComparisonDocument) -> str:
     """The whole document."""
-    runs = values["runs"]
+    runs = found.runs
     sections = [
-        ("Beside each other", _amounts(values)), ("Where the energy goes", _energy(runs)), ("What set the pace", _pace(runs)),
-        ("Against the same network without spikes", _ann(runs)), ("Layers", _layers(runs)), ("Does not fit", _reasons(values)),
-        ("Settings that differ", _differences(values)), ("Constants and their sources", _constants(runs)),
-        ("Not counted", bullets(list(dict.fromkeys(note for run in runs.values() for note in run["not_counted"])))),
+        ("Beside each other", _amounts(found)), ("Where the energy goes", _energy(runs)), ("What set the pace", _pace(runs)),
+        ("Against the same network without spikes", _ann(runs)), ("Layers", _layers(runs)), ("Does not fit", _reasons(found)),
+        ("Settings that differ", _differences(found)), ("Constants and their sources", _constants(runs)),
+        ("Not counted", bullets(list(dict.fromkeys(note for run in runs.values() for note in run.not_counted)))),
         ("How to repeat", _provenance(runs)),
     ]  # fmt: skip
-    title = f"{' and '.join(values['chips'])} compared"
-    return document(title, _headline(values), [(name, body) for name, body in sections if body])
+    title = f"{' and '.join(found.chips)} compared"
+    return document(title, _headline(found), [(name, body) for name, body in sections if body])
 
 
-def _headline(values: Values) -> str:
-    runs = values["runs"]
-    if not runs:
+def _headline(found: ComparisonDocument) -> str:
+    if not found.runs:
         return paragraph("The network fits none of the chips.")
-    first, run = next(iter(runs)), next(iter(runs.values()))
-    words = (
-        f"{run['network']['name']}, {run['images']:,} samples of {run['provenance']['inputs']}; the same spikes on every chip."
-    )
+    first, run = next(iter(found.runs.items()))
+    words = f"{run.network.name}, {run.images:,} samples of {run.provenance.inputs}; the same spikes on every chip."
     tiles = []
-    for name, ratios in list(values["ratios"].items())[1:]:
+    for name, ratios in list(found.ratios.items())[1:]:
         tiles += [(f"{name}: {OBJECTIVES[key].words}", f"{ratios[key]:.3g} times", f"that of {first}")
                   for key in ("energy", "latency") if ratios[key] is not None]  # fmt: skip
     return paragraph(words) + cards(tiles)
 
 
-def _amounts(values: Values) -> str:
-    found, first = values["metrics"], next(iter(values["metrics"]), "")
-    rows = []
+def _amounts(found: ComparisonDocument) -> str:
+    first, rows = next(iter(found.metrics), ""), []
     for key in COMPARED:
         cells = []
-        for name, metrics in found.items():
-            ratio = values["ratios"][name][key]
+        for name, metrics in found.metrics.items():
+            ratio = found.ratios[name][key]
             beside_it = "" if ratio is None or name == first else f" ({ratio:.3g} times)"
-            cells.append(amount(OBJECTIVES[key], metrics[OBJECTIVES[key].column]) + beside_it)
+            cells.append(amount(OBJECTIVES[key], getattr(metrics, OBJECTIVES[key].column)) + beside_it)
         rows.append([OBJECTIVES[key].words, *cells])
-    return table(["", *found], rows, f"in brackets: times {first}") if found else ""
+    return table(["", *found.metrics], rows, f"in brackets: times {first}") if found.metrics else ""
 
 
-def _energy(runs: Values) -> str:
+def _energy(runs: Runs) -> str:
     if not runs:
         return ""
-    parts = {purpose: [run["energy"]["by_purpose_J"][purpose] / run["images"] for run in runs.values()] for purpose in PURPOSES}
+    parts = {purpose: [run.energy.by_purpose_J[purpose] / run.images for run in runs.values()] for purpose in PURPOSES}
     rows = [[purpose, *(si(joules, "J") for joules in each)] for purpose, each in parts.items()]
     return beside(bars([*runs], parts, "Energy per image, by purpose", "J"), table(["per image", *runs], rows), broad=True)
 
 
-def _pace(runs: Values) -> str:
+def _pace(runs: Runs) -> str:
     if not runs:
         return ""
-    seconds = {
-        words: [run["time"]["bound_by"][key] * run["time"]["seconds_per_image"] for run in runs.values()]
-        for key, words in BOUND_WORDS.items()
-    }
-    rows = [[words, *(percent(run["time"]["bound_by"][key]) for run in runs.values())] for key, words in BOUND_WORDS.items()]
+    shares = {words: [run.time.bound_by[key] for run in runs.values()] for key, words in BOUND_WORDS.items()}
+    each = [run.time.seconds_per_image for run in runs.values()]
+    seconds = {words: [s * spent for s, spent in zip(found, each, strict=True)] for words, found in shares.items()}
+    rows = [[words, *map(percent, found)] for words, found in shares.items()]
     listed = table(["share of the time", *runs], rows)
     return beside(bars([*runs], seconds, "Time per image, by what set the pace", "s"), listed, broad=True)
 
 
-def _ann(runs: Values) -> str:
+def _ann(runs: Runs) -> str:
     rows = []
     for name, run in runs.items():
-        ours, theirs = run["energy"], run["ann"]
-        ratios = [theirs[key] / ours[key] if ours[key] else float("nan") for key in ("compute_J", "total_J")]
-        rows.append(
-            [name, si(theirs["total_J"] / run["images"], "J"), si(ours["per_image_J"], "J"), *(f"{r:.3g}" for r in ratios)]
-        )
+        ours, theirs = run.energy, run.ann
+        pairs = ((theirs.compute_J, ours.compute_J), (theirs.total_J, ours.total_J))
+        ratios = [ann / snn if snn else float("nan") for ann, snn in pairs]
+        rows.append([name, si(theirs.total_J / run.images, "J"), si(ours.per_image_J, "J"), *(f"{r:.3g}" for r in ratios)])
     return table(["chip", "ANN", "SNN", "ANN / SNN, compute", "everything"], rows, "energy per image") if rows else ""
 
 
-def _layers(runs: Values) -> str:
+def _layers(runs: Runs) -> str:
     if not runs:
         return ""
-    names = [layer["name"] for layer in next(iter(runs.values()))["layers"]]
     rows = [
-        [name, *(si(run["layers"][i]["energy_J"] / run["images"], "J") for run in runs.values())]
-        for i, name in enumerate(names)
+        [layers[0].name, *(si(layer.energy_J / run.images, "J") for layer, run in zip(layers, runs.values(), strict=True))]
+        for layers in zip(*(run.layers for run in runs.values()), strict=True)
     ]
     return table(["energy per image", *runs], rows)
 
 
-def _reasons(values: Values) -> str:
-    return "".join(paragraph(name) + bullets(reasons) for name, reasons in values["reasons"].items())
+def _reasons(found: ComparisonDocument) -> str:
+    return "".join(paragraph(name) + bullets(reasons) for name, reasons in found.reasons.items())
 
 
-def _differences(values: Values) -> str:
-    rows = [[place, *map(setting, found)] for place, found in values["differences"].items()]
-    return table(["setting", *values["chips"]], rows)
+def _differences(found: ComparisonDocument) -> str:
+    rows = [[place, *map(setting, values)] for place, values in found.differences.items()]
+    return table(["setting", *found.chips], rows)
 
 
-def _constants(runs: Values) -> str:
-    return "".join(constants(Chip.parse(run["chip"]["values"], f"chip {name!r}"), name) for name, run in runs.items())
+def _constants(runs: Runs) -> str:
+    return "".join(constants(run.chip.values, name) for name, run in runs.items())
 
 
-def _provenance(runs: Values) -> str:
-    rows = [[name, run["provenance"]["command"], run["chip"]["sha256"]] for name, run in runs.items()]
+def _provenance(runs: Runs) -> str:
+    rows = [[name, run.provenance.command, run.chip.sha256] for name, run in runs.items()]
     return table(["chip", "command", "chip sha256"], rows, left=True) if rows else ""

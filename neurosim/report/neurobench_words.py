@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from neurosim.cost.neurobench import HARNESS
+from neurosim.outcome.document import NeuroBenchSection, RunDocument
 from neurosim.report.units import percent, si
 
 DEFINITION = {
@@ -48,33 +49,30 @@ class Row(NamedTuple):
     missing: str = ""
 
 
-def heading(values: dict[str, Any]) -> str:
-    return f"NeuroBench (harness {HARNESS}), per sample, {values['neurobench']['batch']:,} samples in a batch"
+def heading(found: NeuroBenchSection) -> str:
+    return f"NeuroBench (harness {HARNESS}), per sample, {found.batch:,} samples in a batch"
 
 
-def rows(values: dict[str, Any]) -> list[Row]:
-    """The metrics in the JSON *values* of a run."""
-    found, images = values["neurobench"], values["images"]
-    synaptic, neuron = found["synaptic_operations"], found["neuron_operations"]
+def rows(found: NeuroBenchSection, document: RunDocument) -> list[Row]:
+    """The metrics of a run."""
+    images, counts = document.images, document.counts
+    synaptic, neuron = found.synaptic_operations, found.neuron_operations
 
     def counted(*names: str) -> str:
-        return ", ".join(f"{name} {values['counts'][name] / images:,.1f}" for name in names)
+        return ", ".join(f"{name} {getattr(counts, name) / images:,.1f}" for name in names)
 
     def row(name: str, value: float | None, counts: str = "", key: str = "") -> Row:
-        return Row(name, "-", counts, found["missing"][key]) if value is None else Row(name, f"{value:,.1f}", counts)
+        return Row(name, "-", counts, found.missing.get(key, "")) if value is None else Row(name, f"{value:,.1f}", counts)
 
     return [
-        Row("footprint", si(found["footprint"]["stored_bytes"], "B"), ""),
-        Row("footprint in float32", si(found["footprint"]["float32_bytes"], "B"), ""),
-        Row("connection sparsity", percent(found["connection_sparsity"]), ""),
-        Row("activation sparsity", percent(found["activation_sparsity"]), counted("spikes")),
-        row("effective MACs", synaptic["Effective_MACs"], counted("macs", "pool_macs"), "synaptic_operations"),
-        row("effective ACs", synaptic["Effective_ACs"], counted("accumulates", "pool_adds"), "synaptic_operations"),
-        row("dense operations", synaptic["Dense"]),
-        row("membrane updates", found["membrane_updates"], counted("neuron_updates"), "membrane_updates"),
-        row(
-            "effective neuron operations", neuron["Effective Neuron Ops"], counted("leak_multiplies", "compares"),
-            "neuron_operations",
-        ),
-        row("dense neuron operations", neuron["Neuron Dense Ops"]),
+        Row("footprint", si(found.footprint.stored_bytes, "B"), ""),
+        Row("footprint in float32", si(found.footprint.float32_bytes, "B"), ""),
+        Row("connection sparsity", percent(found.connection_sparsity), ""),
+        Row("activation sparsity", percent(found.activation_sparsity), counted("spikes")),
+        row("effective MACs", synaptic.effective_macs, counted("macs", "pool_macs"), "synaptic_operations"),
+        row("effective ACs", synaptic.effective_acs, counted("accumulates", "pool_adds"), "synaptic_operations"),
+        row("dense operations", synaptic.dense),
+        row("membrane updates", found.membrane_updates, counted("neuron_updates"), "membrane_updates"),
+        row("effective neuron operations", neuron.effective, counted("leak_multiplies", "compares"), "neuron_operations"),
+        row("dense neuron operations", neuron.dense),
     ]  # fmt: skip

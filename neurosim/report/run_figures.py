@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 from neurosim.cost.action import COMPUTE, MOVEMENT, PURPOSES, STATIC
 from neurosim.cost.ann import STATED
 from neurosim.cost.comparison import BreakEven
-from neurosim.cost.energy import Energy
+from neurosim.outcome.document import LayerRow, RunDocument
 from neurosim.report.figure import ACCENTS, HEAT_SCALE, INK, LINE, PAPER, colour_bar, figure, framed, label, named, plain
-from neurosim.report.text import BOUND_WORDS
 from neurosim.report.units import percent, si
+from neurosim.report.words import BOUND_WORDS, energy_components
 
 COLOURS = {COMPUTE: ACCENTS[0], MOVEMENT: ACCENTS[1], STATIC: ACCENTS[2]}
 PURPOSE_GROUPS = {"compute": COMPUTE, "leakage": STATIC}
@@ -24,13 +24,13 @@ BESIDE_BARS = {"l": 8, "r": 64, "t": 8, "b": 8}
 FARTHEST = 4
 
 
-def waterfall(spent: Energy) -> str:
+def waterfall(run: RunDocument) -> str:
     """HTML of a figure: energy per image by purpose, each bar beginning where the one above it ends, and their sum."""
-    joules = [spent.by_purpose_J[purpose] / spent.images for purpose in PURPOSES]
+    joules = [run.energy.by_purpose_J[purpose] / run.images for purpose in PURPOSES]
     total = sum(joules)
     starts = [0.0, *np.cumsum(joules).tolist()]
     colours = [COLOURS[PURPOSE_GROUPS.get(purpose, MOVEMENT)] for purpose in PURPOSES]
-    words = [f"<b>{p}</b> {_share(j, total)}{_parts(spent, p)}" for p, j in zip(PURPOSES, joules, strict=True)]
+    words = [f"<b>{p}</b> {_share(j, total)}{_parts(run, p)}" for p, j in zip(PURPOSES, joules, strict=True)]
     bars = go.Bar(
         y=[*range(len(PURPOSES) + 1)], x=[*joules, total], base=[*starts[:-1], 0.0], orientation="h",
         marker={"color": [*colours, INK]}, text=[si(j, "J") for j in [*joules, total]], textposition="outside",
@@ -46,21 +46,21 @@ def waterfall(spent: Energy) -> str:
     return framed(made, "Energy per image, from compute to everything", described, "290px")
 
 
-def components(spent: Energy) -> str:
+def components(run: RunDocument) -> str:
     """HTML of a figure: energy per image by component, the largest first."""
-    parts = sorted(((n, j / spent.images) for n, j in spent.by_component_J.items() if j), key=lambda part: -part[1])
+    parts = sorted(energy_components(run), key=lambda part: -part.joules)
     if not parts:
         return ""
-    names, joules = [[*column] for column in zip(*parts, strict=True)]
-    words = [f"<b>{plain(n)}</b> {_share(j, spent.per_image_J)}<br>{spent.groups[n]}" for n, j in parts]
+    names, joules, total = [part.name for part in parts], [part.joules for part in parts], run.energy.per_image_J
+    words = [f"<b>{plain(part.name)}</b> {_share(part.joules, total)}<br>{part.group}" for part in parts]
     bars = go.Bar(
-        y=[*range(len(parts))], x=joules, orientation="h", marker={"color": [COLOURS[spent.groups[n]] for n in names]},
+        y=[*range(len(parts))], x=joules, orientation="h", marker={"color": [COLOURS[part.group] for part in parts]},
         text=[si(j, "J") for j in joules], textposition="outside", cliponaxis=False, customdata=words,
         hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
     axes = {"xaxis": JOULES | {"range": [0, joules[0]]}, "yaxis": named(names) | _downwards()}
     made = figure(bars, showlegend=False, margin=BESIDE_BARS, **axes)
-    described = f"Bars of energy per image by component, most for {names[0]}, {_share(joules[0], spent.per_image_J)}."
+    described = f"Bars of energy per image by component, most for {names[0]}, {_share(joules[0], total)}."
     return framed(made, "The same by component", described, f"{40 + 28 * len(parts)}px")
 
 
@@ -117,11 +117,11 @@ def farthest(line: BreakEven) -> float:
     return 1.2 * max([line.spikes_per_neuron, *crossings])
 
 
-def spikes(layers: list[dict[str, Any]]) -> str:
+def spikes(layers: list[LayerRow]) -> str:
     """HTML of a figure: spikes per neuron of every layer that spikes, in every step."""
-    rows = np.array([layer["spikes_per_step"] for layer in layers], float)
-    rates = rows / np.array([[layer["neurons"]] for layer in layers])
-    names = [layer["name"] for layer in layers]
+    rows = np.array([layer.spikes_per_step for layer in layers], float)
+    rates = rows / np.array([[layer.neurons] for layer in layers])
+    names = [layer.name for layer in layers]
     few = rates.size <= 150
     cells = go.Heatmap(
         z=rates, zmin=0, zmax=float(rates.max(initial=0)) or 1, colorscale=HEAT_SCALE,
@@ -139,12 +139,12 @@ def spikes(layers: list[dict[str, Any]]) -> str:
     return framed(made, "Spikes per neuron, by layer and step", described, f"{110 + row * len(names)}px")
 
 
-def _parts(spent: Energy, purpose: str) -> str:
+def _parts(run: RunDocument, purpose: str) -> str:
     """The components of a purpose, for the pointer."""
     found: dict[str, float] = {}
-    for action in spent.actions:
-        if action.purpose == purpose and action.total_J:
-            found[action.component] = found.get(action.component, 0.0) + action.total_J / spent.images
+    for action in run.actions:
+        if action.purpose == purpose and action.energy_J:
+            found[action.component] = found.get(action.component, 0.0) + action.energy_J / run.images
     ordered = sorted(found.items(), key=lambda part: -part[1])
     return "".join(f"<br>{label(name)}: {si(joules, 'J')}" for name, joules in ordered)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from neurosim.explore.document import ObjectiveSection, PointRow
 from neurosim.report.figure import ACCENTS, LINE, figure, framed, label, named, plain
 from neurosim.report.units import percent, si
 
@@ -18,23 +19,23 @@ PAIRS = 3
 FAR = 20
 # Units that are said otherwise on an axis.
 SUFFIXES = {"1/s": "/s", "mm²": ""}
-Point = dict[str, Any]
+Objectives = Mapping[str, ObjectiveSection]
 
 
-def fronts(objectives: dict[str, Any], points: Sequence[Point], words: Sequence[str]) -> list[str]:
+def fronts(objectives: Objectives, points: Sequence[PointRow], words: Sequence[str]) -> list[str]:
     """HTML of figures: all points that fit, by every two objectives, those of the front in colour; *words*: of every point, for
     the pointer."""
     pairs = list(combinations(objectives, 2))[:PAIRS] or [(name, name) for name in objectives]
     return [_front(objectives, *pair, points, words) for pair in pairs]
 
 
-def _front(objectives: dict[str, Any], across: str, up: str, points: Sequence[Point], words: Sequence[str]) -> str:
-    x, y = (objectives[name]["column"] for name in (across, up))
-    shown = [i for i, p in enumerate(points) if p["status"] in ("ok", "excluded") and None not in (p[x], p[y])]
+def _front(objectives: Objectives, across: str, up: str, points: Sequence[PointRow], words: Sequence[str]) -> str:
+    x, y = ([p.amount(objectives[name].column) for p in points] for name in (across, up))
+    shown = [i for i, p in enumerate(points) if p.status in ("ok", "excluded") and None not in (x[i], y[i])]
     kinds = {
-        "excluded": [i for i in shown if points[i]["status"] == "excluded"],
-        "others": [i for i in shown if points[i]["status"] == "ok" and points[i]["rank"] != 1],
-        "on the front": [i for i in shown if points[i]["rank"] == 1],
+        "excluded": [i for i in shown if points[i].status == "excluded"],
+        "others": [i for i in shown if points[i].status == "ok" and points[i].rank != 1],
+        "on the front": [i for i in shown if points[i].rank == 1],
     }
     looks = {
         "on the front": {"size": 11, "color": ACCENTS[1], "line": {"color": "var(--ink)", "width": 1}},
@@ -43,14 +44,14 @@ def _front(objectives: dict[str, Any], across: str, up: str, points: Sequence[Po
     }
     traces = [
         go.Scatter(
-            x=[points[i][x] for i in found], y=[points[i][y] for i in found], mode="markers", name=kind, marker=looks[kind],
+            x=[x[i] for i in found], y=[y[i] for i in found], mode="markers", name=kind, marker=looks[kind],
             customdata=[words[i] for i in found], hovertemplate="%{customdata}<extra></extra>",
         )
         for kind, found in kinds.items() if found
     ]  # fmt: skip
     axes = {
-        f"{axis}axis": _axis(objectives[name], [points[i][column] for i in shown])
-        for axis, name, column in (("x", across, x), ("y", up, y))
+        f"{axis}axis": _axis(objectives[name], [value for i in shown if (value := values[i]) is not None])
+        for axis, name, values in (("x", across, x), ("y", up, y))
     }
     best = len(kinds["on the front"])
     title = (f"{across} and {up}" if across != up else across).replace("_", " ").capitalize()
@@ -58,10 +59,10 @@ def _front(objectives: dict[str, Any], across: str, up: str, points: Sequence[Po
     return framed(figure(*traces, **axes), title, described, "380px")
 
 
-def _axis(objective: dict[str, Any], values: Sequence[float]) -> dict[str, Any]:
+def _axis(objective: ObjectiveSection, values: Sequence[float]) -> dict[str, Any]:
     """Logarithmic where values lie far apart."""
-    title = {"text": f"{objective['what']} ({objective['better']} is better)"}
-    suffix = SUFFIXES.get(objective["unit"], objective["unit"])
+    title = {"text": f"{objective.what} ({objective.better} is better)"}
+    suffix = SUFFIXES.get(objective.unit, objective.unit)
     least, most = min(values, default=0), max(values, default=0)
     if not 0 < FAR * least < most:
         return {"title": title, "tickformat": "~s", "ticksuffix": suffix, "nticks": 6}

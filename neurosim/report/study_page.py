@@ -3,178 +3,178 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
-from neurosim.chip.chip import Chip
+from neurosim.explore.axis import Value
+from neurosim.explore.document import AxisSection, BoundsSection, CloserLook, FrontTiming, PointRow, StudyDocument
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.io.hdf5 import replacing
 from neurosim.report.figure import plain
 from neurosim.report.page import beside, bullets, cards, document, folded, paragraph, table
 from neurosim.report.sources import constants
-from neurosim.report.study_figures import Point, fronts, sensitivity, short
+from neurosim.report.study_figures import fronts, sensitivity, short
 from neurosim.report.study_text import amount
 from neurosim.report.units import percent
 
 # Rows of the table of all points, and of what does not fit.
 LISTED, REASONS = 2000, 200
 
-Values = dict[str, Any]
 
-
-def save_study_report(values: Values, path: str | os.PathLike[str]) -> None:
-    """Write the report of what `Findings.to_dict` says; the file appears whole or not at all."""
+def save_study_report(study: StudyDocument, path: str | os.PathLike[str]) -> None:
+    """Write the report of a study; the file appears whole or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(study_page(values), encoding="utf-8")
+        temporary.write_text(study_page(study), encoding="utf-8")
 
 
-def study_page(values: Values) -> str:
+def study_page(study: StudyDocument) -> str:
     """The whole document."""
     sections = [
-        ("Pareto front", _front(values)), ("What matters", _sensitivity(values)), ("All points", _points(values)),
-        ("What does not fit, or is excluded", _reasons(values)), ("Constants and their sources", _constants(values)),
-        ("Not counted", bullets(values["not_counted"])), ("How to repeat", _provenance(values)),
+        ("Pareto front", _front(study)), ("What matters", _sensitivity(study)), ("All points", _points(study)),
+        ("What does not fit, or is excluded", _reasons(study)), ("Constants and their sources", _constants(study)),
+        ("Not counted", bullets(study.not_counted)), ("How to repeat", _provenance(study)),
     ]  # fmt: skip
-    return document(f"{values['study']}: a study", _headline(values), [(name, body) for name, body in sections if body])
+    return document(f"{study.study}: a study", _headline(study), [(name, body) for name, body in sections if body])
 
 
-def _headline(values: Values) -> str:
-    points, chips, networks = values["points"], values["chips"], values["networks"]
-    where = f"{', '.join(networks)}, {values['images']:,} samples of {values['inputs']}; chip {', '.join(chips)}"
-    how = f"{values['choices']['timing']} timing, {values['choices']['schedule']}"
-    different = f", {values['drawn']:,} drawn" if values["drawn"] != len(points) else ""
-    words = f"{len(points):,} points ({values['sample']}{different}) of {', '.join(values['axes'])}; {where}; {how}."
-    many = {word: sum(p["status"] == word for p in points) for word in ("ok", "infeasible", "excluded", "failed")}
+def _headline(study: StudyDocument) -> str:
+    points, choices = study.points, study.choices
+    where = f"{', '.join(study.networks)}, {study.images:,} samples of {study.inputs}; chip {', '.join(study.chips)}"
+    how = f"{choices['timing']} timing, {choices['schedule']}"
+    different = f", {study.drawn:,} drawn" if study.drawn != len(points) else ""
+    words = f"{len(points):,} points ({study.sample}{different}) of {', '.join(study.axes)}; {where}; {how}."
+    many = {word: sum(p.status == word for p in points) for word in ("ok", "infeasible", "excluded", "failed")}
     told = ", ".join(f"{n:,} {word}" for word, n in many.items() if n)
     tiles = [
         ("points", f"{len(points):,}", told),
-        ("on the front", f"{len(values['front']):,}", ", ".join(values["objectives"])),
+        ("on the front", f"{len(study.front):,}", ", ".join(study.objectives)),
     ]
-    tiles += [tile for name in values["objectives"] if (tile := _best(values, name))]
+    tiles += [tile for name in study.objectives if (tile := _best(study, name))]
     return paragraph(words) + cards(tiles)
 
 
-def _best(values: Values, name: str) -> tuple[str, str, str] | None:
+def _best(study: StudyDocument, name: str) -> tuple[str, str, str] | None:
     """The best value of an objective, and where it is."""
-    column, sign = values["objectives"][name]["column"], -1 if values["objectives"][name]["better"] == "more" else 1
-    known = [point for point in values["points"] if point["status"] == "ok" and point[column] is not None]
+    column, sign = study.objectives[name].column, -1 if study.objectives[name].better == "more" else 1
+    known = [(amount, p) for p in study.points if p.status == "ok" and (amount := p.amount(column)) is not None]
     if not known:
         return None
-    best = min(known, key=lambda point: sign * point[column])
-    return f"best {name.replace('_', ' ')}", _amount(name, best[column]), " · ".join(_values(best))
+    found, best = min(known, key=lambda pair: sign * pair[0])
+    return f"best {name.replace('_', ' ')}", _amount(name, found), " · ".join(_values(best))
 
 
-def _front(values: Values) -> str:
-    if not values["front"]:
+def _front(study: StudyDocument) -> str:
+    if not study.front:
         return paragraph("No point fits.")
-    figures = fronts(values["objectives"], values["points"], [_words(point) for point in values["points"]])
-    best = [number for number in values["ranked"] if number in set(values["front"])]
-    return beside(*figures, broad=True) + _table(values, best, "the Pareto front") + _closer(values, best)
+    figures = fronts(study.objectives, study.points, [_words(point) for point in study.points])
+    best = [number for number in study.ranked if number in set(study.front)]
+    return beside(*figures, broad=True) + _table(study, best, "the Pareto front") + _closer(study, best)
 
 
-def _words(point: Point) -> str:
+def _words(point: PointRow) -> str:
     """Of a point, for the pointer."""
-    lines = [f"<b>{plain(str(value))}</b> {plain(name)}" for name, value in point["settings"].items()]
-    lines += [f"{name.replace('_', ' ')}: {plain(_amount(name, point[o.column]))}" for name, o in OBJECTIVES.items()]
+    lines = [f"<b>{plain(str(value))}</b> {plain(name)}" for name, value in point.settings.items()]
+    lines += [f"{name.replace('_', ' ')}: {plain(_amount(name, point.amount(o.column)))}" for name, o in OBJECTIVES.items()]
     return "<br>".join(lines)
 
 
-def _closer(values: Values, best: list[int]) -> str:
+def _closer(study: StudyDocument, best: list[int]) -> str:
     """What a closer look at the front came to."""
-    closer = [(number, values["points"][number]["closer"]) for number in best if values["points"][number]["closer"]]
-    if not closer:
+    closer = [(point, look) for point in map(study.points.__getitem__, best) if (look := point.closer) is not None]
+    if not closer or study.front_timing is None:
         return ""
-    how = values["front_timing"]
+    return _looked_at(study, closer, study.front_timing)
+
+
+def _looked_at(study: StudyDocument, closer: list[tuple[PointRow, CloserLook]], how: FrontTiming) -> str:
     rows = [
-        [*_values(values["points"][number]), _amount("latency", found["metrics"].get("latency_s")),
-         _amount("energy", found["metrics"].get("energy_J"))]
-        for number, found in closer
-    ]  # fmt: skip
-    images = f"samples: {how['images'] or values['images']:,}"
+        [*_values(point), _amount("latency", found.metrics.get("latency_s")), _amount("energy", found.metrics.get("energy_J"))]
+        for point, found in closer
+    ]
+    images = f"samples: {how.images or study.images:,}"
     return table(
-        ["point", "latency", "energy per image"], rows, f"a closer look at the front: {how['timing']} timing, {images}"
+        ["point", "latency", "energy per image"], rows, f"a closer look at the front: {how.timing} timing, {images}"
     )
 
 
-def _sensitivity(values: Values) -> str:
-    shares = values["sensitivity"]
+def _sensitivity(study: StudyDocument) -> str:
+    shares = study.sensitivity
     if not any(share is not None for found in shares.values() for share in found.values()):
         return ""
-    axes = list(values["axes"])
+    axes = list(study.axes)
     rows = [
-        [name, *("does not vary" if found[axis] is None else percent(found[axis]) for axis in axes)]
+        [name, *("does not vary" if (share := found[axis]) is None else percent(share) for axis in axes)]
         for name, found in shares.items()
     ]
-    by_chance = values["sensitivity_by_chance"]
+    by_chance = study.sensitivity_by_chance
     rows += [["by chance", *(percent(by_chance[axis]) for axis in axes)]] if by_chance else []
     words = "share of the variance, over all points that fit; the rest is in their interplay"
     listed = table(["objective", *map(short, axes)], rows, words)
     return beside(sensitivity(shares), listed, broad=True)
 
 
-def _points(values: Values) -> str:
-    left = [number for number, point in enumerate(values["points"]) if point["status"] == "excluded"]
-    shown = [*values["ranked"], *left][:LISTED]
+def _points(study: StudyDocument) -> str:
+    left = [number for number, point in enumerate(study.points) if point.status == "excluded"]
+    shown = [*study.ranked, *left][:LISTED]
     if not shown:
         return ""
-    words = f"front by front; {LISTED:,} of {len(values['points']):,}" if len(shown) == LISTED else "front by front"
-    return folded(f"{len(shown):,} points", _table(values, shown, words))
+    words = f"front by front; {LISTED:,} of {len(study.points):,}" if len(shown) == LISTED else "front by front"
+    return folded(f"{len(shown):,} points", _table(study, shown, words))
 
 
-def _table(values: Values, numbers: list[int], caption: str) -> str:
-    first, others = list(values["objectives"]), [name for name in OBJECTIVES if name not in values["objectives"]]
+def _table(study: StudyDocument, numbers: list[int], caption: str) -> str:
+    first, others = list(study.objectives), [name for name in OBJECTIVES if name not in study.objectives]
     rows = []
     for number in numbers:
-        point = values["points"][number]
-        best, rest = ([_amount(name, point[OBJECTIVES[name].column]) for name in names] for names in (first, others))
-        rows.append([str(point["rank"] or point["status"]), *best, *_values(point), *rest, _quotient(point)])
+        point = study.points[number]
+        best, rest = ([_amount(name, point.amount(OBJECTIVES[name].column)) for name in names] for names in (first, others))
+        rows.append([str(point.rank or point.status), *best, *_values(point), *rest, _quotient(point)])
     words = [[name.replace("_", " ") for name in names] for names in (first, others)]
-    head = ["front", *words[0], *map(short, values["axes"]), *words[1], "ANN / SNN"]
+    head = ["front", *words[0], *map(short, study.axes), *words[1], "ANN / SNN"]
     return table(head, rows, caption)
 
 
-def _quotient(point: Point) -> str:
-    ratio = point.get("ann_over_snn", {}).get("all")
+def _quotient(point: PointRow) -> str:
+    ratio = None if point.ann_over_snn is None else point.ann_over_snn.all
     return "" if ratio is None else f"{ratio:.3g}"
 
 
-def _reasons(values: Values) -> str:
-    bad = [point for point in values["points"] if point["status"] != "ok"]
+def _reasons(study: StudyDocument) -> str:
+    bad = [point for point in study.points if point.status != "ok"]
     if not bad:
         return ""
-    rows = [[*_values(point), point["status"], "; ".join(point["reasons"])] for point in bad[:REASONS]]
+    rows = [[*_values(point), point.status, "; ".join(point.reasons)] for point in bad[:REASONS]]
     words = f"{REASONS:,} of {len(bad):,}" if len(bad) > REASONS else ""
-    return folded(f"{len(bad):,} points", table([*map(short, values["axes"]), "status", "reasons"], rows, words, left=True))
+    return folded(f"{len(bad):,} points", table([*map(short, study.axes), "status", "reasons"], rows, words, left=True))
 
 
-def _constants(values: Values) -> str:
-    return "".join(constants(Chip.parse(chip["values"], f"chip {name!r}"), name) for name, chip in values["chips"].items())
+def _constants(study: StudyDocument) -> str:
+    return "".join(constants(chip.values, name) for name, chip in study.chips.items())
 
 
-def _provenance(values: Values) -> str:
-    rows = [["neurosim", str(values["version"])], ["seed", str(values["seed"])]]
-    rows += [[name, str(choice)] for name, choice in values["choices"].items()]
-    rows += [[f"set {name}", str(value)] for name, value in values["set"].items()]
-    rows += [[f"axis {name}", _axis(axis)] for name, axis in values["axes"].items()]
-    rows += [[f"constraint {name}", _bounds(bounds)] for name, bounds in values["constraints"].items()]
-    rows += [[f"network {name}", f"sha256 {sha256}"] for name, sha256 in values["networks"].items()]
-    rows += [[f"chip {name}", f"sha256 {chip['sha256']}"] for name, chip in values["chips"].items()]
+def _provenance(study: StudyDocument) -> str:
+    rows = [["neurosim", study.version], ["seed", str(study.seed)]]
+    rows += [[name, choice] for name, choice in study.choices.items()]
+    rows += [[f"set {name}", str(value)] for name, value in study.set.items()]
+    rows += [[f"axis {name}", _axis(axis)] for name, axis in study.axes.items()]
+    rows += [[f"constraint {name}", _bounds(bounds)] for name, bounds in study.constraints.items()]
+    rows += [[f"network {name}", f"sha256 {sha256}"] for name, sha256 in study.networks.items()]
+    rows += [[f"chip {name}", f"sha256 {chip.sha256}"] for name, chip in study.chips.items()]
     return table(["", ""], rows, left=True)
 
 
-def _axis(axis: Any) -> str:
+def _axis(axis: list[Value] | AxisSection) -> str:
     if isinstance(axis, list):
         return ", ".join(map(str, axis))
-    kind = f"{'logarithmic' if axis['log'] else 'even'}{', integers' if axis['whole'] else ''}"
-    return f"{axis['low']:g} to {axis['high']:g}, {kind}"
+    kind = f"{'logarithmic' if axis.log else 'even'}{', integers' if axis.whole else ''}"
+    return f"{axis.low:g} to {axis.high:g}, {kind}"
 
 
-def _bounds(bounds: dict[str, float | None]) -> str:
-    return ", ".join(f"{word} {value:g}" for word, value in bounds.items() if value is not None)
+def _bounds(bounds: BoundsSection) -> str:
+    return ", ".join(f"{word} {value:g}" for word, value in bounds if value is not None)
 
 
-def _values(point: Point) -> list[str]:
+def _values(point: PointRow) -> list[str]:
     """Of its settings."""
-    return [f"{value:g}" if isinstance(value, float) else str(value) for value in point["settings"].values()]
+    return [f"{value:g}" if isinstance(value, float) else str(value) for value in point.settings.values()]
 
 
 def _amount(name: str, value: float | None) -> str:

@@ -13,24 +13,16 @@ from rich.text import Text
 from neurosim.chip.chip import Chip
 from neurosim.chip.memory import Memory
 from neurosim.chip.part import Sourced, Uncertain
-from neurosim.cost.action import COMPUTE, MOVEMENT, STATIC
-from neurosim.cost.ann import STATED
-from neurosim.cost.comparison import BreakEven, CostStep
-from neurosim.cost.uncertainty import Spread
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.survey import Survey
 from neurosim.network.layers import Layer, Leak, Parameter
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
-from neurosim.outcome.record import Record
-from neurosim.outcome.result import Result
-from neurosim.report import neurobench_words
+from neurosim.outcome.document import RunDocument
+from neurosim.report import neurobench_words, words
 from neurosim.report.units import percent, si
 from neurosim.spikes.verify import POTENTIAL_TOLERANCE, Verdict
 
-BOUND_WORDS = {
-    "core_busy": "busy cores", "noc": "the mesh and shared memories", "update": "neuron updates", "barrier": "barriers",
-}  # fmt: skip
 LONGEST = 240
 # Parameters of a layer that the table of a network shows elsewhere: in columns, and with the sources.
 COLUMNS = ("threshold", "leak", "delay")
@@ -50,178 +42,122 @@ def heading(text: str) -> Text:
     return Text(f"\n{text}", style="bold")
 
 
-def run_summary(result: Result) -> RenderableType:
-    """What was modelled, the answer, time, energy and where it went, layer by layer."""
+def run_summary(document: RunDocument, network: Network) -> RenderableType:
+    """What was modelled, the answer, time, energy and where it went, layer by layer; *network*: that of the run."""
     return Group(
-        *_modelled(result), *_answer(result), *_time(result), *_energy(result), *_comparison(result), heading("Layers"),
-        layer_table(result), heading("Not counted"), *(Padding(Text(f"- {x}"), (0, 0, 0, 2)) for x in result.not_counted),
+        *_modelled(document, network), *_answer(document), *_time(document), *_energy(document), *_comparison(document),
+        heading("Layers"), layer_table(document), heading("Not counted"),
+        *(Padding(Text(f"- {x}"), (0, 0, 0, 2)) for x in document.not_counted),
     )  # fmt: skip
 
 
-def neurobench_text(values: dict[str, Any]) -> RenderableType:
-    """The metrics of NeuroBench in the JSON of a run, and what the chip counted beside them."""
-    found = neurobench_words.rows(values)
-    listed = table("metric", "value", "counted on this chip")
+def neurobench_text(document: RunDocument) -> RenderableType:
+    """The metrics of NeuroBench of a run, and what the chip counted beside them."""
+    if document.neurobench is None:
+        return Text("")
+    found, listed = neurobench_words.rows(document.neurobench, document), table("metric", "value", "counted on this chip")
     for row in found:
         listed.add_row(row.name, row.value, row.counted)
     reasons = [f"{row.name}: {row.missing}" for row in found if row.missing]
     differ = [f"{name}: {why}" for name, why in neurobench_words.WHY.items()]
     lines = (Padding(Text(f"- {line}"), (0, 0, 0, 2)) for line in [*reasons, *differ])
-    return Group(heading(neurobench_words.heading(values)), listed, Text(neurobench_words.NOTE), *lines)
+    return Group(heading(neurobench_words.heading(document.neurobench)), listed, Text(neurobench_words.NOTE), *lines)
 
 
-def _modelled(result: Result) -> list[RenderableType]:
-    network, mapping, chip = result.trace.network, result.mapping, result.mapping.chip
-    neurons = sum(layer.neurons for layer in network.layers)
+def _modelled(document: RunDocument, network: Network) -> list[RenderableType]:
+    told, chip, how = document.network, document.chip.values, document.provenance
     widths = ", ".join(str(b) for b in sorted({layer.weight_bits or 8 for layer in network.layers}))
     arithmetic = f"{widths}-bit integer weights" if network.integer else "float32 weights"
     rows = table("", "")
     rows.show_header = False
     rows.columns[1].justify = "left"
-    size = f"{neurons:,} neurons, {network.synapses:,} weights, T = {network.timesteps}"
-    rows.add_row("network", f"{network.name}: {size}, {arithmetic}")
+    size = f"{told.neurons:,} neurons, {told.synapses:,} weights, T = {document.timesteps}"
+    rows.add_row("network", f"{told.name}: {size}, {arithmetic}")
     rows.add_row("chip", f"{chip.name}: {chip.title} ({chip.node})")
-    used = f"{len(mapping.used)} of {chip.cores}"
-    rows.add_row("cores", f"{used} on {_mesh_text(chip)}, placed {mapping.placer}")
-    rows.add_row("inputs", f"{len(result.trace):,} samples of {result.trace.inputs_name}")
+    used = f"{len(document.cores)} of {chip.cores}"
+    rows.add_row("cores", f"{used} on {_mesh_text(chip)}, placed {how.placer}")
+    rows.add_row("inputs", f"{document.images:,} samples of {how.inputs}")
     return [heading("Modelled"), rows]
 
 
-def _answer(result: Result) -> list[RenderableType]:
-    rate = f"{result.trace.spikes_per_neuron:.3f} spikes per neuron over {result.trace.timesteps} steps"
-    correct = "no labels" if result.accuracy is None else f"accuracy {percent(result.accuracy)}"
-    times, bits = result.counts["saturations"], result.mapping.chip.core.state_bits
-    clipped = [Text(clipped_text(times, bits), style="bold")] if times else []
-    return [heading("Answer"), Text(f"{correct}; {rate}"), *clipped]
+def _answer(document: RunDocument) -> list[RenderableType]:
+    rate = f"{document.network.spikes_per_neuron:.3f} spikes per neuron over {document.timesteps} steps"
+    correct = "no labels" if document.accuracy is None else f"accuracy {percent(document.accuracy)}"
+    clipped = words.clipped(document)
+    return [heading("Answer"), Text(f"{correct}; {rate}"), *([Text(clipped, style="bold")] if clipped else [])]
 
 
-def clipped_text(times: int, bits: int) -> str:
-    """That the state width changed the answer."""
-    return f"{times:,} times a potential was clipped to {bits} bits (core.state_bits): this is not the network that was trained"
+def _time(document: RunDocument) -> list[RenderableType]:
+    time, how = document.time, document.provenance
+    shares = ", ".join(f"{bound.words} {percent(bound.share)}" for bound in words.bounds(document))
+    cycles = f"{time.cycles / document.images:,.0f} cycles at {si(document.chip.values.clock.hz, 'Hz')}"
+    line = f"{si(time.seconds_per_image, 's')} per image ({cycles})"
+    if how.schedule == "pipelined":
+        line += f"; {si(time.latency_seconds_per_image, 's')} from an image to its answer"
+    lines = [line, f"set by: {shares}", *_contention(document)]
+    return [heading(f"Time ({how.timing}, {how.schedule})"), *(Text(x) for x in lines)]
 
 
-def _time(result: Result) -> list[RenderableType]:
-    time = result.time
-    per_image = time.cycles / len(result.trace)
-    shares = ", ".join(f"{BOUND_WORDS[k]} {percent(v / max(1, time.cycles))}" for k, v in time.bound_by.items())
-    line = f"{si(time.seconds_per_image, 's')} per image ({per_image:,.0f} cycles at {si(time.hz, 'Hz')})"
-    if time.schedule == "pipelined":
-        line += f"; {si(time.latency_seconds, 's')} from an image to its answer"
-    lines = [line, f"set by: {shares}", *_contention(result)]
-    return [heading(f"Time ({time.timing}, {time.schedule})"), *(Text(x) for x in lines)]
-
-
-def _contention(result: Result) -> list[str]:
+def _contention(document: RunDocument) -> list[str]:
     """What waited for what."""
-    tally, grid = result.time.tally, result.mapping.grid
     lines: list[str] = []
-    if result.time.timing == "analytic":
+    if document.provenance.timing == "analytic":
         return lines
-    core, link = int(tally.peak.argmax()), int(tally.stalled.argmax())
-    if tally.peak[core]:
-        limit = result.mapping.chip.core.queue_packets
-        lines.append(f"longest queue: {tally.peak[core]:,}{f' of {limit:,}' if limit else ''} packets, {_core(result, core)}")
-    if tally.stalled[link]:
-        a, b = grid.ends(link)
-        share = percent(tally.stalled[link] / max(1, result.time.cycles))
+    core = max(document.cores, key=lambda row: (row.queue_peak, -row.index))
+    if core.queue_peak:
+        limit = document.chip.values.core.queue_packets
+        of_all = f" of {limit:,}" if limit else ""
+        lines.append(f"longest queue: {core.queue_peak:,}{of_all} packets, {document.core_words(core.index)}")
+    link = max(document.links, key=lambda row: row.stalled_cycles, default=None)
+    if link is not None and link.stalled_cycles:
+        (a, b), share = link.ends, percent(link.stalled_cycles / max(1, document.time.cycles))
         lines.append(f"most stalled link: {a} to {b}, {share} of the time")
-    if result.blocked:
-        worst = result.blocked[0]
-        mine, other = _core(result, worst["waiting"]), _core(result, worst["behind"])
+    if document.blocked:
+        mine, other = (document.core_words(core) for core in (document.blocked[0].waiting, document.blocked[0].behind))
         lines.append(f"most blocked: packets for {mine}, behind packets for {other}")
     return lines
 
 
-def _core(result: Result, core: int) -> str:
-    """A core and its layer."""
-    names = result.cores["layer"][result.cores["index"] == core]
-    return f"core {core}" + (f" ({names[0]})" if len(names) else "")
+def _energy(document: RunDocument) -> list[RenderableType]:
+    rows, parts = table("component", "per image", "share"), words.energy_components(document)
+    for group in words.energy_groups(document):
+        rows.add_row(Text(group.name, style="bold"), *group.cells)
+        for part in parts:
+            if part.group == group.name:
+                rows.add_row(f"  {part.name}", *part.cells)
+    return [heading("Energy"), Text(f"{si(document.energy.per_image_J, 'J')} per image"), rows]
 
 
-def _energy(result: Result) -> list[RenderableType]:
-    spent, images = result.energy, len(result.trace)
-    rows = table("component", "per image", "share")
-    for group, joules in ((COMPUTE, spent.compute_J), (MOVEMENT, spent.data_movement_J), (STATIC, spent.static_J)):
-        rows.add_row(Text(group, style="bold"), si(joules / images, "J"), percent(_share(joules, spent.total_J)))
-        for name, part in spent.by_component_J.items():
-            if spent.groups[name] == group and part:
-                rows.add_row(f"  {name}", si(part / images, "J"), percent(_share(part, spent.total_J)))
-    return [heading("Energy"), Text(f"{si(spent.per_image_J, 'J')} per image"), rows]
-
-
-def repriced_text(before: Record, after: Record) -> Group:
+def repriced_text(before: RunDocument, after: RunDocument) -> Group:
     """Energy per image by component, at the prices of the run and at others."""
-    images = before.values["images"]
-    rows = table("component", "before", "now", "now / before")
-    old, new = (record.ledger.energy for record in (before, after))
+    rows, old, new = table("component", "before", "now", "now / before"), before.energy, after.energy
     for name, joules in new.by_component_J.items():
         was = old.by_component_J[name]
         if was or joules:
-            rows.add_row(name, si(was / images, "J"), si(joules / images, "J"), quotient(joules, was))
-    rows.add_row("total", si(old.per_image_J, "J"), si(new.per_image_J, "J"), quotient(new.per_image_J, old.per_image_J))
-    rows.add_row("ANN / SNN", *(ratio_bracket(record.ledger.steps[-1]) for record in (before, after)), "")
-    head = Text(f"{before.values['network']['name']} on {before.chip.name}, priced as {after.chip.name}; per image")
-    return Group(head, rows, Text(break_even_text(after.ledger.break_even)), Text(spread_text(after.ledger.spread)))
+            rows.add_row(name, si(was / before.images, "J"), si(joules / before.images, "J"), words.quotient(joules, was))
+    ratio = words.quotient(new.per_image_J, old.per_image_J)
+    rows.add_row("total", si(old.per_image_J, "J"), si(new.per_image_J, "J"), ratio)
+    rows.add_row("ANN / SNN", *(words.ratio_bracket(document.steps[-1]) for document in (before, after)), "")
+    head = Text(f"{before.network.name} on {before.chip.name}, priced as {after.chip.name}; per image")
+    return Group(head, rows, Text(words.break_even_text(after.break_even)), Text(words.spread_text(after.uncertainty)))
 
 
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
-
-
-def _comparison(result: Result) -> list[RenderableType]:
+def _comparison(document: RunDocument) -> list[RenderableType]:
     rows = table("against the same network without spikes, per image", "ANN", "SNN", "ANN / SNN")
-    for name, theirs, ours in papers_energies(result.paper):
-        rows.add_row(f"papers' model, {name}", si(theirs, "J"), si(ours, "J"), quotient(theirs, ours))
-    for step in result.ledger.steps:
-        name = "compute, on this chip" if step.purpose == "compute" else f"  + {step.purpose}"
-        rows.add_row(name, energy_bracket(step.ann_J), si(step.snn_J, "J"), ratio_bracket(step))
-    return [Text(""), rows, Text(break_even_text(result.ledger.break_even)), Text(spread_text(result.ledger.spread))]
+    for row in words.comparison(document):
+        name = {"papers": row.name, "compute": "compute, on this chip", "added": f"  + {row.name}"}[row.kind]
+        rows.add_row(name, *row.cells)
+    about = words.break_even_text(document.break_even), words.spread_text(document.uncertainty)
+    return [Text(""), rows, *map(Text, about)]
 
 
-def quotient(theirs: float, ours: float) -> str:
-    return f"{theirs / ours:.2f}" if ours else "-"
-
-
-def energy_bracket(ann_J: dict[str, float]) -> str:
-    """The ANN's energy: with the stated reuse (with perfect reuse to with none)."""
-    best, worst = (si(ann_J[reuse], "J") for reuse in ("perfect", "none"))
-    return f"{si(ann_J[STATED], 'J')} ({best} to {worst})" if best != worst else best
-
-
-def ratio_bracket(step: CostStep) -> str:
-    stated, best, worst = (quotient(step.ann_J[reuse], step.snn_J) for reuse in (STATED, "perfect", "none"))
-    return f"{stated} ({best} to {worst})" if best != worst else best
-
-
-def spread_text(found: Spread) -> str:
-    """What the uncertainty of the prices leaves open, and which of them most."""
-    if found.snn_J is None:
-        return "no price of this chip carries an uncertainty"
-    (low, high), (least, most) = found.snn_J, found.ratio[STATED]
-    most_important = ", ".join(f"{part} {percent(share)}" for part, share in list(found.constants.items())[:3])
-    energies = f"{si(low, 'J')} to {si(high, 'J')} per image, ANN / SNN {least:.2f} to {most:.2f}"
-    return f"uncertain prices: {energies} (5 to 95 %); of the variance: {most_important}"
-
-
-def break_even_text(found: BreakEven) -> str:
-    """At which spike rate both cost the same."""
-    here = f"{found.spikes_per_neuron:.3f} spikes per neuron here"
-    if found.slope_J <= 0:
-        return f"{here}; no spike costs anything, so there is no rate to break even at"
-    if found.meets[STATED] is None:
-        return f"{here}; without spikes it would already cost more than the ANN, so no rate breaks even (leakage left out)"
-    low, middle, high = (found.meets[reuse] for reuse in ("perfect", STATED, "none"))
-    bracket = f" ({'never' if low is None else f'{low:.3f}'} to {high:.3f})" if high is not None else ""
-    return f"{here}; break-even with the ANN at {middle:.3f}{bracket}, leakage left out"
-
-
-def layer_table(result: Result) -> Table:
+def layer_table(document: RunDocument) -> Table:
     rows = table("layer", "neurons", "cores", "spikes", "accumulates", "MACs", "packets", "flit-hops", "energy")
-    images = len(result.trace)
-    for row in result.layers:
-        done = [row["spikes"], row["accumulates"], row["macs"] + row["pool_macs"], row["packets"], row["flit_hops"]]
-        numbers = [si(int(n) / images, "") for n in done]
-        rows.add_row(str(row["name"]), f"{row['neurons']:,}", str(row["cores"]), *numbers, si(row["energy_J"] / images, "J"))
+    for row in document.layers:
+        done = [row.spikes, row.accumulates, row.macs + row.pool_macs, row.packets, row.flit_hops]
+        numbers = [si(n / document.images, "") for n in done]
+        energy = si(row.energy_J / document.images, "J")
+        rows.add_row(row.name, f"{row.neurons:,}", str(row.cores), *numbers, energy)
     rows.caption = "per image"
     rows.caption_justify = "left"
     return rows
@@ -413,15 +349,6 @@ def listing_text(found: dict[str, Any]) -> RenderableType:
 
 def _shortened(value: str) -> str:
     return value if len(value) <= LONGEST else f"{value[:LONGEST]} ... ({len(value):,} characters; all of them with --json -)"
-
-
-def papers_energies(model: dict[str, Any]) -> list[tuple[str, float, float]]:
-    """(what is assumed, ANN, SNN) in joules of compute: both sets of constants, the first layer's MACs once and per step."""
-    return [
-        (f"{constants}, first layer {when.replace('_', ' ')}", spent["ann_J"], spent["snn_J"])
-        for constants, found in (("fp32 4.6 / 0.9 pJ", model), ("int32 3.2 / 0.1 pJ", model["int32"]))
-        for when, spent in found["conv1_mac"].items()
-    ]
 
 
 def spikes_table(counts: dict[str, int], network: Network, images: int) -> Table:

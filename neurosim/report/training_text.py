@@ -9,8 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from neurosim.network.network import Network
-from neurosim.report.text import heading, papers_energies, table
+from neurosim.outcome.document import PaperMacs
+from neurosim.report.text import heading, table
 from neurosim.report.units import si
+from neurosim.report.words import papers_energies
 
 ACCURACIES = {
     "ann_accuracy": "ANN", "converted_accuracy": "converted", "snn_float_accuracy": "SNN, float32",
@@ -85,7 +87,8 @@ def _papers_model(model: dict[str, Any] | None) -> list[RenderableType]:
     if model is None:
         return []
     rows = table("papers' model, compute per image", "ANN", "SNN", "ANN / SNN")
-    for name, theirs, ours in papers_energies(model):
+    fp32, int32 = (PaperMacs.model_validate(found["conv1_mac"]) for found in (model, model["int32"]))
+    for name, theirs, ours in papers_energies(fp32, int32):
         rows.add_row(name, si(theirs, "J"), si(ours, "J"), f"{theirs / ours:.2f}" if ours else "-")
     return [Text(""), rows]
 

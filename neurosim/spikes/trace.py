@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from neurosim import saving
 from neurosim.bits import popcount, unpacked
 from neurosim.errors import NetworkError, TraceError
+from neurosim.network.inputs import Shown, shown_sha256
 from neurosim.network.layers import INPUT
 from neurosim.network.network import Network
 
@@ -163,6 +166,17 @@ class SpikeTrace:
         """Mean spikes of a spiking neuron over all steps of an image."""
         neurons = sum(layer.neurons for layer in self.network.layers if layer.spiking)
         return sum(self.spike_counts().values()) / (neurons * len(self)) if neurons else 0.0
+
+    @cached_property
+    def inputs_sha256(self) -> str | None:
+        """Hash of what was shown, that of the inputs (`Inputs.sha256`); None where the trace does not hold it."""
+        bits, shape = self.input_bits, (len(self), self.timesteps, *self.network.input.shape)
+        if bits is None and self.images is None:
+            return None
+        neurons = math.prod(self.network.input.shape)
+        spikes = None if bits is None else Shown(np.dtype(bool), shape, (unpacked(row, neurons) for row in bits))
+        labels = None if self.labels is None else self.labels.astype(np.int64)
+        return shown_sha256(Shown.whole(self.images), spikes, Shown.whole(labels))
 
     def save(self, path: str) -> None:
         """Write the trace file (HDF5, see README)."""

@@ -14,7 +14,7 @@ from neurosim.cost.action import PURPOSES
 from neurosim.cost.ann import REUSES, STATED, ann
 from neurosim.report.run_figures import FARTHEST
 from neurosim.report.run_figures import break_even as curve
-from neurosim.report.text import break_even_text
+from neurosim.report.words import break_even_text
 from tests.helpers.examples import SCHEDULE, almost, evaluated, examples, runs
 
 pytestmark = pytest.mark.small

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import neurosim as ns
 from neurosim.bits import unpacked
-from neurosim.io.run_file import load_record
 from neurosim.io.shared_trace import share_trace, shared_trace
 from neurosim.report.html import page
 from tests.helpers import naive_neurobench, samples, strategies
@@ -256,14 +255,12 @@ def test_the_command_line(files):
 def test_the_report(files):
     network, data = ns.load_network(files / "n.h5"), ns.load_inputs(files / "i.h5")
     result = ns.run(network, data, ns.load_chip("mesh45"))
-    assert "Nature Communications" in page(result.record)
-    record = result.record
-    del record.values["neurobench"]
-    assert "Nature Communications" not in page(record)
+    assert "Nature Communications" in page(result.document)
+    assert "Nature Communications" not in page(result.document.model_copy(update={"neurobench": None}))
 
 
 def test_a_run_file_keeps_it(files):
     network, data = ns.load_network(files / "n.h5"), ns.load_inputs(files / "i.h5")
     result = ns.run(network, data, ns.load_chip("mesh45"))
     result.save(str(files / "r.h5"))
-    assert load_record(files / "r.h5").values["neurobench"] == result.to_dict()["neurobench"]
+    assert ns.load_run(files / "r.h5").to_dict()["neurobench"] == result.to_dict()["neurobench"]

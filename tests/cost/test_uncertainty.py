@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import neurosim as ns
 from neurosim.cost.ann import REUSES
-from neurosim.report.text import spread_text
+from neurosim.report.words import spread_text
 from tests.helpers.energies import on, priced, tiny
 from tests.helpers.examples import almost, changed, evaluated, examples, runs
 

@@ -260,6 +260,8 @@ def test_what_is_damaged_is_done_again(folder, tmp_path):
     points[0].write_text("{")
     points[1].write_text(json.dumps({"key": "another", "status": "ok"}))
     points[2].write_bytes(b"\xff")
+    half = json.loads(points[3].read_text())
+    points[3].write_text(json.dumps(half | {"metrics": "none"}))
     assert found_in(folder, tmp_path / "store").to_dict() == first.to_dict()
 
 

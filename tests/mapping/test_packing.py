@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 import neurosim as ns
 from neurosim.errors import ChipError, FileError, NeurosimError
-from neurosim.io.run_file import load_record
 from neurosim.mapping.demand import claims
 from neurosim.mapping.limits import check
 from neurosim.mapping.mapper import estimate
@@ -140,8 +139,8 @@ def test_priced_again_cores_and_layers_keep_their_own(tmp_path):
     result = ns.run(network, images, chip)
     assert len(result.cores) < len(result.mapping.bricks)
     result.save(tmp_path / "run.h5")
-    record = load_record(tmp_path / "run.h5")
-    again = record.at(chip.replace("operation.accumulate.pj", 7.0)).values
+    record = ns.load_run(tmp_path / "run.h5")
+    again = record.at(chip.replace("operation.accumulate.pj", 7.0)).to_dict()
     expected = ns.run(network, images, chip.replace("operation.accumulate.pj", 7.0)).to_dict()
     for table in ("cores", "layers"):
         found, wanted = ([row["energy_J"] for row in values[table]] for values in (again, expected))

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 import neurosim as ns
 from neurosim.cost.ann import dense
 from neurosim.errors import ChipError
-from neurosim.io.run_file import load_record
 from neurosim.mapping.demand import MappingError, item_bits
 from neurosim.mapping.mapping import Mapping
 from tests.helpers.energies import BACK, behind, priced, tiny
@@ -201,5 +200,5 @@ def test_a_repriced_run_keeps_its_spills(tmp_path):
     chip = behind(two_small_cores(), "per_image")
     ns.run(network, inputs, chip).save(tmp_path / "run.h5")
     dear = chip.replace("memory.flash.read.pj", 77.0)
-    found = load_record(tmp_path / "run.h5").at(dear).ledger.energy
+    found = ns.load_run(tmp_path / "run.h5").at(dear).ledger.energy
     assert found.total_J == almost(ns.run(network, inputs, dear).energy.total_J)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import neurosim as ns
 from neurosim.errors import ChipError, FileError
-from neurosim.io.run_file import load_record, save_record
 from neurosim.mapping.mapping import Mapping
 from tests.helpers.energies import tiny
 from tests.helpers.examples import SCHEDULE, almost, changed, evaluated, examples, runs, traced
@@ -60,29 +59,29 @@ def test_a_repriced_run_is_a_run_at_those_prices(folder, case, schedule, data):
     result = evaluated(inputs, mapping, schedule=schedule)
     other = changed(mapping.chip, data.draw(prices(mapping.chip)))
     result.save(folder / "run.h5")
-    record = load_record(folder / "run.h5")
-    assert record.values == json.loads(json.dumps(result.to_dict()))
-    assert told(record.at(mapping.chip).values) == close(told(record.values))
+    record = ns.load_run(folder / "run.h5")
+    assert record.to_dict() == json.loads(json.dumps(result.to_dict()))
+    assert told(record.at(mapping.chip).to_dict()) == close(told(record.to_dict()))
     there = Mapping(mapping.network, other, mapping.bricks, mapping.cores, mapping.placer)
     again = ns.evaluate(traced(inputs, mapping), there, schedule=schedule)
-    assert told(record.at(other).values) == close(told(again.to_dict()))
+    assert told(record.at(other).to_dict()) == close(told(again.to_dict()))
 
 
 def test_a_repriced_file_can_be_priced_again(tmp_path):
     result = ns.run(*tiny(), ns.load_chip("mesh45"))
     result.save(tmp_path / "run.h5")
-    dear = load_record(tmp_path / "run.h5").at(result.mapping.chip.replace("operation.accumulate.pj", 7.0), "neurosim ...")
-    save_record(dear, tmp_path / "dear.h5", tmp_path / "run.h5")
-    found = load_record(tmp_path / "dear.h5")
-    assert found.values == json.loads(json.dumps(dear.values))
-    assert found.values["provenance"]["repriced_from"] == {"name": "mesh45", "sha256": result.mapping.chip.sha256}
-    assert told(found.at(result.mapping.chip).values) == close(told(result.to_dict()))
+    dear = ns.load_run(tmp_path / "run.h5").at(result.mapping.chip.replace("operation.accumulate.pj", 7.0), "neurosim ...")
+    dear.save(tmp_path / "dear.h5")
+    found = ns.load_run(tmp_path / "dear.h5")
+    assert found.to_dict() == json.loads(json.dumps(dear.to_dict()))
+    assert found.to_dict()["provenance"]["repriced_from"] == {"name": "mesh45", "sha256": result.mapping.chip.sha256}
+    assert told(found.at(result.mapping.chip).to_dict()) == close(told(result.to_dict()))
     with h5py.File(tmp_path / "run.h5") as old, h5py.File(tmp_path / "dear.h5") as new:
         assert set(old) == set(new)
         assert new["mapping"].attrs["chip_sha256"] == found.chip.sha256 != old["mapping"].attrs["chip_sha256"]
         assert json.loads(new["mapping"].attrs["chip_values"]) == found.chip.values
         assert (new["counts/spikes"][()] == old["counts/spikes"][()]).all()
-        assert new["cores"]["energy_J"].tolist() == [core["energy_J"] for core in dear.values["cores"]]
+        assert new["cores"]["energy_J"].tolist() == [core["energy_J"] for core in dear.to_dict()["cores"]]
         assert new["cores"]["energy_J"].sum() > old["cores"]["energy_J"].sum()
 
 
@@ -91,8 +90,8 @@ def test_leakage_follows_the_clock_by_hand(tmp_path):
     chip = ns.load_chip("mesh45").replace("static.chip_mw", 5.0)
     result = ns.run(*tiny(), chip)
     result.save(tmp_path / "run.h5")
-    record = load_record(tmp_path / "run.h5")
-    slow = record.at(chip.replace("clock.hz", chip.clock.hz / 2)).values
+    record = ns.load_run(tmp_path / "run.h5")
+    slow = record.at(chip.replace("clock.hz", chip.clock.hz / 2)).to_dict()
     assert slow["time"]["seconds"] == almost(2 * 422 / 500e6) and slow["time"]["cycles"] == 422
     assert slow["time"]["images_per_second"] == almost(500e6 / 422 / 2)
     assert slow["energy"]["static_J"] == almost(2 * result.energy.static_J)
@@ -109,7 +108,7 @@ STRUCTURE = {
 def test_what_would_need_another_run_is_refused_all_at_once(tmp_path):
     chip = ns.load_chip("mesh45")
     ns.run(*tiny(), chip).save(tmp_path / "run.h5")
-    record = load_record(tmp_path / "run.h5")
+    record = ns.load_run(tmp_path / "run.h5")
     for path, value in STRUCTURE.items():
         with pytest.raises(ChipError, match="run again") as error:
             record.at(chip.replace(path, value))
@@ -119,7 +118,7 @@ def test_what_would_need_another_run_is_refused_all_at_once(tmp_path):
         record.at(several)
     assert len(error.value.problems) == 6
     another = chip.values | {"name": "another", "title": "Another", "notes": "", "not_counted": ["much"]}
-    assert record.at(ns.Chip.parse(another, "another")).values["not_counted"][0] == "much"
+    assert record.at(ns.Chip.parse(another, "another")).to_dict()["not_counted"][0] == "much"
 
 
 def reword(file, group, old, new):
@@ -170,7 +169,7 @@ def test_a_damaged_run_file_is_refused(tmp_path, fault):
     with h5py.File(tmp_path / "bad.h5", "a") as file:
         FAULTS[fault](file)
     with pytest.raises(FileError) as error:
-        load_record(tmp_path / "bad.h5")
+        ns.load_run(tmp_path / "bad.h5")
     assert error.value.problems and not any("is damaged" in problem for problem in error.value.problems)
 
 

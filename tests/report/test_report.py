@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import neurosim as ns
-from neurosim.io.run_file import load_record, save_record
+from neurosim.outcome.document import RunDocument
 from neurosim.outcome.times import Times
 from neurosim.report.html import page, save_report
 from tests.helpers import samples
@@ -86,13 +86,13 @@ def test_every_figure_says_in_words_what_it_shows(text):
 
 
 def test_the_tables_tell_what_the_figures_draw(files, text):
-    record, shown = load_record(files / "run.h5"), bare(text)
-    for core in record.values["cores"]:
+    record, shown = ns.load_run(files / "run.h5"), bare(text)
+    for core in record.to_dict()["cores"]:
         assert f"core {core['index']} ({core['x']}, {core['y']})" in shown
-    for layer in record.values["layers"]:
+    for layer in record.to_dict()["layers"]:
         for count in layer["spikes_per_step"]:
             assert f"<td>{count:,.1f}" in shown
-    for name, joules in record.values["energy"]["by_component_J"].items():
+    for name, joules in record.to_dict()["energy"]["by_component_J"].items():
         assert not joules or f'<th scope="row">{name}<td>' in shown
     for price in (name for name, _ in record.chip.operation):
         assert f'<th scope="row">{price}<td>' in shown
@@ -103,7 +103,7 @@ def test_the_command_writes_the_page_of_the_run(files, tmp_path, text):
     assert (found.code, found.err) == (0, "") and str(tmp_path / "again.html") in found.out
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == text
     silent = call("report", files / "run.h5", "-o", tmp_path / "again.html", "--json", "-")
-    assert samples.only_json(silent.out) == load_record(files / "run.h5").values
+    assert samples.only_json(silent.out) == ns.load_run(files / "run.h5").to_dict()
 
 
 def test_the_command_wants_a_run_and_a_place(files, tmp_path):
@@ -125,19 +125,21 @@ def test_a_run_file_that_makes_no_sense_is_refused(files, tmp_path, change):
 
 
 def test_the_report_of_an_older_run_leaves_out_what_it_did_not_keep(files):
-    record = load_record(files / "run.h5")
-    del record.values["time"]["bound_by_per_step"]
-    for layer in record.values["layers"]:
+    values = ns.load_run(files / "run.h5").to_dict()
+    del values["time"]["bound_by_per_step"], values["blocked"], values["neurobench"]
+    for layer in values["layers"]:
         del layer["spikes_per_step"]
-    shown = page(record)
+    older = RunDocument.model_validate(values)
+    assert older.to_dict() == values
+    shown = page(older)
     assert len(figures(shown)) == FIGURES - 2 and "Spikes per layer and step" not in shown
     assert '<th scope="row">step 0<td>' in shown
 
 
 def test_a_repriced_run_has_a_report_of_its_own(files, tmp_path, text):
-    before = load_record(files / "run.h5")
+    before = ns.load_run(files / "run.h5")
     after = before.at(before.chip.replace("operation.accumulate.pj", 7.0).replace("clock.hz", 1e8), "neurosim reprice ...")
-    save_record(after, tmp_path / "dear.h5", files / "run.h5")
+    after.save(tmp_path / "dear.h5")
     assert call("report", tmp_path / "dear.h5", "-o", tmp_path / "dear.html").code == 0
     shown = (tmp_path / "dear.html").read_text(encoding="utf-8")
     assert '<th scope="row">accumulate<td>7 pJ' in shown and "repriced_from" in shown
@@ -159,7 +161,7 @@ def test_spikes_per_step_add_up():
 
 
 def test_names_are_text():
-    shown = page(strangers().record)
+    shown = page(strangers().document)
     assert "<script>alert" not in shown and "<img" not in shown and "<b>b</b>" not in shown
     assert "&lt;img src=x onerror=alert(1)&gt;" in shown and "&lt;b&gt;b&lt;/b&gt;&amp;amp;" in shown
 
@@ -170,9 +172,9 @@ def test_every_used_link_is_an_arrow_to_the_right_of_its_way(torus):
     if torus:
         chip = chip.replace("mesh.topology", "torus").replace("mesh.virtual_channels", 4)
     found = result(chip=chip)
-    drawn = next(data for _, data in figures(page(found.record)) if "path" in json.dumps(data["layout"].get("shapes", "")))
+    drawn = next(data for _, data in figures(page(found.document)) if "path" in json.dumps(data["layout"].get("shapes", "")))
     arrows = drawn["data"][-1]
-    assert len(arrows["text"]) == len(found.record.values["links"])
+    assert len(arrows["text"]) == len(found.record.to_dict()["links"])
     strokes = "".join(shape.get("path", "") for shape in drawn["layout"]["shapes"])
     assert strokes.count("M") == len(arrows["text"])
 
@@ -180,7 +182,7 @@ def test_every_used_link_is_an_arrow_to_the_right_of_its_way(torus):
 def test_several_chips_and_shared_tiles_are_told_apart():
     chip = ns.load_chip("mesh45").replace("mesh.width", 2).replace("mesh.height", 2).replace("mesh.cores_per_tile", 2)
     board = {"columns": 2, "rows": 1, "link_cycles": 8, "pj": 30.0, "source": "tests"}
-    shown = page(result(chip=chip.replace("board", board)).record)
+    shown = page(result(chip=chip.replace("board", board)).document)
     heat = [data for _, data in figures(shown) if data["data"][0]["type"] == "heatmap" and len(data["data"]) == 2]
     assert len(heat) == 3
     for data in heat:
@@ -193,7 +195,7 @@ def test_a_run_without_spikes_or_links_has_a_report():
         "quiet", timesteps=1, input_shape=(1, 2, 2),
         layers=[ns.Dense("fc", np.zeros((2, 4), int), threshold=5), ns.Output("out", np.ones((2, 2), int))],
     )  # fmt: skip
-    shown = page(result(network).record)
+    shown = page(result(network).document)
     assert "No packet crosses a link." in shown and "break-even" not in json.dumps(figures(shown))
 
 
@@ -214,7 +216,7 @@ def test_every_figure_is_drawn_and_nothing_is_said_or_fetched(browser, files, tm
 def test_the_pointer_finds_a_core(browser, files):
     opened(browser, files / "run.html")
     found = hover(browser, 5, 1.5 / 8, 0.5 / 8)
-    core = load_record(files / "run.h5").values["cores"][1]
+    core = ns.load_run(files / "run.h5").to_dict()["cores"][1]
     assert core["index"] == 1
     assert found.startswith(f"core 1 at (1, 0)layer: {core['layer']}neurons: {core['neurons']}energy: ")
     assert "busy: " in found and "fullest memory: " in found
@@ -309,8 +311,7 @@ def test_the_page_of_a_mapping_is_drawn(browser, tmp_path):
 
 
 def test_the_report_appears_whole_or_not_at_all(tmp_path):
-    record = result().record
-    del record.values["network"]
-    with pytest.raises(KeyError):
-        save_report(record, tmp_path / "r.html")
+    document = result().document.model_copy(update={"network": None})
+    with pytest.raises(AttributeError):
+        save_report(document, tmp_path / "r.html")
     assert not list(tmp_path.iterdir())

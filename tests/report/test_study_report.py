@@ -5,12 +5,16 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import neurosim as ns
+from neurosim.explore.document import MetricsSection
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.explore.reading import study_of
 from neurosim.report.study_page import study_page
 from tests.helpers import samples
+from tests.helpers.examples import examples
 from tests.helpers.pages import LARGEST, STRANGE, bare, figures, hover, opened
 from tests.helpers.samples import call, refused
 from tests.helpers.studies import STUDY, filled, values
@@ -83,10 +87,56 @@ def test_results_that_make_no_sense_are_refused(tmp_path, damage):
     assert not (tmp_path / "page.html").exists()
 
 
+# What not every point has.
+SOME = ("counts", "energy_by_purpose_J", "bound_by", "ann_over_snn")
+# Tables whose keys are names that a study gives.
+NAMED = ("networks", "chips", "objectives", "constraints", "set", "axes", "sensitivity", "metrics")
+
+
+def keys(values, path=()):
+    """The paths of all keys that no results can do without."""
+    if path[:1] == ("chips",) and path[2:3] == ("values",):
+        return
+    items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    for key, value in items:
+        if isinstance(key, str) and key not in SOME and path[-1:] not in [(name,) for name in NAMED] and "settings" not in path:
+            yield (*path, key)
+        yield from keys(value, (*path, key))
+
+
+@examples(25)
+@given(st.data())
+def test_results_without_a_key_are_refused_with_its_path(swept, tmp_path_factory, data):
+    told, folder = json.loads((swept / "results.json").read_text()), tmp_path_factory.mktemp("results")
+    *inside, last = data.draw(st.sampled_from([*keys(told)]))
+    place = told
+    for key in inside:
+        place = place[key]
+    del place[last]
+    (folder / "results.json").write_text(json.dumps(told))
+    found = refused("report", folder, "-o", folder / "page.html", says="results.json")
+    assert f"json.{'.'.join(map(str, [*inside, last]))}: is missing" in found.err
+    assert not (folder / "page.html").exists()
+
+
+def test_results_that_do_not_belong_together_are_refused(swept, tmp_path):
+    told = json.loads((swept / "results.json").read_text())
+    told["front"].append(99)
+    del told["sensitivity"]["energy"]["placer"]
+    told["objectives"]["energy"]["column"] = "joules"
+    (tmp_path / "results.json").write_text(json.dumps(told))
+    says = ["json.front: there is no point 99", "json.sensitivity.energy.placer: is missing", "there is no 'joules'"]
+    refused("report", tmp_path, "-o", tmp_path / "page.html", says=says)
+
+
+def test_every_objective_is_a_field_of_a_point():
+    assert [objective.column for objective in OBJECTIVES.values()] == list(MetricsSection.model_fields)
+
+
 def test_a_study_of_one_objective_and_nothing_that_fits_has_a_page(folder):
     for changes in ({"objectives": ["energy"]}, {"axes": {"core.max_neurons": [1]}}):
         with ThreadPoolExecutor(1) as pool:
-            text = study_page(ns.sweep(study_of(values(**changes), folder), executor=pool).to_dict())
+            text = study_page(ns.sweep(study_of(values(**changes), folder), executor=pool).document)
         assert "Pareto front" in headings(text)
     assert "No point fits." in text and figures(text) == []
 
@@ -138,7 +188,7 @@ def test_names_of_strangers_do_nothing(browser, folder, tmp_path):
     ns.Inputs(inputs.images, inputs.labels, name=STRANGE["inputs"]).save(tmp_path / "in.h5")
     study = study_of(values(name=STRANGE["network"], network="odd.h5"), tmp_path)
     with ThreadPoolExecutor(1) as pool:
-        text = study_page(ns.sweep(study, executor=pool).to_dict())
+        text = study_page(ns.sweep(study, executor=pool).document)
     (tmp_path / "odd.html").write_text(text, encoding="utf-8")
     opened(browser, tmp_path / "odd.html")
     assert browser.title.startswith(STRANGE["network"]) and browser.get_log("browser") == []

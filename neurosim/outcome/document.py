@@ -1,0 +1,479 @@
+"""The document of a run: all that `run`, `replay`, `reprice` and `evaluate` say about it, typed, and as JSON.
+
+A key of the JSON is a field; what runs of before do not have has a default, and stays away where it was not given. `python -m
+neurosim.outcome` prints the JSON Schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, Field, Strict, field_serializer
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
+from neurosim.chip.chip import Chip
+from neurosim.cost.action import COMPUTE, MOVEMENT, PURPOSES, STATIC
+from neurosim.cost.ann import REUSES
+from neurosim.cost.comparison import BreakEven, CostStep, steps
+from neurosim.cost.paper import PAPER_CONSTANTS
+from neurosim.cost.uncertainty import Spread
+from neurosim.schema import AtLeastOne, Real, Section, Whole
+from neurosim.timing.tally import BOUNDS
+
+Shares = dict[str, Real]
+
+# Tables whose keys are a list with an owner elsewhere.
+if TYPE_CHECKING:
+    ByPurpose = dict[str, float]
+    ByBound = dict[str, float]
+else:
+    ByPurpose = TypedDict("ByPurpose", dict.fromkeys(PURPOSES, Real))
+    ByBound = TypedDict("ByBound", dict.fromkeys(BOUNDS, Real))
+
+
+class TimeSection(Section):
+    """The time of the whole run. cycles_per_step: mean over images; bound_by: shares of the cycles, by what set the pace;
+    bound_by_per_step: cycles, mean over images."""
+
+    cycles: Whole
+    seconds: Real
+    seconds_per_image: Real
+    latency_seconds_per_image: Real
+    images_per_second: Real | None
+    cycles_per_step: list[Real]
+    bound_by: ByBound
+    bound_by_per_step: list[ByBound] | None = None
+
+
+class CountSection(Section):
+    """What happened how often, in all images and steps; see the README for what each counts."""
+
+    spikes: Whole
+    input_events: Whole
+    synaptic_events: Whole
+    accumulates: Whole
+    pool_adds: Whole
+    pool_macs: Whole
+    macs: Whole
+    neuron_updates: Whole
+    leak_multiplies: Whole
+    compares: Whole
+    packets: Whole
+    flits: Whole
+    flit_hops: Whole
+    inter_chip_flits: Whole
+    saturations: Whole
+
+
+class MemoryRow(Section):
+    """Words of one memory that were read and written, of one kind of item."""
+
+    level: str
+    holds: str
+    reads: Whole
+    writes: Whole
+    bits_read: Whole
+    bits_written: Whole
+    energy_J: Real
+
+
+class LayerHead(Section):
+    """A layer, and how many cores hold a part of it."""
+
+    name: str
+    neurons: AtLeastOne
+    cores: Whole
+
+
+class LayerRow(CountSection, LayerHead):
+    """What a layer did and cost. spikes_per_step: mean over images, empty for an output that never fires."""
+
+    energy_J: Real
+    spikes_per_step: list[Real] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """use, of limit (none: it does not bind), in *unit*. There are many: as sections they would take five times as long."""
+
+    use: Whole
+    limit: Whole | None
+    unit: str
+
+
+class CoreHead(Section):
+    """A core in use, its place in the mesh, and what it holds; memory_use: by resource."""
+
+    index: Whole
+    chip: Whole
+    x: Whole
+    y: Whole
+    layer: str
+    neurons: Whole
+    synapses: Whole
+    memory_use: dict[str, MemoryUse]
+
+    @property
+    def fullest(self) -> float:
+        """The largest share in use of a memory."""
+        return max((u.use / u.limit for u in self.memory_use.values() if u.unit == "bits" and u.limit), default=0.0)
+
+
+class CoreRow(CountSection, CoreHead):
+    """What a core did and cost; busy + idle = the cycles of the run."""
+
+    busy_cycles: Whole
+    memory_stall_cycles: Whole
+    idle_cycles: Annotated[int, Strict()]
+    queue_peak: Whole
+    refused_cycles: Whole
+    energy_J: Real
+
+
+class LinkRow(Section):
+    """A link of the mesh that was used, from one tile (x, y) to the next."""
+
+    start: list[Whole] = Field(alias="from", min_length=2, max_length=2)
+    end: list[Whole] = Field(alias="to", min_length=2, max_length=2)
+    flits: Whole
+    peak_use: Real
+    busy_cycles: Whole
+    stalled_cycles: Whole
+
+    @property
+    def ends(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(x, y) of both."""
+        (ax, ay), (bx, by) = self.start, self.end
+        return (ax, ay), (bx, by)
+
+
+class BlockedRow(Section):
+    """Cycles that packets for core *waiting* were next in a buffer behind one for core *behind*, summed over packets."""
+
+    waiting: Whole
+    behind: Whole
+    cycles: Whole
+
+
+class EnergySection(Section):
+    """Of the whole run."""
+
+    total_J: Real
+    per_image_J: Real
+    compute_J: Real
+    data_movement_J: Real
+    static_J: Real
+    by_component_J: Shares
+    by_purpose_J: ByPurpose
+
+
+class ActionRow(Section):
+    """Something that costs energy, how often it was done, and the price of it."""
+
+    action: str
+    component: str
+    purpose: str
+    count: Whole
+    constant: str
+    pj: Real
+    uncertainty: Real
+    energy_J: Real
+
+
+class ReuseSection(Section):
+    """Energy of the network without spikes, on all images, with one kind of reuse."""
+
+    compute_J: Real
+    data_movement_J: Real
+    static_J: Real
+    total_J: Real
+    by_purpose_J: ByPurpose
+    by_part_J: Shares
+
+
+if TYPE_CHECKING:
+    Reused = dict[str, ReuseSection]
+else:
+    Reused = TypedDict("Reused", dict.fromkeys(REUSES, ReuseSection))
+
+
+class AnnHead(Section):
+    """Multiply-accumulates of the network without spikes on all images."""
+
+    macs: Whole
+
+
+class AnnSection(ReuseSection, AnnHead):
+    """The network without spikes: energies with the stated reuse (dataflow), and with every one."""
+
+    assumes: str
+    dataflow: str
+    reuse: Reused
+
+
+class PaperPrices(Section):
+    """pJ of a multiply-accumulate and of an addition."""
+
+    mac_pJ: Real
+    ac_pJ: Real
+
+
+class PaperEnergies(Section):
+    """J per image of compute alone, without spikes and with."""
+
+    ann_J: Real
+    snn_J: Real
+    ratio: Real | None
+
+
+class PaperMacs(Section):
+    """With the MACs of the first layer counted once per image, or once per step."""
+
+    once: PaperEnergies
+    per_step: PaperEnergies
+
+
+class PaperOther(Section):
+    """The same with other constants."""
+
+    conv1_mac: PaperMacs
+
+
+class PaperLayer(Section):
+    """Operations of a layer per image, by the papers' model; accumulates: as they were counted."""
+
+    name: str
+    ann_macs: Whole
+    spikes_per_neuron: Real | None
+    snn_operations: Real
+    accumulates: Real | None = None
+
+
+if TYPE_CHECKING:
+    PaperConstants = dict[str, PaperPrices]
+else:
+    PaperConstants = TypedDict("PaperConstants", dict.fromkeys(PAPER_CONSTANTS, PaperPrices))
+
+
+class PaperHead(Section):
+    """The constants of the papers."""
+
+    constants: PaperConstants
+
+
+class PaperSection(PaperEnergies, PaperHead):
+    """The compute-only model of the papers, per image."""
+
+    conv1_mac: PaperMacs
+    int32: PaperOther
+    layers: list[PaperLayer]
+
+
+class FootprintSection(Section):
+    """Bytes of weights and constants, see `neurosim.cost.neurobench.Footprint`."""
+
+    stored_bytes: Whole
+    float32_bytes: Whole
+
+
+class SynapticSection(Section):
+    """Synaptic operations per sample, under the names of the harness."""
+
+    effective_macs: Real | None = Field(alias="Effective_MACs")
+    effective_acs: Real | None = Field(alias="Effective_ACs")
+    dense: Real = Field(alias="Dense")
+
+
+class NeuronSection(Section):
+    """Neuron operations per sample, under the names of the harness."""
+
+    effective: Real | None = Field(alias="Effective Neuron Ops")
+    dense: Real = Field(alias="Neuron Dense Ops")
+
+
+class NeuroBenchSection(Section):
+    """The metrics of NeuroBench; missing: why one is null."""
+
+    source: str
+    harness: str
+    batch: Whole
+    footprint: FootprintSection
+    connection_sparsity: Real
+    activation_sparsity: Real
+    synaptic_operations: SynapticSection
+    membrane_updates: Real | None
+    neuron_operations: NeuronSection
+    missing: dict[str, str]
+
+
+class ChipHead(Section):
+    """A chip by its name."""
+
+    name: str
+
+
+class ChipValues(Section):
+    """Every value of a chip, and the hash of what can change a result."""
+
+    sha256: str
+    values: Chip
+
+    @field_serializer("values")
+    def _values(self, chip: Chip) -> dict[str, Any]:
+        return chip.values
+
+
+class ChipSection(ChipValues, ChipHead):
+    """The chip."""
+
+
+class NetworkSection(Section):
+    """The network; spikes_per_neuron: over all steps of an image, in this run."""
+
+    name: str
+    sha256: str
+    spikes_per_neuron: Real
+    neurons: Whole
+    synapses: Whole
+    layers: Whole
+    arithmetic: str
+    dataset: Any = None
+    accuracy_reference: Any = None
+
+
+class Origin(Section):
+    """The chip that a run was priced for before."""
+
+    name: str
+    sha256: str
+
+
+class Versions(Section):
+    """What computed: Python, the libraries that decide numbers, and the machine."""
+
+    python: str
+    numpy: str
+    numba: str
+    scipy: str
+    h5py: str
+    platform: str
+
+
+class Provenance(Section):
+    """How the run came about, and all that it takes to repeat it: the network, the inputs and the chip with these hashes, and
+    the choices. inputs_sha256: of what was shown, labels included (`Inputs.sha256`); null where a trace does not hold it.
+    partitioner: null for a mapping from a file. seed: of the placer, null where it takes no chances."""
+
+    version: str
+    command: str
+    created: str
+    seed: Annotated[int, Strict()] | None
+    inputs: str
+    placer: str
+    timing: str
+    schedule: str
+    partitioner: str | None = None
+    images: AtLeastOne | None = None
+    network_sha256: str | None = None
+    inputs_sha256: str | None = None
+    chip_sha256: str | None = None
+    mapping_sha256: str | None = None
+    versions: Versions | None = None
+    repriced_from: Origin | None = None
+
+
+def _whole_spread(found: Spread) -> Spread:
+    """Where the energy is uncertain, so is its quotient for every reuse."""
+    for reuse in REUSES:
+        if found.snn_J is not None and reuse not in found.ratio:
+            raise PydanticCustomError("missing", "is missing", {"inside": ("ratio", reuse)})
+    return found
+
+
+class RunDocument(Section):
+    """Everything that is said about a run; SI units in the names, integers as integers. outputs: potentials after the last
+    step, [images][classes]."""
+
+    images: AtLeastOne
+    timesteps: AtLeastOne
+    accuracy: Real | None
+    predictions: list[Whole]
+    outputs: list[list[Real]]
+    time: TimeSection
+    counts: CountSection
+    memory: list[MemoryRow]
+    layers: list[LayerRow]
+    cores: list[CoreRow]
+    links: list[LinkRow]
+    blocked: list[BlockedRow] = Field(default_factory=list)
+    energy: EnergySection
+    actions: list[ActionRow]
+    ann: AnnSection
+    break_even: BreakEven
+    uncertainty: Annotated[Spread, AfterValidator(_whole_spread)]
+    paper: PaperSection
+    neurobench: NeuroBenchSection | None = None
+    chip: ChipSection
+    network: NetworkSection
+    provenance: Provenance
+    not_counted: list[str]
+
+    @property
+    def steps(self) -> list[CostStep]:
+        """Energy per image beside the same network without spikes, from compute alone to everything."""
+        without = {reuse: found.by_purpose_J for reuse, found in self.ann.reuse.items()}
+        return steps(without, self.energy.by_purpose_J, self.images)
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """Whether a component is compute, data movement or static."""
+        special = {"compute": COMPUTE, "leakage": STATIC}
+        return {action.component: special.get(action.purpose, MOVEMENT) for action in self.actions}
+
+    def core_words(self, core: int) -> str:
+        """A core and its layer."""
+        layers = [row.layer for row in self.cores if row.index == core]
+        return f"core {core} ({layers[0]})" if layers else f"core {core}"
+
+    @property
+    def contradictions(self) -> list[str]:
+        """Where parts that are well by themselves do not belong together, each with its path."""
+        return [f"json.{text}" for text in (*self._lengths(), *self._components(), *self._outside())]
+
+    def _lengths(self) -> Iterator[str]:
+        found: list[tuple[str, str, Sequence[Any] | None]] = [
+            ("predictions", "images", self.predictions), ("outputs", "images", self.outputs),
+            ("time.cycles_per_step", "timesteps", self.time.cycles_per_step),
+            ("time.bound_by_per_step", "timesteps", self.time.bound_by_per_step),
+        ]  # fmt: skip
+        found += [(f"layers.{layer.name}.spikes_per_step", "timesteps", layer.spikes_per_step or None) for layer in self.layers]
+        for path, what, values in found:
+            many = getattr(self, what)
+            if values is not None and len(values) != many:
+                yield f"{path}: is for {len(values)} {what}; there are {many}"
+
+    def _components(self) -> Iterator[str]:
+        unknown = self.energy.by_component_J.keys() - self.groups.keys()
+        yield from (f"energy.by_component_J.{name}: is the component of none of 'actions'" for name in sorted(unknown))
+        wrong = sorted({action.purpose for action in self.actions} - {*PURPOSES})
+        yield from (f"actions: there is no purpose {name!r}; there are: {', '.join(PURPOSES)}" for name in wrong)
+
+    def _outside(self) -> Iterator[str]:
+        """Cores and links that the chip does not have."""
+        grid = self.chip.values.grid
+        for number, core in enumerate(self.cores):
+            if core.index >= grid.cores:
+                yield f"cores.{number}.index: is {core.index}; the chip has cores 0 to {grid.cores - 1}"
+        for number, link in enumerate(self.links):
+            if not grid.joins(*link.ends):
+                yield f"links.{number}: there is no link from {link.ends[0]} to {link.ends[1]}"
+
+
+def schema_text() -> str:
+    """The JSON Schema of the document."""
+    named = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps(named | RunDocument.model_json_schema(), indent=1) + "\n"

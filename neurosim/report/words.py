@@ -1,0 +1,168 @@
+"""The parts of a run's document as labelled rows and sentences, for the terminal and for the page alike."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from neurosim.cost.action import COMPUTE, MOVEMENT, STATIC
+from neurosim.cost.ann import STATED
+from neurosim.cost.comparison import BreakEven, CostStep
+from neurosim.cost.uncertainty import Spread
+from neurosim.outcome.document import PaperMacs, Provenance, RunDocument
+from neurosim.report.units import percent, si
+
+BOUND_WORDS = {
+    "core_busy": "busy cores", "noc": "the mesh and shared memories", "update": "neuron updates", "barrier": "barriers",
+}  # fmt: skip
+SCHEDULE_WORDS = {
+    "sequential": "The layers of a time step take turns; a barrier closes every turn.",
+    "pipelined": "All layers work in every turn, each one step behind its sources; a barrier closes every turn.",
+}
+TIMING_WORDS = {
+    "analytic": "A turn ends when the busiest core and the busiest link are done and its neurons are updated. Nothing queues: "
+    "a lower bound.",
+    "packet": "Packets travel flit by flit through routers with virtual channels, buffers and credits, wait in the queues of "
+    "the cores, and are worked off; then the neurons are updated.",
+    "simpy": "Packets travel flit by flit through the SimPy model of routers and cores; then the neurons are updated.",
+}
+OWN_SCHEDULE = "Layers work in an order that was handed in; a barrier closes every turn."
+OWN_TIMING = "Packets travel through a network that was handed in; then the neurons are updated."
+
+# Of the provenance, what people read.
+TOLD = ("version", "command", "created", "seed", "inputs", "placer", "timing", "schedule")
+
+
+class Share(NamedTuple):
+    """A part of the energy per image, in joules and of all."""
+
+    name: str
+    group: str
+    joules: float
+    share: float
+
+    @property
+    def cells(self) -> tuple[str, str]:
+        return si(self.joules, "J"), percent(self.share)
+
+
+def _share(document: RunDocument, name: str, group: str, joules: float) -> Share:
+    total = document.energy.total_J
+    return Share(name, group, joules / document.images, joules / total if total else 0.0)
+
+
+def energy_groups(document: RunDocument) -> list[Share]:
+    """Energy of compute, data movement, and what is drawn all the time."""
+    spent = document.energy
+    found = ((COMPUTE, spent.compute_J), (MOVEMENT, spent.data_movement_J), (STATIC, spent.static_J))
+    return [_share(document, group, group, joules) for group, joules in found]
+
+
+def energy_components(document: RunDocument) -> list[Share]:
+    """Energy of every component that took any, in the order of the document."""
+    groups, parts = document.groups, document.energy.by_component_J
+    return [_share(document, name, groups[name], joules) for name, joules in parts.items() if joules]
+
+
+def energy_purposes(document: RunDocument) -> list[Share]:
+    """Energy of every purpose."""
+    return [_share(document, name, "", joules) for name, joules in document.energy.by_purpose_J.items()]
+
+
+class PaceShare(NamedTuple):
+    """What set the pace, for how many cycles of an image, and for which part of the time."""
+
+    words: str
+    cycles: float
+    share: float
+
+
+def bounds(document: RunDocument) -> list[PaceShare]:
+    """What set the pace of the run."""
+    time = document.time
+    return [PaceShare(BOUND_WORDS[k], v * time.cycles / document.images, v) for k, v in time.bound_by.items()]
+
+
+def how_it_was_timed(how: Provenance) -> str:
+    """What a turn is, and how packets travel."""
+    return f"{SCHEDULE_WORDS.get(how.schedule, OWN_SCHEDULE)} {TIMING_WORDS.get(how.timing, OWN_TIMING)}"
+
+
+def provenance(how: Provenance) -> list[list[str]]:
+    """What a reader needs to repeat a run; hashes stand beside it."""
+    told = {name: getattr(how, name) for name in TOLD}
+    rows = [[name, str(value)] for name, value in told.items() if value not in (None, "")]
+    origin = how.repriced_from
+    return rows if origin is None else [*rows, ["repriced_from", f"{origin.name}, {origin.sha256}"]]
+
+
+class Beside(NamedTuple):
+    """One line of the comparison per image with the same network without spikes; kind: papers, compute, or added."""
+
+    kind: str
+    name: str
+    cells: tuple[str, str, str]
+
+
+def comparison(document: RunDocument) -> list[Beside]:
+    """The papers' model, then this chip: compute alone, and with one purpose after the other added."""
+    rows = [
+        Beside("papers", f"papers' model, {name}", (si(theirs, "J"), si(ours, "J"), quotient(theirs, ours)))
+        for name, theirs, ours in papers_energies(document.paper.conv1_mac, document.paper.int32.conv1_mac)
+    ]
+    for step in document.steps:
+        cells = energy_bracket(step.ann_J), si(step.snn_J, "J"), ratio_bracket(step)
+        rows.append(Beside("compute" if step.purpose == "compute" else "added", step.purpose, cells))
+    return rows
+
+
+def papers_energies(fp32: PaperMacs, int32: PaperMacs) -> list[tuple[str, float, float]]:
+    """(what is assumed, ANN, SNN) in joules of compute: both sets of constants, the first layer's MACs once and per step."""
+    return [
+        (f"{constants}, first layer {when.replace('_', ' ')}", spent.ann_J, spent.snn_J)
+        for constants, found in (("fp32 4.6 / 0.9 pJ", fp32), ("int32 3.2 / 0.1 pJ", int32))
+        for when, spent in found
+    ]
+
+
+def clipped(document: RunDocument) -> str:
+    """That the state width changed the answer; nothing where it did not."""
+    times, bits = document.counts.saturations, document.chip.values.core.state_bits
+    said = f"{times:,} times a potential was clipped to {bits} bits (core.state_bits): this is not the network that was trained"
+    return said if times else ""
+
+
+def quotient(theirs: float, ours: float) -> str:
+    return f"{theirs / ours:.2f}" if ours else "-"
+
+
+def energy_bracket(ann_J: dict[str, float]) -> str:
+    """The ANN's energy: with the stated reuse (with perfect reuse to with none)."""
+    best, worst = (si(ann_J[reuse], "J") for reuse in ("perfect", "none"))
+    return f"{si(ann_J[STATED], 'J')} ({best} to {worst})" if best != worst else best
+
+
+def ratio_bracket(step: CostStep) -> str:
+    stated, best, worst = (quotient(step.ann_J[reuse], step.snn_J) for reuse in (STATED, "perfect", "none"))
+    return f"{stated} ({best} to {worst})" if best != worst else best
+
+
+def spread_text(found: Spread) -> str:
+    """What the uncertainty of the prices leaves open, and which of them most."""
+    if found.snn_J is None:
+        return "no price of this chip carries an uncertainty"
+    (low, high), (least, most) = found.snn_J, found.ratio[STATED]
+    most_important = ", ".join(f"{part} {percent(share)}" for part, share in list(found.constants.items())[:3])
+    energies = f"{si(low, 'J')} to {si(high, 'J')} per image, ANN / SNN {least:.2f} to {most:.2f}"
+    return f"uncertain prices: {energies} (5 to 95 %); of the variance: {most_important}"
+
+
+def break_even_text(found: BreakEven) -> str:
+    """At which spike rate both cost the same."""
+    here = f"{found.spikes_per_neuron:.3f} spikes per neuron here"
+    if found.slope_J <= 0:
+        return f"{here}; no spike costs anything, so there is no rate to break even at"
+    if found.meets[STATED] is None:
+        return f"{here}; without spikes it would already cost more than the ANN, so no rate breaks even (leakage left out)"
+    low, middle, high = (found.meets[reuse] for reuse in ("perfect", STATED, "none"))
+    bracket = f" ({'never' if low is None else f'{low:.3f}'} to {high:.3f})" if high is not None else ""
+    return f"{here}; break-even with the ANN at {middle:.3f}{bracket}, leakage left out"
