@@ -161,7 +161,7 @@ def trained(data, recipe=QUICK, epochs=2):
 def test_an_epoch_shows_every_image_once_augmented_in_a_new_order(data, monkeypatch):
     shown, modes = [], []
 
-    def spy(images):
+    def spy(images, *options):
         shown.append(images[:, 0, 0, :5].double().sum(1) + images.double().sum((1, 2, 3)))
         return images * 0 + 1
 
@@ -293,7 +293,7 @@ def test_the_weights_of_a_checkpoint_are_taken_and_an_output_of_other_classes_is
     for classes in (10, 7):
         weights = Weights(architecture("mnist_vgg", (1, 28, 28), classes, width=0.125, hidden=(5,)))
         before = weights.of["out"].clone()
-        training.adopt(weights, tmp_path / "d" / "ann.pt")
+        training.adopt(Ann(weights, (0.0, 0.0)), tmp_path / "d" / "ann.pt")
         assert all(torch.equal(weights.of[n], saved[f"weights.of.{n}"]) for n in ("conv1", "conv2", "fc1"))
         assert torch.equal(weights.of["out"], before if classes == 7 else saved["weights.of.out"])
 

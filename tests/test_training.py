@@ -21,14 +21,14 @@ from neurosim.training.balance import balance_thresholds  # noqa: E402
 from neurosim.training.checkpoint import Checkpoints  # noqa: E402
 from neurosim.training.convert import convert  # noqa: E402
 from neurosim.training.datasets import load_mnist  # noqa: E402
-from neurosim.training.recipe import Recipe, check_recipe  # noqa: E402
+from neurosim.training.recipe import PUBLISHED, Recipe, check_recipe  # noqa: E402
 from neurosim.training.snn import SMALLEST_THRESHOLD, Snn  # noqa: E402
 from neurosim.training.train import Source  # noqa: E402
 from neurosim.training.weights import Weights  # noqa: E402
 
 QUICK = Recipe(
     arch="mnist_vgg", width=0.125, hidden=(5,), timesteps=3, ann_epochs=2, snn_epochs=2, batch=50, calibration_steps=4,
-    calibration_images=40, validation=60,
+    calibration_images=40, validation=60, **PUBLISHED,
 )  # fmt: skip
 
 

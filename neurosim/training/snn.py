@@ -40,14 +40,17 @@ class Snn(nn.Module):
 
         *watch* is called with the name and the spikes [T, B, ...] of every spiking layer.
         """
+        return self.answers(image, timesteps, watch).sum(0, dtype=torch.float32)
+
+    def answers(self, image: Tensor, timesteps: int, watch: Callable[[str, Tensor], None] | None = None) -> Tensor:
+        """image [B, C, H, W] -> what each step adds to the output potentials, [T, B, classes]."""
         values = {INPUT: image}
         for step in self.weights.architecture.spiking:
             spikes = self.fire(step, self.weights.current(step, values), timesteps)
             if watch is not None:
                 watch(step.name, spikes.detach())
             values[step.name] = self._sent(step, spikes).flatten(0, 1)
-        output = self.weights.architecture.steps[-1]
-        return self.weights.current(output, values).unflatten(0, (timesteps, -1)).sum(0, dtype=torch.float32)
+        return self.weights.current(self.weights.architecture.steps[-1], values).unflatten(0, (timesteps, -1))
 
     def fire(self, step: Step, current: Tensor, timesteps: int) -> Tensor:
         """Spikes [T, B, ...] of a layer from its current [T * B, ...], or [B, ...] from the image."""

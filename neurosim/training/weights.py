@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -17,30 +18,63 @@ SKIP = "_skip"
 
 
 class Weights(nn.Module):
-    """One parameter for each layer, named as the layer; with `SKIP` appended, the 1x1 convolution of its shortcut."""
+    """One parameter for each layer, named as the layer; with `SKIP` appended, the 1x1 convolution of its shortcut.
 
-    def __init__(self, architecture: Architecture):
+    *normalised*: each but the output's is followed by a batch normalisation of its own, in *norms*, until they are `folded`.
+    *biases*: those of the layers that have one.
+    """
+
+    def __init__(self, architecture: Architecture, normalised: bool = False):
         super().__init__()
         self.architecture = architecture
         found: dict[str, Tensor] = {}
+        norms: dict[str, nn.Module] = {}
         for step in architecture.steps:
             found[step.name] = _initial(step.weight_shape, step.gain)
             if step.skip and step.skip.weight_shape:
                 found[step.name + SKIP] = _initial(step.skip.weight_shape, 1.0)
+        for step in architecture.spiking if normalised else ():
+            norms[step.name] = _normalisation(step, step.gain)
+            if step.skip and step.skip.weight_shape:
+                norms[step.name + SKIP] = _normalisation(step, 1.0)
         self.of = nn.ParameterDict({name: nn.Parameter(w) for name, w in found.items()})
+        self.norms, self.biases = nn.ModuleDict(norms), nn.ParameterDict()
         self._watch: Callable[[str, Tensor], None] | None = None
 
     def current(self, step: Step, values: Mapping[str, Tensor]) -> Tensor:
         """Input current of a layer from the outputs of all layers before: [B, C, H, W] -> [B, Cout, H', W'] or [B, out]."""
-        x, weight = _pooled(values[step.source], step.pool), self.of[step.name]
-        if step.kind == "conv":
-            current = F.conv2d(x, weight, stride=step.stride, padding=1)
-            current = current if step.skip is None else current + self._skipped(step, values)
-        else:
-            current = F.linear(x.flatten(1), weight)
+        current = self._through(step.name, _pooled(values[step.source], step.pool), step.stride, padding=1)
+        if step.skip is not None:
+            current = current + self._skipped(step, values)
         if self._watch is not None:
             self._watch(step.name, current.detach())
         return current
+
+    def _through(self, name: str, x: Tensor, stride: int, padding: int) -> Tensor:
+        """*x* through one weight, and its bias and normalisation where it has them."""
+        weight, bias = self.of[name], self.biases.get(name)
+        dense = weight.ndim == 2
+        found = F.linear(x.flatten(1), weight, bias) if dense else F.conv2d(x, weight, bias, stride, padding)
+        return self.norms[name](found) if name in self.norms else found
+
+    @torch.no_grad()
+    def folded(self) -> Weights:
+        """A copy that answers as this one does outside of training, without normalisation: ``w g / s`` and ``b - m g / s``
+        for the scale g, shift b, mean m and deviation s of each. A shortcut's shift joins the bias of its layer."""
+        copy = deepcopy(self)
+        copy.norms = nn.ModuleDict()
+        for name, norm in self.norms.items():
+            scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+            copy.of[name].mul_(scale.reshape(-1, *[1] * (copy.of[name].ndim - 1)))
+            copy.add_bias(name.removesuffix(SKIP), norm.bias - norm.running_mean * scale)
+        return copy
+
+    @torch.no_grad()
+    def add_bias(self, name: str, bias: Tensor | float) -> None:
+        """Add to what every neuron of layer *name* receives, one number or one per channel."""
+        if name not in self.biases:
+            self.biases[name] = nn.Parameter(self.of[name].new_zeros(len(self.of[name])))
+        self.biases[name].add_(bias)
 
     @contextmanager
     def watched(self, watch: Callable[[str, Tensor], None]) -> Iterator[None]:
@@ -57,7 +91,15 @@ class Weights(nn.Module):
         x = _pooled(values[step.skip.source], step.skip.pool)
         if step.skip.weight_shape is None:
             return x
-        return F.conv2d(x, self.of[step.name + SKIP], stride=step.skip.stride)
+        return self._through(step.name + SKIP, x, step.skip.stride, padding=0)
+
+
+def _normalisation(step: Step, gain: float) -> nn.Module:
+    """Its scale starts at *gain*, since it undoes that of the weights."""
+    channels = step.weight_shape[0]
+    norm = nn.BatchNorm2d(channels) if step.kind == "conv" else nn.BatchNorm1d(channels)
+    nn.init.constant_(norm.weight, gain)
+    return norm
 
 
 def _initial(shape: tuple[int, ...], gain: float) -> Tensor:
