@@ -26,7 +26,7 @@ from neurosim.training.behaviour import Behaviour  # noqa: E402
 from neurosim.training.checkpoint import Checkpoints  # noqa: E402
 from neurosim.training.convert import convert  # noqa: E402
 from neurosim.training.datasets import load_mnist  # noqa: E402
-from neurosim.training.recipe import Recipe  # noqa: E402
+from neurosim.training.recipe import PUBLISHED, Recipe  # noqa: E402
 from neurosim.training.scaling import percentiles, search  # noqa: E402
 from neurosim.training.snn import SMALLEST_THRESHOLD, Snn  # noqa: E402
 from neurosim.training.trainer import Trainer  # noqa: E402
@@ -352,10 +352,15 @@ def test_every_option_of_train_arrives(data, tmp_path, monkeypatch):
         "arch": "vgg9", "width": 0.5, "hidden": (7, 6), "pool": "max", "timesteps": 3, "stages": (9, 8), "bits": 6, "seed": 4,
         "validation": 11, "ann_epochs": 2, "snn_epochs": 3, "batch": 17, "ann_lr": 0.1, "snn_lr": 0.2, "neuron_lr": 0.3,
         "weight_decay": 0.4, "dropout": 0.5, "dense_dropout": 0.6, "percentile": 70.0, "scale": 0.8, "calibration_steps": 12,
-        "calibration_images": 13, "precision": "bf16", "image_size": 64,
+        "calibration_images": 13, "precision": "bf16", "image_size": 64, "batch_norm": False, "qcfs_epochs": 0, "levels": 6,
+        "label_smoothing": 0.2, "crop": False, "flip": False, "cutout": 5, "step_loss": 0.1, "distillation": 0.2,
+        "spike_cost": 0.3, "averaging": 0.4,
     }  # fmt: skip
     options = []
     for name, value in wanted.items():
+        if value is False:
+            options.append("--no-" + name.replace("_", "-"))
+            continue
         text = ",".join(map(str, value)) if isinstance(value, tuple) else value
         options += ["--" + name.replace("_", "-"), text]
     for kind, trains in (("fixed", (False, False)), ("threshold", (True, False)), ("all", (True, True))):
@@ -368,6 +373,19 @@ def test_every_option_of_train_arrives(data, tmp_path, monkeypatch):
             Recipe(method="datta", **wanted, train_threshold=trains[0], train_leak=trains[1]),
         )  # fmt: skip
         assert (got["checkpoints"], got["resume"], got["seeds"]) == (tmp_path / "c", True, 2)
+
+
+def test_published_switches_all_off_but_what_is_given(data, tmp_path, monkeypatch):
+    got = []
+
+    def train(source, output, recipe, **options):
+        got.append(recipe)
+        raise NeurosimError("enough")
+
+    monkeypatch.setattr(training, "train", train)
+    for options in ((), ("--published",), ("--published", "--batch-norm", "--ann-lr", 0.2)):
+        call("train", "diet", "--data", data, "-o", tmp_path / "n.h5", *options)
+    assert got == [Recipe(), Recipe(**PUBLISHED), Recipe(**PUBLISHED | {"batch_norm": True, "ann_lr": 0.2})]
 
 
 def test_every_option_of_convert_arrives(data, tmp_path, monkeypatch):

@@ -108,6 +108,7 @@ def train(
     cutout: Annotated[int | None, typer.Option("--cutout", help="Side of a square blanked in colour images: 8.")] = None,
     step_loss: Annotated[float | None, typer.Option("--step-loss", help="Share of the loss on every time step: 0.5.")] = None,
     distillation: Annotated[float | None, typer.Option("--distillation", help="Share of the ANN's answers: 0.5.")] = None,
+    spike_cost: Annotated[float | None, typer.Option("--spike-cost", help="Added to the loss per spike and neuron: 0.")] = None,
     averaging: Annotated[float | None, typer.Option("--averaging", help="Decay of the weights' average: 0.995.")] = None,
     precision: Annotated[Precision, typer.Option("--precision", help="bf16 is faster where supported.")] = Precision.FP32,
     device: Annotated[str, typer.Option("--device", help="Any device PyTorch has: cpu, cuda, mps ...")] = "cpu",
@@ -137,7 +138,7 @@ def train(
     chosen: dict[str, Any] = {
         "ann_lr": ann_lr, "batch_norm": batch_norm, "qcfs_epochs": qcfs_epochs, "levels": levels,
         "label_smoothing": label_smoothing, "crop": crop, "flip": flip, "cutout": cutout, "step_loss": step_loss,
-        "distillation": distillation, "averaging": averaging,
+        "distillation": distillation, "spike_cost": spike_cost, "averaging": averaging,
     }  # fmt: skip
     chosen = (recipes.PUBLISHED if published else {}) | {k: v for k, v in chosen.items() if v is not None}
     recipe = recipes.Recipe(

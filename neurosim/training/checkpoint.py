@@ -61,15 +61,7 @@ class Checkpoints:
         if path is None or not path.exists():
             return Saved()
         saved = read_checkpoint(path)
-        missing = {"identity", "lines", "done", "best", "best_state", *parts} - set(saved)
-        if missing:
-            raise NeurosimError(f"{path}: is not a checkpoint of this program: {', '.join(sorted(missing))} missing")
-        theirs = PUBLISHED | (saved["identity"] if isinstance(saved["identity"], dict) else {})
-        changed = sorted(k for k in {*theirs, *self.identity} if theirs.get(k) != self.identity.get(k))
-        if changed:
-            raise NeurosimError(
-                f"{path}: belongs to another run ({', '.join(changed)} differ); train without --resume or in another folder"
-            )
+        self._check(path, saved)
         try:
             for name, part in parts.items():
                 if set(saved[name]) != set(part.state_dict()):
@@ -83,6 +75,18 @@ class Checkpoints:
             return Saved(int(saved["done"]), float(saved["best"]), saved["best_state"], within)
         except Exception as error:
             raise NeurosimError(f"{path}: does not belong to phase {phase!r}: {_first_line(error)}") from error
+
+    def _check(self, path: Path, saved: dict[str, Any]) -> None:
+        """Raise NeurosimError unless *saved* is of this run."""
+        missing = {"identity", "lines", "done", "best", "best_state", "model"} - set(saved)
+        if missing:
+            raise NeurosimError(f"{path}: is not a checkpoint of this program: {', '.join(sorted(missing))} missing")
+        theirs = PUBLISHED | (saved["identity"] if isinstance(saved["identity"], dict) else {})
+        changed = sorted(k for k in {*theirs, *self.identity} if theirs.get(k) != self.identity.get(k))
+        if changed:
+            raise NeurosimError(
+                f"{path}: belongs to another run ({', '.join(changed)} differ); train without --resume or in another folder"
+            )
 
     def keep(self, phase: str, parts: dict[str, Any], progress: Saved, lines: list[dict[str, Any]]) -> None:
         """Save a phase, and the log of the run as JSON lines."""

@@ -17,12 +17,13 @@ class Loss:
 
     *step_loss*: this share is the mean of the losses of the single steps (temporal efficient training: Deng et al., ICLR 2022,
     without their regulariser, which *distillation* replaces). *distillation*: this share is the divergence from the answers of
-    a teacher at `TEMPERATURE`, times its square (Hinton et al. 2015).
+    a teacher at `TEMPERATURE`, times its square (Hinton et al. 2015). *spike_cost*: what is added for each spike per neuron.
     """
 
     smoothing: float = 0.0
     step_loss: float = 0.0
     distillation: float = 0.0
+    spike_cost: float = 0.0
 
     def __call__(self, answers: Tensor, labels: Tensor, taught: Tensor | None = None) -> Tensor:
         """answers, and *taught*, a teacher's: [B, classes]."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +16,14 @@ from neurosim.training.loss import Loss
 from neurosim.training.snn import Snn
 
 WARM_UP = 0.2
+
+
+class Answered(NamedTuple):
+    """*answers*: [B, classes], of a spiking network [T, B, classes]. *spikes* per neuron, where they cost something."""
+
+    answers: Tensor
+    taught: Tensor | None
+    spikes: Tensor | float
 
 
 @dataclass(frozen=True)
@@ -42,15 +51,21 @@ class Phase:
         """The network that is validated and kept: the average where there is one."""
         return self.model if self.average is None else self.average.model
 
-    def answers(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(what the network answers, at every step if it has steps; what its teacher does)."""
-        found = self.model.answers(x, self.timesteps) if isinstance(self.model, Snn) else self.model(x)
+    def answered(self, x: Tensor) -> Answered:
+        """What the network, and its teacher, make of images."""
         with torch.no_grad():
             taught = None if self.teacher is None else self.teacher(x).float()
-        return found.float(), taught
+        if not isinstance(self.model, Snn):
+            return Answered(self.model(x).float(), taught, 0.0)
+        spikes: list[Tensor] = []
+        watch = (lambda name, fired: spikes.append(fired.sum(dtype=torch.float32))) if self.loss.spike_cost else None
+        answers = self.model.answers(x, self.timesteps, watch).float()
+        neurons = sum(math.prod(s.shape) for s in self.model.weights.architecture.spiking)
+        return Answered(answers, taught, sum(spikes) / neurons / len(x))
 
-    def lost(self, answers: Tensor, labels: Tensor, taught: Tensor | None) -> Tensor:
-        return (self.loss.through_time if self.timesteps else self.loss)(answers, labels, taught)
+    def lost(self, answered: Answered, labels: Tensor) -> Tensor:
+        loss = self.loss.through_time if self.timesteps else self.loss
+        return loss(answered.answers, labels, answered.taught) + self.loss.spike_cost * answered.spikes
 
     def stepped(self) -> list[str]:
         """After a step of the optimiser; returns what had to be clamped."""

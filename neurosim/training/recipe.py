@@ -21,7 +21,7 @@ QUANTISED = 0.25
 # What the papers train with, and what this program trained with before it had these options.
 PUBLISHED: dict[str, Any] = {
     "ann_lr": 0.05, "batch_norm": False, "qcfs_epochs": 0, "levels": 4, "label_smoothing": 0.0, "crop": True, "flip": True,
-    "cutout": 0, "step_loss": 0.0, "distillation": 0.0, "averaging": 0.0,
+    "cutout": 0, "step_loss": 0.0, "distillation": 0.0, "spike_cost": 0.0, "averaging": 0.0,
 }  # fmt: skip
 
 
@@ -39,8 +39,9 @@ class Recipe:
     (`neurons.Qcfs`), from which thresholds follow; None is a quarter of them, none for Datta & Beerel. *label_smoothing*: in
     both trainings. *crop*, *flip*, *cutout*: augmentation of colour images, *cutout* the side of the square that is blanked.
     *step_loss*: share of the loss that every single time step has to answer for (Deng et al. 2022). *distillation*: share of
-    the loss that the pre-trained network's answers are the target of. *averaging*: decay per update of the moving average of
-    the weights that is kept; 0 keeps the last ones.
+    the loss that the pre-trained network's answers are the target of. *spike_cost*: what the loss of fine-tuning grows by for
+    each spike per neuron, the mean over all neurons and the sum over all steps. *averaging*: decay per update of the moving
+    average of the weights that is kept; 0 keeps the last ones.
     """
 
     method: str = DIET
@@ -78,6 +79,7 @@ class Recipe:
     cutout: int = 8
     step_loss: float = 0.5
     distillation: float = 0.5
+    spike_cost: float = 0.0
     averaging: float = 0.995
     precision: str = "fp32"
     device: str = "cpu"
@@ -134,7 +136,7 @@ def check_recipe(recipe: Recipe) -> None:
         if not (math.isfinite(value := getattr(recipe, name)) and value > 0)
     ]  # fmt: skip
     problems += [
-        f"{name} is {value}; a finite number of at least 0" for name in ("neuron_lr", "weight_decay")
+        f"{name} is {value}; a finite number of at least 0" for name in ("neuron_lr", "weight_decay", "spike_cost")
         if not (math.isfinite(value := getattr(recipe, name)) and value >= 0)
     ]  # fmt: skip
     problems += [

@@ -48,7 +48,7 @@ class Snn(nn.Module):
         for step in self.weights.architecture.spiking:
             spikes = self.fire(step, self.weights.current(step, values), timesteps)
             if watch is not None:
-                watch(step.name, spikes.detach())
+                watch(step.name, spikes)
             values[step.name] = self._sent(step, spikes).flatten(0, 1)
         return self.weights.current(self.weights.architecture.steps[-1], values).unflatten(0, (timesteps, -1))
 

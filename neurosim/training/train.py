@@ -125,7 +125,7 @@ def pretrained(trainer: Trainer, plan: Architecture, init: Path | None) -> Ann:
     groups += [{"params": rest, "weight_decay": 0.0}] if rest else []
     optimiser = torch.optim.SGD(groups, lr=recipe.ann_lr, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay)
     trainer.train("ann", ann, optimiser, recipe.ann_epochs)
-    return ann
+    return ann.eval()
 
 
 def converted(trainer: Trainer, ann: Ann) -> tuple[Snn, dict[str, Any]]:

@@ -45,7 +45,7 @@ class Trainer:
     say: Say
     tick: Tick = lambda phase, done: None
     lines: list[Line] = field(default_factory=list)
-    keep_every_s: float = KEEP_EVERY_S
+    keep_every_s: float = field(default_factory=lambda: KEEP_EVERY_S)
 
     def __post_init__(self) -> None:
         self.pixels = Pixels(self.dataset, self.recipe.device)
@@ -92,7 +92,7 @@ class Trainer:
     ) -> Phase:
         recipe = self.recipe
         updates = epochs * -(-len(self.dataset.train.labels) // recipe.batch)
-        loss = Loss(recipe.label_smoothing, recipe.step_loss, recipe.distillation)
+        loss = Loss(recipe.label_smoothing, recipe.step_loss, recipe.distillation, recipe.spike_cost)
         average = Average(model, recipe.averaging) if recipe.averaging else None
         return Phase(name, model, optimiser, one_cycle(name, optimiser, updates), epochs, timesteps, loss, average, teacher)
 
@@ -131,8 +131,8 @@ class Trainer:
     def _update(self, where: str, phase: Phase, at: Position, x: Tensor, y: Tensor) -> None:
         """One step of the optimiser."""
         with self._precision():
-            answers = phase.answers(x)
-        loss = phase.lost(answers[0], y, answers[1])
+            answered = phase.answered(x)
+        loss = phase.lost(answered, y)
         if not torch.isfinite(loss):
             sick = self._sick(phase.model, x, phase.timesteps)
             raise NeurosimError(f"training: the loss of {where} is not finite; {sick}; use a lower learning rate")

@@ -15,6 +15,7 @@ from neurosim.layers import POOL
 from neurosim.training.architecture import Architecture, Pool, Step
 
 SKIP = "_skip"
+EPSILON = 1e-5
 
 
 class Weights(nn.Module):
@@ -64,9 +65,10 @@ class Weights(nn.Module):
         copy = deepcopy(self)
         copy.norms = nn.ModuleDict()
         for name, norm in self.norms.items():
-            scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+            state = norm.state_dict()
+            scale = state["weight"] / (state["running_var"] + EPSILON).sqrt()
             copy.of[name].mul_(scale.reshape(-1, *[1] * (copy.of[name].ndim - 1)))
-            copy.add_bias(name.removesuffix(SKIP), norm.bias - norm.running_mean * scale)
+            copy.add_bias(name.removesuffix(SKIP), state["bias"] - state["running_mean"] * scale)
         return copy
 
     @torch.no_grad()
@@ -97,7 +99,7 @@ class Weights(nn.Module):
 def _normalisation(step: Step, gain: float) -> nn.Module:
     """Its scale starts at *gain*, since it undoes that of the weights."""
     channels = step.weight_shape[0]
-    norm = nn.BatchNorm2d(channels) if step.kind == "conv" else nn.BatchNorm1d(channels)
+    norm = (nn.BatchNorm2d if step.kind == "conv" else nn.BatchNorm1d)(channels, EPSILON)
     nn.init.constant_(norm.weight, gain)
     return norm
 
