@@ -115,11 +115,22 @@ def test_the_average_follows_the_network():
         average.update(model)
         decay = min(0.5, (1 + n) / (10 + n))
         wanted = decay * wanted + (1 - decay) * model.weights.of["conv1"].detach()
-    torch.testing.assert_close(average.model.state_dict()[name], wanted)
+        torch.testing.assert_close(average.model.state_dict()[name], wanted)
     assert average.model.weights.norms["conv1"].num_batches_tracked == 39
     other = Average(model, 0.5)
     other.load_state_dict(average.state_dict())
     assert other.updates == 39 and torch.equal(other.model.state_dict()[name], average.model.state_dict()[name])
+
+
+def test_the_average_takes_bounds_as_they_are_found():
+    model = Ann(pre.tiny(), (0.0, 0.0), levels=4)
+    average, images = Average(model, 0.9), torch.rand(8, 1, 28, 28)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    schedule = torch.optim.lr_scheduler.ConstantLR(optimiser)
+    Phase("ann", model, optimiser, schedule, 1, 0, Loss(), average).quantise(images)
+    average.update(model)
+    assert average.model.stepped
+    assert all(average.model.bounds[k].item() == pytest.approx(v.item()) != 1.0 for k, v in model.bounds.items())
 
 
 def test_the_average_is_what_is_validated_and_kept(data, monkeypatch):

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="needs the extra: pip install -e '.[
 from neurosim.errors import NeurosimError  # noqa: E402
 from neurosim.training import neurons  # noqa: E402
 from neurosim.training import train as training  # noqa: E402
+from neurosim.training import trainer as trainer_module  # noqa: E402
 from neurosim.training.adopt import adopt  # noqa: E402
 from neurosim.training.ann import Ann  # noqa: E402
 from neurosim.training.architecture import architecture  # noqa: E402
@@ -283,3 +284,11 @@ def test_each_augmentation_can_be_switched_off():
     windows = [padded[:, :, y : y + 16, x : x + 16] for y in range(5) for x in range(5)]
     assert all(any(torch.equal(one, w[i]) for w in windows) for i, one in enumerate(moved))
     assert (augmented(images, crop=False, flip=False, cutout=4) == 0).any()
+
+
+def test_what_is_chosen_of_augmentation_reaches_it(data, monkeypatch):
+    given = []
+    monkeypatch.setattr(trainer_module, "augmented", lambda images, *options: given.append(options) or images)
+    recipe = dataclasses.replace(FULL, ann_epochs=1, crop=False, flip=False, cutout=3)
+    training.pretrained(trainer(data, recipe), tiny().architecture, None)
+    assert set(given) == {(False, False, 3)}

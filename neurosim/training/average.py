@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
@@ -29,6 +30,13 @@ class Average:
                 mine.lerp_(new, 1 - decay)
             else:
                 mine.copy_(new)
+
+    @torch.no_grad()
+    def restart(self, names: Iterable[str], model: Ann | Snn) -> None:
+        """Take these entries of the state as they are, and average from there."""
+        mine, new = self.model.state_dict(), model.state_dict()
+        for name in names:
+            mine[name].copy_(new[name])
 
     def state_dict(self) -> dict[str, Any]:
         return {"model": self.model.state_dict(), "updates": self.updates}

@@ -76,12 +76,11 @@ class Phase:
         return moved
 
     def quantise(self, images: Tensor) -> None:
-        """Activations of the network, and of its average, become staircases."""
+        """Activations become staircases; the average takes their bounds as they are."""
         assert isinstance(self.model, Ann)
         self.model.quantise(images)
-        if isinstance(self.judged, Ann):
-            self.judged.bounds.load_state_dict(self.model.bounds.state_dict())
-            self.judged.quantised.fill_(True)
+        if self.average is not None:
+            self.average.restart([f"bounds.{name}" for name in self.model.bounds], self.model)
 
 
 @dataclass
