@@ -233,6 +233,14 @@ def test_weights_are_not_taken_without_their_normalisation(data, tmp_path):
         training.train(training.Source(data, tmp_path / "b" / "ann.pt"), tmp_path / "c.h5", plain)
 
 
+def test_bounds_are_not_taken_for_other_levels(data, tmp_path):
+    recipe = dataclasses.replace(FULL, snn_epochs=0)
+    training.train(training.Source(data), tmp_path / "a.h5", recipe, checkpoints=tmp_path / "a")
+    other = dataclasses.replace(recipe, ann_epochs=0, levels=2)
+    with pytest.raises(NeurosimError, match="have 4 levels, not 2; use --levels 4"):
+        training.train(training.Source(data, tmp_path / "a" / "ann.pt"), tmp_path / "b.h5", other)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

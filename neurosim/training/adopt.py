@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,8 @@ def adopt(ann: Ann, path: Path, ready: bool = False) -> None:
     """Take weights and normalisations from a checkpoint of the same architecture; the output layer is left out where the
     classes differ. *ready*: it is not trained any more, so bounds are taken too, if the checkpoint's network had come to them.
     """
-    saved = read_checkpoint(path).get("best_state")
+    checkpoint = read_checkpoint(path)
+    saved = checkpoint.get("best_state")
     saved = saved if isinstance(saved, dict) else {}
     taken = (WEIGHTS, NORMS, BOUNDS) if ready and ann.levels and bool(saved.get("quantised")) else (WEIGHTS, NORMS)
     given = tensors({k: v for k, v in saved.items() if str(k).startswith(taken) and not str(k).endswith(COUNTER)})
@@ -27,7 +29,7 @@ def adopt(ann: Ann, path: Path, ready: bool = False) -> None:
         raise NeurosimError(f"{path}: is not a checkpoint of this program: it holds no weights under 'best_state'")
     mine = {k: v for k, v in ann.state_dict().items() if k.startswith(taken) and not k.endswith(COUNTER)}
     _leave_output(ann, mine, given)
-    problems = _problems(ann, mine, given)
+    problems = _problems(ann, mine, given) + (_level_problems(ann, checkpoint) if BOUNDS in taken else [])
     if problems:
         raise NeurosimError(f"{path}: holds other weights: " + "; ".join(problems))
     with torch.no_grad():
@@ -35,6 +37,12 @@ def adopt(ann: Ann, path: Path, ready: bool = False) -> None:
             value.copy_(given[key])
         if BOUNDS in taken:
             ann.quantised.fill_(True)
+
+
+def _level_problems(ann: Ann, checkpoint: dict[str, Any]) -> list[str]:
+    identity = checkpoint.get("identity")
+    levels = identity.get("levels") if isinstance(identity, dict) else None
+    return [] if levels == ann.levels else [f"their activations have {levels} levels, not {ann.levels}; use --levels {levels}"]
 
 
 def _leave_output(ann: Ann, mine: dict[str, Tensor], given: dict[str, Tensor]) -> None:
