@@ -18,6 +18,7 @@ from neurosim.training import trainer as trainer_module  # noqa: E402
 from neurosim.training.ann import Ann  # noqa: E402
 from neurosim.training.average import Average  # noqa: E402
 from neurosim.training.loss import TEMPERATURE, Loss  # noqa: E402
+from neurosim.training.neurons import Lif  # noqa: E402
 from neurosim.training.phase import Phase  # noqa: E402
 from neurosim.training.snn import Snn  # noqa: E402
 from neurosim.training.train import Source  # noqa: E402
@@ -70,10 +71,25 @@ def test_spikes_cost_what_the_recipe_says_and_the_network_learns_it():
     labels = torch.tensor([1, 2, 3, 4])
     losses = [p.lost(p.answered(images), labels) for p in (free, costly)]
     assert wanted > 0 and (losses[1] - losses[0]).item() == pytest.approx(0.5 * wanted, rel=1e-4)
-    assert free.answered(images).spikes == 0.0
     spikes = costly.answered(images).spikes
     spikes.backward()
     assert all(t.grad is not None and t.grad < 0 for t in snn.thresholds.values())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_count_of_spikes_has_the_gradient_of_their_sum(dtype):
+    torch.manual_seed(0)
+    current, target = torch.rand(3, 4, 2, 5, 5).to(dtype), torch.randn(3, 4, 2, 5, 5).to(dtype)
+    found = []
+    for counted in (False, True):
+        leak, threshold = torch.tensor(0.9, requires_grad=True), torch.tensor(0.7, requires_grad=True)
+        leaf = current.clone().requires_grad_()
+        spikes, count = Lif.apply(leaf, leak, threshold, 3, "triangle", True)
+        assert count.item() == spikes.float().sum().item() > 0
+        ((spikes * target).sum() + 2 * (count if counted else spikes.float().sum())).backward()
+        found.append((leaf.grad, leak.grad, threshold.grad))
+    for mine, wanted in zip(*found, strict=True):
+        torch.testing.assert_close(mine, wanted, rtol=0.02 if dtype == torch.bfloat16 else 1e-5, atol=1e-2)
 
 
 def test_the_teacher_is_the_trained_ann_and_learns_nothing(data, tmp_path, monkeypatch):

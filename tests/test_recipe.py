@@ -247,8 +247,8 @@ def test_the_precision_holds_in_training_and_validation(data, precision, monkeyp
     used = []
     real = Weights.current
 
-    def current(self, step, values):
-        found = real(self, step, values)
+    def current(self, step, values, *amplitude):
+        found = real(self, step, values, *amplitude)
         used.append(found.dtype)
         return found
 

@@ -136,7 +136,7 @@ def test_residual_layers_are_balanced_by_the_sum_of_both_branches():
     without = Snn(tiny(name="resnet12"))
     with torch.no_grad():
         without.weights.load_state_dict(snn.weights.state_dict())
-    without.weights._skipped = lambda step, values: 0.0
+    without.weights._skipped = lambda step, values, factor: 0.0
     balance_thresholds(without, images, 99.0, 1.0, 3)
     assert without.thresholds["res1_1_conv1"].item() == pytest.approx(snn.thresholds["res1_1_conv1"].item())
     assert without.thresholds["res1_1_conv2"].item() != pytest.approx(snn.thresholds["res1_1_conv2"].item())
@@ -301,8 +301,8 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, data, content):
 def test_an_exploding_loss_stops_and_names_the_layer(tmp_path, data, layer, monkeypatch):
     healthy = Weights.current
 
-    def current(self, step, values):
-        found = healthy(self, step, values)
+    def current(self, step, values, *amplitude):
+        found = healthy(self, step, values, *amplitude)
         if step.name == layer:
             found = found * float("nan")
             if self._watch:

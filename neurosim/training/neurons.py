@@ -36,22 +36,29 @@ class Lif(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, current: Tensor, leak: Tensor, threshold: Tensor, timesteps: int, surrogate: str) -> Tensor:
-        """current [T, B, ...], or [1, B, ...] where it is the same at every step -> spikes [T, B, ...] of its dtype."""
+    def forward(
+        ctx: Any, current: Tensor, leak: Tensor, threshold: Tensor, timesteps: int, surrogate: str, counted: bool = False
+    ) -> Any:
+        """current [T, B, ...], or [1, B, ...] where it is the same at every step -> spikes [T, B, ...] of its dtype, and if
+        they are *counted*, how many."""
         dtype, current = current.dtype, _as_stored(current)
         fire = _fire_compiled if current.device.type == "cpu" else _fire
         before_reset, spikes = fire(current, leak, threshold, timesteps)
         ctx.save_for_backward(before_reset, leak, threshold)
         ctx.shared, ctx.dtype, ctx.surrogate = len(current) == 1, dtype, surrogate
-        return _as_used(spikes.to(dtype))
+        sent = _as_used(spikes.to(dtype))
+        return (sent, torch.count_nonzero(spikes).float()) if counted else sent
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         before_reset, leak, threshold = ctx.saved_tensors
         grad = _as_stored(grads[0])
+        if len(grads) > 1 and grads[1] != 0:
+            # Too small for a sum in half precision.
+            grad = grad + grads[1]
         gradients = _gradients_compiled if grad.device.type == "cpu" else _gradients
         found = gradients(grad, before_reset, leak, threshold, ctx.surrogate, ctx.shared)
-        return _as_used(found[0]).to(ctx.dtype), found[1].to(leak.dtype), found[2].to(threshold.dtype), None, None
+        return _as_used(found[0]).to(ctx.dtype), found[1].to(leak.dtype), found[2].to(threshold.dtype), None, None, None
 
 
 def _fire(current: Tensor, leak: Tensor, threshold: Tensor, timesteps: int) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ WARM_UP = 0.2
 
 
 class Answered(NamedTuple):
-    """*answers*: [B, classes], of a spiking network [T, B, classes]. *spikes* per neuron, where they cost something."""
+    """*answers*: [B, classes], of a spiking network [T, B, classes]. *spikes*: per neuron, over all steps."""
 
     answers: Tensor
     taught: Tensor | None
@@ -57,11 +57,9 @@ class Phase:
             taught = None if self.teacher is None else self.teacher(x).float()
         if not isinstance(self.model, Snn):
             return Answered(self.model(x).float(), taught, 0.0)
-        spikes: list[Tensor] = []
-        watch = (lambda name, fired: spikes.append(fired.sum(dtype=torch.float32))) if self.loss.spike_cost else None
-        answers = self.model.answers(x, self.timesteps, watch).float()
+        answers, spikes = self.model.answers(x, self.timesteps)
         neurons = sum(math.prod(s.shape) for s in self.model.weights.architecture.spiking)
-        return Answered(answers, taught, sum(spikes) / neurons / len(x))
+        return Answered(answers.float(), taught, spikes / neurons / len(x))
 
     def lost(self, answered: Answered, labels: Tensor) -> Tensor:
         loss = self.loss.through_time if self.timesteps else self.loss

@@ -42,18 +42,24 @@ class Weights(nn.Module):
         self.norms, self.biases = nn.ModuleDict(norms), nn.ParameterDict()
         self._watch: Callable[[str, Tensor], None] | None = None
 
-    def current(self, step: Step, values: Mapping[str, Tensor]) -> Tensor:
-        """Input current of a layer from the outputs of all layers before: [B, C, H, W] -> [B, Cout, H', W'] or [B, out]."""
-        current = self._through(step.name, _pooled(values[step.source], step.pool), step.stride, padding=1)
+    def current(
+        self, step: Step, values: Mapping[str, Tensor], amplitude: Callable[[str], Tensor | float] = lambda name: 1.0
+    ) -> Tensor:
+        """Input current of a layer from the outputs of all layers before: [B, C, H, W] -> [B, Cout, H', W'] or [B, out].
+
+        *amplitude*: what one unit of a layer's output stands for.
+        """
+        x, factor = _pooled(values[step.source], step.pool), amplitude(step.source)
+        current = self._through(step.name, x, factor, step.stride, padding=1)
         if step.skip is not None:
-            current = current + self._skipped(step, values)
+            current = current + self._skipped(step, values, amplitude(step.skip.source))
         if self._watch is not None:
             self._watch(step.name, current.detach())
         return current
 
-    def _through(self, name: str, x: Tensor, stride: int, padding: int) -> Tensor:
-        """*x* through one weight, and its bias and normalisation where it has them."""
-        weight, bias = self.of[name], self.biases.get(name)
+    def _through(self, name: str, x: Tensor, factor: Tensor | float, stride: int, padding: int) -> Tensor:
+        """*factor* times *x* through one weight, and its bias and normalisation where it has them."""
+        weight, bias = _times(self.of[name], factor), self.biases.get(name)
         dense = weight.ndim == 2
         found = F.linear(x.flatten(1), weight, bias) if dense else F.conv2d(x, weight, bias, stride, padding)
         return self.norms[name](found) if name in self.norms else found
@@ -87,13 +93,17 @@ class Weights(nn.Module):
         finally:
             self._watch = None
 
-    def _skipped(self, step: Step, values: Mapping[str, Tensor]) -> Tensor:
+    def _skipped(self, step: Step, values: Mapping[str, Tensor], factor: Tensor | float) -> Tensor:
         """What the shortcut of *step* adds to its current."""
         assert step.skip is not None
         x = _pooled(values[step.skip.source], step.skip.pool)
         if step.skip.weight_shape is None:
-            return x
-        return self._through(step.name + SKIP, x, step.skip.stride, padding=0)
+            return _times(x, factor)
+        return self._through(step.name + SKIP, x, factor, step.skip.stride, padding=0)
+
+
+def _times(x: Tensor, factor: Tensor | float) -> Tensor:
+    return x * factor if isinstance(factor, Tensor) or factor != 1.0 else x
 
 
 def _normalisation(step: Step, gain: float) -> nn.Module:
