@@ -33,6 +33,10 @@ __all__ = [
     "Binning", "Chip", "Conv", "Dense", "Explorer", "Findings", "Inputs", "Mapping", "MappingError", "Network",
     "NeurosimError", "Output", "Record", "Recording", "Result", "Search", "Shortcut", "SpikeTrace", "Study", "__version__",
     "compare", "estimate", "evaluate", "export", "load_chip", "load_inputs", "load_mapping", "load_network", "load_recordings",
-    "load_run",
-    "load_study", "load_trace", "map_network", "mismatches", "neurobench", "quantize", "run", "simulate", "sweep",
+    "load_run", "load_study", "load_trace", "map_network", "mismatches", "neurobench", "quantize", "run", "simulate", "sweep",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    """The names that are for users; the rooms of the package can be imported all the same."""
+    return sorted(__all__)

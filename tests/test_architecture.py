@@ -110,3 +110,12 @@ def test_what_a_docstring_points_to_exists(name):
         rest = reference.removeprefix(found).strip(".").split(".")[0]
         text = MODULES[found].read_text(encoding="utf-8")
         assert not rest or re.search(rf"^(def|class) {rest}\b|^{rest}\b", text, re.MULTILINE), f"{name}: {reference}"
+
+
+def test_one_class_name_stands_for_one_thing():
+    homes = defaultdict(list)
+    for name, path in MODULES.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                homes[node.name].append(name)
+    assert not {name: where for name, where in homes.items() if len(where) > 1}

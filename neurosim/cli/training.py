@@ -84,7 +84,7 @@ def train(
     ann_epochs: Annotated[int, typer.Option("--ann-epochs", help="Epochs of pre-training.")] = 20,
     snn_epochs: Annotated[int, typer.Option("--snn-epochs", help="Epochs of fine-tuning, for each T.")] = 15,
     batch: Annotated[int, typer.Option("--batch", help="Images per update.")] = 128,
-    ann_lr: Annotated[float, typer.Option("--ann-lr", help="Learning rate of pre-training (SGD).")] = 0.05,
+    ann_lr: Annotated[float | None, typer.Option("--ann-lr", help="Learning rate of pre-training (SGD): 0.1.")] = None,
     snn_lr: Annotated[float, typer.Option("--snn-lr", help="Learning rate of fine-tuning (Adam).")] = 5e-4,
     neuron_lr: Annotated[float, typer.Option("--neuron-lr", help="That of leaks and thresholds.")] = 5e-4,
     weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of pre-training.")] = 5e-4,
@@ -94,6 +94,22 @@ def train(
     scale: Annotated[float, typer.Option("--scale", help="Factor on the balanced thresholds (diet).")] = 0.6,
     calibration_steps: Annotated[int, typer.Option("--calibration-steps", help="Time steps of balancing (diet).")] = 100,
     calibration_images: Annotated[int, typer.Option("--calibration-images", help="Images of the conversion.")] = 512,
+    published: Annotated[bool, typer.Option("--published", help="As the papers: all below off, unless given.")] = False,
+    batch_norm: Annotated[
+        bool | None, typer.Option("--batch-norm/--no-batch-norm", help="In pre-training, folded before spikes: on.")
+    ] = None,
+    qcfs_epochs: Annotated[
+        int | None, typer.Option("--qcfs-epochs", help="Last ones of pre-training with stepped activations (diet): a quarter.")
+    ] = None,
+    levels: Annotated[int | None, typer.Option("--levels", help="Steps of those activations, best near T: 4.")] = None,
+    label_smoothing: Annotated[float | None, typer.Option("--label-smoothing", help="Share moved to all classes: 0.1.")] = None,
+    crop: Annotated[bool | None, typer.Option("--crop/--no-crop", help="Shift colour images: on.")] = None,
+    flip: Annotated[bool | None, typer.Option("--flip/--no-flip", help="Mirror colour images: on.")] = None,
+    cutout: Annotated[int | None, typer.Option("--cutout", help="Side of a square blanked in colour images: 8.")] = None,
+    step_loss: Annotated[float | None, typer.Option("--step-loss", help="Share of the loss on every time step: 0.5.")] = None,
+    distillation: Annotated[float | None, typer.Option("--distillation", help="Share of the ANN's answers: 0.5.")] = None,
+    spike_cost: Annotated[float | None, typer.Option("--spike-cost", help="Added to the loss per spike and neuron: 0.")] = None,
+    averaging: Annotated[float | None, typer.Option("--averaging", help="Decay of the weights' average: 0.995.")] = None,
     precision: Annotated[Precision, typer.Option("--precision", help="bf16 is faster where supported.")] = Precision.FP32,
     device: Annotated[str, typer.Option("--device", help="Any device PyTorch has: cpu, cuda, mps ...")] = "cpu",
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights, order, augmentation and split.")] = 0,
@@ -118,14 +134,21 @@ def train(
         training("plots", needs="matplotlib")
         if not ann_epochs and not snn_epochs:
             raise NeurosimError("--plot has no epoch to draw: --ann-epochs and --snn-epochs are 0")
-    recipe = training("recipe").Recipe(
+    recipes = training("recipe")
+    chosen: dict[str, Any] = {
+        "ann_lr": ann_lr, "batch_norm": batch_norm, "qcfs_epochs": qcfs_epochs, "levels": levels,
+        "label_smoothing": label_smoothing, "crop": crop, "flip": flip, "cutout": cutout, "step_loss": step_loss,
+        "distillation": distillation, "spike_cost": spike_cost, "averaging": averaging,
+    }  # fmt: skip
+    chosen = (recipes.PUBLISHED if published else {}) | {k: v for k, v in chosen.items() if v is not None}
+    recipe = recipes.Recipe(
         method=method.value, arch=arch, width=width, hidden=whole_numbers("--hidden", hidden), pool=pool and pool.value,
         timesteps=timesteps, stages=whole_numbers("--stages", stages) or (), bits=bits, seed=seed, validation=validation,
-        image_size=image_size, ann_epochs=ann_epochs, snn_epochs=snn_epochs, batch=batch, ann_lr=ann_lr, snn_lr=snn_lr,
+        image_size=image_size, ann_epochs=ann_epochs, snn_epochs=snn_epochs, batch=batch, snn_lr=snn_lr,
         neuron_lr=neuron_lr, weight_decay=weight_decay, dropout=dropout, dense_dropout=dense_dropout, percentile=percentile,
         scale=scale, calibration_steps=calibration_steps, calibration_images=calibration_images,
         train_threshold=neurons != Neurons.FIXED, train_leak=neurons == Neurons.ALL,
-        precision=precision.value, device=device,
+        precision=precision.value, device=device, **chosen,
     )  # fmt: skip
     if resume and checkpoints is None:
         raise NeurosimError("--resume needs --checkpoints DIR, the folder of the run to go on with")

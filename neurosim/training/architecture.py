@@ -66,7 +66,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network's layers in the order they are computed, the output layer last. No bias, no batch normalisation."""
+    """A network's layers in the order they are computed, the output layer last."""
 
     name: str
     input_shape: Shape

@@ -15,24 +15,28 @@ from torch import Tensor
 from neurosim.errors import NeurosimError
 from neurosim.io.hdf5 import replacing
 from neurosim.training.datasets import Dataset
+from neurosim.training.recipe import PUBLISHED
 
 PICTURES = 64
 
 
 @dataclass(frozen=True)
 class Saved:
-    """How far a phase has come: epochs *done*, the *best* validation accuracy and the state that had it."""
+    """How far a phase has come: epochs *done*, the *best* validation accuracy and the state that had it; *within* the next
+    epoch, its position and the state of the random numbers."""
 
     done: int = 0
     best: float = -1.0
     best_state: dict[str, Tensor] | None = None
+    within: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The state of a run in *folder*, one file per phase, replaced whole after every epoch; None keeps nothing.
+    """The state of a run in *folder*, one file per phase, replaced whole whenever it is kept; None keeps nothing.
 
-    *identity*: everything that decides the result; only a run with the same goes on.
+    *identity*: everything that decides the result; only a run with the same goes on. What a checkpoint does not say of it, it
+    did as `PUBLISHED`.
     """
 
     folder: Path | None
@@ -57,26 +61,32 @@ class Checkpoints:
         if path is None or not path.exists():
             return Saved()
         saved = read_checkpoint(path)
-        missing = {"identity", "lines", "done", "best", "best_state", *parts} - set(saved)
-        if missing:
-            raise NeurosimError(f"{path}: is not a checkpoint of this program: {', '.join(sorted(missing))} missing")
-        theirs = saved["identity"] if isinstance(saved["identity"], dict) else {}
-        changed = sorted(k for k in {*theirs, *self.identity} if theirs.get(k) != self.identity.get(k))
-        if changed:
-            raise NeurosimError(
-                f"{path}: belongs to another run ({', '.join(changed)} differ); train without --resume or in another folder"
-            )
+        self._check(path, saved)
         try:
             for name, part in parts.items():
                 if set(saved[name]) != set(part.state_dict()):
                     raise NeurosimError(f"the {name} has other entries")
                 part.load_state_dict(saved[name])
-            parts["model"].load_state_dict(saved["best_state"])
+            within = saved.get("within")
+            if saved["best_state"] is not None or within is None:
+                parts["model"].load_state_dict(saved["best_state"])
             parts["model"].load_state_dict(saved["model"])
             lines[:] = [dict(line) for line in saved["lines"]]
-            return Saved(int(saved["done"]), float(saved["best"]), saved["best_state"])
+            return Saved(int(saved["done"]), float(saved["best"]), saved["best_state"], within)
         except Exception as error:
             raise NeurosimError(f"{path}: does not belong to phase {phase!r}: {_first_line(error)}") from error
+
+    def _check(self, path: Path, saved: dict[str, Any]) -> None:
+        """Raise NeurosimError unless *saved* is of this run."""
+        missing = {"identity", "lines", "done", "best", "best_state", "model"} - set(saved)
+        if missing:
+            raise NeurosimError(f"{path}: is not a checkpoint of this program: {', '.join(sorted(missing))} missing")
+        theirs = PUBLISHED | (saved["identity"] if isinstance(saved["identity"], dict) else {})
+        changed = sorted(k for k in {*theirs, *self.identity} if theirs.get(k) != self.identity.get(k))
+        if changed:
+            raise NeurosimError(
+                f"{path}: belongs to another run ({', '.join(changed)} differ); train without --resume or in another folder"
+            )
 
     def keep(self, phase: str, parts: dict[str, Any], progress: Saved, lines: list[dict[str, Any]]) -> None:
         """Save a phase, and the log of the run as JSON lines."""

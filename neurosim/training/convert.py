@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from neurosim.training.ann import Ann
 from neurosim.training.balance import balance_thresholds
-from neurosim.training.recipe import DIET, Recipe
+from neurosim.training.recipe import DATTA, Recipe
 from neurosim.training.scaling import Scaling, percentiles, search
 from neurosim.training.snn import Snn
 
@@ -24,16 +23,40 @@ def convert(ann: Ann, images: Tensor, recipe: Recipe) -> tuple[Snn, dict[str, An
 
     images: calibration images [B, C, H, W] as the network takes them.
     """
-    snn = Snn(deepcopy(ann.weights), recipe.dropouts, recipe.surrogate).to(images.device)
-    if recipe.method == DIET:
-        balance_thresholds(snn, images, recipe.percentile, recipe.scale, recipe.calibration_steps)
-        return snn, {name: {"threshold": v.item()} for name, v in snn.thresholds.items()}
-    scalings = scaled(ann, images, recipe.all_stages[0])
+    snn = Snn(ann.weights.folded(), recipe.dropouts, recipe.surrogate).to(images.device)
+    if recipe.method == DATTA:
+        return snn, scale_thresholds(snn, ann, images, recipe.all_stages[0])
+    if ann.stepped:
+        return snn, take_bounds(snn, ann, recipe.all_stages[0])
+    balance_thresholds(snn, images, recipe.percentile, recipe.scale, recipe.calibration_steps)
+    return snn, {name: {"threshold": v.item()} for name, v in snn.thresholds.items()}
+
+
+@torch.no_grad()
+def take_bounds(snn: Snn, ann: Ann, timesteps: int) -> dict[str, Any]:
+    """Set each threshold, and the value of a spike, to the bound of the layer's staircase (Bu et al. 2022).
+
+    Their neurons start at half of the threshold; here a bias adds up to it in *timesteps*, which fires as often under a
+    constant current.
+    """
+    found = {}
+    for name, threshold in snn.thresholds.items():
+        bound = ann.bounds[name].item()
+        threshold.fill_(bound)
+        snn.betas[name] = 1.0
+        snn.weights.add_bias(name, bound / 2 / timesteps)
+        found[name] = {"threshold": bound, "shift": bound / 2 / timesteps}
+    return found
+
+
+@torch.no_grad()
+def scale_thresholds(snn: Snn, ann: Ann, images: Tensor, timesteps: int) -> dict[str, Any]:
+    """Set each threshold and the value of a spike by the search of Datta & Beerel."""
+    scalings = scaled(ann, images, timesteps)
     snn.betas = {name: s.beta for name, s in scalings.items()}
-    with torch.no_grad():
-        for name, threshold in snn.thresholds.items():
-            threshold.fill_(scalings[name].alpha * scalings[name].mu)
-    return snn, {name: asdict(s) for name, s in scalings.items()}
+    for name, threshold in snn.thresholds.items():
+        threshold.fill_(scalings[name].alpha * scalings[name].mu)
+    return {name: asdict(s) for name, s in scalings.items()}
 
 
 @torch.no_grad()

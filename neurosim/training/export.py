@@ -52,10 +52,12 @@ def in_half_precision(snn: Snn) -> Snn:
 
 def _layer(snn: Snn, step: Step) -> Layer:
     weight, pool = _array(snn.weights.of[step.name], _folded(snn, step)), POOLS[step.pool]
+    biases = snn.weights.biases
+    bias = biases[step.name].detach().cpu().numpy() if step.name in biases else None
     if step.kind == "output":
-        return Output(step.name, weight, pool=pool, inputs=[step.source])
+        return Output(step.name, weight, pool=pool, inputs=[step.source], bias=bias)
     neuron: dict[str, Any] = {"threshold": snn.thresholds[step.name].item(), "leak": snn.leaks[step.name].item()}
-    neuron |= {"pool": pool, "inputs": [step.source]}
+    neuron |= {"pool": pool, "inputs": [step.source], "bias": bias}
     if step.kind == "dense":
         return Dense(step.name, weight, **neuron)
     shortcuts = [] if step.skip is None else [_shortcut(snn, step, step.skip)]

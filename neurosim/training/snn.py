@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from neurosim.network.layers import INPUT
 from neurosim.training.architecture import Step
-from neurosim.training.neurons import Lif
+from neurosim.training.neurons import LifLayer
 from neurosim.training.weights import Weights
 
 SMALLEST_THRESHOLD = 1e-3
@@ -40,29 +40,38 @@ class Snn(nn.Module):
 
         *watch* is called with the name and the spikes [T, B, ...] of every spiking layer.
         """
-        values = {INPUT: image}
+        return self.answers(image, timesteps, watch)[0].sum(0, dtype=torch.float32)
+
+    def answers(
+        self, image: Tensor, timesteps: int, watch: Callable[[str, Tensor], None] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """image [B, C, H, W] -> (what each step adds to the output potentials, [T, B, classes]; how many spikes there were)."""
+        values, counts = {INPUT: image}, []
         for step in self.weights.architecture.spiking:
-            spikes = self.fire(step, self.weights.current(step, values), timesteps)
+            spikes, count = self.fire(step, self._current(step, values), timesteps)
             if watch is not None:
                 watch(step.name, spikes.detach())
+            counts.append(count)
             values[step.name] = self._sent(step, spikes).flatten(0, 1)
-        output = self.weights.architecture.steps[-1]
-        return self.weights.current(output, values).unflatten(0, (timesteps, -1)).sum(0, dtype=torch.float32)
+        outputs = self._current(self.weights.architecture.steps[-1], values)
+        return outputs.unflatten(0, (timesteps, -1)), torch.stack(counts).sum()
 
-    def fire(self, step: Step, current: Tensor, timesteps: int) -> Tensor:
-        """Spikes [T, B, ...] of a layer from its current [T * B, ...], or [B, ...] from the image."""
+    def _current(self, step: Step, values: Mapping[str, Tensor]) -> Tensor:
+        # The value of a spike is multiplied into the weights: a product with every spike took a tenth of the time.
+        return self.weights.current(step, values, self.amplitude)
+
+    def fire(self, step: Step, current: Tensor, timesteps: int) -> tuple[Tensor, Tensor]:
+        """(spikes [T, B, ...] of a layer from its current [T * B, ...], or [B, ...] from the image; how many they are)."""
         through_time = (1 if step.source == INPUT else timesteps, -1)
         leak, threshold = self.leaks[step.name], self.thresholds[step.name]
-        return Lif.apply(current.unflatten(0, through_time), leak, threshold, timesteps, self.surrogate)
+        return LifLayer.apply(current.unflatten(0, through_time), leak, threshold, timesteps, self.surrogate, True)
 
     def amplitude(self, name: str) -> Tensor | float:
         """The value of one spike of layer *name*."""
         return self.betas[name] * self.thresholds[name] if name in self.betas else 1.0
 
     def _sent(self, step: Step, spikes: Tensor) -> Tensor:
-        """Spikes with their amplitude; in training under a mask drawn once per sample for all steps."""
-        if step.name in self.betas:
-            spikes = spikes * self.amplitude(step.name)
+        """Spikes, in training under a mask drawn once per sample for all steps."""
         if self.training and step.dropout and self.dropout[step.kind == "dense"]:
             spikes = spikes * F.dropout(torch.ones_like(spikes[0]), self.dropout[step.kind == "dense"])
         return spikes

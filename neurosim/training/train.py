@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurosim.errors import NeurosimError
 from neurosim.network.network import Network
+from neurosim.training.adopt import adopt
 from neurosim.training.ann import Ann
 from neurosim.training.architecture import Architecture, architecture
-from neurosim.training.checkpoint import Checkpoints, file_hash, fingerprint, read_checkpoint, tensors
+from neurosim.training.checkpoint import Checkpoints, file_hash, fingerprint
 from neurosim.training.convert import convert
 from neurosim.training.datasets import load_dataset
 from neurosim.training.measure import measured
@@ -26,7 +26,7 @@ from neurosim.training.weights import Weights
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """Where the images come from, and the weights to start from (a checkpoint of the same architecture)."""
 
     data: Path
@@ -35,7 +35,7 @@ class Source:
 
 
 def train(
-    source: Source,
+    source: DataSource,
     output: Path,
     recipe: Recipe,
     *,
@@ -71,7 +71,7 @@ def train(
 
 
 def trained(
-    source: Source, recipe: Recipe, folder: Path | None, resume: bool, say: Say, tick: Tick
+    source: DataSource, recipe: Recipe, folder: Path | None, resume: bool, say: Say, tick: Tick
 ) -> tuple[Network, dict[str, Any]]:
     """(integer network with golden samples, report) of one seed."""
     dataset = load_dataset(source.data, recipe.seed, recipe.validation, source.checked, recipe.image_size)
@@ -85,7 +85,7 @@ def trained(
     ann = pretrained(trainer, plan, source.init)
     snn, found = converted(trainer, ann)
     start = deepcopy(snn)
-    network, report = measured(trainer, ann, start, finetuned(trainer, snn), found)
+    network, report = measured(trainer, ann, start, finetuned(trainer, snn, ann), found)
     return network, report | {"lines": trainer.lines}
 
 
@@ -114,15 +114,18 @@ def pretrained(trainer: Trainer, plan: Architecture, init: Path | None) -> Ann:
     """The network without spikes, trained."""
     recipe = trainer.recipe
     torch.manual_seed(recipe.seed)
-    ann = Ann(Weights(plan), recipe.dropouts, clipped=recipe.method == DATTA)
+    weights = Weights(plan, normalised=recipe.batch_norm)
+    ann = Ann(weights, recipe.dropouts, clipped=recipe.method == DATTA, levels=recipe.step_levels)
     if init is not None:
-        adopt(ann.weights, init)
+        adopt(ann, init, ready=not recipe.ann_epochs)
     ann = ann.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.SGD(
-        ann.parameters(), lr=recipe.ann_lr, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
-    )
+    decays = [*ann.weights.of.values(), *ann.clips.values()]
+    groups: list[dict[str, Any]] = [{"params": decays}]
+    rest = [*ann.weights.norms.parameters(), *ann.bounds.values()]
+    groups += [{"params": rest, "weight_decay": 0.0}] if rest else []
+    optimiser = torch.optim.SGD(groups, lr=recipe.ann_lr, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay)
     trainer.train("ann", ann, optimiser, recipe.ann_epochs)
-    return ann
+    return ann.eval()
 
 
 def converted(trainer: Trainer, ann: Ann) -> tuple[Snn, dict[str, Any]]:
@@ -137,8 +140,8 @@ def converted(trainer: Trainer, ann: Ann) -> tuple[Snn, dict[str, Any]]:
     return snn, found
 
 
-def finetuned(trainer: Trainer, snn: Snn) -> Snn:
-    """Weights, leaks and thresholds trained through time, from the largest T to the last."""
+def finetuned(trainer: Trainer, snn: Snn, ann: Ann) -> Snn:
+    """Weights, leaks and thresholds trained through time, from the largest T to the last; *ann* may teach."""
     recipe = trainer.recipe
     snn.thresholds.requires_grad_(recipe.train_threshold)
     snn.leaks.requires_grad_(recipe.train_leak)
@@ -147,32 +150,5 @@ def finetuned(trainer: Trainer, snn: Snn) -> Snn:
         groups: list[dict[str, Any]] = [{"params": list(snn.weights.parameters()), "lr": recipe.snn_lr}]
         groups += [{"params": neurons, "lr": recipe.neuron_lr}] if neurons else []
         optimiser = torch.optim.Adam(groups, amsgrad=True)
-        trainer.train(f"snn_t{timesteps}", snn, optimiser, recipe.snn_epochs, timesteps)
+        trainer.train(f"snn_t{timesteps}", snn, optimiser, recipe.snn_epochs, timesteps, ann if recipe.distillation else None)
     return snn
-
-
-def adopt(weights: Weights, path: Path) -> None:
-    """Take the weights of a checkpoint of the same architecture; the output layer is left out where the classes differ."""
-    saved = read_checkpoint(path).get("best_state")
-    prefix = "weights.of."
-    inside = {k: v for k, v in saved.items() if str(k).startswith(prefix)} if isinstance(saved, dict) else None
-    state = tensors(inside)
-    if not state:
-        raise NeurosimError(f"{path}: is not a checkpoint of this program: it holds no weights under 'best_state'")
-    given = {k.removeprefix(prefix): v for k, v in state.items()}
-    needed = {name: tuple(w.shape) for name, w in weights.of.items()}
-    output = weights.architecture.steps[-1].name
-    if output in given and given[output].shape[1:] == needed[output][1:] and len(given[output]) != needed[output][0]:
-        del given[output], needed[output]
-    problems = [f"{name} is missing" for name in needed if name not in given]
-    problems += [f"{name} is not part of {weights.architecture.name}" for name in given if name not in needed]
-    for name, shape in needed.items():
-        if name in given and tuple(given[name].shape) != shape:
-            problems.append(f"{name} is {list(given[name].shape)}, needed {list(shape)}")
-        elif name in given and not torch.isfinite(given[name]).all():
-            problems.append(f"{name} is not finite")
-    if problems:
-        raise NeurosimError(f"{path}: holds other weights: " + "; ".join(problems))
-    with torch.no_grad():
-        for name in needed:
-            weights.of[name].copy_(given[name])

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from neurosim.errors import NeurosimError
 from neurosim.training.ann import Ann
 from neurosim.training.augment import Pixels, augmented
+from neurosim.training.average import Average
 from neurosim.training.behaviour import Behaviour, observed
 from neurosim.training.checkpoint import Checkpoints, Saved
-from neurosim.training.datasets import Dataset, Split
+from neurosim.training.datasets import Dataset
+from neurosim.training.loss import Loss
+from neurosim.training.phase import Phase, Position, one_cycle, restored_position
 from neurosim.training.recipe import Recipe
 from neurosim.training.snn import Snn
 
 LARGEST_GRADIENT = 1.0
-WARM_UP = 0.2
+KEEP_EVERY_S = 180.0
 
 Line = dict[str, Any]
 Say = Callable[[Line], None]
@@ -32,7 +33,8 @@ Tick = Callable[[str, float], None]
 
 @dataclass
 class Trainer:
-    """Runs phases one after the other, each resumable from its last epoch.
+    """Runs phases one after the other, each resumable from its last checkpoint: after every epoch, and every *keep_every_s*
+    seconds within one.
 
     *say* receives one dict per epoch and per event; *tick* the phase and the share of it that is done.
     """
@@ -43,26 +45,33 @@ class Trainer:
     say: Say
     tick: Tick = lambda phase, done: None
     lines: list[Line] = field(default_factory=list)
+    keep_every_s: float = field(default_factory=lambda: KEEP_EVERY_S)
 
     def __post_init__(self) -> None:
         self.pixels = Pixels(self.dataset, self.recipe.device)
+        self.kept_at = time.perf_counter()
 
-    def train(self, phase: str, model: Ann | Snn, optimiser: torch.optim.Optimizer, epochs: int, timesteps: int = 0) -> None:
+    def train(
+        self, name: str, model: Ann | Snn, optimiser: torch.optim.Optimizer, epochs: int, timesteps: int = 0,
+        teacher: Ann | None = None,
+    ) -> None:  # fmt: skip
         """Train for *epochs* and leave the model in the state that was best on the validation split."""
         if not epochs:
             return
-        schedule = self._schedule(phase, optimiser, epochs)
-        parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
-        progress = self.checkpoints.restored(phase, parts, self.lines)
+        phase = self._phase(name, model, optimiser, epochs, timesteps, teacher)
+        progress = self.checkpoints.restored(name, phase.parts, self.lines)
         for epoch in range(progress.done, epochs):
+            if epoch == self._quantised_from(phase) and progress.within is None:
+                # A staircase is not to be measured by what the network did without it.
+                progress = Saved(epoch)
+            line: Line = {"phase": name, "epoch": epoch + 1, "of": epochs, "seed": self.recipe.seed}
+            line |= self._epoch(phase, epoch, progress)
             start = time.perf_counter()
-            line: Line = {"phase": phase, "epoch": epoch + 1, "of": epochs, "seed": self.recipe.seed}
-            line |= self._epoch(phase, epoch, epochs, model, optimiser, schedule, timesteps)
-            seen = self.behaviour(model, timesteps)
-            line |= described(model, seen) | {"seconds": round(time.perf_counter() - start, 2)}
-            progress = _progressed(progress, epoch + 1, seen.accuracy, model)
+            seen = self.behaviour(phase.judged, timesteps)
+            line |= described(phase.judged, seen) | {"seconds": round(line["seconds"] + time.perf_counter() - start, 2)}
+            progress = _progressed(progress, epoch + 1, seen.accuracy, phase.judged)
             self.lines.append(line)
-            self.checkpoints.keep(phase, parts, progress, self.lines)
+            self._keep(phase, progress)
             self.say(line)
         model.load_state_dict(progress.best_state or {})
         model.eval()
@@ -78,54 +87,66 @@ class Trainer:
         self.checkpoints.log(self.lines)
         self.say(line)
 
-    def _schedule(self, phase: str, optimiser: torch.optim.Optimizer, epochs: int) -> torch.optim.lr_scheduler.LRScheduler:
-        """One cycle of the learning rate: up for a fifth of the updates, then down."""
-        updates = epochs * -(-len(self.dataset.train.labels) // self.recipe.batch)
-        if updates < 2:
-            raise NeurosimError(f"training: {phase} has {updates} update in all; use a smaller --batch or more epochs")
-        highest = [group["lr"] for group in optimiser.param_groups]
-        # The schedule divides by the updates of the way up less one.
-        up = max(WARM_UP, 1.5 / updates)
-        return torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, highest, total_steps=updates, pct_start=up, cycle_momentum=False
-        )
+    def _phase(
+        self, name: str, model: Ann | Snn, optimiser: torch.optim.Optimizer, epochs: int, timesteps: int, teacher: Ann | None
+    ) -> Phase:
+        recipe = self.recipe
+        updates = epochs * -(-len(self.dataset.train.labels) // recipe.batch)
+        loss = Loss(recipe.label_smoothing, recipe.step_loss, recipe.distillation, recipe.spike_cost)
+        average = Average(model, recipe.averaging) if recipe.averaging else None
+        return Phase(name, model, optimiser, one_cycle(name, optimiser, updates), epochs, timesteps, loss, average, teacher)
 
-    def _epoch(
-        self, phase: str, epoch: int, epochs: int, model: Ann | Snn, optimiser: torch.optim.Optimizer,
-        schedule: torch.optim.lr_scheduler.LRScheduler, timesteps: int,
-    ) -> Line:  # fmt: skip
+    def _quantised_from(self, phase: Phase) -> int:
+        """The epoch from which on activations are staircases."""
+        quantised = isinstance(phase.model, Ann) and self.recipe.quantised_epochs
+        return phase.epochs - quantised if quantised else phase.epochs
+
+    def _epoch(self, phase: Phase, epoch: int, progress: Saved) -> Line:
         """Show every training image once; returns the mean loss, and what had to be clamped."""
         # Seeded by epoch, so that a resumed run draws what an uninterrupted one would have drawn.
-        torch.manual_seed(self.recipe.seed * 1_000_003 + epoch + 500_000 * (timesteps + 1))
-        model.train()
-        total, seen = 0.0, 0
-        clamped: set[str] = set()
-        for images, labels in _batches(self.dataset.train, self.recipe.batch):
-            x, y = augmented(self.pixels(images)), torch.from_numpy(labels).to(self.recipe.device)
-            total += len(labels) * self._update(f"{phase} epoch {epoch + 1}", model, optimiser, x, y, timesteps)
-            schedule.step()
-            if isinstance(model, Snn):
-                clamped.update(model.clamp())
-            seen += len(labels)
-            self.tick(phase, (epoch + seen / len(self.dataset.train.labels)) / epochs)
-        self._check_finite(f"{phase} epoch {epoch + 1}", model)
-        return {"loss": total / seen} | ({"clamped": sorted(clamped)} if clamped else {})
+        torch.manual_seed(self.recipe.seed * 1_000_003 + epoch + 500_000 * (phase.timesteps + 1))
+        split, size = self.dataset.train, self.recipe.batch
+        picks = torch.randperm(len(split.labels)).split(size)
+        at = restored_position(progress.within, self.recipe.device)
+        if epoch == self._quantised_from(phase) and not at.updates:
+            phase.quantise(self.pixels(split.images[picks[0].numpy()]))
+        phase.model.train()
+        for pick in picks[at.updates :]:
+            start = time.perf_counter()
+            self._update(f"{phase.name} epoch {epoch + 1}", phase, at, *self._shown(pick))
+            at.seconds += time.perf_counter() - start
+            self.tick(phase.name, (epoch + at.updates / len(picks)) / phase.epochs)
+            if time.perf_counter() - self.kept_at > self.keep_every_s:
+                self._keep(phase, replace(progress, within=at.saved(self.recipe.device)))
+        self._check_finite(f"{phase.name} epoch {epoch + 1}", phase.judged)
+        line: Line = {"loss": at.loss / len(split.labels), "seconds": at.seconds}
+        return line | ({"clamped": sorted(at.clamped)} if at.clamped else {})
 
-    def _update(
-        self, where: str, model: Ann | Snn, optimiser: torch.optim.Optimizer, x: Tensor, y: Tensor, timesteps: int
-    ) -> float:
-        """One step of the optimiser; returns the loss before it."""
+    def _shown(self, pick: Tensor) -> tuple[Tensor, Tensor]:
+        """Images as they are trained on, and labels."""
+        split, recipe = self.dataset.train, self.recipe
+        images = augmented(self.pixels(split.images[pick.numpy()]), recipe.crop, recipe.flip, recipe.cutout)
+        return images, torch.from_numpy(split.labels[pick.numpy()]).to(recipe.device)
+
+    def _update(self, where: str, phase: Phase, at: Position, x: Tensor, y: Tensor) -> None:
+        """One step of the optimiser."""
         with self._precision():
-            logits = model(x, timesteps) if isinstance(model, Snn) else model(x)
-        loss = F.cross_entropy(logits.float(), y)
+            answered = phase.answered(x)
+        loss = phase.lost(answered, y)
         if not torch.isfinite(loss):
-            sick = self._sick(model, x, timesteps)
+            sick = self._sick(phase.model, x, phase.timesteps)
             raise NeurosimError(f"training: the loss of {where} is not finite; {sick}; use a lower learning rate")
-        optimiser.zero_grad()
+        phase.optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_GRADIENT)
-        optimiser.step()
-        return loss.item()
+        torch.nn.utils.clip_grad_norm_(phase.model.parameters(), LARGEST_GRADIENT)
+        phase.optimiser.step()
+        at.clamped = list({*at.clamped, *phase.stepped()})
+        at.loss += len(y) * loss.item()
+        at.updates += 1
+
+    def _keep(self, phase: Phase, progress: Saved) -> None:
+        self.checkpoints.keep(phase.name, phase.parts, progress, self.lines)
+        self.kept_at = time.perf_counter()
 
     def _precision(self) -> Any:
         kind = torch.device(self.recipe.device).type
@@ -162,13 +183,6 @@ def described(model: Ann | Snn, seen: Behaviour) -> Line:
             "spikes_per_neuron": seen.rates, "leaks": {k: v.item() for k, v in model.leaks.items()},
             "thresholds": {k: v.item() for k, v in model.thresholds.items()}, "silent": seen.silent,
         }  # fmt: skip
-    elif model.clips:
-        line["clips"] = {k: v.item() for k, v in model.clips.items()}
+    elif model.clips or model.stepped:
+        line["clips" if model.clips else "bounds"] = {k: v.item() for k, v in (model.clips or model.bounds).items()}
     return line
-
-
-def _batches(split: Split, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    order = torch.randperm(len(split.labels)).numpy()
-    for first in range(0, len(order), size):
-        pick = order[first : first + size]
-        yield split.images[pick], split.labels[pick]

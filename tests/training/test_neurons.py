@@ -10,7 +10,7 @@ from neurosim.kernels import lif as kernel
 torch = pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
 
 from neurosim.training import neurons  # noqa: E402
-from neurosim.training.neurons import BOXCAR, GAMMA, TRIANGLE, Clip, Lif  # noqa: E402
+from neurosim.training.neurons import BOXCAR, GAMMA, TRIANGLE, Clip, LifLayer  # noqa: E402
 
 
 def numbers(*values, grad=False):
@@ -24,7 +24,7 @@ def scalar(value):
 def fired(currents, leak, threshold):
     """Spikes [T] of one neuron."""
     current = numbers(*currents)[:, None, None]
-    return Lif.apply(current, scalar(leak), scalar(threshold), len(currents), TRIANGLE).flatten().tolist()
+    return LifLayer.apply(current, scalar(leak), scalar(threshold), len(currents), TRIANGLE).flatten().tolist()
 
 
 def test_v1_by_hand():
@@ -42,7 +42,7 @@ def test_v1_is_the_papers_written_form_without_leak():
     rng = np.random.default_rng(0)
     currents = rng.normal(0.4, 0.6, (200, 1, 7))
     for leak, equal in ((1.0, True), (0.7, False)):
-        v1 = Lif.apply(torch.from_numpy(currents), scalar(leak), scalar(1.0), 200, TRIANGLE).detach().numpy()
+        v1 = LifLayer.apply(torch.from_numpy(currents), scalar(leak), scalar(1.0), 200, TRIANGLE).detach().numpy()
         written, before, v2 = np.zeros((1, 7)), np.zeros((1, 7)), []
         for current in currents:
             written = leak * written + current - before
@@ -111,7 +111,7 @@ def test_gradients_are_the_exact_sums_and_the_tapes(seed, compiled, surrogate, m
     currents, upstream = rng.normal(0.5, 0.7, (6, 11)), rng.normal(size=(6, 11))
     leak, threshold = scalar(0.8), scalar(0.9)
     current = torch.tensor(currents[:, None], requires_grad=True)
-    spikes = Lif.apply(current, leak, threshold, 6, surrogate)
+    spikes = LifLayer.apply(current, leak, threshold, 6, surrogate)
     (spikes * torch.from_numpy(upstream[:, None])).sum().backward()
     found = leak.grad.item(), threshold.grad.item(), current.grad.numpy()[:, 0]
     for wanted in (sums(currents, 0.8, 0.9, upstream, SLOPES[surrogate]), taped(currents, 0.8, 0.9, upstream, surrogate)):
@@ -151,8 +151,8 @@ def test_the_layout_of_the_memory_does_not_matter(layout):
     torch.manual_seed(0)
     current = torch.rand(4 * 2, 3, 5, 5)
     leak, threshold = torch.tensor(0.9), torch.tensor(0.8)
-    plain = Lif.apply(current.unflatten(0, (4, 2)), leak, threshold, 4, TRIANGLE)
-    other = Lif.apply(current.contiguous(memory_format=layout).unflatten(0, (4, 2)), leak, threshold, 4, TRIANGLE)
+    plain = LifLayer.apply(current.unflatten(0, (4, 2)), leak, threshold, 4, TRIANGLE)
+    other = LifLayer.apply(current.contiguous(memory_format=layout).unflatten(0, (4, 2)), leak, threshold, 4, TRIANGLE)
     assert plain.shape == (4, 2, 3, 5, 5) and (plain == other).all()
 
 
@@ -163,7 +163,7 @@ def test_one_current_for_all_steps_is_the_same_as_repeating_it():
     for given_current in (current, current.expand(5, -1, -1)):
         leaf = given_current.clone().requires_grad_()
         leak, threshold = scalar(0.9), scalar(0.7)
-        Lif.apply(leaf, leak, threshold, 5, TRIANGLE).cumsum(0).sum().backward()
+        LifLayer.apply(leaf, leak, threshold, 5, TRIANGLE).cumsum(0).sum().backward()
         grads.append((leaf.grad.sum(0), leak.grad, threshold.grad))
     for one, other in zip(*grads, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-12)

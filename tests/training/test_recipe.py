@@ -26,7 +26,7 @@ from neurosim.training.behaviour import Behaviour  # noqa: E402
 from neurosim.training.checkpoint import Checkpoints  # noqa: E402
 from neurosim.training.convert import convert  # noqa: E402
 from neurosim.training.datasets import load_mnist  # noqa: E402
-from neurosim.training.recipe import Recipe  # noqa: E402
+from neurosim.training.recipe import PUBLISHED, Recipe  # noqa: E402
 from neurosim.training.scaling import percentiles, search  # noqa: E402
 from neurosim.training.snn import SMALLEST_THRESHOLD, Snn  # noqa: E402
 from neurosim.training.trainer import Trainer  # noqa: E402
@@ -160,7 +160,7 @@ def trained(data, recipe=QUICK, epochs=2):
 def test_an_epoch_shows_every_image_once_augmented_in_a_new_order(data, monkeypatch):
     shown, modes = [], []
 
-    def spy(images):
+    def spy(images, *options):
         shown.append(images[:, 0, 0, :5].double().sum(1) + images.double().sum((1, 2, 3)))
         return images * 0 + 1
 
@@ -232,7 +232,7 @@ def test_which_images_and_time_steps_every_number_comes_from(data, tmp_path, mon
     monkeypatch.setattr(trainer_module, "observed", spy)
     monkeypatch.setattr(training, "convert", converting)
     recipe = dataclasses.replace(QUICK, stages=(4,), neuron_lr=0.05)
-    report = training.train(training.Source(data), tmp_path / "net.h5", recipe)
+    report = training.train(training.DataSource(data), tmp_path / "net.h5", recipe)
     start, end = (f"snn {v:.6f}" for v in (report["conversion"]["conv1"]["threshold"], report["thresholds"]["conv1"]))
     assert start != end
     assert [(n, t) for _, n, t in seen[:7]] == [(60, 0), (60, 0), (60, 4), (60, 4), (60, 4), (60, 3), (60, 3)]
@@ -246,8 +246,8 @@ def test_the_precision_holds_in_training_and_validation(data, precision, monkeyp
     used = []
     real = Weights.current
 
-    def current(self, step, values):
-        found = real(self, step, values)
+    def current(self, step, values, *amplitude):
+        found = real(self, step, values, *amplitude)
         used.append(found.dtype)
         return found
 
@@ -268,7 +268,7 @@ def test_the_optimisers_get_what_the_recipe_says(data, tmp_path, monkeypatch):
 
         monkeypatch.setattr(torch.optim, name, make)
     recipe = dataclasses.replace(QUICK, ann_lr=0.01, snn_lr=0.002, neuron_lr=0.003, weight_decay=0.004)
-    training.train(training.Source(data), tmp_path / "net.h5", recipe)
+    training.train(training.DataSource(data), tmp_path / "net.h5", recipe)
     adam = {"weight_decay": 0, "amsgrad": True}
     assert made == [
         [{"lr": 0.01, "weight_decay": 0.004, "momentum": 0.9, "nesterov": True, "n": 4}],
@@ -287,18 +287,18 @@ def test_a_seed_draws_other_weights(data):
 
 def test_the_weights_of_a_checkpoint_are_taken_and_an_output_of_other_classes_is_left(data, tmp_path):
     recipe = dataclasses.replace(QUICK, snn_epochs=0)
-    training.train(training.Source(data), tmp_path / "net.h5", recipe, checkpoints=tmp_path / "d")
+    training.train(training.DataSource(data), tmp_path / "net.h5", recipe, checkpoints=tmp_path / "d")
     saved = torch.load(tmp_path / "d" / "ann.pt", weights_only=True)["best_state"]
     for classes in (10, 7):
         weights = Weights(architecture("mnist_vgg", (1, 28, 28), classes, width=0.125, hidden=(5,)))
         before = weights.of["out"].clone()
-        training.adopt(weights, tmp_path / "d" / "ann.pt")
+        training.adopt(Ann(weights, (0.0, 0.0)), tmp_path / "d" / "ann.pt")
         assert all(torch.equal(weights.of[n], saved[f"weights.of.{n}"]) for n in ("conv1", "conv2", "fc1"))
         assert torch.equal(weights.of["out"], before if classes == 7 else saved["weights.of.out"])
 
 
 def test_activity_is_the_same_in_any_chunks(data, tmp_path, monkeypatch):
-    training.train(training.Source(data), tmp_path / "net.h5", QUICK)
+    training.train(training.DataSource(data), tmp_path / "net.h5", QUICK)
     network, dataset = ns.load_network(tmp_path / "net.h5"), load_mnist(data, 0, 60)
     snn = Snn(tiny(hidden=(5,)))
     balance_thresholds(snn, torch.rand(4, 1, 28, 28), 99.0, 0.5, 3)
@@ -351,10 +351,15 @@ def test_every_option_of_train_arrives(data, tmp_path, monkeypatch):
         "arch": "vgg9", "width": 0.5, "hidden": (7, 6), "pool": "max", "timesteps": 3, "stages": (9, 8), "bits": 6, "seed": 4,
         "validation": 11, "ann_epochs": 2, "snn_epochs": 3, "batch": 17, "ann_lr": 0.1, "snn_lr": 0.2, "neuron_lr": 0.3,
         "weight_decay": 0.4, "dropout": 0.5, "dense_dropout": 0.6, "percentile": 70.0, "scale": 0.8, "calibration_steps": 12,
-        "calibration_images": 13, "precision": "bf16", "image_size": 64,
+        "calibration_images": 13, "precision": "bf16", "image_size": 64, "batch_norm": False, "qcfs_epochs": 0, "levels": 6,
+        "label_smoothing": 0.2, "crop": False, "flip": False, "cutout": 5, "step_loss": 0.1, "distillation": 0.2,
+        "spike_cost": 0.3, "averaging": 0.4,
     }  # fmt: skip
     options = []
     for name, value in wanted.items():
+        if value is False:
+            options.append("--no-" + name.replace("_", "-"))
+            continue
         text = ",".join(map(str, value)) if isinstance(value, tuple) else value
         options += ["--" + name.replace("_", "-"), text]
     for kind, trains in (("fixed", (False, False)), ("threshold", (True, False)), ("all", (True, True))):
@@ -363,10 +368,23 @@ def test_every_option_of_train_arrives(data, tmp_path, monkeypatch):
             "--checkpoints", tmp_path / "c", "--resume", "--init", tmp_path / "i.pt", "--unchecked-data",
         )  # fmt: skip
         assert got["arguments"] == (
-            training.Source(data, tmp_path / "i.pt", False), tmp_path / "n.h5",
+            training.DataSource(data, tmp_path / "i.pt", False), tmp_path / "n.h5",
             Recipe(method="datta", **wanted, train_threshold=trains[0], train_leak=trains[1]),
         )  # fmt: skip
         assert (got["checkpoints"], got["resume"], got["seeds"]) == (tmp_path / "c", True, 2)
+
+
+def test_published_switches_all_off_but_what_is_given(data, tmp_path, monkeypatch):
+    got = []
+
+    def train(source, output, recipe, **options):
+        got.append(recipe)
+        raise NeurosimError("enough")
+
+    monkeypatch.setattr(training, "train", train)
+    for options in ((), ("--published",), ("--published", "--batch-norm", "--ann-lr", 0.2)):
+        call("train", "diet", "--data", data, "-o", tmp_path / "n.h5", *options)
+    assert got == [Recipe(), Recipe(**PUBLISHED), Recipe(**PUBLISHED | {"batch_norm": True, "ann_lr": 0.2})]
 
 
 def test_every_option_of_convert_arrives(data, tmp_path, monkeypatch):

@@ -22,9 +22,9 @@ from neurosim.training.convert import convert  # noqa: E402
 from neurosim.training.datasets import load_mnist  # noqa: E402
 from neurosim.training.recipe import check_recipe  # noqa: E402
 from neurosim.training.snn import SMALLEST_THRESHOLD, Snn  # noqa: E402
-from neurosim.training.train import Source  # noqa: E402
+from neurosim.training.train import DataSource  # noqa: E402
 from neurosim.training.weights import Weights  # noqa: E402
-from tests.helpers.courses import QUICK, bars, tiny  # noqa: E402
+from tests.helpers.courses import QUICK, bars, tiny, untimed  # noqa: E402
 
 
 def test_clamping_keeps_leaks_in_range_and_thresholds_positive_and_says_what_moved():
@@ -109,7 +109,7 @@ def test_residual_layers_are_balanced_by_the_sum_of_both_branches():
     without = Snn(tiny(name="resnet12"))
     with torch.no_grad():
         without.weights.load_state_dict(snn.weights.state_dict())
-    without.weights._skipped = lambda step, values: 0.0
+    without.weights._skipped = lambda step, values, factor: 0.0
     balance_thresholds(without, images, 99.0, 1.0, 3)
     assert without.thresholds["res1_1_conv1"].item() == pytest.approx(snn.thresholds["res1_1_conv1"].item())
     assert without.thresholds["res1_1_conv2"].item() != pytest.approx(snn.thresholds["res1_1_conv2"].item())
@@ -164,7 +164,7 @@ def test_crops_are_windows_of_the_padded_picture_some_of_them_mirrored():
 @pytest.mark.parametrize("method", ["diet", "datta"])
 def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path, data, method):
     recipe = dataclasses.replace(QUICK, method=method, stages=(4,))
-    whole = training.train(Source(data), tmp_path / "whole.h5", recipe, checkpoints=tmp_path / "a")
+    whole = training.train(DataSource(data), tmp_path / "whole.h5", recipe, checkpoints=tmp_path / "a")
 
     class KilledError(Exception):
         pass
@@ -176,9 +176,9 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path, data, method):
                 raise KilledError
 
         with pytest.raises(KilledError):
-            training.train(Source(data), tmp_path / "part.h5", recipe, checkpoints=tmp_path / "b", resume=True, say=say)
+            training.train(DataSource(data), tmp_path / "part.h5", recipe, checkpoints=tmp_path / "b", resume=True, say=say)
         assert not (tmp_path / "part.h5").exists()
-    resumed = training.train(Source(data), tmp_path / "part.h5", recipe, checkpoints=tmp_path / "b", resume=True)
+    resumed = training.train(DataSource(data), tmp_path / "part.h5", recipe, checkpoints=tmp_path / "b", resume=True)
     # The best epoch may come before the kill; the losses of every epoch show what was drawn after it.
     logs = [[untimed(line) for line in report.pop("lines")] for report in (whole, resumed)]
     assert logs[0] == logs[1] and len(logs[0]) == 7
@@ -191,15 +191,11 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path, data, method):
     assert a.sha256 == b.sha256 and a.float_twin.sha256 == b.float_twin.sha256
 
 
-def untimed(line):
-    return {k: v for k, v in line.items() if k != "seconds"}
-
-
 @pytest.mark.parametrize("method", ["diet", "datta"])
 def test_a_run_reports_every_step_and_writes_a_network_that_verifies(tmp_path, data, method):
     seen, ticks = [], []
     recipe = dataclasses.replace(QUICK, method=method)
-    report = training.train(Source(data), tmp_path / "net.h5", recipe, say=seen.append, tick=lambda *t: ticks.append(t))
+    report = training.train(DataSource(data), tmp_path / "net.h5", recipe, say=seen.append, tick=lambda *t: ticks.append(t))
     assert [(x["phase"], x.get("epoch")) for x in seen] == [
         ("start", None), ("ann", 1), ("ann", 2), ("convert", None), ("snn_t3", 1), ("snn_t3", 2)
     ]  # fmt: skip
@@ -216,7 +212,7 @@ def test_a_run_reports_every_step_and_writes_a_network_that_verifies(tmp_path, d
 def test_the_ablations_train_what_they_say(data, tmp_path):
     for threshold, leak in ((False, False), (True, False), (True, True)):
         recipe = dataclasses.replace(QUICK, ann_epochs=1, train_threshold=threshold, train_leak=leak, neuron_lr=0.05)
-        report = training.train(Source(data), tmp_path / "net.h5", recipe)
+        report = training.train(DataSource(data), tmp_path / "net.h5", recipe)
         assert any(value != 1.0 for value in report["leaks"].values()) == leak
         converted = {name: found["threshold"] for name, found in report["conversion"].items()}
         assert (report["thresholds"] != converted) == threshold
@@ -224,9 +220,9 @@ def test_the_ablations_train_what_they_say(data, tmp_path):
 
 def test_seeds_give_a_mean_and_a_deviation_and_keep_the_best_network(data, tmp_path):
     recipe = dataclasses.replace(QUICK, ann_epochs=1, snn_epochs=1)
-    report = training.train(Source(data), tmp_path / "net.h5", recipe, seeds=2, checkpoints=tmp_path / "c")
+    report = training.train(DataSource(data), tmp_path / "net.h5", recipe, seeds=2, checkpoints=tmp_path / "c")
     alone = [
-        training.train(Source(data), tmp_path / f"{s}.h5", dataclasses.replace(recipe, seed=s)) for s in (0, 1)
+        training.train(DataSource(data), tmp_path / f"{s}.h5", dataclasses.replace(recipe, seed=s)) for s in (0, 1)
     ]  # fmt: skip
     accuracies = [r["snn_int_accuracy"] for r in alone]
     assert report["seeds"]["snn_int_accuracy"] == {
@@ -238,44 +234,44 @@ def test_seeds_give_a_mean_and_a_deviation_and_keep_the_best_network(data, tmp_p
 
 
 def test_a_run_can_start_from_the_weights_of_another(data, tmp_path):
-    training.train(Source(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
+    training.train(DataSource(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
     source = tmp_path / "d" / "ann.pt"
     once_more = dataclasses.replace(QUICK, method="datta", ann_epochs=0, snn_epochs=0)
-    training.train(Source(data, source), tmp_path / "again.h5", once_more)
+    training.train(DataSource(data, source), tmp_path / "again.h5", once_more)
     assert ns.load_network(tmp_path / "again.h5").about["recipe"]["init"] is not None
     with pytest.raises(NeurosimError, match=r"holds other weights: .*needed \[1, 1, 3, 3\]"):
-        training.train(Source(data, source), tmp_path / "x.h5", dataclasses.replace(QUICK, width=0.0625))
+        training.train(DataSource(data, source), tmp_path / "x.h5", dataclasses.replace(QUICK, width=0.0625))
     with pytest.raises(NeurosimError, match="conv3 is missing"):
-        training.train(Source(data, source), tmp_path / "x.h5", dataclasses.replace(QUICK, arch="vgg6"))
+        training.train(DataSource(data, source), tmp_path / "x.h5", dataclasses.replace(QUICK, arch="vgg6"))
 
 
 def test_a_checkpoint_of_another_recipe_is_refused_and_named(tmp_path, data):
-    training.train(Source(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
+    training.train(DataSource(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
     other = dataclasses.replace(QUICK, timesteps=2)
     with pytest.raises(NeurosimError, match=r"another run \(timesteps differ\)"):
-        training.train(Source(data), tmp_path / "net.h5", other, checkpoints=tmp_path / "d", resume=True)
+        training.train(DataSource(data), tmp_path / "net.h5", other, checkpoints=tmp_path / "d", resume=True)
     with pytest.raises(NeurosimError, match="holds the checkpoints of another run"):
-        training.train(Source(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
+        training.train(DataSource(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", None, {"done": 1}])
 def test_a_damaged_checkpoint_is_refused(tmp_path, data, content):
-    training.train(Source(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
+    training.train(DataSource(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
     path = tmp_path / "d" / "snn_t3.pt"
     if isinstance(content, dict):
         torch.save(content, path)
     else:
         path.write_bytes(path.read_bytes()[:-200] if content is None else content)
     with pytest.raises(NeurosimError, match=r"snn_t3\.pt"):
-        training.train(Source(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d", resume=True)
+        training.train(DataSource(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d", resume=True)
 
 
 @pytest.mark.parametrize("layer", ["conv1", "fc1"])
 def test_an_exploding_loss_stops_and_names_the_layer(tmp_path, data, layer, monkeypatch):
     healthy = Weights.current
 
-    def current(self, step, values):
-        found = healthy(self, step, values)
+    def current(self, step, values, *amplitude):
+        found = healthy(self, step, values, *amplitude)
         if step.name == layer:
             found = found * float("nan")
             if self._watch:
@@ -284,18 +280,18 @@ def test_an_exploding_loss_stops_and_names_the_layer(tmp_path, data, layer, monk
 
     monkeypatch.setattr(Weights, "current", current)
     with pytest.raises(NeurosimError, match=f"ann epoch 1 is not finite; it died in layer '{layer}' .all weights are finite"):
-        training.train(Source(data), tmp_path / "net.h5", QUICK)
+        training.train(DataSource(data), tmp_path / "net.h5", QUICK)
     assert not (tmp_path / "net.h5").exists()
 
 
 def test_a_silent_layer_is_reported_with_the_conversion(tmp_path, data):
-    seen = []
-    training.train(Source(data), tmp_path / "net.h5", dataclasses.replace(QUICK, scale=1000.0, snn_epochs=1), say=seen.append)
+    seen, recipe = [], dataclasses.replace(QUICK, scale=1000.0, snn_epochs=1)
+    training.train(DataSource(data), tmp_path / "net.h5", recipe, say=seen.append)
     assert next(x for x in seen if x["phase"] == "convert")["silent"] == ["conv1", "conv2", "fc1"]
 
 
 def test_half_precision_trains_too(tmp_path, data):
-    report = training.train(Source(data), tmp_path / "net.h5", dataclasses.replace(QUICK, precision="bf16"))
+    report = training.train(DataSource(data), tmp_path / "net.h5", dataclasses.replace(QUICK, precision="bf16"))
     assert verify(ns.load_network(tmp_path / "net.h5")).ok and report["snn_float_accuracy"] > 0
 
 
@@ -333,7 +329,7 @@ def test_the_curve_of_a_run_is_drawn(tmp_path, data):
     pytest.importorskip("matplotlib", reason="needs the extra: pip install -e '.[train]'")
     from neurosim.training.plots import plot_training
 
-    report = training.train(Source(data), tmp_path / "net.h5", QUICK)
+    report = training.train(DataSource(data), tmp_path / "net.h5", QUICK)
     plot_training(report["lines"], tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(NeurosimError, match="no epoch to plot"):
@@ -341,7 +337,7 @@ def test_the_curve_of_a_run_is_drawn(tmp_path, data):
 
 
 def test_the_trainer_counts_spikes_as_the_simulator_does(tmp_path, data):
-    training.train(Source(data), tmp_path / "net.h5", QUICK)
+    training.train(DataSource(data), tmp_path / "net.h5", QUICK)
     dataset = load_mnist(data, 0, 60)
     network = ns.load_network(tmp_path / "net.h5").float_twin
     trace = ns.simulate(network, ns.Inputs(dataset.test.images))
@@ -360,12 +356,12 @@ def test_checkpoints_need_an_empty_folder_or_resume(tmp_path):
 
 
 def test_a_run_is_not_resumed_on_other_images_or_other_weights(tmp_path, data):
-    training.train(Source(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
+    training.train(DataSource(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
     other = bars()
     other["y_train"] = other["y_train"][::-1]
     np.savez(tmp_path / "other.npz", **other)
     for source, words in (
-        (Source(tmp_path / "other.npz"), "data differ"), (Source(data, tmp_path / "d" / "ann.pt"), "init differ")
+        (DataSource(tmp_path / "other.npz"), "data differ"), (DataSource(data, tmp_path / "d" / "ann.pt"), "init differ")
     ):  # fmt: skip
         with pytest.raises(NeurosimError, match=words):
             training.train(source, tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d", resume=True)
@@ -374,18 +370,18 @@ def test_a_run_is_not_resumed_on_other_images_or_other_weights(tmp_path, data):
 def test_the_smallest_runs_train(tmp_path, data):
     """Two and five updates: the one cycle of the learning rate has its corners there."""
     with pytest.raises(NeurosimError, match=r"ann has 1 update in all; use a smaller --batch"):
-        training.train(Source(data), tmp_path / "net.h5", dataclasses.replace(QUICK, batch=1000, ann_epochs=1))
+        training.train(DataSource(data), tmp_path / "net.h5", dataclasses.replace(QUICK, batch=1000, ann_epochs=1))
     for epochs in (2, 3, 5):
         recipe = dataclasses.replace(QUICK, batch=1000, ann_epochs=epochs, snn_epochs=epochs)
-        training.train(Source(data), tmp_path / "net.h5", recipe)
+        training.train(DataSource(data), tmp_path / "net.h5", recipe)
 
 
 @pytest.mark.parametrize("change", ["model", "optimiser", "schedule", "best_state", "lines", "done", "best"])
 def test_a_checkpoint_with_foreign_parts_is_refused(tmp_path, data, change):
-    training.train(Source(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
+    training.train(DataSource(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d")
     path = tmp_path / "d" / "snn_t3.pt"
     saved = torch.load(path, weights_only=True)
     saved[change] = {"x": 1} if change not in ("lines", "done", "best") else [5] if change == "lines" else "many"
     torch.save(saved, path)
     with pytest.raises(NeurosimError, match=r"snn_t3\.pt: does not belong to phase 'snn_t3'"):
-        training.train(Source(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d", resume=True)
+        training.train(DataSource(data), tmp_path / "net.h5", QUICK, checkpoints=tmp_path / "d", resume=True)
