@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 
 import neurosim as ns
 from neurosim.chip.chip import MAX_CORES
@@ -168,4 +168,4 @@ def finish(result: Result, output: Path | None, report: Path | None, json_to: st
     document = result.document
     metrics = [text.neurobench_text(document)] if neurobench else []
     summary = text.run_summary(document, result.trace.network)
-    show(text.Group(summary, *metrics), json_to, document.to_dict())
+    show(Group(summary, *metrics), json_to, document.to_dict())

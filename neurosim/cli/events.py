@@ -55,7 +55,10 @@ def events(
     A step lasts --window seconds, or takes --per-step events; without either the steps share the recording, --by time or
     count. Time begins at the first event (nirdata: at 0). Events of one pixel in one step are one spike."""
     chosen = by or (By.COUNT if per_step is not None else By.TIME)
-    binning = Binning(steps, chosen.value, window, per_step, downsample, merge, first)
+    binning = Binning(
+        steps=steps, by=chosen.value, window_s=window, per_step=per_step, downsample=downsample, merge_polarities=merge,
+        first_s=first,
+    )  # fmt: skip
     files, classes = event_files(sources, label)
     check_targets(output, json_to, sources=tuple(path for path, _ in files))
     said = Said(form, parsed_sensor(sensor), columns, observable, sort)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 
 import neurosim as ns
 from neurosim.cli.app import app
@@ -77,4 +77,4 @@ def inspect(
         parts = [text.network_table(net), *record.record_text(net), "", *parts]
     if found["format"] == "neurosim-run":
         ns.load_run(file)
-    show(text.Group(*parts), json_to, found)
+    show(Group(*parts), json_to, found)

@@ -272,7 +272,8 @@ def _shown(trace: SpikeTrace, call: Call, first: int, last: int) -> tuple[np.nda
 def _graded(values: np.ndarray) -> np.ndarray:
     """bool [steps]."""
     beyond: np.ndarray = values > 1 if values.dtype == np.uint8 else (values != 0) & (abs(values) != 1)
-    return np.any(beyond, (0, 2, 3, 4))
+    found: np.ndarray = np.any(beyond, (0, 2, 3, 4))
+    return found
 
 
 def _values(trace: SpikeTrace, call: Call, images: slice) -> np.ndarray:

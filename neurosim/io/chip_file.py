@@ -101,7 +101,8 @@ def _values(where: str, chain: tuple[str, ...]) -> dict[str, Any]:
         raise ChipError(f"chip {where!r}", [f"base is {base!r}; it must be the name of a preset or a file"])
     found = base if base in PRESETS else os.path.realpath(Path(where).parent / base)
     try:
-        return _merged(_values(found, (*chain, where)), values)
+        merged: dict[str, Any] = _merged(_values(found, (*chain, where)), values)
+        return merged
     except (ChipError, FileError) as error:
         if chain:
             raise

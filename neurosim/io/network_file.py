@@ -317,7 +317,10 @@ def _read_shortcut(group: Node, suffix: str) -> Shortcut:
     scale = group.number(f"scale{suffix}") if weight is None else None
     stride, padding = _read_pair(group, "stride", 1), _read_pair(group, "padding", 0)
     delay = group.integer("delay", 0, optional=True)
-    return Shortcut(group.text("source"), weight, scale, stride, padding, _read_pool(group), delay)
+    return Shortcut(
+        source=group.text("source"), weight=weight, scale=scale, stride=stride, padding=padding, pool=_read_pool(group),
+        delay=delay,
+    )  # fmt: skip
 
 
 def _read_pool(group: Node) -> Any:

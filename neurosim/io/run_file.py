@@ -104,11 +104,12 @@ def _read(root: Node) -> Contents | None:
     done = {name: part for name in PARTS if (part := _done(ledger.child(name))) is not None}
     totals = {name: counts.array(name, "iu", 1) for name in counts.group}
     return Contents(
-        values, ledger.integer("images", 1), ledger.number("spikes_per_neuron", 0.0), done, read_bricks(mapping),
-        mapping.text("network"), mapping.text("network_sha256"), mapping.text("placer"),
-        mapping.integer("seed", None, optional=True), tuple(map(str, np.ravel(mapping.group.attrs.get("layers", [])))),
-        {name: array for name, array in arrays.items() if array is not None},
-        {name: array for name, array in totals.items() if array is not None},
+        values=values, images=ledger.integer("images", 1), spikes_per_neuron=ledger.number("spikes_per_neuron", 0.0), done=done,
+        rows=read_bricks(mapping), network=mapping.text("network"), network_sha256=mapping.text("network_sha256"),
+        placer=mapping.text("placer"), seed=mapping.integer("seed", None, optional=True),
+        layers=tuple(map(str, np.ravel(mapping.group.attrs.get("layers", [])))),
+        arrays={name: array for name, array in arrays.items() if array is not None},
+        totals={name: array for name, array in totals.items() if array is not None},
     )  # fmt: skip
 
 
@@ -150,7 +151,10 @@ def _record(found: Contents | None, problems: list[str]) -> Record | None:
     if problems:
         return None
     outputs, predictions, cycles = (found.arrays[name] for name, *_ in ARRAYS)
-    return Record(document, _ledger(found, mapping), mapping, outputs, predictions, cycles, found.totals)
+    return Record(
+        document=document, ledger=_ledger(found, mapping), mapping=mapping, outputs=outputs, predictions=predictions,
+        cycles=cycles, totals=found.totals,
+    )  # fmt: skip
 
 
 def _document(values: Any, problems: list[str]) -> RunDocument | None:

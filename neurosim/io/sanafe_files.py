@@ -255,7 +255,8 @@ def _group(trace: SpikeTrace, layer: Layer, scale: int) -> Iterator[str]:
 def _strict(network: Network, threshold: Any) -> float:
     """The threshold of a comparison by >, the only one there."""
     if network.compare == ">":
-        return threshold
+        found: float = threshold
+        return found
     return threshold - 0.5 if network.integer else float(np.nextafter(np.float32(threshold), np.float32(-np.inf)))
 
 

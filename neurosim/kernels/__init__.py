@@ -20,7 +20,8 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Callable[
     if function is None:
         return partial(jit, **options)
     with CODE_CACHE.offered():
-        return numba.njit(nogil=True, cache=CODE_CACHE.kept, **options)(function)
+        compiled: Callable[..., Any] = numba.njit(nogil=True, cache=CODE_CACHE.kept, **options)(function)
+    return compiled
 
 
 # For small functions that allocate nothing: part of the code that calls them, references to tables not counted.

@@ -106,7 +106,8 @@ def as_array(weight: Any) -> np.ndarray:
 def smallest(array: np.ndarray) -> Parameter:
     """One number where all are equal, one per channel [C, 1, 1] where all sites agree."""
     if np.all(array == array.ravel()[0]):
-        return array.ravel()[0].item()
+        same: float = array.ravel()[0].item()
+        return same
     return np.ascontiguousarray(array[:, :1, :1] if np.all(array == array[:, :1, :1]) else array)
 
 

@@ -177,4 +177,5 @@ def seen(spec: InputSpec, images: np.ndarray, integer: bool) -> np.ndarray:
     # One table of 256 values per channel, so that every program that reads the file gets the same integers.
     levels = (np.arange(256) / 255 - np.array(spec.mean)[:, None]) / np.array(spec.std)[:, None]
     table = np.rint(levels * (spec.scale or 1)).astype(np.int64) if integer else levels.astype(np.float32)
-    return table[np.arange(flat.shape[1])[None, :, None], flat]
+    found: np.ndarray = table[np.arange(flat.shape[1])[None, :, None], flat]
+    return found

@@ -116,7 +116,8 @@ class Layer:
     def fan_in(self) -> int:
         """Weights that meet at one neuron, padding included, pools and identity shortcuts not counted."""
         main = self.weight[0].size * len(self.inputs or ())
-        return main + sum(s.weight[0].size for s in self.shortcuts if s.weight is not None)
+        found: int = main + sum(s.weight[0].size for s in self.shortcuts if s.weight is not None)
+        return found
 
     @property
     def ann_macs(self) -> int:

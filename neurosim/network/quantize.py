@@ -75,7 +75,8 @@ def _quantized(layer: Layer, bits: int, fraction: Callable[[Leak], Leak], input_
 
     def whole(x: np.ndarray | float | None) -> np.ndarray:
         scaled: np.ndarray = np.asarray(x, np.float64) * q
-        return np.rint(scaled).astype(np.int64)
+        found: np.ndarray = np.rint(scaled).astype(np.int64)
+        return found
 
     def shortcut(s: Shortcut) -> Shortcut:
         return (

@@ -246,7 +246,8 @@ class Result:
     def _spikes_per_step(self, layer: str) -> list[float]:
         """Mean over images."""
         spikes = np.bitwise_count(self.trace.bits_of(layer)).sum((0, 2), dtype=np.int64)
-        return (spikes / len(self.trace)).tolist()
+        means: list[float] = (spikes / len(self.trace)).tolist()
+        return means
 
     def _cores(self) -> list[dict[str, Any]]:
         records = _records(self.cores)

@@ -170,7 +170,8 @@ class _Found(NamedTuple):
 
     @property
     def real(self) -> np.ndarray:
-        return (self.origin & ~self.rounding) | self.off
+        found: np.ndarray = (self.origin & ~self.rounding) | self.off
+        return found
 
 
 def _rounded(network: Network, golden: Golden, trace: SpikeTrace, tolerance: float) -> Verdict:
@@ -187,7 +188,10 @@ def _rounded(network: Network, golden: Golden, trace: SpikeTrace, tolerance: flo
     first = _earliest(network, golden, found)
     origins = sum(int((f.origin | f.off).sum()) for f in found.values())
     rounded = sum(int(f.rounding.sum()) for f in found.values())
-    return Verdict(len(trace), 0, compared, wrong + off, first, None, rates, tolerance, origins, rounded, off)
+    return Verdict(
+        samples=len(trace), probes=0, compared=compared, mismatches=wrong + off, first=first, float_mismatch=None, rates=rates,
+        tolerance=tolerance, origins=origins, rounded=rounded, off=off,
+    )  # fmt: skip
 
 
 def _alone(network: Network, layer: Layer, golden: Golden, trace: SpikeTrace, rates: dict[str, float]) -> _Found:
@@ -237,11 +241,11 @@ def _thresholds(layer: Layer) -> np.ndarray:
 def _meets(network: Network, kept: np.ndarray, spikes: np.ndarray, threshold: np.ndarray, margin: Any) -> np.ndarray:
     """Whether potentials were within *margin* of the threshold when they were compared to it; also where nobody can tell,
     since a reset to zero hides it."""
-    if network.dynamics == NEXT_STEP:
-        return np.abs(kept - threshold) <= margin
-    if network.reset == "zero":
-        return spikes | (np.abs(kept - threshold) <= margin)
-    return np.abs(kept + threshold * spikes - threshold) <= margin
+    late, hidden = network.dynamics == NEXT_STEP, network.reset == "zero"
+    compared = kept if late or hidden else kept + threshold * spikes
+    near = np.abs(compared - threshold) <= margin
+    found: np.ndarray = spikes | near if hidden and not late else near
+    return found
 
 
 def _earliest(network: Network, golden: Golden, found: dict[str, _Found]) -> Mismatch | None:
@@ -257,7 +261,10 @@ def _earliest(network: Network, golden: Golden, found: dict[str, _Found]) -> Mis
         kept = mine.potentials if recorded.potentials is None else recorded.potentials
         there = mine.spikes if recorded.spikes is None else recorded.spikes
         at_once = network.dynamics == AT_ONCE
-        evidence = Evidence(mine.potentials, kept, mine.spikes, there, mask, _thresholds(layer), at_once)
+        evidence = Evidence(
+            simulated=mine.potentials, recorded=kept, spikes=mine.spikes, spikes_there=there, first=mask,
+            threshold=_thresholds(layer), at_once=at_once,
+        )  # fmt: skip
 
         def explains(other: Network) -> bool:
             driven = _driven(other, layer, golden)
@@ -269,7 +276,10 @@ def _earliest(network: Network, golden: Golden, found: dict[str, _Found]) -> Mis
     sample, neuron = (int(i) for i in np.argwhere(mask[:, step])[0])
     spikes = mine.spikes if layer.spiking else None
     where = f"golden sample {sample}"
-    return _mismatch(network, layer, where, sample, step, neuron, recorded, mine.potentials, spikes, causes)
+    return _mismatch(
+        network=network, layer=layer, stimulus=where, sample=sample, step=step, neuron=neuron, recorded=recorded,
+        potentials=mine.potentials, spikes=spikes, causes=causes,
+    )  # fmt: skip
 
 
 def _inputs(network: Network, golden: Golden) -> Inputs:
@@ -299,7 +309,10 @@ def _compare(
     step = int(steps[0])
     sample, neuron = (int(i) for i in np.argwhere(wrong[:, step])[0])
     where = f"{stimulus} {sample}" if len(wrong) > 1 else stimulus
-    return compared, int(wrong.sum()), _mismatch(network, layer, where, sample, step, neuron, recorded, potentials, spikes)
+    return compared, int(wrong.sum()), _mismatch(
+        network=network, layer=layer, stimulus=where, sample=sample, step=step, neuron=neuron, recorded=recorded,
+        potentials=potentials, spikes=spikes,
+    )  # fmt: skip
 
 
 def _mismatch(
@@ -315,7 +328,7 @@ def _mismatch(
     causes: tuple[str, ...] = (),
 ) -> Mismatch:
     at = (sample, step, neuron)
-    place = tuple(int(i) for i in np.unravel_index(neuron, layer.shape))
+    c, y, x = (int(i) for i in np.unravel_index(neuron, layer.shape))
     ours = None if spikes is None else bool(spikes[at])
     theirs = None if recorded.spikes is None else bool(recorded.spikes[at])
     kept = potentials[at].item()
@@ -325,8 +338,13 @@ def _mismatch(
     lost = threshold if threshold is not None and network.reset == "subtract" and not late else 0
     before = kept + lost * bool(ours)
     before_there = None if kept_there is None else kept_there + lost * bool(theirs)
-    causes = causes or _causes(layer, step, ours, theirs, kept, before, kept_there, lost, late)
-    return Mismatch(stimulus, layer.name, step, place, threshold, before, before_there, ours, theirs, causes)  # type: ignore[arg-type]
+    causes = causes or _causes(
+        layer=layer, step=step, ours=ours, theirs=theirs, kept=kept, before=before, kept_there=kept_there, lost=lost, late=late
+    )
+    return Mismatch(
+        stimulus=stimulus, layer=layer.name, step=step, neuron=(c, y, x), threshold=threshold, simulated_potential=before,
+        recorded_potential=before_there, simulated_spike=ours, recorded_spike=theirs, causes=causes,
+    )  # fmt: skip
 
 
 def _causes(

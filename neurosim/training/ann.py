@@ -52,9 +52,11 @@ class Ann(nn.Module):
 
     def activation(self, name: str, a: Tensor) -> Tensor:
         """The output of layer *name*, whose current is *a*."""
-        if self.clips:
-            return Clip.apply(a, self.clips[name])
-        return Qcfs.apply(a, self.bounds[name], self.levels) if self.stepped else F.relu(a)
+        if not self.clips and not self.stepped:
+            return F.relu(a)
+        passes, bounds = (Clip, (self.clips[name],)) if self.clips else (Qcfs, (self.bounds[name], self.levels))
+        passed: Tensor = passes.apply(a, *bounds)  # type: ignore[no-untyped-call]
+        return passed
 
     @torch.no_grad()
     def quantise(self, images: Tensor) -> None:

@@ -164,14 +164,20 @@ class _Builder:
         before, height, width = self.shape
         shape = (channels, (height - 1) // stride + 1, (width - 1) // stride + 1)
         weight_shape = (channels, before, 3, 3)
-        self.append(Step(name, "conv", self.last, self.pending, stride, weight_shape, shape, skip, dropout, gain))
+        self.append(Step(
+            name=name, kind="conv", source=self.last, pool=self.pending, stride=stride, weight_shape=weight_shape, shape=shape,
+            skip=skip, dropout=dropout, gain=gain,
+        ))  # fmt: skip
 
     def classifier(self, hidden: Sequence[int]) -> None:
         for index, neurons in enumerate((*hidden, self.classes)):
             last = index == len(hidden)
-            name, kind = ("out", "output") if last else (f"fc{index + 1}", "dense")
+            name = "out" if last else f"fc{index + 1}"
             weight_shape = (neurons, math.prod(self.shape))
-            self.append(Step(name, kind, self.last, self.pending, 1, weight_shape, (neurons, 1, 1)))  # type: ignore[arg-type]
+            self.append(Step(
+                name=name, kind="output" if last else "dense", source=self.last, pool=self.pending, stride=1,
+                weight_shape=weight_shape, shape=(neurons, 1, 1),
+            ))  # fmt: skip
 
     def append(self, step: Step) -> None:
         self.steps.append(step)

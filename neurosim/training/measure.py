@@ -42,7 +42,10 @@ def measured(
         "training_seconds": round(sum(line.get("seconds", 0.0) for line in trainer.lines)),
     }
     about = {"method": METHODS[recipe.method], "recipe": trainer.checkpoints.identity}
-    return exported(snn, f"{recipe.arch}_{recipe.method}_t{last}", last, dataset, recipe.bits, about, report)
+    return exported(
+        snn=snn, name=f"{recipe.arch}_{recipe.method}_t{last}", timesteps=last, dataset=dataset, bits=recipe.bits, about=about,
+        report=report,
+    )  # fmt: skip
 
 
 def exported(

@@ -114,7 +114,8 @@ def _gradients_compiled(
     def part(columns: slice) -> tuple[float, float]:
         g, pre, out = (a[:, columns] for a in arrays)
         numbers = scalar(leak.item()), scalar(threshold.item()), scalar(GAMMA)
-        return kernel.gradients(g, pre, *numbers, surrogate == TRIANGLE, out)
+        found: tuple[float, float] = kernel.gradients(g, pre, *numbers, surrogate == TRIANGLE, out)
+        return found
 
     parts = torch.tensor(_shared_out(part, arrays[0].shape[1]), dtype=torch.float64).sum(0)
     return to_current, parts[0], parts[1]

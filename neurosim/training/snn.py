@@ -64,7 +64,10 @@ class Snn(nn.Module):
         """(spikes [T, B, ...] of a layer from its current [T * B, ...], or [B, ...] from the image; how many they are)."""
         through_time = (1 if step.source == INPUT else timesteps, -1)
         leak, threshold = self.leaks[step.name], self.thresholds[step.name]
-        return LifLayer.apply(current.unflatten(0, through_time), leak, threshold, timesteps, self.surrogate, True)
+        steps = current.unflatten(0, through_time)
+        numbers = leak, threshold, timesteps, self.surrogate, True
+        fired: tuple[Tensor, Tensor] = LifLayer.apply(steps, *numbers)  # type: ignore[no-untyped-call]
+        return fired
 
     def amplitude(self, name: str) -> Tensor | float:
         """The value of one spike of layer *name*."""

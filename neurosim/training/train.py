@@ -118,14 +118,15 @@ def pretrained(trainer: Trainer, plan: Architecture, init: Path | None) -> Ann:
     ann = Ann(weights, recipe.dropouts, clipped=recipe.method == DATTA, levels=recipe.step_levels)
     if init is not None:
         adopt(ann, init, ready=not recipe.ann_epochs)
-    ann = ann.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ann.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     decays = [*ann.weights.of.values(), *ann.clips.values()]
     groups: list[dict[str, Any]] = [{"params": decays}]
     rest = [*ann.weights.norms.parameters(), *ann.bounds.values()]
     groups += [{"params": rest, "weight_decay": 0.0}] if rest else []
     optimiser = torch.optim.SGD(groups, lr=recipe.ann_lr, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay)
     trainer.train("ann", ann, optimiser, recipe.ann_epochs)
-    return ann.eval()
+    ann.eval()
+    return ann
 
 
 def converted(trainer: Trainer, ann: Ann) -> tuple[Snn, dict[str, Any]]:

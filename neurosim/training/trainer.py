@@ -94,7 +94,10 @@ class Trainer:
         updates = epochs * -(-len(self.dataset.train.labels) // recipe.batch)
         loss = Loss(recipe.label_smoothing, recipe.step_loss, recipe.distillation, recipe.spike_cost)
         average = Average(model, recipe.averaging) if recipe.averaging else None
-        return Phase(name, model, optimiser, one_cycle(name, optimiser, updates), epochs, timesteps, loss, average, teacher)
+        return Phase(
+            name=name, model=model, optimiser=optimiser, schedule=one_cycle(name, optimiser, updates), epochs=epochs,
+            timesteps=timesteps, loss=loss, average=average, teacher=teacher,
+        )  # fmt: skip
 
     def _quantised_from(self, phase: Phase) -> int:
         """The epoch from which on activations are staircases."""

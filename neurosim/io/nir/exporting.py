@@ -121,7 +121,8 @@ class _Exporter:
         """The v_leak that drives each neuron as its bias does."""
         leak = self._factor(layer.leak, layer.shape)
         if layer.current_leak is None and np.all(leak < 1):
-            return bias / (1 - leak)
+            pull: np.ndarray = bias / (1 - leak)
+            return pull
         self._say("its bias differs within a channel; only a v_leak could say so, which needs a leak and no synaptic current")
         return None
 
@@ -177,7 +178,7 @@ class _Exporter:
             ends = ends if flat else [self._flattened(label, shape, ends)]
             return self._matrix(label, weight, bias, ends)
         assert isinstance(link, Conv | Shortcut)
-        return self._convolution(layer, link, label, shape, flat, bias, ends)
+        return self._convolution(layer=layer, link=link, label=label, shape=shape, flat=flat, bias=bias, ends=ends)
 
     def _convolution(
         self, layer: Layer, link: Conv | Shortcut, label: str, shape: Shape, flat: bool, bias: np.ndarray | None,

@@ -163,7 +163,8 @@ def _composed(op: Convolution, weight: np.ndarray, stride: Two, padding: Two) ->
 def dense(op: Op) -> np.ndarray:
     """The map as a matrix [out, in] from the source before any pool."""
     check_size(math.prod(op.out) * math.prod(op.shape), "a full matrix in place of its convolution")
-    return _matrix(op).toarray()
+    found: np.ndarray = _matrix(op).toarray()
+    return found
 
 
 def _matrix(op: Op) -> csr_array:

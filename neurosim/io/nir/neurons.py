@@ -91,7 +91,10 @@ class _Discretiser:
         self.positive(threshold, "v_threshold")
         if np.any(rest >= threshold):
             raise FoldError("its v_reset is not below its v_threshold; it would fire for ever")
-        return Cell(True, gain, leak, current, bias, threshold, rest if self.reset == "zero" and np.any(rest) else None)
+        return Cell(
+            spiking=True, gain=gain, leak=leak, current_leak=current, bias=bias, threshold=threshold,
+            rest=rest if self.reset == "zero" and np.any(rest) else None,
+        )  # fmt: skip
 
     def positive(self, threshold: np.ndarray, name: str) -> None:
         if np.any(threshold <= 0):

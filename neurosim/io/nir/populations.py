@@ -88,7 +88,10 @@ class Layers:
         for t in terms:
             if t is not first and t not in alike:
                 made = self._synapses(p, shape, t)
-                shortcuts.append(Shortcut(t.source, made.weight, made.scale, made.stride, made.padding, made.pool, t.delay))
+                shortcuts.append(Shortcut(
+                    source=t.source, weight=made.weight, scale=made.scale, stride=made.stride, padding=made.padding,
+                    pool=made.pool, delay=t.delay,
+                ))  # fmt: skip
         assert main.weight is not None
         self._note(p, [main.weight, *(s.weight for s in shortcuts if s.weight is not None)], note)
         inputs = [INPUT] if first is None else [first.source, *(t.source for t in alike)]

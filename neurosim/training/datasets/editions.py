@@ -100,20 +100,21 @@ def _binary_names(data: bytes) -> tuple[str, ...]:
 _BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))
 EDITIONS = (
     Edition(
-        "cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a", 10,
-        _BATCHES, "test_batch", "batches.meta", _python("labels"), _python_names("label_names"),
+        archive="cifar-10-python.tar.gz", md5="c58f30108f718f92721af3b95e74349a", classes=10, train=_BATCHES, test="test_batch",
+        names="batches.meta", read=_python("labels"), read_names=_python_names("label_names"),
     ),
     Edition(
-        "cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", 10,
-        tuple(f"{name}.bin" for name in _BATCHES), "test_batch.bin", "batches.meta.txt", _binary(1), _binary_names,
+        archive="cifar-10-binary.tar.gz", md5="c32a1d4ab5d03f1284b67883e8d87530", classes=10,
+        train=tuple(f"{name}.bin" for name in _BATCHES), test="test_batch.bin", names="batches.meta.txt", read=_binary(1),
+        read_names=_binary_names,
     ),
     Edition(
-        "cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85", 100,
-        ("train",), "test", "meta", _python("fine_labels"), _python_names("fine_label_names"),
+        archive="cifar-100-python.tar.gz", md5="eb9058c3a382ffc7106e4002c42a8d85", classes=100, train=("train",), test="test",
+        names="meta", read=_python("fine_labels"), read_names=_python_names("fine_label_names"),
     ),
     Edition(
-        "cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8", 100,
-        ("train.bin",), "test.bin", "fine_label_names.txt", _binary(2), _binary_names,
+        archive="cifar-100-binary.tar.gz", md5="03b5dce01913d631647c71ecec9e9cb8", classes=100, train=("train.bin",),
+        test="test.bin", names="fine_label_names.txt", read=_binary(2), read_names=_binary_names,
     ),
 )  # fmt: skip
 WANTED = frozenset(name for edition in EDITIONS for name in edition.files)
