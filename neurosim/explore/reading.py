@@ -29,16 +29,12 @@ from neurosim.explore.study import (
     places,
     read_study,
 )
-from neurosim.families import Family, meant
+from neurosim.families import meant
 from neurosim.io.chip_file import DEFAULT, PRESETS, load_chip
 from neurosim.io.inputs_file import load_inputs
 from neurosim.io.network_file import load_network
-from neurosim.mapping.partition import OBJECTIVES as PARTITIONS
-from neurosim.mapping.place import PLACERS
 from neurosim.network.inputs import Inputs, check_inputs
 from neurosim.network.network import Network
-from neurosim.timing.schedule import SCHEDULES
-from neurosim.timing.timeline import TIMINGS
 
 T = TypeVar("T")
 KEYS: dict[str, type] = {
@@ -46,7 +42,6 @@ KEYS: dict[str, type] = {
     "points": int, "seed": int, "objectives": list, "constraints": dict, "placer": str, "partition": str, "schedule": str,
     "timing": str, "front": dict,
 }  # fmt: skip
-KNOWN: dict[str, Family[Any]] = {"placer": PLACERS, "partition": PARTITIONS, "schedule": SCHEDULES, "timing": TIMINGS}
 USUAL = {"placer": "row-major", "partition": "cores", "schedule": "sequential", "timing": "analytic"}
 # Up to which fronts are found in some minutes.
 MOST_POINTS = 100_000
@@ -246,7 +241,7 @@ class _StudyReader:
             if name in axes and name in self.values:
                 self._say(f"{name} is given and an axis; leave out one")
             for value in given or ("a range",):
-                if problem := KNOWN[name].problem(str(value)):
+                if problem := CHOICES[name].problem(str(value)):
                     self._say(problem)
 
     def _sample(self, axes: Mapping[str, Axis]) -> tuple[str, int]:
@@ -319,7 +314,7 @@ class _StudyReader:
         for key in sorted(given.keys() - {"timing", "images"}):
             self._say(f"front: unknown key {key!r}; it has timing and images")
         timing, images, most = given.get("timing", "packet"), given.get("images"), len(inputs) if inputs else 1
-        if problem := TIMINGS.problem(str(timing)):
+        if problem := CHOICES["timing"].problem(str(timing)):
             self._say(f"front: {problem}")
         if images is not None and not (type(images) is int and 1 <= images <= most):
             self._say(f"front: images is {images!r}; it must be 1 to {most:,}, the images of the study")

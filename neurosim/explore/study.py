@@ -14,13 +14,18 @@ from neurosim.chip.settings import set_path
 from neurosim.errors import FileError, InvalidError
 from neurosim.explore.axis import Axis, Value
 from neurosim.explore.sampling import SAMPLINGS, Settings
+from neurosim.families import Family
+from neurosim.mapping.partition import OBJECTIVES as PARTITIONS
+from neurosim.mapping.place import PLACERS
 from neurosim.network.inputs import Inputs
 from neurosim.network.network import Network
 from neurosim.network.quantize import quantize
+from neurosim.timing.schedule import SCHEDULES
+from neurosim.timing.timeline import TIMINGS
 
 # Axes that are no settings of a chip.
 NETWORK, CHIP, WEIGHT_BITS, MESH = "network", "chip", "weight_bits", "mesh"
-CHOICES = ("placer", "partition", "schedule", "timing")
+CHOICES: dict[str, Family[Any]] = {"placer": PLACERS, "partition": PARTITIONS, "schedule": SCHEDULES, "timing": TIMINGS}
 
 
 class StudyError(InvalidError):

@@ -10,6 +10,7 @@ from neurosim.cost.activity import trace_problems
 from neurosim.errors import NeurosimError
 from neurosim.explore.objective import metrics
 from neurosim.explore.store import Outcome, Store, key_of
+from neurosim.explore.study import CHOICES
 from neurosim.mapping.demand import MappingError
 from neurosim.mapping.mapper import map_network
 from neurosim.mapping.place.search import Search
@@ -41,7 +42,9 @@ class Task(NamedTuple):
     def key(self) -> str:
         """Under which its outcome is kept: everything that decides it."""
         asked = {"network": self.network, "inputs": self.inputs, "images": self.images, "chip": self.chip_sha256}
-        return key_of({**asked, **self.choice, "seed": self.seed})
+        # Another version of a package may do something else under the same name.
+        packages = {name: package for name, given in self.choice.items() if (package := CHOICES[name].package(given))}
+        return key_of({**asked, **self.choice, "seed": self.seed, **({"packages": packages} if packages else {})})
 
     @property
     def trace_key(self) -> str:
