@@ -6,7 +6,7 @@ from typing import Any
 
 from neurosim.cost.energy import Energy
 from neurosim.cost.ledger import Ledger
-from neurosim.outcome.document import ActionRow, AnnSection, EnergySection
+from neurosim.outcome.cost_sections import ActionRow, AnnSection, EnergySection
 
 
 def costs(ledger: Ledger) -> dict[str, Any]:

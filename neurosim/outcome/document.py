@@ -19,19 +19,15 @@ from neurosim.chip.chip import Chip
 from neurosim.cost.action import COMPUTE, MOVEMENT, PURPOSES, STATIC
 from neurosim.cost.ann import REUSES
 from neurosim.cost.comparison import BreakEven, CostStep, steps
-from neurosim.cost.paper import PAPER_CONSTANTS
 from neurosim.cost.uncertainty import Spread
+from neurosim.outcome.cost_sections import ActionRow, AnnSection, EnergySection, NeuroBenchSection, PaperSection
 from neurosim.schema import AtLeastOne, Real, Section, Whole
 from neurosim.timing.tally import BOUNDS
 
-Shares = dict[str, Real]
-
-# Tables whose keys are a list with an owner elsewhere.
+# A table whose keys are a list with an owner elsewhere.
 if TYPE_CHECKING:
-    ByPurpose = dict[str, float]
     ByBound = dict[str, float]
 else:
-    ByPurpose = TypedDict("ByPurpose", dict.fromkeys(PURPOSES, Real))
     ByBound = TypedDict("ByBound", dict.fromkeys(BOUNDS, Real))
 
 
@@ -157,157 +153,6 @@ class BlockedRow(Section):
     waiting: Whole
     behind: Whole
     cycles: Whole
-
-
-class EnergySection(Section):
-    """Of the whole run."""
-
-    total_J: Real
-    per_image_J: Real
-    compute_J: Real
-    data_movement_J: Real
-    static_J: Real
-    by_component_J: Shares
-    by_purpose_J: ByPurpose
-
-
-class ActionRow(Section):
-    """Something that costs energy, how often it was done, and the price of it."""
-
-    action: str
-    component: str
-    purpose: str
-    count: Whole
-    constant: str
-    pj: Real
-    uncertainty: Real
-    energy_J: Real
-
-
-class ReuseSection(Section):
-    """Energy of the network without spikes, on all images, with one kind of reuse."""
-
-    compute_J: Real
-    data_movement_J: Real
-    static_J: Real
-    total_J: Real
-    by_purpose_J: ByPurpose
-    by_part_J: Shares
-
-
-if TYPE_CHECKING:
-    Reused = dict[str, ReuseSection]
-else:
-    Reused = TypedDict("Reused", dict.fromkeys(REUSES, ReuseSection))
-
-
-class AnnHead(Section):
-    """Multiply-accumulates of the network without spikes on all images."""
-
-    macs: Whole
-
-
-class AnnSection(ReuseSection, AnnHead):
-    """The network without spikes: energies with the stated reuse (dataflow), and with every one."""
-
-    assumes: str
-    dataflow: str
-    reuse: Reused
-
-
-class PaperPrices(Section):
-    """pJ of a multiply-accumulate and of an addition."""
-
-    mac_pJ: Real
-    ac_pJ: Real
-
-
-class PaperEnergies(Section):
-    """J per image of compute alone, without spikes and with."""
-
-    ann_J: Real
-    snn_J: Real
-    ratio: Real | None
-
-
-class PaperMacs(Section):
-    """With the MACs of the first layer counted once per image, or once per step."""
-
-    once: PaperEnergies
-    per_step: PaperEnergies
-
-
-class PaperOther(Section):
-    """The same with other constants."""
-
-    conv1_mac: PaperMacs
-
-
-class PaperLayer(Section):
-    """Operations of a layer per image, by the papers' model; accumulates: as they were counted."""
-
-    name: str
-    ann_macs: Whole
-    spikes_per_neuron: Real | None
-    snn_operations: Real
-    accumulates: Real | None = None
-
-
-if TYPE_CHECKING:
-    PaperConstants = dict[str, PaperPrices]
-else:
-    PaperConstants = TypedDict("PaperConstants", dict.fromkeys(PAPER_CONSTANTS, PaperPrices))
-
-
-class PaperHead(Section):
-    """The constants of the papers."""
-
-    constants: PaperConstants
-
-
-class PaperSection(PaperEnergies, PaperHead):
-    """The compute-only model of the papers, per image."""
-
-    conv1_mac: PaperMacs
-    int32: PaperOther
-    layers: list[PaperLayer]
-
-
-class FootprintSection(Section):
-    """Bytes of weights and constants, see `neurosim.cost.neurobench.Footprint`."""
-
-    stored_bytes: Whole
-    float32_bytes: Whole
-
-
-class SynapticSection(Section):
-    """Synaptic operations per sample, under the names of the harness."""
-
-    effective_macs: Real | None = Field(alias="Effective_MACs")
-    effective_acs: Real | None = Field(alias="Effective_ACs")
-    dense: Real = Field(alias="Dense")
-
-
-class NeuronSection(Section):
-    """Neuron operations per sample, under the names of the harness."""
-
-    effective: Real | None = Field(alias="Effective Neuron Ops")
-    dense: Real = Field(alias="Neuron Dense Ops")
-
-
-class NeuroBenchSection(Section):
-    """The metrics of NeuroBench; missing: why one is null."""
-
-    source: str
-    harness: str
-    batch: Whole
-    footprint: FootprintSection
-    connection_sparsity: Real
-    activation_sparsity: Real
-    synaptic_operations: SynapticSection
-    membrane_updates: Real | None
-    neuron_operations: NeuronSection
-    missing: dict[str, str]
 
 
 class ChipHead(Section):

@@ -9,7 +9,8 @@ import numpy as np
 from neurosim.cost.ann import STATED
 from neurosim.cost.comparison import BreakEven, CostStep
 from neurosim.io.hdf5 import replacing
-from neurosim.outcome.document import BlockedRow, CoreRow, LinkRow, PaperSection, RunDocument, TimeSection
+from neurosim.outcome.cost_sections import PaperSection
+from neurosim.outcome.document import BlockedRow, CoreRow, LinkRow, RunDocument, TimeSection
 from neurosim.report import neurobench_words, run_figures, words
 from neurosim.report.figure import PERCENT
 from neurosim.report.mesh_figures import Cores, DrawnLink, heat_maps, link_map

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from neurosim.cost.neurobench import HARNESS
-from neurosim.outcome.document import NeuroBenchSection, RunDocument
+from neurosim.outcome.cost_sections import NeuroBenchSection
+from neurosim.outcome.document import RunDocument
 from neurosim.report.units import percent, si
 
 DEFINITION = {

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from neurosim.network.network import Network
-from neurosim.outcome.document import PaperMacs
+from neurosim.outcome.cost_sections import PaperMacs
 from neurosim.report.text import heading, table
 from neurosim.report.units import si
 from neurosim.report.words import papers_energies

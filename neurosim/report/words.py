@@ -8,7 +8,8 @@ from neurosim.cost.action import COMPUTE, MOVEMENT, STATIC
 from neurosim.cost.ann import STATED
 from neurosim.cost.comparison import BreakEven, CostStep
 from neurosim.cost.uncertainty import Spread
-from neurosim.outcome.document import PaperMacs, Provenance, RunDocument
+from neurosim.outcome.cost_sections import PaperMacs
+from neurosim.outcome.document import Provenance, RunDocument
 from neurosim.report.units import percent, si
 
 BOUND_WORDS = {

@@ -31,7 +31,7 @@ def test_every_step_adds_what_its_purpose_costs(case):
     result = evaluated(*case)
     dense = ann(result.mapping, 1)["reuse"]
     before, without = 0.0, dict.fromkeys(REUSES, 0.0)
-    for purpose, step in zip(PURPOSES, result.ledger.steps, strict=True):
+    for purpose, step in zip(PURPOSES, result.document.steps, strict=True):
         assert step.purpose == purpose
         assert step.snn_J - before == close(result.energy.by_purpose_J[purpose] / len(result.trace))
         for reuse in REUSES:

@@ -35,7 +35,7 @@ def test_one_uncertain_price_by_hand():
 def test_a_price_that_both_pay_leaves_their_ratio_alone():
     chip = on(priced(ns.load_chip("mesh45")), {"memory.weight_sram.read.pj": 2.0, "memory.weight_sram.uncertainty": 0.5})
     result = ns.run(*tiny(), chip)
-    last = result.ledger.steps[-1]
+    last = result.document.steps[-1]
     for reuse in REUSES:
         low, high = result.ledger.spread.ratio[reuse]
         assert low == almost(high) == almost(last.ratio(reuse))
