@@ -33,7 +33,8 @@ def fire(current, leak, threshold, before_reset, spikes):
 def gradients(grad, before_reset, leak, threshold, gamma, triangular, to_current):
     """Add the gradient of every current to *to_current*; return those of the leak and of the threshold.
 
-    grad, before_reset: float [T, n]; to_current: float [T, n] or [1, n]. The equations are in `neurosim.training.neurons.LifLayer`.
+    grad, before_reset: float [T, n]; to_current: float [T, n] or [1, n]. The equations are those of
+    `neurosim.training.neurons.LifLayer`.
     """
     steps, neurons = before_reset.shape
     one = before_reset.dtype.type(1)
