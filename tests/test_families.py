@@ -1,6 +1,7 @@
 """Families: names are listed without importing, used when used, and whatever a package does wrong is said and stops nothing."""
 
 import re
+import subprocess
 import sys
 import textwrap
 from functools import partial
@@ -204,3 +205,9 @@ def test_no_command_has_a_list_of_names_of_its_own():
         for each in ALL:
             listed = [name for name in each.own if f'= "{name}"\n' in text]
             assert len(listed) <= 1, (path.name, listed)
+
+
+def test_importing_the_package_and_its_commands_looks_at_no_other_package():
+    program = "import neurosim.cli, neurosim.families as f; print(f.installed.cache_info().misses)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout == "0\n"
