@@ -637,7 +637,7 @@ import numpy as np
 sys.path.insert(0, sys.argv[1])
 from tests.helpers import samples
 import neurosim as ns
-from neurosim.verify import verify
+from neurosim.spikes.verify import verify
 folder, kind, seeds = sys.argv[2], sys.argv[3], range(int(sys.argv[4]))
 good = open(f"{folder}/{kind}.h5", "rb").read()
 network = ns.load_network(f"{folder}/network.h5")
@@ -652,6 +652,8 @@ def use(path):
         trace = ns.load_trace(path)
         if trace.network.timesteps < 100:
             ns.evaluate(trace, ns.map_network(trace.network, ns.load_chip("mesh45"))).to_dict()
+    elif kind == "run":
+        ns.load_run(path)
 def case(seed):
     rng = np.random.default_rng(seed)
     data = bytearray(good)
