@@ -653,6 +653,8 @@ def use(path):
         trace = ns.load_trace(path)
         if trace.network.timesteps < 100:
             ns.evaluate(trace, ns.map_network(trace.network, ns.load_chip("mesh45"))).to_dict()
+    elif kind == "run":
+        ns.load_run(path)
 def case(seed):
     rng = np.random.default_rng(seed)
     data = bytearray(good)

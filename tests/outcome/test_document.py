@@ -160,6 +160,18 @@ def test_what_a_command_writes_is_a_document(written, name):
     assert json.dumps(RunDocument.model_validate(json.loads(written[name])).to_dict()) == written[name].strip()
 
 
+def test_numbers_are_written_as_they_are(result):
+    """A sum of no action is 0, as it always was, and not 0.0."""
+    chip = result.mapping.chip
+    outside = [memory.name for memory in chip.memory if memory.per == "off chip"]
+    for name in outside:
+        chip = chip.replace(f"memory.{name}.per", "chip")
+    values = ns.evaluate(result.trace, dataclasses.replace(result.mapping, chip=chip)).to_dict()
+    spent = values["energy"]["by_purpose_J"]
+    assert outside and type(spent["off chip"]) is int and type(spent["compute"]) is float
+    assert type(values["outputs"][0][0]) is int
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_what_a_command_writes_follows_the_schema(written, name):
     jsonschema = pytest.importorskip("jsonschema")
@@ -317,6 +329,13 @@ def test_provenance_says_what_computed_what(files, values):
     assert found["images"] == 3 and found["partitioner"] == "traffic" and found["seed"] == 0
     libraries = {name: version(name) for name in ("numpy", "numba", "scipy", "h5py")}
     assert found["versions"] == {"python": platform.python_version(), **libraries, "platform": platform.platform()}
+
+
+def test_a_mapping_is_known_by_every_brick_and_core(result):
+    mapping = result.mapping
+    moved = [mapping.moved(np.where(mapping.cores == core, 63, mapping.cores), "mine", None) for core in mapping.used]
+    assert len({mapping.sha256, *(each.sha256 for each in moved)}) == len(mapping.used) + 1
+    assert mapping.moved(mapping.cores, "mine", 3).sha256 == mapping.sha256
 
 
 @pytest.mark.parametrize("encoding", ["direct", "spikes"])
