@@ -115,14 +115,14 @@ def test_a_network_of_a_replaced_layer_runs():
 
 
 def test_what_was_checked_is_not_checked_again(monkeypatch):
-    network = ns.quantize(samples.floating())
+    network, spikes_for_ever = ns.quantize(samples.floating()), samples.residual("spikes")
     checked = []
     monkeypatch.setattr(checks.Checker, "layers", lambda self, layers: checked.append(layers))
     replace(network, name="other", about={"a": 1})
     network.with_golden(None).with_float_twin(network.float_twin)
     spiking = pickle.loads(pickle.dumps(network))
     replace(copy.deepcopy(spiking), golden=None)
-    network.over(7)
+    assert spikes_for_ever.over(7).over(9).timesteps == 9
     assert not checked
 
 
