@@ -205,16 +205,16 @@ def structured(layer=None, **shortcut):
     return ns.Network.build("s", timesteps=2, input_shape=(1, 4, 4), encoding="spikes", layers=layers)
 
 
-# For every field that is structure two networks that differ in nothing else.
+# For every field that is structure two networks that differ in nothing else, nor in shapes where those do not follow from it.
 DIFFER = {
     "name": (structured(), structured({"name": "c"})),
     "weight": (structured(), structured({"weight": W + 1})),
-    "pool": (structured(), structured({"pool": "sum2"})),
+    "pool": (structured({"pool": "sum2"}), structured({"pool": "max2"})),
     "inputs": (structured(), structured({"inputs": ["input"]})),
     "shortcuts": (structured(), structured(stride=1)),
     "weight_bits": (structured(), structured({"weight_bits": 16})),
-    "stride": (structured(), structured({"stride": 2})),
-    "padding": (structured(), structured({"padding": 2})),
+    "stride": (structured({"stride": 2}), structured({"stride": 3})),
+    "padding": (structured({"stride": 3}), structured({"stride": 3, "padding": 2})),
     "in_shape": (structured(), structured({"pool": "max2"})),
     "shape": (structured(), structured({"stride": 3})),
     "shortcut source": (structured(source="a"), structured(source="input")),
