@@ -213,7 +213,8 @@ def read_network(root: Node) -> Network | None:
     if spec is None or layers is None:
         return None
     head: dict[str, Any] = {
-        "timesteps": timesteps or None,
+        # Spikes may last as long as they do; an image is shown for so long.
+        "timesteps": None if timesteps == 0 and spec.text("encoding") == "spikes" else timesteps,
         "input_shape": spec.numbers("shape") or (),
         "encoding": spec.text("encoding"),
         "mean": spec.numbers("mean"),

@@ -142,7 +142,7 @@ NETWORK = {
     "negative version": (attribute("/", "format_version", "-1.0"), ["format_version"]),
     "no version": (attribute("/", "format_version"), ["format_version"]),
     "no timesteps": (attribute("/", "timesteps"), ["timesteps"]),
-    "zero timesteps": (attribute("/", "timesteps", 0), ["timesteps", "0"]),
+    "zero timesteps": (attribute("/", "timesteps", 0), ["timesteps is 0"]),
     "half a timestep": (attribute("/", "timesteps", 2.5), ["timesteps", "2.5"]),
     "timesteps in words": (attribute("/", "timesteps", "five"), ["timesteps", "five"]),
     "unknown reset": (attribute("/", "reset", "sometimes"), ["reset", "sometimes"]),

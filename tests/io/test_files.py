@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import neurosim as ns
+import neurosim.report.html
 from neurosim.errors import FileError
 from neurosim.io import hdf5
 from neurosim.io.listing import listing
@@ -417,6 +418,8 @@ def test_a_write_that_fails_halfway_leaves_the_old_file(tmp_path, savers, kind, 
 
 @pytest.mark.parametrize("kind", ALL)
 def test_a_folder_that_may_not_be_written_is_named(savers, kind):
+    """What a report imports is loaded before: who has no rights may not be able to read it."""
+    assert neurosim.report.html
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o555)
         with unprivileged(), pytest.raises(FileError, match=r"x\.h5: cannot be written: Permission denied"):
