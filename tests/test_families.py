@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from neurosim.noc.packet import PacketNetwork
 
 import neurosim as ns
 from neurosim import families
@@ -21,6 +20,7 @@ from neurosim.io.chip_file import PRESETS
 from neurosim.io.event_files import FORMATS
 from neurosim.mapping.partition import OBJECTIVES
 from neurosim.mapping.place import PLACERS
+from neurosim.noc.packet_network import PacketNetwork
 from neurosim.noc.synthetic import PATTERNS
 from neurosim.timing.schedule import SCHEDULES
 from neurosim.timing.timeline import TIMINGS
@@ -158,7 +158,7 @@ def test_an_object_in_place_of_a_name_has_the_name_by_which_python_knows_it():
     here = f"{__name__}.test_an_object_in_place_of_a_name_has_the_name_by_which_python_knows_it.<locals>.mine"
     found = family(taken=families.function)
     assert found.of(mine) == (here, mine) and found.of(partial(mine, 1))[0] == here
-    assert found.of(np.sort)[0] == "numpy.sort" and found.of(PacketNetwork)[0] == "neurosim.noc.packet.PacketNetwork"
+    assert found.of(np.sort)[0] == "numpy.sort" and found.of(PacketNetwork)[0] == "neurosim.noc.packet_network.PacketNetwork"
     with pytest.raises(NeurosimError, match="placer 7: is int; it must be a function"):
         found.of(7)
 

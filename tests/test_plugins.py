@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from neurosim.noc.packet import PacketNetwork
 
 import neurosim as ns
 from neurosim.errors import FileError, NeurosimError
@@ -22,6 +21,7 @@ from neurosim.io.chip_file import PRESETS
 from neurosim.io.event_files import FORMATS, format_of
 from neurosim.mapping.partition import fewest_cores
 from neurosim.mapping.place import PLACERS
+from neurosim.noc.packet_network import PacketNetwork
 from neurosim.timing.schedule import pipelined
 from neurosim.timing.timeline import TIMINGS
 from tests.helpers import samples
@@ -149,7 +149,7 @@ def test_every_timing_keeps_the_laws_of_timings(parts, tmp_path):
     found = {name: timings_keep_their_laws(network, data, name) for name in TIMINGS}
     assert found["packet"].time.cycles == found["simpy"].time.cycles < found["far"].time.cycles
     handed_in = timings_keep_their_laws(network, data, PacketNetwork)
-    assert handed_in.provenance["timing"] == "neurosim.noc.packet.PacketNetwork"
+    assert handed_in.provenance["timing"] == "neurosim.noc.packet_network.PacketNetwork"
     assert handed_in.time.cycles == found["packet"].time.cycles
     # Neither the words of the text nor those of the page know its name.
     for run in (handed_in, found["far"]):
