@@ -20,7 +20,7 @@ from neurosim.io.nir.exporting import save_nir
 from neurosim.io.nir.neurons import Cell
 from neurosim.io.nir.nodes import LINEAR, NEURONS
 from neurosim.io.sanafe_files import depths
-from neurosim.kernels.layer import NeuronConstants
+from neurosim.kernels.neurons import NeuronConstants
 from neurosim.mapping.demand import numbers
 from neurosim.network.layers import Conv, Layer, Shortcut
 from neurosim.network.neuron import PARAMETERS, SHAPES
@@ -39,7 +39,7 @@ EXAMPLES = {
 }  # fmt: skip
 # Where parameters are computed, by the column that says so.
 COMPUTED = {
-    "constants": "neurosim/kernels/layer.py",
+    "constants": "neurosim/kernels/neurons.py",
     "currents": "neurosim/spikes/simulate.py",
     "synapses": "neurosim/spikes/synapses.py",
 }
@@ -83,7 +83,7 @@ def forgotten(name):
     if row is None:
         yield "neurosim/network/neuron.py: a row of PARAMETERS, which the hash, files, checks, demand, exports and inspect read"
     if (row is None or row.read == "constants") and name not in NeuronConstants._fields:
-        yield "neurosim/kernels/layer.py: a field of NeuronConstants (unless currents or synapses compute with it)"
+        yield "neurosim/kernels/neurons.py: a field of NeuronConstants (unless currents or synapses compute with it)"
     for place in dict.fromkeys((COMPUTED[row.read] if row else COMPUTED["constants"], "neurosim/training/reference.py")):
         if not mentions(place, name):
             yield f"{place}: the code that computes with it"
@@ -275,7 +275,7 @@ def test_a_field_that_is_only_added_turns_a_test_red_that_names_every_place(tmp_
     found = ran(folder, "-k", "no_place_forgets_it")
     assert found.returncode == 1 and "1 failed" in found.stdout
     for place in (
-        "neurosim/network/neuron.py", "neurosim/kernels/layer.py", "neurosim/training/reference.py", "tests/helpers/naive.py",
+        "neurosim/network/neuron.py", "neurosim/kernels/neurons.py", "neurosim/training/reference.py", "tests/helpers/naive.py",
         "tests/helpers/strategies.py", "tests/helpers/hardware_twin.py", "neurosim/network/layers.py", "docs/network.md",
         "tests/network/test_neuron.py",
     ):  # fmt: skip
