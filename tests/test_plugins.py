@@ -25,7 +25,7 @@ from neurosim.noc.packet_network import PacketNetwork
 from neurosim.timing.schedule import pipelined
 from neurosim.timing.timeline import TIMINGS
 from tests.helpers import samples
-from tests.helpers.packages import blocks, install, install_documented, patched, use
+from tests.helpers.packages import blocks, install, install_documented, patched, under, use
 from tests.helpers.samples import call, only_json, refused
 from tests.mapping.test_place import test_every_brick_gets_a_core_and_pins_stay as placer_law
 
@@ -368,7 +368,7 @@ print(json.dumps({
 def test_a_priced_count_is_four_places_and_changes_no_hash(files, tmp_path):
     """On a copy of the package, patched as the document says; plain Python, since nothing is compiled there."""
     shutil.copytree(ROOT / "neurosim", tmp_path / "neurosim", ignore=shutil.ignore_patterns("__pycache__", "data"))
-    patched(tmp_path, TEXT)
+    patched(tmp_path, under(TEXT, "A priced count"))
     told = subprocess.run(
         [sys.executable, "-c", PRICED, files / "net.h5", files / "in.h5"], cwd=tmp_path, capture_output=True, text=True,
         check=False, env=os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_DISABLE_JIT": "1"},

@@ -55,18 +55,23 @@ def use(folder, monkeypatch):
             del sys.modules[name]
 
 
+def under(text, heading):
+    """The part of a document below a heading of the second level."""
+    return text.split(f"## {heading}\n")[1].split("\n## ")[0]
+
+
 def patched(root, text):
     """Applies the diffs of a document to the files below *root*; each part must fit in exactly one place."""
     for block in blocks(text, "diff"):
-        head, *hunks = block.split("@@\n")
-        path = root / head.split()[1]
-        content = path.read_text()
-        for hunk in hunks:
-            lines = hunk.splitlines(keepends=True)
-            old = "".join(line[1:] for line in lines if line[0] in " -")
-            new = "".join(line[1:] for line in lines if line[0] in " +")
-            if not any(line[0] == " " for line in lines):
-                old, new = old.rstrip("\n"), new.rstrip("\n")
-            assert content.count(old) == 1, (path, old, content.count(old))
-            content = content.replace(old, new)
-        path.write_text(content)
+        head, _, body = block.partition("\n")
+        for hunk in filter(None, body.split("@@\n")):
+            lines = hunk.rstrip("\n").split("\n")
+            old, new = ("\n".join(line[1:] for line in lines if line[:1] != sign) for sign in "+-")
+            replaced(root / head.split()[1], old, new)
+
+
+def replaced(path, old, new):
+    """Puts *new* in the only place where a file says *old*."""
+    content = path.read_text(encoding="utf-8")
+    assert content.count(old) == 1, (path, old, content.count(old))
+    path.write_text(content.replace(old, new), encoding="utf-8")

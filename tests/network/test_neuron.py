@@ -26,6 +26,7 @@ from neurosim.network.layers import Conv, Layer, Shortcut
 from neurosim.network.neuron import PARAMETERS, SHAPES
 from neurosim.report.text import network_table
 from tests.helpers import naive
+from tests.helpers.packages import patched, replaced, under
 
 ROOT = Path(__file__).parents[2]
 # Names, synapses and shapes: what a layer or a shortcut is beside its parameters.
@@ -39,9 +40,9 @@ EXAMPLES = {
 }  # fmt: skip
 # Where parameters are computed, by the column that says so.
 COMPUTED = {
-    "constants": "neurosim/kernels/neurons.py",
-    "currents": "neurosim/spikes/simulate.py",
-    "synapses": "neurosim/spikes/synapses.py",
+    "constants": ("neurosim/kernels/neurons.py", "neurosim/kernels/layer.py"),
+    "currents": ("neurosim/spikes/simulate.py",),
+    "synapses": ("neurosim/spikes/synapses.py",),
 }
 
 
@@ -84,9 +85,9 @@ def forgotten(name):
         yield "neurosim/network/neuron.py: a row of PARAMETERS, which the hash, files, checks, demand, exports and inspect read"
     if (row is None or row.read == "constants") and name not in NeuronConstants._fields:
         yield "neurosim/kernels/neurons.py: a field of NeuronConstants (unless currents or synapses compute with it)"
-    for place in dict.fromkeys((COMPUTED[row.read] if row else COMPUTED["constants"], "neurosim/training/reference.py")):
-        if not mentions(place, name):
-            yield f"{place}: the code that computes with it"
+    for places in (COMPUTED[row.read if row else "constants"], ("neurosim/training/reference.py",)):
+        if not any(mentions(place, name) for place in places):
+            yield f"{' or '.join(places)}: the code that computes with it"
     for place in ("tests/helpers/naive.py", "tests/helpers/strategies.py"):
         if not mentions(place, name):
             yield f"{place}: {'the slow twin' if 'naive' in place else 'values to draw'}"
@@ -252,12 +253,6 @@ def copied(folder):
     return folder
 
 
-def replaced(path, old, new):
-    text = path.read_text(encoding="utf-8")
-    assert text.count(old) == 1, (path, old)
-    path.write_text(text.replace(old, new), encoding="utf-8")
-
-
 def ran(folder, *which):
     environ = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_DISABLE_JIT": "1"}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", "tests/network/test_neuron.py", *which]
@@ -280,15 +275,6 @@ def test_a_field_that_is_only_added_turns_a_test_red_that_names_every_place(tmp_
         "tests/network/test_neuron.py",
     ):  # fmt: skip
         assert f"'refractory' is missing in {place}" in found.stdout, found.stdout
-
-
-def edits(text, heading):
-    """(file, old text, new text) of every diff under a *heading*: lines that stay, ``-`` and ``+``, as in a patch."""
-    section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
-    for block in section.split("```diff\n")[1:]:
-        first, *lines = block.split("\n```")[0].split("\n")
-        old, new = ("\n".join(line[1:] for line in lines if line[:1] != sign) for sign in "+-")
-        yield first.removeprefix("+++ "), old, new
 
 
 EXPECTED = """
@@ -319,8 +305,7 @@ else:
 @pytest.mark.slow
 def test_the_worked_example_of_the_docs_adds_a_parameter(tmp_path):
     folder = copied(tmp_path)
-    for place, old, new in edits((ROOT / "docs/extending.md").read_text(encoding="utf-8"), "A neuron parameter"):
-        replaced(folder / place, old, new)
+    patched(folder, under((ROOT / "docs/extending.md").read_text(encoding="utf-8"), "A neuron parameter"))
     layers = [ns.Dense("a", [[2], [3]], threshold=9, leak=(1, 1)), ns.Output("out", [[1, 0], [0, 1]])]
     plain = ns.Network.build("one", timesteps=3, input_shape=(1, 1, 1), encoding="spikes", layers=layers)
     environ = os.environ | {"PYTHONPATH": str(folder), "NUMBA_DISABLE_JIT": "1"}
