@@ -41,6 +41,10 @@ class TraceError(InvalidError):
     """A spike trace that does not belong to what it is used with."""
 
 
+class PluginError(NeurosimError):
+    """What a package, or something handed in, brings does not work."""
+
+
 @contextmanager
 def about(path: object) -> Iterator[None]:
     """Problems with inputs and traces name the file they came from."""

@@ -8,6 +8,7 @@ two packages that bring the same name neither is used.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,11 +19,12 @@ from importlib.metadata import Distribution, EntryPoint, distributions
 from importlib.util import find_spec
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from neurosim.errors import NeurosimError
+from neurosim.errors import NeurosimError, PluginError
 
 T = TypeVar("T")
-# All entry-point groups of ours begin so.
-GROUPS = "neurosim."
+# All entry-point groups of ours begin so; there are these.
+PREFIX = "neurosim."
+GROUPS = tuple(PREFIX + name for name in ("placers", "timings", "events", "exports", "presets"))
 # Names that can be typed, and that no line of help has to break.
 USABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,23}")
 
@@ -78,10 +80,15 @@ class Family(Generic[T]):
 
     def problem(self, given: Any) -> str | None:
         """Why a name or object is no member; None if it is."""
+        error = self.error(given)
+        return None if error is None else str(error)
+
+    def error(self, given: Any) -> NeurosimError | None:
+        """The same as what would be raised."""
         try:
             self.of(given)
         except NeurosimError as error:
-            return str(error)
+            return error
         return None
 
     def package(self, name: str) -> str | None:
@@ -99,7 +106,7 @@ class Family(Generic[T]):
             package = self.package(name)
             if package is None:
                 raise
-            raise NeurosimError(f"{self.kind} {name!r} of package {package} fails: {_told(error)}") from error
+            raise PluginError(f"{self.kind} {name!r} of package {package} fails: {_told(error)}") from error
 
     def unknown(self, name: str) -> str:
         """What to say about a name that is none."""
@@ -135,7 +142,7 @@ class Family(Generic[T]):
             return self.taken(self.opened(plugin.entry))
         except (Exception, SystemExit) as error:
             what = f"{self.kind} {name!r} of package {plugin.package}, entry point {plugin.entry.value!r} in {self.group}"
-            raise NeurosimError(f"{what}, cannot be used: {_told(error)}; mend or uninstall the package") from error
+            raise PluginError(f"{what}, cannot be used: {_told(error)}; mend or uninstall the package") from error
 
     def _wrong(self, plugin: Plugin) -> str | None:
         if plugin.entry.group != self.group:
@@ -152,27 +159,30 @@ class Family(Generic[T]):
 
 @lru_cache(1)
 def installed(path: tuple[str, ...]) -> tuple[list[Plugin], list[str]]:
-    """(what all packages on the *path* of modules register with us, which of them cannot be read)."""
+    """(what all packages on the *path* of modules register with us, what is wrong with how others do)."""
     found, notes, seen = list[Plugin](), list[str](), set[str]()
     for distribution in distributions(path=list(path)):
         try:
-            if GROUPS not in (distribution.read_text("entry_points.txt") or ""):
+            if PREFIX not in (distribution.read_text("entry_points.txt") or ""):
                 continue
             name, package = _named(distribution)
             # The first on the path is the one that is imported.
             if name not in seen:
-                found += [Plugin(package, entry) for entry in distribution.entry_points if entry.group.startswith(GROUPS)]
+                ours = [entry for entry in distribution.entry_points if entry.group.startswith(PREFIX)]
+                found += [Plugin(package, entry) for entry in ours if entry.group in GROUPS]
+                notes += [_lost(package, group) for group in sorted({entry.group for entry in ours} - set(GROUPS))]
             seen.add(name)
         except (OSError, TypeError, ValueError) as error:
-            notes.append(f"package {_named(distribution)[1]}: its entry points cannot be read: {error}")
+            notes.append(f"package {_called(distribution)}: its entry points cannot be read: {error}")
     return found, notes
 
 
 def check(*choices: tuple[Family[Any], Any]) -> None:
-    """Raise NeurosimError with everything that is wrong with what was chosen from families."""
-    wrong = [problem for family, given in choices if (problem := family.problem(given))]
+    """Raise NeurosimError with everything that is wrong with what was chosen from families, PluginError if a package is."""
+    wrong = [error for family, given in choices if (error := family.error(given))]
     if wrong:
-        raise NeurosimError("; ".join(wrong))
+        kind = PluginError if any(isinstance(error, PluginError) for error in wrong) else NeurosimError
+        raise kind("; ".join(map(str, wrong))) from wrong[0]
 
 
 def meant(name: str, known: Iterable[str]) -> str:
@@ -183,9 +193,16 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 def qualified(given: Any) -> str:
     """The name by which Python knows a function or class, or else the type of an object."""
-    inner = given.func if isinstance(given, partial) else given
+    inner = behind(given)
     named = inner if hasattr(inner, "__qualname__") else type(inner)
     return f"{named.__module__}.{named.__qualname__}"
+
+
+def behind(given: Any) -> Any:
+    """What is called in the end, where arguments are bound beforehand."""
+    while isinstance(given, partial):
+        given = given.func
+    return given
 
 
 def function(given: Any) -> Any:
@@ -200,6 +217,19 @@ def _named(distribution: Distribution) -> tuple[str, str]:
     about = distribution.metadata
     name, version = (str(about[key]) if key in about else "unknown" for key in ("Name", "Version"))
     return re.sub(r"[-_.]+", "-", name).lower(), f"{name} {version}"
+
+
+def _lost(package: str, group: str) -> str:
+    what = f"package {package} registers in group {group!r}, which does not exist"
+    return f"{what}{meant(group, GROUPS)}; there are: {', '.join(GROUPS)}"
+
+
+def _called(distribution: Distribution) -> str:
+    """Name and version; the folder that tells about it where it does not tell."""
+    try:
+        return _named(distribution)[1]
+    except (OSError, TypeError, ValueError):
+        return str(getattr(distribution, "_path", "unknown")).rpartition(os.sep)[2]
 
 
 def _is_there(value: str) -> bool:

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import traceback
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import neurosim as ns
 from neurosim import families
 from neurosim.cli.noc import MODELS
-from neurosim.errors import NeurosimError
+from neurosim.errors import NeurosimError, PluginError
 from neurosim.exports import EXPORTERS
 from neurosim.families import Family
 from neurosim.io.chip_file import PRESETS
@@ -139,8 +140,31 @@ def test_unreadable_entry_points_stop_nothing(packages):
     install(folder, "foreign", {})
     (folder / "foreign-1.0.dist-info" / "entry_points.txt").write_bytes(b"\xff\xfe\x00[")
     (folder / "bare-2.0.dist-info").mkdir()
+    install(folder, "mangled", {"neurosim.placers": {"odd": "mangled:place"}})
+    (folder / "mangled-1.0.dist-info" / "METADATA").write_bytes("Name: mangled\nAuthor: Jos\xe9\n".encode("latin-1"))
     found = family(["a"])
+    assert any("package mangled-1.0.dist-info: its entry points cannot be read: 'utf-8' codec" in note for note in found.notes)
+    assert call("run", "--help").code == 0
     assert list(found) == ["a", "fine"] and any("package torn 1.0: its entry points cannot be read" in n for n in found.notes)
+
+
+def test_a_group_that_does_not_exist_is_noted(packages):
+    install_, _ = packages
+    install_(("near", {"fine": "near:place"}, "place = len"), group="neurosim.placer")
+    note = "package near 1.0 registers in group 'neurosim.placer', which does not exist; did you mean 'neurosim.placers'?"
+    found = family(["a"])
+    assert list(found) == ["a"] and note in found.unknown("fine")
+    assert found.notes == [f"{note}; there are: {', '.join(families.GROUPS)}"]
+    assert {f"neurosim.{group}" for group in OPEN} == set(families.GROUPS)
+    assert all(each.group in families.GROUPS for each in OPEN.values())
+
+
+def test_a_traceback_leads_to_the_file_that_is_wrong(packages):
+    install_, _ = packages
+    install_(("parts", {"spot": "parts:place"}, "def place("))
+    with pytest.raises(PluginError) as refusal:
+        ns.map_network(samples.residual(), "mesh45", "spot")
+    assert "parts.py" in "".join(traceback.format_exception(refusal.value))
 
 
 def test_the_first_of_two_installations_of_a_package_counts(packages, tmp_path_factory, monkeypatch):
@@ -157,7 +181,7 @@ def test_an_object_in_place_of_a_name_has_the_name_by_which_python_knows_it():
 
     here = f"{__name__}.test_an_object_in_place_of_a_name_has_the_name_by_which_python_knows_it.<locals>.mine"
     found = family(taken=families.function)
-    assert found.of(mine) == (here, mine) and found.of(partial(mine, 1))[0] == here
+    assert found.of(mine) == (here, mine) and found.of(partial(partial(mine, 1), 2))[0] == here
     assert found.of(np.sort)[0] == "numpy.sort" and found.of(PacketNetwork)[0] == "neurosim.noc.packet_network.PacketNetwork"
     with pytest.raises(NeurosimError, match="placer 7: is int; it must be a function"):
         found.of(7)

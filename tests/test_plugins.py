@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from neurosim.families import Family
 from neurosim.io.chip_file import PRESETS
 from neurosim.io.event_files import FORMATS, format_of
 from neurosim.mapping.partition import fewest_cores
-from neurosim.mapping.place import PLACERS
+from neurosim.mapping.place import PLACERS, chance
 from neurosim.noc.packet_network import PacketNetwork
 from neurosim.timing.schedule import pipelined
 from neurosim.timing.timeline import TIMINGS
@@ -284,6 +285,40 @@ def test_what_fails_in_a_package_is_told_as_its_failure(result, made, says, file
     command = ["events", files / "recording.pairs", "-o", out, "--steps", 2, "--format", "poor"]
     refused(*command, says=["format 'poor'", says or "must be a list of EventColumns"])
     next(using, None)
+
+
+@pytest.mark.parametrize("result", ["1 / 0", "None"])
+def test_a_point_of_a_study_whose_package_fails_is_tried_again(result, files, tmp_path, monkeypatch):
+    functions = {"placers": "place", "timings": "make"}
+    install(
+        tmp_path, "poor-parts", {f"neurosim.{group}": {"poor": f"poor_parts:{name}"} for group, name in functions.items()},
+        {"poor_parts.py": FAILING.format(result=result, made="None")},
+    )  # fmt: skip
+    using = use(tmp_path, monkeypatch)
+    next(using)
+    heads = f'network = "{files}/net.h5"\ninputs = "{files}/in.h5"\n'
+    for axis in ("placer", "timing"):
+        study = ns.load_study(_written(tmp_path / "study.toml", f'{heads}[axes]\n{axis} = ["poor"]\n'))
+        found = ns.sweep(study, store=tmp_path / "store")
+        assert found.status == ["failed"] and found.failed == 1, found.rows[0].outcome
+        assert "'poor'" in found.rows[0].outcome["reasons"][0]
+    assert not (tmp_path / "store" / "points").exists()
+    assert call("sweep", tmp_path / "study.toml", "-o", tmp_path / "out", "--workers", 1).code == 1
+    next(using, None)
+
+
+def _written(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_a_placer_whose_arguments_are_bound_keeps_its_seed():
+    @chance
+    def drawn(wires, plan, search, times):
+        return plan.filled(plan.loose, plan.free)
+
+    mapping = ns.map_network(samples.residual(), "mesh45", partial(drawn, times=2), search=ns.Search(seed=7))
+    assert mapping.seed == 7 and mapping.placer.endswith("drawn")
 
 
 def test_placements_that_are_none_are_refused():

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from neurosim.chip.chip import Chip
 from neurosim.cost.activity import trace_problems
-from neurosim.errors import NeurosimError
+from neurosim.errors import NeurosimError, PluginError
 from neurosim.explore.objective import metrics
 from neurosim.explore.store import Outcome, Store, key_of
 from neurosim.explore.study import CHOICES
@@ -71,17 +71,24 @@ def done(task: Task) -> Outcome:
         return told(evaluate(trace, mapping, timing=task.choice["timing"], schedule=task.choice["schedule"]))
     except MappingError as error:
         return infeasible([str(violation) for violation in error.violations])
+    except PluginError as error:
+        return failed(str(error))
     except NeurosimError as error:
         return infeasible([str(error)])
     except MemoryError:
-        return {"status": FAILED, "reasons": ["out of memory; use fewer workers"], "metrics": {}}
+        return failed("out of memory; use fewer workers")
     except Exception as error:
-        return {"status": FAILED, "reasons": [f"{type(error).__name__}: {error}"], "metrics": {}}
+        return failed(f"{type(error).__name__}: {error}")
 
 
 def infeasible(reasons: list[str]) -> Outcome:
     """The outcome of a point that does not fit."""
     return {"status": INFEASIBLE, "reasons": reasons, "metrics": {}}
+
+
+def failed(reason: str) -> Outcome:
+    """The outcome of a point of which nothing is known; it is tried again."""
+    return {"status": FAILED, "reasons": [reason], "metrics": {}}
 
 
 def told(result: Result) -> Outcome:

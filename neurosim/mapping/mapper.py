@@ -10,7 +10,7 @@ import numpy as np
 
 from neurosim import families
 from neurosim.chip.chip import Chip
-from neurosim.errors import NeurosimError
+from neurosim.errors import NeurosimError, PluginError
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.coverage import sharing_problems
 from neurosim.mapping.demand import MappingError, uses
@@ -94,8 +94,8 @@ def placed(mapping: Mapping, placer: str | Placer, trace: SpikeTrace | None = No
         cores = np.asarray(place(wires, plan, search))
     problems = placement_problems(plan, cores)
     if problems:
-        raise NeurosimError(f"placer {name!r} does not place: {'; '.join(problems)}")
-    seed = search.seed if getattr(place, "takes_chances", False) else None
+        raise PluginError(f"placer {name!r} does not place: {'; '.join(problems)}")
+    seed = search.seed if getattr(families.behind(place), "takes_chances", False) else None
     return mapping.moved(cores.astype(np.int64)[mapping.home], name, seed)
 
 

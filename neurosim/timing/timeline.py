@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from neurosim.cost.activity import Activity
-from neurosim.errors import NeurosimError
+from neurosim.errors import PluginError
 from neurosim.families import Family, function
 from neurosim.mapping.mapping import Mapping
 from neurosim.noc.analytic import AnalyticNetwork
@@ -108,11 +108,11 @@ class Timeline:
 
 
 def made(name: str, make: Maker, machine: Machine) -> Interconnect:
-    """The network of a timing; raises NeurosimError if nothing can travel through it."""
+    """The network of a timing; raises PluginError if nothing can travel through it."""
     with TIMINGS.running(name):
         network = make(machine)
     if not callable(getattr(network, "travel", None)):
-        raise NeurosimError(f"timing {name!r} makes a {type(network).__name__} of a machine; it must have travel(traffic)")
+        raise PluginError(f"timing {name!r} makes a {type(network).__name__} of a machine; it must have travel(traffic)")
     return network
 
 
