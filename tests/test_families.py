@@ -41,6 +41,9 @@ OFFERED = [
     *((command, "--schedule", SCHEDULES) for command in ("run", "replay", "compare")),
     ("export", "--to", EXPORTERS), ("events", "--format", FORMATS), ("noc", "--traffic", PATTERNS), ("noc", "--timing", MODELS),
 ]  # fmt: skip
+# The same where a file does as well.
+ON_CHIPS = ["demo", "run", "replay", "map", "reprice", "compare", "export"]
+LISTED = [*OFFERED, *((command, "--chip", PRESETS) for command in ON_CHIPS)]
 
 
 def family(own=(), group="neurosim.placers", **how):
@@ -196,7 +199,7 @@ def test_all_choices_that_are_wrong_are_told_at_once():
         ns.evaluate(trace, ns.map_network(network, chip), timing="x", schedule="y")
 
 
-@pytest.mark.parametrize("command", sorted({command for command, *_ in OFFERED}))
+@pytest.mark.parametrize("command", sorted({command for command, *_ in LISTED}))
 def test_help_lists_every_name_unbroken_and_broken_packages(command, packages, monkeypatch):
     install_, _ = packages
     for number, group in enumerate(OPEN):
@@ -207,7 +210,7 @@ def test_help_lists_every_name_unbroken_and_broken_packages(command, packages, m
     assert found.code == 0 and not found.err
     words = set(re.findall(r"[\w-]+", found.out))
     notes = " ".join(found.out.replace("│", " ").split())
-    for _, option, each in (offer for offer in OFFERED if offer[0] == command):
+    for _, option, each in (offer for offer in LISTED if offer[0] == command):
         assert option in words and set(each) <= words, (option, set(each) - words)
         assert all(note in notes for note in each.notes) and (each.notes or not each.group)
 
@@ -220,6 +223,13 @@ def test_the_command_line_refuses_what_its_help_does_not_list(command, option, e
     given["export"] = ["f", "-o", "o", *(["--to", "csv"] if option != "--to" else [])]
     given["events"] = ["f", "-o", "o", "--steps", "1"]
     refused(command, *given.get(command, []), option, name + "x", says=[f"{each.kind} {name + 'x'!r}", name, *each])
+
+
+def test_the_help_of_presets_lists_those_of_packages_and_another_is_refused(packages):
+    install_, _ = packages
+    install_(("some", {"fast": "some:x.toml"}, ""), group="neurosim.presets")
+    assert {"fast", *PRESETS.own} <= set(re.findall(r"[\w-]+", call("presets", "--help").out))
+    refused("presets", "fas", says="preset 'fas' does not exist; did you mean 'fast'?")
 
 
 def test_no_command_has_a_list_of_names_of_its_own():

@@ -211,7 +211,12 @@ WAYS = {
         {"some_chips/x.toml": PRESET, "some_chips/__init__.py": "path = lambda: __file__.replace('__init__.py', 'x.toml')"},
     ),
 }
+WRONG_TOML = 'base = "mesh45"\n[mesh]\nwidht = 3\n'
 NO_WAYS = {
+    "a typo": ("some_chips:x.toml", {"some_chips/__init__.py": "", "some_chips/x.toml": WRONG_TOML}, "x.toml: mesh.widht"),
+    "a base that is none": (
+        "some_chips:x.toml", {"some_chips/__init__.py": "", "some_chips/x.toml": 'base = "mesh46"'}, "x.toml, base 'mesh46'",
+    ),
     "no such file": ("some_chips:fast.toml", {"some_chips/__init__.py": ""}, "fast.toml"),
     "no such package": ("no_chips:fast.toml", {}, "no_chips"),
     "no path": ("some_chips:path", {"some_chips/__init__.py": "path = lambda: 5"}, "is int; it must be the path"),
@@ -239,11 +244,18 @@ def test_a_preset_is_found_in_any_of_three_ways(chips, value, files):
     assert ns.load_chip("quick").name == "quick" and PRESETS.package("quick") == "some-chips 1.0"
 
 
+def test_a_preset_without_a_name_has_that_by_which_it_is_registered(chips):
+    chips("some_chips:x.toml", {"some_chips/__init__.py": "", "some_chips/x.toml": 'base = "loihi"'})
+    assert ns.load_chip("quick").name == "quick"
+    assert [chip["name"] for chip in only_json(call("presets", "--json", "-").out)] == [*HASHES, "quick"]
+
+
 @pytest.mark.parametrize(("value", "files", "says"), NO_WAYS.values(), ids=NO_WAYS)
 def test_a_broken_preset_is_refused_and_stops_no_other(chips, value, files, says):
     chips(value, files)
-    with pytest.raises(NeurosimError, match=re.escape(says)):
+    with pytest.raises(NeurosimError, match=re.escape(says)) as refusal:
         ns.load_chip("quick")
+    assert "'quick' of package some-chips 1.0" in str(refusal.value)
     listed = call("presets", "--json", "-")
     assert listed.code == 0 and [chip["name"] for chip in only_json(listed.out)] == list(HASHES)
     assert "quick" in listed.err and says in listed.err and "Traceback" not in listed.err

@@ -24,7 +24,7 @@ from neurosim.cli.console import (
     simulated,
     violations_to,
 )
-from neurosim.cli.names import NamingCommand
+from neurosim.cli.names import NamingCommand, argument, named_or_file
 from neurosim.cli.options import (
     ChipOption,
     ImagesOption,
@@ -55,7 +55,7 @@ from neurosim.report import text
 DEMO_REPORT = Path("neurosim-demo.html")
 
 
-@app.command()
+@app.command(cls=NamingCommand)
 def demo(
     chip: ChipOption = DEFAULT,
     changes: SetOption = None,
@@ -135,10 +135,10 @@ def replay(
     finish(result, output, report, json_to, neurobench)
 
 
-@app.command()
+@app.command(cls=NamingCommand)
 def reprice(
     recorded: Annotated[Path, typer.Argument(metavar="RUN.h5", help="Run file.")],
-    chip: Annotated[str | None, typer.Option("--chip", metavar="NAME_OR_FILE", help="Prices to use.")] = None,
+    chip: Annotated[str | None, named_or_file(PRESETS, "--chip", help="Prices to use, of a TOML file or a preset")] = None,
     changes: SetOption = None,
     output: OutputOption = None,
     json_to: JsonOption = None,
@@ -200,18 +200,16 @@ def map_command(
     show(text.mapping_summary(told), json_to, told.to_dict())
 
 
-@app.command()
+@app.command(cls=NamingCommand)
 def presets(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show one chip with the source of every number.")] = None,
+    name: Annotated[str | None, argument(PRESETS, help="Show one chip with the source of every number")] = None,
     as_toml: Annotated[bool, typer.Option("--toml", help="Print the TOML, to start a chip of your own from.")] = False,
     json_to: JsonOption = None,
 ) -> None:
-    """The chips that ship."""
+    """The chips that ship, and those that installed packages bring."""
     if as_toml and json_to is None:
         typer.echo(preset_toml(name or DEFAULT), nl=False)
         return
-    if name is not None and name not in PRESETS:
-        raise NeurosimError(PRESETS.unknown(name))
     if name:
         chip = load_chip(name)
         show(text.chip_text(chip), json_to, [chip.values])

@@ -10,7 +10,7 @@ import typer
 from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, mapped, show
 from neurosim.cli.names import NamingCommand, named
-from neurosim.cli.options import JsonOption, PlacerOption, SetOption
+from neurosim.cli.options import CHIP, JsonOption, PlacerOption, SetOption
 from neurosim.exports import EXPORTERS, Export, check_options, exported
 
 
@@ -30,7 +30,7 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="Where it goes.")],
     inputs: Annotated[Path | None, typer.Option("--inputs", metavar="INPUTS", help="Samples to choose from.")] = None,
     sample: Annotated[int, typer.Option("--sample", min=0, metavar="N", help="Where one is written: which.")] = 0,
-    chip: Annotated[str | None, typer.Option("--chip", metavar="NAME_OR_FILE", help="Preset name or TOML file.")] = None,
+    chip: Annotated[str | None, CHIP] = None,
     changes: SetOption = None,
     placer: PlacerOption = None,
     dt: Annotated[float | None, typer.Option("--dt", metavar="S", help="Seconds of a step.")] = None,

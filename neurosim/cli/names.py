@@ -16,17 +16,17 @@ from neurosim.families import Family
 
 class Names:
     """What an option does with a name of *family*. help: of the option, to which the names are added. meaning: what a name
-    stands for, where the help of the command is to say it."""
+    stands for, where the help of the command is to say it. files: whether other words are taken too, as those of files."""
 
     # What typer calls it.
     __name__ = "name"
 
-    def __init__(self, family: Family[Any], help: str, meaning: Callable[[str], str] | None):
-        self.family, self.option_help, self.meaning = family, help, meaning
+    def __init__(self, family: Family[Any], help: str, meaning: Callable[[str], str] | None = None, files: bool = False):
+        self.family, self.option_help, self.meaning, self.files = family, help, meaning, files
 
     def __call__(self, name: str) -> str:
         """The name, if there is one; what it stands for is not touched."""
-        if name not in self.family:
+        if not self.files and name not in self.family:
             raise NeurosimError(self.family.unknown(name))
         return name
 
@@ -48,6 +48,18 @@ def named(family: Family[Any], *flags: str, help: str, meaning: Callable[[str], 
     """An option that takes a name of *family*; see `Names`."""
     names = Names(family, help, meaning)
     return typer.Option(*flags, parser=names, metavar="NAME", help=help, autocompletion=names.complete)
+
+
+def named_or_file(family: Family[Any], *flags: str, help: str) -> Any:
+    """An option that takes a name of *family* or a file; what neither is, is refused by what reads it."""
+    names = Names(family, help, files=True)
+    return typer.Option(*flags, parser=names, metavar="NAME_OR_FILE", help=help, autocompletion=names.complete)
+
+
+def argument(family: Family[Any], help: str) -> Any:
+    """An argument that takes a name of *family*."""
+    names = Names(family, help)
+    return typer.Argument(parser=names, metavar="[NAME]", help=help, autocompletion=names.complete)
 
 
 class NamingCommand(TyperCommand):

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from neurosim.cli.names import named
+from neurosim.cli.names import named, named_or_file
+from neurosim.io.chip_file import PRESETS
 from neurosim.mapping.partition import OBJECTIVES
 from neurosim.mapping.place import PLACERS
 from neurosim.timing.schedule import SCHEDULES
@@ -15,7 +16,8 @@ from neurosim.timing.timeline import TIMINGS
 
 NetworkArg = Annotated[Path, typer.Argument(metavar="NETWORK", help="Network file (HDF5).")]
 InputsArg = Annotated[Path, typer.Argument(metavar="INPUTS", help="Inputs file (HDF5, .npz or .npy).")]
-ChipOption = Annotated[str, typer.Option("--chip", metavar="NAME_OR_FILE", help="Preset name or TOML file.")]
+CHIP = named_or_file(PRESETS, "--chip", help="TOML file, or preset")
+ChipOption = Annotated[str, CHIP]
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="key.path=value", help="Change a setting; repeatable.")]
 ImagesOption = Annotated[int | None, typer.Option("--images", min=1, metavar="N", help="Use the first N samples.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, metavar="N", help="Threads that share the samples.")]

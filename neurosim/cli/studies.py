@@ -15,7 +15,7 @@ import typer
 import neurosim as ns
 from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, loaded, mapped, quiet, show
-from neurosim.cli.names import NamingCommand
+from neurosim.cli.names import NamingCommand, named_or_file
 from neurosim.cli.options import (
     ImagesOption,
     InputsArg,
@@ -35,7 +35,7 @@ from neurosim.explore.objective import metrics
 from neurosim.explore.reading import load_study
 from neurosim.explore.sweep import sweep as swept
 from neurosim.explore.task import OK
-from neurosim.io.chip_file import load_chip
+from neurosim.io.chip_file import PRESETS, load_chip
 from neurosim.io.findings_file import save_table
 from neurosim.io.hdf5 import command, replacing
 from neurosim.io.run_file import load_run
@@ -81,7 +81,7 @@ def sweep(
 def compare(
     network: NetworkArg,
     inputs: InputsArg,
-    chips: Annotated[list[str], typer.Option("--chip", metavar="NAME_OR_FILE", help="Preset or TOML file; give several.")],
+    chips: Annotated[list[str], named_or_file(PRESETS, "--chip", help="Several, each a TOML file or a preset")],
     changes: SetOption = None,
     images: ImagesOption = None,
     workers: WorkersOption = 1,

@@ -65,7 +65,7 @@ def load_chip(name_or_path: str | os.PathLike[str], changes: Sequence[str] = ())
     Raises ChipError or FileError with every problem.
     """
     where = str(name_or_path)
-    return changed_chip(_values(where, ()), changes, f"chip {where!r}")
+    return changed_chip(_values(where, ()), changes, _subject(where))
 
 
 def changed_chip(values: dict[str, Any], changes: Sequence[str], where: str) -> Chip:
@@ -106,15 +106,22 @@ def _values(where: str, chain: tuple[str, ...]) -> dict[str, Any]:
     except (ChipError, FileError) as error:
         if chain:
             raise
-        raise ChipError(f"chip {where!r}, base {base!r}", error.problems) from error
+        raise ChipError(f"{_subject(where)}, base {base!r}", error.problems) from error
 
 
 def _preset_values(name: str) -> dict[str, Any]:
+    """One that does not say its name has that by which it is known."""
     text = preset_toml(name)
     try:
-        return tomllib.loads(text)
+        return {"name": name, **tomllib.loads(text)}
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ChipError(f"preset {name!r} of package {PRESETS.package(name)}", [f"is not valid TOML: {error}"]) from error
+        raise ChipError(_subject(name), [f"is not valid TOML: {error}"]) from error
+
+
+def _subject(where: str) -> str:
+    """What problems are with; one of a package is found by its file."""
+    package = PRESETS.package(where)
+    return f"preset {where!r} of package {package}, {PRESETS[where]}" if package else f"chip {where!r}"
 
 
 def _read(path: Path) -> dict[str, Any]:
