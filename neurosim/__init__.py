@@ -1,7 +1,18 @@
 """neurosim: event-driven simulator of neuromorphic hardware."""
 
 import neurosim.report  # noqa: F401  (registers its writers)
-from neurosim.api import compare, estimate, evaluate, export, map_network, neurobench, quantize, run, simulate
+from neurosim.api import (
+    compare,
+    estimate,
+    evaluate,
+    export,
+    load_mapping,
+    map_network,
+    neurobench,
+    quantize,
+    run,
+    simulate,
+)
 from neurosim.chip.chip import Chip
 from neurosim.errors import NeurosimError
 from neurosim.events.binning import Binning
@@ -14,7 +25,6 @@ from neurosim.explore.sweep import sweep
 from neurosim.io.chip_file import load_chip
 from neurosim.io.event_files import load_recordings
 from neurosim.io.inputs_file import load_inputs
-from neurosim.io.mapping_file import load_mapping
 from neurosim.io.network_file import load_network
 from neurosim.io.run_file import load_run
 from neurosim.io.trace_file import load_trace

@@ -4,38 +4,50 @@ a preset will do."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
-from inspect import signature
+from inspect import BoundArguments, Parameter, Signature, signature
 from typing import Any, TypeVar
 
+from neurosim.chip.chip import Chip
 from neurosim.cost import neurobench as harness
 from neurosim.errors import NeurosimError
-from neurosim.exports import export
+from neurosim.exports import FILE, export
+from neurosim.io import mapping_file
 from neurosim.io.chip_file import load_chip
 from neurosim.io.inputs_file import load_inputs
 from neurosim.io.network_file import load_network
 from neurosim.io.trace_file import load_trace
 from neurosim.mapping import mapper
+from neurosim.mapping.mapping import Mapping
 from neurosim.network import quantize as quantization
+from neurosim.network.inputs import Inputs
+from neurosim.network.network import Network
 from neurosim.outcome import pipeline
 from neurosim.spikes import simulate as simulation
+from neurosim.spikes.trace import SpikeTrace
 
-__all__ = ["compare", "estimate", "evaluate", "export", "map_network", "neurobench", "quantize", "run", "simulate"]
+__all__ = [
+    "compare", "estimate", "evaluate", "export", "load_mapping", "map_network", "neurobench", "quantize", "run", "simulate",
+]  # fmt: skip
 
 R = TypeVar("R")
 File = str | os.PathLike[str]
 
 
 def from_files(function: Callable[..., R]) -> Callable[..., R]:
-    """The same function, for objects and for what they can be loaded from: files, for a chip also the name of a preset."""
+    """The same function, for objects and for what they can be loaded from: files, for a chip also the name of a preset. Raises
+    NeurosimError with everything that is given and is none of these."""
     shape = signature(function)
     parameters = shape.parameters.values()
 
     @wraps(function)
     def loading(*given: Any, **named: Any) -> R:
-        bound = shape.bind(*given, **named)
+        bound = _bound(function.__name__, shape, given, named)
         bound.arguments |= {name: LOADERS[name](value) for name, value in bound.arguments.items() if name in LOADERS}
+        problems = [text for name, value in bound.arguments.items() if (text := _problem(shape.parameters[name], value))]
+        if problems:
+            raise NeurosimError(f"{function.__name__}: {'; '.join(problems)}")
         return function(*bound.args, **bound.kwargs)
 
     # Processes of an executor find it by its name.
@@ -45,12 +57,34 @@ def from_files(function: Callable[..., R]) -> Callable[..., R]:
     return loading
 
 
+def _bound(name: str, shape: Signature, given: tuple[Any, ...], named: dict[str, Any]) -> BoundArguments:
+    try:
+        return shape.bind(*given, **named)
+    except TypeError as error:
+        raise TypeError(f"{name}() {error}") from None
+
+
+def _problem(parameter: Parameter, value: Any) -> str | None:
+    """Why *value* is not what this parameter takes."""
+    name, kind = parameter.name, KINDS.get(parameter.name)
+    if name == "workers" and not (isinstance(value, int) and value >= 1):
+        return f"workers is {value!r}; it must be a whole number, at least 1"
+    if name == "chips":
+        wrong = [type(chip).__name__ for chip in value if not isinstance(chip, Chip)]
+        return f"chips holds {', '.join(wrong)}; {NEEDED['chip']}" if wrong else None
+    if kind is None or isinstance(value, kind) or value is parameter.default is None:
+        return None
+    return f"{name} is {type(value).__name__}; {NEEDED[name]}"
+
+
 def _or_file(load: Callable[[File], Any]) -> Callable[[Any], Any]:
-    return lambda given: load(given) if isinstance(given, str | os.PathLike) else given
+    return lambda given: load(given) if isinstance(given, FILE) else given
 
 
 def _chips(given: Any) -> list[Any]:
-    return [LOADERS["chip"](chip) for chip in ([given] if isinstance(given, str | os.PathLike) else given)]
+    """Of one alone, or of several."""
+    several = [given] if isinstance(given, (Chip, *FILE)) or not isinstance(given, Iterable) else given
+    return [LOADERS["chip"](chip) for chip in several]
 
 
 def _no_mapping(path: File) -> Any:
@@ -62,7 +96,11 @@ LOADERS: dict[str, Callable[[Any], Any]] = {
     "network": _or_file(load_network), "inputs": _or_file(load_inputs), "trace": _or_file(load_trace),
     "chip": _or_file(load_chip), "chips": _chips, "mapping": _or_file(_no_mapping),
 }  # fmt: skip
-WIDER = dict.fromkeys(("network", "inputs", "trace", "chip"), "File") | {"chips": "Sequence[File]"}
+KINDS = {"network": Network, "inputs": Inputs, "trace": SpikeTrace, "chip": Chip, "mapping": Mapping}
+NEEDED = {name: f"needed is {kind.__name__} or a file" for name, kind in KINDS.items()} | {
+    "chip": "needed is Chip, a preset or a file", "mapping": "needed is Mapping",
+}  # fmt: skip
+WIDER = dict.fromkeys(("network", "inputs", "trace", "chip"), "File") | {"chips": "Sequence[File] | Chip | File"}
 
 run = from_files(pipeline.run)
 compare = from_files(pipeline.compare)
@@ -70,5 +108,6 @@ evaluate = from_files(pipeline.evaluate)
 simulate = from_files(simulation.simulate)
 map_network = from_files(mapper.map_network)
 estimate = from_files(mapper.estimate)
+load_mapping = from_files(mapping_file.load_mapping)
 neurobench = from_files(harness.neurobench)
 quantize = from_files(quantization.quantize)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import getdoc
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from neurosim.chip.chip import Chip
-from neurosim.errors import NeurosimError, about
+from neurosim.errors import NeurosimError, PluginError, about
 from neurosim.families import Family, function
 from neurosim.io.accelergy_file import accelergy, save_accelergy
 from neurosim.io.booksim_file import save_packets
@@ -40,6 +40,7 @@ from neurosim.spikes.trace import SpikeTrace
 
 Place = str | os.PathLike[str]
 FILE = (str, os.PathLike)
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -62,20 +63,22 @@ class Export:
     dt: float | None = None
     place: Callable[[Network, Chip, str | Placer], Mapping] = map_network
 
+    def __post_init__(self) -> None:
+        if self.sample < 0:
+            raise NeurosimError(f"sample is {self.sample}; samples are counted from 0")
+
     @property
     def network(self) -> Network:
-        return load_network(self.source) if isinstance(self.source, FILE) else self.source
+        return self._as(Network, load_network)
 
     @property
     def trace(self) -> SpikeTrace:
-        return load_trace(self.source) if isinstance(self.source, FILE) else self.source
+        return self._as(SpikeTrace, load_trace)
 
     @property
     def record(self) -> Record:
         """What a run file keeps."""
-        if isinstance(self.source, Result):
-            return self.source.record
-        return load_run(self.source) if isinstance(self.source, FILE) else self.source
+        return self.source.record if isinstance(self.source, Result) else self._as(Record, load_run)
 
     @property
     def machine(self) -> Chip:
@@ -94,6 +97,13 @@ class Export:
             "--chip": self.chip, "--set": self.changes, "--inputs": self.inputs, "--placer": self.placer,
             "--sample": self.sample, "--dt": self.dt,
         }  # fmt: skip
+
+    def _as(self, kind: type[S], load: Callable[[Place], S]) -> S:
+        """The source, loaded if it is a file; raises NeurosimError if it is something else."""
+        source = load(self.source) if isinstance(self.source, FILE) else self.source
+        if not isinstance(source, kind):
+            raise NeurosimError(f"this format writes a {kind.__name__}, not a {type(source).__name__}")
+        return source
 
     def mapping(self, network: Network) -> Mapping:
         """That of *network* onto the chip, by the placer."""
@@ -280,5 +290,8 @@ def exported(to: Any, asked: Export) -> Exported:
     """Written, and told."""
     name, format_ = EXPORTERS.of(to)
     with EXPORTERS.running(name):
-        found = Exported(*format_.write(asked))
-    return found
+        found = format_.write(asked)
+    if not (isinstance(found, tuple) and [type(part) for part in found] == [str, dict]):
+        needed = "Exported(said, values), a text and a dictionary for JSON"
+        raise PluginError(f"{EXPORTERS.told(name)} returns {found!r:.80}; it must return {needed}")
+    return Exported(*found)

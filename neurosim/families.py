@@ -95,6 +95,11 @@ class Family(Generic[T]):
         """Name and version of the package that a name comes from; None for those that ship."""
         return None if name in self.own or name not in self._brought else self._brought[name][0].package
 
+    def told(self, name: str) -> str:
+        """What to call a member in messages."""
+        package = self.package(name)
+        return f"{self.kind} {name!r}" + (f" of package {package}" if package else "")
+
     @contextmanager
     def running(self, name: str) -> Iterator[None]:
         """What a package brings runs here: where it fails, it is the package that is named."""
@@ -103,10 +108,9 @@ class Family(Generic[T]):
         except (NeurosimError, MemoryError):
             raise
         except Exception as error:
-            package = self.package(name)
-            if package is None:
+            if self.package(name) is None:
                 raise
-            raise PluginError(f"{self.kind} {name!r} of package {package} fails: {_told(error)}") from error
+            raise PluginError(f"{self.told(name)} fails: {_told(error)}") from error
 
     def unknown(self, name: str) -> str:
         """What to say about a name that is none."""

@@ -1,6 +1,7 @@
 """What docs/extending.md shows is installed as it is shown: it works on the command line and in Python, and keeps the laws of
 its families; and so do functions that are handed in."""
 
+import inspect
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 import neurosim as ns
-from neurosim.errors import FileError, NeurosimError
+from neurosim.errors import FileError, NeurosimError, PluginError
 from neurosim.explore.task import Task
 from neurosim.families import Family
 from neurosim.io.chip_file import PRESETS
@@ -299,6 +300,74 @@ def test_what_fails_in_a_package_is_told_as_its_failure(result, made, says, file
     next(using, None)
 
 
+def test_a_timing_that_cannot_be_used_is_refused_before_anything_is_simulated(files, tmp_path, monkeypatch):
+    parts = {"neurosim.timings": {"gone": "poor_parts:make"}}
+    install(tmp_path, "poor-parts", parts, {"poor_parts.py": "import surely_not_there"})
+    using = use(tmp_path, monkeypatch)
+    next(using)
+    for room in ("outcome.pipeline", "cli.console"):
+        monkeypatch.setattr(f"neurosim.{room}.simulate", lambda *given, **named: pytest.fail("simulated"))
+    net, data, wrong = files / "net.h5", files / "in.h5", {"timing": "gone", "schedule": "x", "placer": "y"}
+    for function in (ns.run, ns.compare):
+        with pytest.raises(NeurosimError, match=r"placer 'y' does not(.|\n)*surely_not_there(.|\n)*schedule 'x' does not"):
+            function(net, data, "mesh45", **wrong)
+    refused("run", net, data, "--timing", "gone", says="surely_not_there")
+    refused("replay", "no.h5", "--timing", "gone", says="surely_not_there")
+    refused("compare", net, data, "--chip", "mesh45", "--chip", "loihi", "--timing", "gone", says="surely_not_there")
+    next(using, None)
+
+
+def test_an_export_of_the_wrong_thing_is_refused_in_words(parts, tmp_path):
+    network, out = samples.residual(), tmp_path / "out"
+    trace = ns.simulate(network, samples.inputs(network))
+    wrong = {"accelergy": "Record, not a Network", "csv": "SpikeTrace, not a Network", "rates": "SpikeTrace, not a Network"}
+    for to, says in wrong.items():
+        with pytest.raises(NeurosimError, match=f"^this format writes a {says}$"):
+            ns.export(network, to, out)
+    with pytest.raises(NeurosimError, match=r"^this format writes a Network, not a SpikeTrace$"):
+        ns.export(trace, "nir", out, dt=1.0)
+    with pytest.raises(NeurosimError, match="sample is -1; samples are counted from 0"):
+        ns.export(trace, "noxim", out, sample=-1)
+    for given in (None, "words", ("said",), (1, {}), ("said", 2)):
+        with pytest.raises(PluginError, match=r"returns .*; it must return Exported\(said, values\), a text and a dictionary"):
+            ns.export(trace, lambda asked, given=given: given, out)
+
+
+def test_what_is_none_of_what_is_needed_is_refused_in_words(files):
+    net, data = ns.load_network(files / "net.h5"), ns.load_inputs(files / "in.h5")
+    trace = ns.load_trace(files / "spikes.h5")
+    wrong = {
+        "run: inputs is ndarray; needed is Inputs or a file": lambda: ns.run(net, data.images, "mesh45"),
+        "map_network: network is int; needed is Network or a file; chip is NoneType; needed is Chip, a preset or a file": (
+            lambda: ns.map_network(7, None)
+        ),
+        "run: network is Inputs; needed is Network or a file; inputs is Network; needed is Inputs or a file": (
+            lambda: ns.run(data, net, "mesh45")
+        ),
+        "run: workers is 0; it must be a whole number, at least 1": lambda: ns.run(net, data, "mesh45", workers=0),
+        "simulate: workers is -1; it": lambda: ns.simulate(net, data, workers=-1),
+        "compare: workers is 0.5; it": lambda: ns.compare(net, data, ["mesh45"], workers=0.5),
+        "compare: chips holds int; needed is Chip": lambda: ns.compare(net, data, ["mesh45", 5]),
+        "compare: chips holds float; needed is Chip": lambda: ns.compare(net, data, 5.0),
+        "evaluate: mapping is Network; needed is Mapping; workers is 0": lambda: ns.evaluate(trace, net, workers=0),
+        "evaluate: trace is NoneType; needed is SpikeTrace or a file": lambda: ns.evaluate(None, ns.map_network(net, "mesh45")),
+        "chip 'loihi': is str, not Chip; load it: at": lambda: ns.run(net, data, "mesh45").record.at("loihi"),
+    }
+    for says, call_ in wrong.items():
+        with pytest.raises(NeurosimError, match=f"^{re.escape(says)}"):
+            call_()
+    with pytest.raises(TypeError, match=r"^run\(\) got an unexpected keyword argument 'image'$"):
+        ns.run(net, data, "mesh45", image=2)
+    assert ns.map_network(net, "mesh45", trace=None).placer == "row-major"
+
+
+def test_the_help_of_functions_describes_every_parameter():
+    for function in (ns.run, ns.evaluate):
+        told = set(re.findall(r"\*(\w+)\*", function.__doc__))
+        named = {p.name for p in inspect.signature(function).parameters.values() if p.kind == p.KEYWORD_ONLY}
+        assert named <= told, named - told
+
+
 @pytest.mark.parametrize("result", ["1 / 0", "None"])
 def test_a_point_of_a_study_whose_package_fails_is_tried_again(result, files, tmp_path, monkeypatch):
     functions = {"placers": "place", "timings": "make"}
@@ -377,6 +446,11 @@ def test_files_and_presets_do_where_objects_do(files, tmp_path):
     by_file = ns.run(net, data, "loihi")
     by_object = ns.run(ns.load_network(net), ns.load_inputs(data), ns.load_chip("loihi"))
     assert by_file.counts == by_object.counts and by_file.energy.total_J == by_object.energy.total_J
+    place = ns.map_network(net, "loihi")
+    place.save(files / "map.h5")
+    assert ns.load_mapping(files / "map.h5", net, "loihi").sha256 == place.sha256
+    for alone in ("loihi", ns.load_chip("loihi")):
+        assert [each.mapping.chip.name for each in ns.compare(net, data, alone, timing="analytic")] == ["loihi"]
     assert [each.mapping.chip.name for each in ns.compare(net, data, ["loihi", ns.load_chip("mesh45")])] == ["loihi", "mesh45"]
     assert (ns.simulate(net, data).outputs == ns.load_trace(spikes).outputs).all()
     place = ns.map_network(net, "loihi", trace=spikes)

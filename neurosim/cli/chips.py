@@ -50,6 +50,7 @@ from neurosim.io.chip_file import DEFAULT, PRESETS, changed_chip, load_chip, pre
 from neurosim.io.hdf5 import command
 from neurosim.io.run_file import load_run
 from neurosim.mapping.survey import Survey
+from neurosim.outcome.pipeline import check_choices
 from neurosim.report import text
 
 DEMO_REPORT = Path("neurosim-demo.html")
@@ -95,6 +96,7 @@ def run(
     json_to: JsonOption = None,
 ) -> None:
     """Simulate a network on a chip."""
+    check_choices(placer, timing, schedule)
     check_targets(trace, output, report, perfetto, json_to, sources=(network, inputs, mapping))
     net, data = ns.load_network(network), loaded(inputs, images)
     placed = mapped(net, load_chip(chip, changes or ()), placer, json_to, given=mapping, partitioner=partitioner)
@@ -124,6 +126,7 @@ def replay(
     json_to: JsonOption = None,
 ) -> None:
     """The result of `run` from a recorded trace, with the options of `run`; nothing is simulated again."""
+    check_choices(placer, timing, schedule)
     check_targets(trace, output, report, perfetto, json_to, sources=(recorded, mapping))
     spikes = ns.load_trace(recorded)
     with about(recorded):

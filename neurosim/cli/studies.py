@@ -39,7 +39,7 @@ from neurosim.io.chip_file import PRESETS, load_chip
 from neurosim.io.findings_file import save_table
 from neurosim.io.hdf5 import command, replacing
 from neurosim.io.run_file import load_run
-from neurosim.outcome.pipeline import run_mapped
+from neurosim.outcome.pipeline import check_choices, run_mapped
 from neurosim.report import comparison_text, study_text
 from neurosim.report.progress import points, progress
 
@@ -92,6 +92,7 @@ def compare(
     json_to: JsonOption = None,
 ) -> None:
     """A few chips beside each other: how many times the first, the amounts, and the settings that differ."""
+    check_choices(placer, timing, schedule)
     check_targets(report, json_to, sources=(network, inputs))
     twice = sorted({name for name in chips if chips.count(name) > 1})
     if twice or len(chips) < 2:

@@ -94,7 +94,7 @@ def placed(mapping: Mapping, placer: str | Placer, trace: SpikeTrace | None = No
         cores = np.asarray(place(wires, plan, search))
     problems = placement_problems(plan, cores)
     if problems:
-        raise PluginError(f"placer {name!r} does not place: {'; '.join(problems)}")
+        raise PluginError(f"{PLACERS.told(name)} does not place: {'; '.join(problems)}")
     seed = search.seed if getattr(families.behind(place), "takes_chances", False) else None
     return mapping.moved(cores.astype(np.int64)[mapping.home], name, seed)
 

@@ -14,7 +14,7 @@ from neurosim.cost.energy import energy
 from neurosim.errors import TraceError
 from neurosim.mapping.mapper import map_network
 from neurosim.mapping.mapping import Mapping
-from neurosim.mapping.place import Placer
+from neurosim.mapping.place import PLACERS, Placer
 from neurosim.network.inputs import Inputs
 from neurosim.network.network import Network
 from neurosim.outcome.result import Result
@@ -38,8 +38,17 @@ def run(
     progress: Callable[[int], None] | None = None,
     command: str = "",
 ) -> Result:
-    """Map *network* onto *chip*, simulate it on *inputs* with the chip's state width, slice by slice on the workers of
-    *executor* (PEP 3148) if there is one, and evaluate."""
+    """Map *network* onto *chip*, simulate it on *inputs* with the chip's state width, and evaluate.
+
+    *placer*: one of PLACERS, or a function like them; see `map_network`. *timing*, *schedule*: see `evaluate`. *workers*:
+    threads that share the samples, then the turns; the result does not depend on them. *executor*: its workers (PEP 3148)
+    simulate the samples instead, slice by slice. *progress* is told the samples that are simulated. *command*: what the run
+    says it came from. Raises NeurosimError for names that are unknown or unusable, all at once and before anything is
+    simulated; MappingError if the network does not fit; InputsError if the inputs do not suit it::
+
+        ns.run("net.h5", "inputs.h5", "mesh45", placer="annealing", schedule="pipelined", workers=4).time.seconds
+    """
+    check_choices(placer, timing, schedule)
     mapping, bits = map_network(network, chip, placer), chip.core.state_bits
     trace = simulate(network, inputs, state_bits=bits, workers=workers, executor=executor, progress=progress)
     return evaluate(trace, mapping, timing=timing, schedule=schedule, workers=workers, command=command)
@@ -49,9 +58,18 @@ def compare(
     network: Network, inputs: Inputs, chips: Sequence[Chip], *, placer: str | Placer = "row-major",
     timing: str | Maker = "packet", schedule: str | Scheduler = "sequential", workers: int = 1,
 ) -> list[Result]:  # fmt: skip
-    """The result on each chip, in order; the network is simulated once for every state width that changes its spikes."""
+    """The result on each of *chips*, in order; the network is simulated once for every state width that changes its spikes.
+
+    *placer*, *timing*, *schedule*, *workers*, and what is raised: see `run`.
+    """
+    check_choices(placer, timing, schedule)
     mappings = [map_network(network, chip, placer) for chip in chips]
     return list(run_mapped(inputs, mappings, timing=timing, schedule=schedule, workers=workers))
+
+
+def check_choices(placer: str | Placer | None, timing: str | Maker, schedule: str | Scheduler) -> None:
+    """Notice before the work what could not be used after it; raises NeurosimError with all that is wrong."""
+    families.check((PLACERS, placer or "row-major"), (TIMINGS, timing), (SCHEDULES, schedule))
 
 
 def run_mapped(
@@ -83,8 +101,8 @@ def evaluate(
 
     *timing*: level of detail of time (TIMINGS), or a function that makes a network of your own from a Machine. *schedule*:
     order of the layers (SCHEDULES), or a function of a Network like them. *workers*: threads that share the turns; the result
-    does not depend on them. *progress* is told the images done. *recorder* is shown every turn. Raises TraceError if the trace
-    belongs to another network, or the chip's state width would change the spikes.
+    does not depend on them. *progress* is told the images done. *recorder* is shown every turn. *command*: what the run says
+    it came from. Raises TraceError if the trace belongs to another network, or the chip's state width would change the spikes.
     """
     problems = trace_problems(trace, mapping)
     if problems:

@@ -107,6 +107,8 @@ class Record:
 
     def at(self, chip: Chip, command: str = "") -> Record:
         """The same run at the prices of *chip*; raises ChipError with everything that would change counts or cycles."""
+        if not isinstance(chip, Chip):
+            raise ChipError(f"chip {chip!r}", [f"is {type(chip).__name__}, not Chip; load it: at(ns.load_chip(...))"])
         problems = differences(self.chip.values, chip.values)
         if problems:
             raise ChipError(f"chip {chip.name!r} changes counts or cycles, not prices alone; run again", problems)

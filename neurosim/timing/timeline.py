@@ -112,7 +112,7 @@ def made(name: str, make: Maker, machine: Machine) -> Interconnect:
     with TIMINGS.running(name):
         network = make(machine)
     if not callable(getattr(network, "travel", None)):
-        raise PluginError(f"timing {name!r} makes a {type(network).__name__} of a machine; it must have travel(traffic)")
+        raise PluginError(f"{TIMINGS.told(name)} makes a {type(network).__name__} of a machine; it must have travel(traffic)")
     return network
 
 
