@@ -168,6 +168,7 @@ def test_a_traceback_leads_to_the_file_that_is_wrong(packages):
     with pytest.raises(PluginError) as refusal:
         ns.map_network(samples.residual(), "mesh45", "spot")
     assert "parts.py" in "".join(traceback.format_exception(refusal.value))
+    assert "parts.py" in call("run", "no.h5", "no.h5", "--placer", "spot", "--debug").err.split("neurosim: ")[0]
 
 
 def test_the_first_of_two_installations_of_a_package_counts(packages, tmp_path_factory, monkeypatch):

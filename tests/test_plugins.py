@@ -179,6 +179,16 @@ def test_a_format_of_events_of_a_package_works_everywhere(parts, files, tmp_path
         ns.load_recordings(path, format="pair")
 
 
+def test_a_format_of_events_that_cannot_be_asked_is_named(tmp_path, monkeypatch):
+    install(tmp_path, "poor-parts", {"neurosim.events": {"poor": "poor_parts:x"}}, {"poor_parts.py": "import surely_not_there"})
+    using = use(tmp_path, monkeypatch)
+    next(using)
+    (tmp_path / "odd.bytes").write_bytes(bytes(12))
+    with pytest.raises(FileError, match=r"is no file of events(.|\n)*format 'poor' of package poor-parts(.|\n)*surely_not"):
+        ns.load_recordings(tmp_path / "odd.bytes")
+    next(using, None)
+
+
 def test_a_format_of_exports_of_a_package_works_everywhere(parts, files, tmp_path):
     told = only_json(call("export", files / "spikes.h5", "--to", "rates", "-o", tmp_path / "a.csv", "--json", "-").out)
     trace = ns.load_trace(files / "spikes.h5")
@@ -198,6 +208,7 @@ def test_a_preset_of_a_package_works_everywhere(parts, files, tmp_path):
     assert ns.load_chip(tmp_path / "mine.toml").cores == 32
     listed = call("presets").out
     assert "(package example-parts 1.0)" in listed
+    assert "8x8" not in call("presets", "wide").out
     assert "16" in call("presets", "wide").out and call("presets", "wide", "--toml").out.startswith("# example_parts/wide.toml")
     assert ns.run(files / "net.h5", files / "in.h5", "wide").mapping.chip == chip
     refused("map", files / "net.h5", "--chip", "wid", says=["did you mean 'wide'?", "truenorth, wide"])

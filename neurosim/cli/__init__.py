@@ -7,14 +7,12 @@ import os
 import sys
 import traceback
 
-from neurosim.cli import chips as machine
-from neurosim.cli import events, imports, networks, noc, studies, training
-from neurosim.cli import exports as export
+from neurosim.cli import chips, events, exports, imports, networks, noc, studies, training
 from neurosim.cli.app import app
 from neurosim.cli.console import QUIET
 from neurosim.errors import NeurosimError
 
-__all__ = ["app", "events", "export", "imports", "machine", "main", "networks", "noc", "studies", "training"]
+__all__ = ["app", "chips", "events", "exports", "imports", "main", "networks", "noc", "studies", "training"]
 
 WORDS = {"--quiet", "-q"}
 UNEXPECTED = "internal error, please report it with the output of --debug: {}: {}"

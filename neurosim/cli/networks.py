@@ -14,8 +14,7 @@ from neurosim.cli.console import check_targets, loaded, show, simulated
 from neurosim.cli.options import ImagesOption, InputsArg, JsonOption, NetworkArg, NeuroBenchOption, WorkersOption
 from neurosim.io.event_files import format_of, survey
 from neurosim.io.listing import listing
-from neurosim.report import text
-from neurosim.report import training_text as record
+from neurosim.report import text, training_text
 from neurosim.report.events_text import survey_text
 from neurosim.spikes.simulate import STATE_BITS
 from neurosim.spikes.verify import verify as verify_network
@@ -74,7 +73,7 @@ def inspect(
     parts: list[RenderableType] = [text.listing_text(found)]
     if found["format"] == "neurosim-network":
         net = ns.load_network(file)
-        parts = [text.network_table(net), *record.record_text(net), "", *parts]
+        parts = [text.network_table(net), *training_text.record_text(net), "", *parts]
     if found["format"] == "neurosim-run":
         ns.load_run(file)
     show(Group(*parts), json_to, found)

@@ -16,7 +16,7 @@ from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, quiet, show, simulated
 from neurosim.cli.options import JsonOption
 from neurosim.errors import NeurosimError
-from neurosim.report import training_text as record
+from neurosim.report import training_text
 from neurosim.report.progress import phases
 
 TEST_IMAGES = 1000
@@ -155,9 +155,9 @@ def train(
     with phases(quiet()) as (write, tick):
         report = package.train(
             package.Source(data, init, not unchecked_data), output, recipe, seeds=seeds, checkpoints=checkpoints, resume=resume,
-            say=lambda line: write(record.training_line(line), json.dumps(line)), tick=tick,
+            say=lambda line: write(training_text.training_line(line), json.dumps(line)), tick=tick,
         )  # fmt: skip
-    show(record.training_text(report), json_to, report)
+    show(training_text.training_text(report), json_to, report)
     if plot is not None:
         training("plots").plot_training(report["lines"], plot)
     if test_inputs is not None:
@@ -182,7 +182,7 @@ def convert(
     report = training("public").convert_public(
         checkpoint, output, arch, data, pool=pool.value, timesteps=timesteps, bits=bits, checked=not unchecked_data
     )
-    show(record.training_text(report), json_to, report)
+    show(training_text.training_text(report), json_to, report)
 
 
 @app.command()
@@ -219,7 +219,7 @@ def quantize(
     values["widths"] = [{"bits": width, "accuracy": accuracies[width]} for width in widths]
     if output is not None:
         values["golden"] = keep(integers[widths[0]], net, values["accuracy"], output)
-    show(record.quantization_text(values), json_to, values)
+    show(training_text.quantization_text(values), json_to, values)
 
 
 def keep(integer: ns.Network, net: ns.Network, accuracy: float | None, output: Path) -> bool:

@@ -94,7 +94,9 @@ def read_recordings(path: Path, said: Said, label: int | None = None) -> list[Re
     name = format_of(path, said)
     if name is None:
         known = ", ".join(f"{name} ({_meaning(name)})" for name in FORMATS)
-        raise FileError(str(path), [f"is no file of events that is known by content or suffix; say the format: {known}"])
+        broken = [problem for name in FORMATS if name not in FORMATS.own and (problem := FORMATS.problem(name))]
+        what = f"is no file of events that is known by content or suffix; say the format: {known}"
+        raise FileError(str(path), ["; ".join([what, *broken])])
     try:
         found = _read(path, name, said)
         if name != "nirdata" and not (found and len(found[0].t)):
@@ -139,9 +141,9 @@ def format_of(path: Path, said: Said | None = None) -> str | None:
     Raises FileError for AEDAT 2 that does not tell its layout, and for AEDAT of other versions.
     """
     given = said.format if said else None
-    problem = None if given is None else FORMATS.problem(given)
-    if problem:
-        raise FileError(str(path), [problem])
+    error = None if given is None else FORMATS.error(given)
+    if error:
+        raise FileError(str(path), [str(error)]) from error
     head = _head(path)
     return FORMATS.of(given)[0] if given is not None else _by_content(path, head) or _by_suffix(path, head)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -151,6 +152,8 @@ class Mapping:
     @cached_property
     def spills(self) -> list[Spill]:
         """Weights that live behind the memories of the cores."""
+        if not any(memory.fetched for memory in self.chip.memory):
+            return []
         stored = [stored_bits(self.network, self.chip, brick) for brick in self.bricks]
         return spills(self.chip, self.home, self.items, stored)
 
@@ -190,6 +193,6 @@ class Mapping:
             ],
         }  # fmt: skip
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the mapping file (HDF5, or JSON if it ends in .json, see README)."""
         saving.save(self, path)

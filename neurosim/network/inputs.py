@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -86,7 +87,7 @@ class Inputs:
         """Hash of samples and labels."""
         return shown_sha256(*map(Shown.whole, (self.images, self.spikes, self.labels)))
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the inputs file (HDF5, see README)."""
         saving.save(self, path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -187,7 +188,7 @@ class Network:
     def with_float_twin(self, twin: Network) -> Network:
         return replace(self, float_twin=twin)
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network file (HDF5, see README)."""
         saving.save(self, path)
 

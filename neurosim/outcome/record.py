@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping as Named
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -97,11 +98,11 @@ class Record:
         """The JSON of the run."""
         return self.document.to_dict()
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the run file (HDF5, see README)."""
         saving.save(self, path)
 
-    def report(self, path: str) -> None:
+    def report(self, path: str | os.PathLike[str]) -> None:
         """Write the report: one HTML file that needs nothing else."""
         saving.report(self, path)
 

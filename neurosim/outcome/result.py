@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -298,11 +299,11 @@ class Result:
         found = self.outputs, self.predictions, self.time.steps, self.totals
         return Record(self.document, self.ledger, self.mapping.placement, *found)
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the run file (HDF5, see README)."""
         self.record.save(path)
 
-    def report(self, path: str) -> None:
+    def report(self, path: str | os.PathLike[str]) -> None:
         """Write the report: one HTML file that needs nothing else."""
         self.record.report(path)
 

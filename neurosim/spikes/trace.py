@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -178,7 +179,7 @@ class SpikeTrace:
         labels = None if self.labels is None else self.labels.astype(np.int64)
         return shown_sha256(Shown.whole(self.images), spikes, Shown.whole(labels))
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace file (HDF5, see README)."""
         saving.save(self, path)
 

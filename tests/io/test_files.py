@@ -19,6 +19,7 @@ from rich.console import Console
 
 import neurosim as ns
 import neurosim.report.html
+from neurosim import saving
 from neurosim.errors import FileError
 from neurosim.io import hdf5
 from neurosim.io.listing import listing
@@ -475,3 +476,8 @@ def test_relative_names_are_written_where_the_process_stands(tmp_path, savers, m
     savers["inputs"]("x.h5")
     assert os.listdir(".") == ["x.h5"]
     assert Path("x.h5").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("kind", [ns.Network, ns.Inputs, ns.SpikeTrace, ns.Mapping, ns.Result, ns.Record])
+def test_everything_is_saved_to_any_path(kind):
+    assert kind.save.__annotations__["path"] == saving.save.__annotations__["path"] == "str | os.PathLike[str]"

@@ -60,6 +60,14 @@ def test_what_fits_comes_once_by_hand():
     assert any("loading of weights" in note for note in ns.run(network, inputs, cost(ns.load_chip("mesh45"))).not_counted)
 
 
+def test_bits_of_weights_are_counted_only_where_something_is_fetched(monkeypatch):
+    network, _ = tiny()
+    counted = []
+    monkeypatch.setattr("neurosim.mapping.mapping.stored_bits", lambda *given: counted.append(given) or 0)
+    assert ns.map_network(network, two_small_cores().replace("mesh.width", 8)).spills == [] and not counted
+    assert ns.map_network(network, behind(two_small_cores(), "per_step")).spills and counted
+
+
 def test_what_must_fit_does_not_spill():
     with pytest.raises(MappingError, match="weight_sram"):
         ns.map_network(tiny()[0], behind(ns.load_chip("mesh45", ["memory.weight_sram.bits=8"]), "once"))
