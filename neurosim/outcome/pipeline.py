@@ -46,7 +46,7 @@ def run(
     says it came from. Raises NeurosimError for names that are unknown or unusable, all at once and before anything is
     simulated; MappingError if the network does not fit; InputsError if the inputs do not suit it::
 
-        ns.run("net.h5", "inputs.h5", "mesh45", placer="annealing", schedule="pipelined", workers=4).time.seconds
+        ns.run("net.h5", "inputs.h5", "chip.toml", placer="annealing", schedule="pipelined", workers=4).time.seconds
     """
     check_choices(placer, timing, schedule)
     mapping, bits = map_network(network, chip, placer), chip.core.state_bits
