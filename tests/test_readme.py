@@ -77,3 +77,11 @@ def test_study_files_load(tmp_path):
         for name in ("models", "traces"):
             (tmp_path / name).symlink_to(ROOT / name)
         assert len(load_study(tmp_path / "studies" / "study.toml").settings()) == 12
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs", "models/README.md", "benchmarks/README.md"])
+def test_files_that_are_named_exist(page):
+    pages = sorted((ROOT / page).glob("*.md")) if (ROOT / page).is_dir() else [ROOT / page]
+    text = "".join(path.read_text(encoding="utf-8") for path in pages)
+    named = set(re.findall(r"\b(?:tests|neurosim|benchmarks|docs|examples)/[\w/]+\.(?:py|md|csv|toml|json)\b", text))
+    assert not {name for name in named if not (ROOT / name).exists()}

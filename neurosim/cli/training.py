@@ -154,8 +154,8 @@ def train(
         raise NeurosimError("--resume needs --checkpoints DIR, the folder of the run to go on with")
     with phases(quiet()) as (write, tick):
         report = package.train(
-            package.Source(data, init, not unchecked_data), output, recipe, seeds=seeds, checkpoints=checkpoints, resume=resume,
-            say=lambda line: write(training_text.training_line(line), json.dumps(line)), tick=tick,
+            package.DataSource(data, init, not unchecked_data), output, recipe, seeds=seeds, checkpoints=checkpoints,
+            resume=resume, say=lambda line: write(training_text.training_line(line), json.dumps(line)), tick=tick,
         )  # fmt: skip
     show(training_text.training_text(report), json_to, report)
     if plot is not None:

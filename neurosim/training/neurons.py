@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurosim.kernels import lif as kernel
+from neurosim.kernels import training as kernel
 
 T = TypeVar("T")
 # Surrogate derivatives of the spike by z = u / threshold - 1: GAMMA * max(0, 1 - |z|) (Bellec et al. 2018, as used by

@@ -1,4 +1,4 @@
-"""How weights are stored, and pooling windows summed first: by hand, and laws. All counts: tests/test_activity.py."""
+"""How weights are stored, and pooling windows summed first: by hand, and laws. All counts: tests/cost/test_activity.py."""
 
 from dataclasses import replace
 

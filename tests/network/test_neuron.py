@@ -17,8 +17,8 @@ from rich.console import Console
 import neurosim as ns
 from neurosim.errors import FileError, NetworkError
 from neurosim.io.nir.exporting import save_nir
-from neurosim.io.nir.neurons import Cell
-from neurosim.io.nir.nodes import LINEAR, NEURONS
+from neurosim.io.nir.linear_nodes import LINEAR, NEURONS
+from neurosim.io.nir.neuron_nodes import Cell
 from neurosim.io.sanafe_files import depths
 from neurosim.kernels.neurons import NeuronConstants
 from neurosim.mapping.demand import numbers
@@ -94,7 +94,7 @@ def forgotten(name):
     if (row is None or row.own or row.state) and not mentions("tests/helpers/hardware_twin.py", name):
         yield "tests/helpers/hardware_twin.py: what a visit of a neuron reads and writes"
     if row is not None and row.nir and not mentions("neurosim/io/nir/exporting.py", name):
-        yield "neurosim/io/nir/exporting.py: the field of its nodes (and neurosim/io/nir/neurons.py: Cell)"
+        yield "neurosim/io/nir/exporting.py: the field of its nodes (and neurosim/io/nir/neuron_nodes.py: Cell)"
     if row is not None and row.sanafe and not mentions("neurosim/io/sanafe_files.py", name):
         yield "neurosim/io/sanafe_files.py: an attribute of the soma"
     if f"*{name}*" not in (Layer.__doc__ or "") and name not in (Layer.__doc__ or ""):

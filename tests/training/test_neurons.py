@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurosim.kernels import lif as kernel
+from neurosim.kernels import training as kernel
 
 torch = pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
 

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="needs the extra: pip install -e '.[
 
 import neurosim as ns  # noqa: E402
 from neurosim.errors import NeurosimError  # noqa: E402
-from neurosim.kernels import lif as kernel  # noqa: E402
+from neurosim.kernels import training as kernel  # noqa: E402
 from neurosim.training import ann as ann_module  # noqa: E402
 from neurosim.training import augment, behaviour, measure, neurons, public  # noqa: E402
 from neurosim.training import snn as snn_module  # noqa: E402

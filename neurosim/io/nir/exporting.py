@@ -15,7 +15,7 @@ from neurosim.errors import NetworkError, NeurosimError
 from neurosim.io.hdf5 import replacing
 from neurosim.io.nir import linear
 from neurosim.io.nir.linear import Convolution, Two
-from neurosim.io.nir.nodes import Dims
+from neurosim.io.nir.linear_nodes import Dims
 from neurosim.network.layers import INPUT, Conv, Layer, Leak, Shape, Shortcut, pair, pooled
 from neurosim.network.network import NEXT_STEP, Network
 from neurosim.network.neuron import PARAMETERS

@@ -12,9 +12,9 @@ from neurosim.errors import FileError, NetworkError, NeurosimError
 from neurosim.io.nir.fidelity import Fidelity
 from neurosim.io.nir.graph import Graph, read_graph
 from neurosim.io.nir.linear import FoldError
+from neurosim.io.nir.linear_nodes import NEURONS, SPIKING, array
 from neurosim.io.nir.lowering import Choices, lowered
-from neurosim.io.nir.neurons import suggested_dt
-from neurosim.io.nir.nodes import NEURONS, SPIKING, array
+from neurosim.io.nir.neuron_nodes import suggested_dt
 from neurosim.network.layers import Layer
 from neurosim.network.network import AT_ONCE, NEXT_STEP, Dynamics, Network
 

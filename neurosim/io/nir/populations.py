@@ -13,7 +13,7 @@ from neurosim.io.nir import linear
 from neurosim.io.nir.fidelity import Fidelity
 from neurosim.io.nir.graph import NirNode
 from neurosim.io.nir.linear import Convolution, FoldError, Full, Op, Same
-from neurosim.io.nir.neurons import Cell, parameters
+from neurosim.io.nir.neuron_nodes import Cell, parameters
 from neurosim.io.nir.shapes import where
 from neurosim.io.nir.signals import Signal, Term, scaled
 from neurosim.network.layers import INPUT, Conv, Dense, Layer, Output, Pair, Pool, Shape, Shortcut

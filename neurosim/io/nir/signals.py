@@ -12,7 +12,7 @@ from neurosim.io.nir import linear
 from neurosim.io.nir.fidelity import Fidelity
 from neurosim.io.nir.graph import NirNode
 from neurosim.io.nir.linear import FoldError, Op, Same
-from neurosim.io.nir.nodes import Dims, Kernel, array, as_map, bias, flattened, out_shape
+from neurosim.io.nir.linear_nodes import Dims, Kernel, array, as_map, bias, flattened, out_shape
 
 # Connections into a node, and different delays on one.
 MAX_TERMS = 256

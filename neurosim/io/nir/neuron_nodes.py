@@ -11,7 +11,7 @@ import numpy as np
 from neurosim.io.nir.fidelity import Fidelity
 from neurosim.io.nir.graph import NirNode
 from neurosim.io.nir.linear import FoldError
-from neurosim.io.nir.nodes import SPIKING, Dims, array
+from neurosim.io.nir.linear_nodes import SPIKING, Dims, array
 from neurosim.io.nir.signals import each
 from neurosim.network.neuron import PARAMETERS
 
