@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import BoundArguments, Parameter, Signature, signature
+from numbers import Integral
 from typing import Any, TypeVar
 
 from neurosim.chip.chip import Chip
