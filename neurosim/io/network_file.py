@@ -231,6 +231,8 @@ def read_network(root: Node) -> Network | None:
     has_twin = integer and any("weight_float" in g for g in groups.values())
     twin = [_read_layer(n, g, "_float") for n, g in groups.items()] if has_twin else []
     if len(root.problems) > before:
+        # What is wrong for the integers may be wrong for the floats.
+        root.problems[before:] = dict.fromkeys(root.problems[before:])
         return None
     try:
         network = Network.build(name, layers=[x for x in main if x], about=about, **head)
@@ -243,7 +245,8 @@ def read_network(root: Node) -> Network | None:
         return None
     _check_decode(root, network)
     golden = root.child("golden") if "golden" in root else None
-    return network if golden is None else network.with_golden(_read_golden(golden, network))
+    recorded = None if golden is None else _read_golden(golden, network)
+    return None if len(root.problems) > before else network.with_golden(recorded)
 
 
 def _check_decode(root: Node, network: Network) -> None:
