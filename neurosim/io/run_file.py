@@ -66,7 +66,7 @@ def load_run(path: str | os.PathLike[str]) -> Record:
     # Judged behind the reader: what it takes for damage of a file would hide a mistake of ours.
     record = _record(found, problems)
     if record is None or problems:
-        raise FileError(str(path), some(problems))
+        raise FileError(str(path), some(problems), len(problems))
     return record
 
 
