@@ -11,13 +11,15 @@ class NeurosimError(Exception):
 
 
 class InvalidError(NeurosimError):
-    """Something read or built is wrong; *problems* lists everything that is, one sentence each."""
+    """Something read or built is wrong; *problems* lists everything that is, one sentence each. *count*: how many there are,
+    where not all are listed."""
 
-    def __init__(self, subject: str, problems: Sequence[str]):
+    def __init__(self, subject: str, problems: Sequence[str], count: int | None = None):
         self.subject = subject
         self.problems = tuple(problems)
+        self.count = len(self.problems) if count is None else count
         lines = self.problems if len(self.problems) == 1 else tuple(f"  - {p}" for p in self.problems)
-        separator = ": " if len(self.problems) == 1 else f": {len(self.problems)} problems\n"
+        separator = ": " if len(self.problems) == 1 else f": {self.count:,} problems\n"
         super().__init__(f"{subject}{separator}" + "\n".join(lines))
 
 
@@ -51,4 +53,4 @@ def about(path: object) -> Iterator[None]:
     try:
         yield
     except (InputsError, TraceError) as error:
-        raise type(error)(str(path), error.problems) from error
+        raise type(error)(str(path), error.problems, error.count) from error

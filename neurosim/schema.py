@@ -17,8 +17,14 @@ from pydantic import (
     WrapValidator,
 )
 
+# A table whose keys are a list with an owner elsewhere is ``TypedDict("Name", dict.fromkeys(KEYS, Real))``: a model with one
+# asks for each of the keys and refuses others, and the JSON Schema lists them. Type checkers cannot follow keys that are not
+# written out; under TYPE_CHECKING the same name is a plain dict.
+
 # So far from anything meant that no quotient of two of them is lost.
 LARGEST = 1e100
+# No table where one should be; pydantic would name the class.
+NO_TABLE = ("model_type", "model_attributes_type", "dataclass_type", "dict_type")
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 # Characters of a value that are shown, and problems that are listed.
 LONGEST, SHOWN = 200, 20
@@ -46,6 +52,7 @@ class Section(BaseModel):
         """The JSON, as it was given: what has a default and was not said is not in it."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
+
 def problems_of(error: ValidationError, values: Any, root: str = "") -> list[str]:
     """Everything that a model found wrong with *values*, in its order; *root*: what their path begins with."""
     return [_problem(found, values, root) for found in error.errors(include_url=False)]
@@ -67,6 +74,8 @@ def _problem(error: Any, values: Any, root: str) -> str:
     if error["type"] == "value_error":
         found = error["msg"].removeprefix("Value error, ")
         return f"{path}: {found}" if path else found
+    if error["type"] in NO_TABLE:
+        return f"{path}: is {_short(error['input'])}; it should be a table"
     return f"{path}: is {_short(error['input'])}; {error['msg'][0].lower()}{error['msg'][1:]}"
 
 

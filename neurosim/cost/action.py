@@ -11,14 +11,17 @@ from neurosim.chip.chip import Chip, Price
 
 PJ = 1e-12
 COMPUTE, MOVEMENT, STATIC = "compute", "data movement", "static"
-# What an action is for; the order of the headline table.
-PURPOSES = ("compute", "weights", "state", "network", "off chip", "leakage")
+# What an action is for, in the order of the headline table, and the group that belongs to.
+GROUP_OF = {
+    "compute": COMPUTE, "weights": MOVEMENT, "state": MOVEMENT, "network": MOVEMENT, "off chip": MOVEMENT, "leakage": STATIC,
+}  # fmt: skip
+PURPOSES = tuple(GROUP_OF)
 FREE = Price(0.0, 0.0, "")
 
 
 @dataclass(frozen=True, eq=False)
 class Action:
-    """Something that costs energy: its component, group and purpose, how often each core did it, and what it costs once.
+    """Something that costs energy: its component and purpose, how often each core did it, and what it costs once.
 
     count: [bricks], int64, or float64 where the cores share what happens once per chip. constant: the price's place in the
     chip file; price: see `neurosim.chip.chip.Chip.prices`.
@@ -26,11 +29,15 @@ class Action:
 
     name: str
     component: str
-    group: str
     purpose: str
     count: np.ndarray
     constant: str
     price: Price = FREE
+
+    @property
+    def group(self) -> str:
+        """Compute, data movement or static."""
+        return GROUP_OF[self.purpose]
 
     @property
     def times(self) -> int:

@@ -27,7 +27,7 @@ ACTIVATION_BITS = 8
 # What the network does for one image, and what `ann` finds, for every reuse.
 Dense = dict[str, tuple[Action, ...]]
 Reuses = dict[str, dict[str, Any]]
-# A number for every reuse; a model that has one of these knows its keys.
+# A number for every reuse.
 if TYPE_CHECKING:
     ByReuse = dict[str, float]
     Factors = dict[str, float | None]

@@ -13,12 +13,11 @@ from neurosim.chip.memory import KINDS, Kind, Memory
 from neurosim.cost.action import COMPUTE, MOVEMENT, PJ, PURPOSES, STATIC, Action, priced
 from neurosim.mapping.mapping import Mapping
 
-# (component, group, purpose) of what is not the access of a memory.
-ACCUMULATES, MACS = ("accumulates", COMPUTE, "compute"), ("MACs of the first layer", COMPUTE, "compute")
-POOLS = ("sums of pooling windows", COMPUTE, "compute")
-UPDATES, PACKETS = ("neuron updates", COMPUTE, "compute"), ("packets", MOVEMENT, "network")
-MESH, BARRIERS = ("mesh", MOVEMENT, "network"), ("barriers", MOVEMENT, "network")
-BETWEEN, LEAKAGE = ("links between chips", MOVEMENT, "network"), ("leakage", STATIC, "leakage")
+# (component, purpose) of what is not the access of a memory.
+ACCUMULATES, MACS = ("accumulates", "compute"), ("MACs of the first layer", "compute")
+POOLS, UPDATES = ("sums of pooling windows", "compute"), ("neuron updates", "compute")
+PACKETS, MESH, BARRIERS = ("packets", "network"), ("mesh", "network"), ("barriers", "network")
+BETWEEN, LEAKAGE = ("links between chips", "network"), ("leakage", "leakage")
 
 Counts = dict[str, np.ndarray]
 
@@ -119,7 +118,7 @@ def _operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Act
         yield Action("crossing", *BETWEEN, counts["crossings"], "board.pj")
 
 
-def operation(name: str, what: tuple[str, str, str], count: np.ndarray) -> Action:
+def operation(name: str, what: tuple[str, str], count: np.ndarray) -> Action:
     """One of the chip's operations."""
     return Action(name, *what, count, f"operation.{name}.pj")
 
@@ -127,8 +126,8 @@ def operation(name: str, what: tuple[str, str, str], count: np.ndarray) -> Actio
 def access(memory: Memory, kind: Kind, how: Literal["read", "write"], count: np.ndarray) -> Action:
     """Words read from or written to a memory."""
     purpose = "off chip" if memory.per == "off chip" else kind if kind in PURPOSES else "network"
-    what = f"memory {memory.name}", MOVEMENT, purpose
-    return Action(access_name(memory.name, kind, how), *what, count, f"memory.{memory.name}.{how}.pj")
+    where = f"memory {memory.name}"
+    return Action(access_name(memory.name, kind, how), where, purpose, count, f"memory.{memory.name}.{how}.pj")
 
 
 def access_name(memory: str, kind: str, how: Literal["read", "write"]) -> str:

@@ -192,7 +192,8 @@ def read_findings(path: str | os.PathLike[str]) -> StudyDocument:
     try:
         found = StudyDocument.model_validate(values)
     except ValidationError as error:
-        raise FileError(str(path), some(problems_of(error, values, "json"))) from None
+        problems = problems_of(error, values, "json")
+        raise FileError(str(path), some(problems), len(problems)) from None
     if found.contradictions:
-        raise FileError(str(path), some(found.contradictions))
+        raise FileError(str(path), some(found.contradictions), len(found.contradictions))
     return found

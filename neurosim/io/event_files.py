@@ -132,7 +132,8 @@ def read_all(sources: Iterable[tuple[Path, int | None]], said: Said) -> Iterator
             count += 1
             problems += [f"{path}: {'; '.join(error.problems)}"] if count <= SHOWN else []
     if problems:
-        raise InputsError("recordings", problems + ([f"and {count - SHOWN:,} more files"] if count > SHOWN else []))
+        more = [f"and {count - SHOWN:,} more files"] if count > SHOWN else []
+        raise InputsError("recordings", problems + more, count)
 
 
 def format_of(path: Path, said: Said | None = None) -> str | None:

@@ -11,7 +11,7 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -153,10 +153,10 @@ def _check_version(path: str | os.PathLike[str], root: Node, version: str) -> No
     major, minor = number(version)
     if major in known and minor <= known[major]:
         return
-    newest_known = VERSIONS[-1] if major not in known else f"{major}.{known[major]}"
     wrote = root.group.attrs.get("producer")
-    reader = f"; {_text(wrote)} wrote it and reads it" if wrote is not None else ""
-    root.say(f"format version {version} is newer than {newest_known}, the one known here; update neurosim{reader}")
+    writer = f"; the file says that {_text(wrote)} wrote it" if wrote is not None else ""
+    here = f"neurosim {__version__} knows {' and '.join(VERSIONS)}"
+    root.say(f"format version {version} is not known; {here}; update neurosim, if there is a newer one{writer}")
     if major not in known:
         raise FileError(str(path), root.problems)
 
@@ -193,6 +193,13 @@ class Node:
         """All groups below, in the order they were written."""
         found = [n for n in self.group if n in self and isinstance(self.group[n], h5py.Group)]
         return {n: Node(self.group[n], self.problems) for n in found}
+
+    def refuse(self, names: Iterable[str], why: str) -> None:
+        """Note every attribute and dataset here that is one of *names*: nobody looks at it."""
+        for name in names:
+            for kind, having in (("attribute", self.group.attrs), ("dataset", self.group)):
+                if name in having:
+                    self.say(f"{kind} {name!r} {why}; delete it")
 
     def refuse_others(self, names: Container[str], what: str) -> None:
         """Note every group below whose name is none of *names*."""

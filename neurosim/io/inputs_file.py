@@ -20,6 +20,8 @@ from neurosim.saving import save
 INPUTS = of_file(
     Vocabulary(since_first("name", "shape", "shape_axes"), since_first("images", "events", "offsets", "labels"))
 )  # fmt: skip
+# What inputs of one form have no place for.
+OF_THE_OTHER = {"images": ("shape", "shape_axes", "offsets"), "events": ("images",)}
 
 
 @save.register
@@ -59,7 +61,7 @@ def load_inputs(path: str | os.PathLike[str], *, binning: Binning | None = None,
             return _from_numpy(Path(path), suffix)
         return _from_hdf5(path)
     except InputsError as error:
-        raise FileError(str(path), error.problems) from error
+        raise FileError(str(path), error.problems, error.count) from error
 
 
 def _from_events(path: Path, binning: Binning | None, said: dict[str, Any]) -> Inputs:
@@ -75,6 +77,8 @@ def _from_hdf5(path: str | os.PathLike[str]) -> Inputs:
         name = root.text("name", Path(path).stem)
         spikes = _spikes(root) if "events" in root else None
         images = root.array("images", "iuf", 4) if "events" not in root else None
+        what = "images" if "events" not in root else "events"
+        root.refuse(OF_THE_OTHER[what], f"does not belong to inputs of {what}")
     return Inputs(images, labels, spikes, name)
 
 

@@ -82,7 +82,7 @@ def load_mapping(path: str | os.PathLike[str], network: Network, chip: Chip) -> 
     cores = np.array([core for *_, core, _ in rows], np.int64)
     problems = coverage_problems(network, chip, bricks, cores)
     if problems:
-        raise FileError(str(path), some(problems))
+        raise FileError(str(path), some(problems), len(problems))
     pinned = frozenset(number for number, row in enumerate(rows) if row[-1])
     mapping = Mapping(network=network, chip=chip, bricks=bricks, cores=cores, placer=placer, pinned=pinned, seed=seed)
     violations = check(mapping)
@@ -132,7 +132,7 @@ def _from_json(path: Path) -> tuple[str, int | None, Rows]:
         raise FileError(str(path), ["has no list 'bricks'; write one with neurosim map NETWORK -o MAP.json"])
     problems = [f"brick {number}: {text}" for number, brick in enumerate(listed) for text in _brick_problems(brick)]
     if problems:
-        raise FileError(str(path), some(problems))
+        raise FileError(str(path), some(problems), len(problems))
     rows: Rows = [(b["layer"], *(b[name] for name in SPANS), b["core"], b.get("pinned", False)) for b in listed]
     seed = values.get("seed")
     return str(values.get("placer", "")), seed if _is_count(seed) else None, rows

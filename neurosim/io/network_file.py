@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 import h5py
@@ -26,6 +28,7 @@ COUNTED = "argmax of the spikes of the last layer over all steps, the lowest ind
 ABOUT_TEXT = ("dataset", "accuracy_reference")
 # Counts of steps, the same in both arithmetics, are attributes; all other parameters are datasets.
 STEPS = {name: row for name, row in PARAMETERS.items() if row.form == "steps"}
+LATE = {name: row for name, row in STEPS.items() if name in {field.name for field in fields(Shortcut)}}
 STORED = {name: row for name, row in PARAMETERS.items() if name not in STEPS}
 
 
@@ -34,13 +37,13 @@ def _places(row: NeuronParameter) -> tuple[str, ...]:
     return row.name, f"{row.name}_float", *((f"{row.name}_k", f"{row.name}_m") if row.form == "fraction" else ())
 
 
-
-
-def _synapses(*own: str, datasets: dict[str, str], groups: dict[str, Vocabulary] | None = None) -> Vocabulary:
+def _synapses(
+    *own: str, steps: Mapping[str, NeuronParameter], datasets: dict[str, str], groups: dict[str, Vocabulary] | None = None
+) -> Vocabulary:
     """What a layer and a shortcut have in common."""
-    steps = {name: row.since for name, row in STEPS.items()}
+    counts = {name: row.since for name, row in steps.items()}
     weights = since_first("weight", "weight_float")
-    return Vocabulary(since_first("stride", "padding", "pool", *own) | steps, weights | datasets, groups or {})
+    return Vocabulary(since_first("stride", "padding", "pool", *own) | counts, weights | datasets, groups or {})
 
 
 def _recordings(groups: dict[str, Vocabulary] | None = None) -> Vocabulary:
@@ -48,9 +51,9 @@ def _recordings(groups: dict[str, Vocabulary] | None = None) -> Vocabulary:
     return Vocabulary(groups={ANY: each})
 
 
-SHORTCUT = _synapses("source", datasets=since_first("scale", "scale_float"))
+SHORTCUT = _synapses("source", steps=LATE, datasets=since_first("scale", "scale_float"))
 LAYER = _synapses(
-    "kind", "inputs", "shape", "weight_bits", "weight_scale",
+    "kind", "inputs", "shape", "weight_bits", "weight_scale", steps=STEPS,
     datasets={name: row.since for row in STORED.values() for name in _places(row)},
     groups={"shortcuts": Vocabulary(groups={ANY: SHORTCUT})},
 )  # fmt: skip
@@ -136,7 +139,7 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         for row in STORED.values() if source else ():
             meaning = (row.in_floats if suffix else "") or row.meaning
             _write_parameter(group, row.name + suffix, row.of(source), row.unit, meaning)
-    _write_steps(group, layer)
+    _write_steps(group, layer, STEPS)
     if layer.shortcuts:
         group.create_group("shortcuts", track_order=True)
     for index, shortcut in enumerate(layer.shortcuts):
@@ -145,7 +148,7 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         child.attrs["stride"] = shortcut.stride
         child.attrs["padding"] = shortcut.padding
         child.attrs["pool"] = shortcut.pool or "none"
-        _write_steps(child, shortcut)
+        _write_steps(child, shortcut, LATE)
         pair = [None if x is None else x.shortcuts[index] for x in (exact, twin)]
         _write_synapses(child, pair[0], pair[1], _axes(shortcut))
 
@@ -154,8 +157,8 @@ def _axes(shortcut: Shortcut) -> str:
     return Layer.weight_axes if shortcut.weight is not None and shortcut.weight.ndim == 2 else Conv.weight_axes
 
 
-def _write_steps(group: h5py.Group, link: Layer | Shortcut) -> None:
-    for name, row in STEPS.items():
+def _write_steps(group: h5py.Group, link: Layer | Shortcut, steps: Mapping[str, NeuronParameter]) -> None:
+    for name, row in steps.items():
         if row.of(link) is not None:
             group.attrs[name] = row.of(link)
 
@@ -230,7 +233,10 @@ def read_network(root: Node) -> Network | None:
     main = [_read_layer(n, g, "" if integer else "_float") for n, g in groups.items()]
     has_twin = integer and any("weight_float" in g for g in groups.values())
     twin = [_read_layer(n, g, "_float") for n, g in groups.items()] if has_twin else []
+    _refuse_unread(groups.values(), integer, has_twin)
     if len(root.problems) > before:
+        # What is wrong for the integers may be wrong for the floats.
+        root.problems[before:] = dict.fromkeys(root.problems[before:])
         return None
     try:
         network = Network.build(name, layers=[x for x in main if x], about=about, **head)
@@ -243,7 +249,23 @@ def read_network(root: Node) -> Network | None:
         return None
     _check_decode(root, network)
     golden = root.child("golden") if "golden" in root else None
-    return network if golden is None else network.with_golden(_read_golden(golden, network))
+    recorded = None if golden is None else _read_golden(golden, network)
+    return None if len(root.problems) > before else network.with_golden(recorded)
+
+
+def _refuse_unread(layers: Iterable[Node], integer: bool, has_twin: bool) -> None:
+    """Note what is known, but has no place where it is."""
+    for layer in layers:
+        if layer.text("kind") in LAYER_KINDS.keys() - {"conv"}:
+            layer.refuse(("stride", "padding"), "belongs to a convolution")
+        shortcuts = layer.child("shortcuts") if "shortcuts" in layer else None
+        below = shortcuts.children().values() if shortcuts else ()
+        for group, vocabulary in ((layer, LAYER), *((shortcut, SHORTCUT) for shortcut in below)):
+            floats = [name for name in vocabulary.datasets if name.endswith("_float")]
+            if not integer:
+                group.refuse(set(vocabulary.datasets) - set(floats), "belongs to an integer network, and this is a float one")
+            elif not has_twin:
+                group.refuse(floats, "belongs to a float twin, whose weights are missing")
 
 
 def _check_decode(root: Node, network: Network) -> None:
@@ -277,7 +299,7 @@ def _read_layer(name: str, group: Node, suffix: str) -> Layer | None:
         if row.required and kind != "output" and row.name + suffix not in group:
             group.say(f"dataset '{row.name}{suffix}' is missing")
     options |= {name: _read_parameter(group, row, suffix) for name, row in STORED.items()}
-    options |= {name: group.integer(name, row.default, optional=True) for name, row in STEPS.items()}
+    options |= _read_steps(group, STEPS)
     shortcuts = []
     if "shortcuts" in group:
         found = group.child("shortcuts")
@@ -296,6 +318,7 @@ def _read_parameter(group: Node, row: NeuronParameter, suffix: str) -> Any:
     """As `Layer` takes it."""
     place = row.name + suffix
     if f"{place}_k" in group:
+        group.refuse((place,), f"stands beside '{place}_k'")
         return group.array(f"{place}_k", "iu", 3), group.integer(f"{place}_m")
     if place not in group:
         return None
@@ -316,12 +339,16 @@ def _read_shortcut(group: Node, suffix: str) -> Shortcut:
     place = f"weight{suffix}"
     weight = group.array(place, "f" if suffix else "iu", 2 if group.dimensions(place) == 2 else 4, optional=True)
     scale = group.number(f"scale{suffix}") if weight is None else None
+    group.refuse(() if weight is None else (f"scale{suffix}",), "stands beside a weight")
     stride, padding = _read_pair(group, "stride", 1), _read_pair(group, "padding", 0)
-    delay = group.integer("delay", 0, optional=True)
     return Shortcut(
         source=group.text("source"), weight=weight, scale=scale, stride=stride, padding=padding, pool=_read_pool(group),
-        delay=delay,
+        **_read_steps(group, LATE),
     )  # fmt: skip
+
+
+def _read_steps(group: Node, steps: Mapping[str, NeuronParameter]) -> dict[str, Any]:
+    return {name: group.integer(name, row.default, optional=True) for name, row in steps.items()}
 
 
 def _read_pool(group: Node) -> Any:
@@ -361,6 +388,7 @@ def _read_recordings(parent: Node, network: Network, count: int, steps: int) -> 
             continue
         layer = known[name]
         bits = group.array("spikes", "u", 3) if layer.spiking else None
+        group.refuse(() if layer.spiking else ("spikes",), "belongs to neurons that fire, and an output does not")
         potentials = group.array("potentials", "if", 3, optional=True)
         for array, last in ((bits, -(-layer.neurons // 8)), (potentials, layer.neurons)):
             if array is not None and array.shape != (count, steps, last):

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from neurosim.chip.chip import Chip
-from neurosim.cost.action import COMPUTE, MOVEMENT, PURPOSES, STATIC, Action, priced
+from neurosim.cost.action import GROUP_OF, Action, priced
 from neurosim.cost.ann import REUSES
 from neurosim.cost.energy import Energy, access_names
 from neurosim.cost.ledger import Ledger
@@ -61,13 +61,23 @@ def load_run(path: str | os.PathLike[str]) -> Record:
         run.time.seconds, run.energy.total_J, run.counts["spikes"], run.to_dict(), run.report("run.html")
     """
     problems: list[str] = []
+    if _is_json(path):
+        raise FileError(str(path), ["is JSON, which does not hold all that was done; give the run file that -o writes"])
     with reading(path, "run") as (file, _):
         found = _read(Node(file, problems))
     # Judged behind the reader: what it takes for damage of a file would hide a mistake of ours.
     record = _record(found, problems)
     if record is None or problems:
-        raise FileError(str(path), some(problems))
+        raise FileError(str(path), some(problems), len(problems))
     return record
+
+
+def _is_json(path: str | os.PathLike[str]) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(64).lstrip().startswith(b"{")
+    except OSError:
+        return False
 
 
 class Done(NamedTuple):
@@ -184,7 +194,9 @@ def _ledger(found: Contents, mapping: Placement) -> Ledger:
 
 
 def _actions(done: Done) -> list[Action]:
-    return [Action(**dict(zip(FIELDS, w, strict=True)), count=row) for w, row in zip(done.words, done.counts, strict=True)]
+    told = [dict(zip(FIELDS, words, strict=True)) for words in done.words]
+    own = [{key: word for key, word in words.items() if key != "group"} for words in told]
+    return [Action(**words, count=row) for words, row in zip(own, done.counts, strict=True)]
 
 
 def _misfits(found: Contents, mapping: Placement, document: RunDocument) -> Iterator[str]:
@@ -214,6 +226,9 @@ def _sizes(found: Contents, document: RunDocument) -> Iterator[str]:
     for name, shape in sizes.items():
         if found.arrays[name].shape != shape:
             yield f"dataset {name!r} has shape {list(found.arrays[name].shape)}; needed {list(shape)}"
+    for name, told in (("outputs", document.outputs), ("predictions", document.predictions)):
+        if found.arrays[name].shape == sizes[name] and not np.array_equal(found.arrays[name], np.array(told)):
+            yield f"json.{name}: are not those of dataset {name!r}"
     for name, values in found.totals.items():
         if len(values) != len(found.rows):
             yield f"/counts: dataset {name!r} is for {len(values)} bricks; there are {len(found.rows)}"
@@ -223,10 +238,11 @@ def _unpriced(done: Done, mapping: Placement) -> Iterator[str]:
     """What keeps actions from being priced."""
     if done.counts.shape[1] != len(mapping.bricks):
         yield f"'counts' is for {done.counts.shape[1]} bricks; there are {len(mapping.bricks)}"
-    actions, groups = _actions(done), (COMPUTE, MOVEMENT, STATIC)
-    odd = sorted({action.purpose for action in actions if action.purpose not in PURPOSES or action.group not in groups})
+    actions, groups = _actions(done), [words[FIELDS.index("group")] for words in done.words]
+    pairs = [(action.purpose, group) for action, group in zip(actions, groups, strict=True)]
+    odd = sorted({purpose for purpose, group in pairs if GROUP_OF.get(purpose) != group})
     if odd:
-        yield f"actions have purposes that do not exist: {', '.join(odd)}"
+        yield f"actions have purposes that do not exist, or are of another group: {', '.join(odd)}"
     unknown = sorted({action.constant for action in actions if action.constant not in mapping.chip.prices})
     if unknown:
         yield f"the chip has no {', '.join(unknown)}"

@@ -58,6 +58,9 @@ def checked_layers(spec: InputSpec, linked: Sequence[Layer], reset: str, problem
 
 def wired(layers: Sequence[Layer], problems: list[str]) -> list[Layer]:
     """The layers with default inputs filled in; reports duplicate names, unknown sources, cycles without delay, wrong order."""
+    if not isinstance(layers, Sequence):
+        problems.append(f"layers must be a list of Conv, Dense or Output, not {_kind(layers)}")
+        return []
     if not layers:
         problems.append("it has no layers")
     strangers = [repr(layer)[:40] for layer in layers if not isinstance(layer, Layer)]
@@ -65,6 +68,10 @@ def wired(layers: Sequence[Layer], problems: list[str]) -> list[Layer]:
         problems.append(f"layers must be Conv, Dense or Output, not {', '.join(strangers)}")
         return []
     names = [layer.name for layer in layers]
+    nameless = [f"layer name {name!r} is no text" for name in names if not isinstance(name, str)]
+    if nameless:
+        problems += nameless
+        return []
     problems += [f"layer name {n!r} is used {names.count(n)} times" for n in sorted(set(names)) if names.count(n) > 1]
     problems += [f"layer name {n!r} is reserved or empty, or holds '/'" for n in names if n in (INPUT, "") or "/" in n]
     before = [INPUT, *names[:-1]]
@@ -124,6 +131,11 @@ def _whole_pair(value: Any) -> bool:
 def _shown(value: Any) -> str:
     """A value in a message: an array by what it is."""
     return f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) and value.ndim else repr(value)
+
+
+def _kind(value: Any) -> str:
+    """What it is, in a message."""
+    return repr(value) if value is None else f"one {type(value).__name__}"
 
 
 def _named(inputs: Sequence[str] | str | None) -> tuple[str, ...]:
@@ -236,6 +248,8 @@ class Checker:
 
     def _positive(self, label: str, value: Any, shape: Shape, floating: bool) -> Parameter:
         found = self._parameter(label, value, shape, floating)
+        if found is None and value is not None:
+            return 1
         wrong = np.argwhere(np.atleast_1d(np.asarray(0 if found is None else found)) <= 0)
         if len(wrong):
             places = f" at {len(wrong)} neurons or channels, the first {wrong[0].tolist()}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from neurosim.network.layers import Layer
+from neurosim.network.layers import Layer, Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +20,13 @@ class LayerRecording:
 
     spikes: np.ndarray | None
     potentials: np.ndarray | None
+
+    def fits(self, count: int, steps: int, neurons: int | None) -> bool:
+        """Whether it is of so many samples, *steps* (0: any number) and *neurons*; None: of a layer that does not exist."""
+        arrays = [data for data in (self.spikes, self.potentials) if data is not None]
+        return neurons is not None and all(
+            data.ndim == 3 and data.shape == (count, steps or data.shape[1], neurons) for data in arrays
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +44,14 @@ class Golden:
     stimuli: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     probes: dict[str, LayerRecording] = field(default_factory=dict)
 
-    def problems(self, layers: Sequence[Layer], steps: int) -> list[str]:
-        """Where the recordings are not of these *layers* and so many *steps*; 0: of any number."""
-        fits = {layer.name: (steps, layer.neurons) for layer in layers}
-        strange = [name for name, data in self._recorded() if (steps and data.shape[1], data.shape[2]) != fits.get(name)]
-        told = "its golden samples record {!r} of other layers or timesteps; leave them out with golden=None"
+    def problems(self, layers: Sequence[Layer], shape: Shape, steps: int) -> list[str]:
+        """Where the shapes are not those of these *layers*, of inputs of this *shape* [C, H, W] and so many *steps*; 0: spikes,
+        of any number of steps."""
+        leave = "leave them out with golden=None"
+        if self.images.shape[1 if steps else 2 :] != shape:
+            return [f"its golden samples are of inputs {list(self.images.shape)}, not {list(shape)} each; {leave}"]
+        shown, neurons = steps or self.images.shape[1], {layer.name: layer.neurons for layer in layers}
+        strange = [name for name, found in self.samples.items() if not found.fits(len(self.images), shown, neurons.get(name))]
+        strange += [name for name, found in self.probes.items() if not found.fits(1, steps, neurons.get(name))]
+        told = f"its golden samples record {{!r}} of other layers or timesteps; {leave}"
         return [told.format(name) for name in dict.fromkeys(strange)]
-
-    def _recorded(self) -> Iterator[tuple[str, np.ndarray]]:
-        for name, found in (*self.samples.items(), *self.probes.items()):
-            yield from ((name, data) for data in (found.spikes, found.potentials) if data is not None)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from neurosim import saving
 from neurosim.errors import NetworkError
-from neurosim.network.checks import checked_input, checked_layers, wired
+from neurosim.network.checks import as_array, checked_input, checked_layers, wired
 from neurosim.network.golden import Golden
 from neurosim.network.layers import INPUT, Conv, InputSpec, Layer, Shape, Shortcut
 from neurosim.network.neuron import hash_parts
@@ -24,6 +24,17 @@ AT_ONCE: Dynamics = "leak, integrate, compare, reset"
 NEXT_STEP: Dynamics = "leak, integrate, reset, compare"
 # What a network says of all its neurons.
 CHOICES = {"reset": ("subtract", "zero"), "compare": (">", ">="), "dynamics": (AT_ONCE, NEXT_STEP)}
+# What stays of `Network.about` when the network becomes another.
+LASTING = ("dataset",)
+
+
+class Sound(NamedTuple):
+    """What was checked together. Two layers, recordings or networks are equal only if they are the same."""
+
+    decisive: tuple[Any, ...]
+    golden: Golden | None = None
+    float_twin: Network | None = None
+    about: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +42,11 @@ class Network:
     """Layers in the order they are computed within one time step; a spike crosses all of them in that step.
 
     Use `Network.build`, which checks everything and finds out shapes. A network that `dataclasses.replace` makes of another is
-    as good as one that `build` makes, or refused with a NetworkError: layers that are new are checked again. *timesteps* is 0
-    where the inputs, spikes, say how many there are. *dynamics*: whether a spike resets its neuron in its own step, or in the
-    next one. *float_twin* is the float network an integer one was quantised from. *sound*: what was checked together.
+    as good as one that `build` makes, or refused with a NetworkError: layers that are new are checked again. Where what decides
+    the spikes is new (layers, rules, input, timesteps of images), the golden samples and the float twin of before are refused,
+    and of *about* only the dataset stays; what is given with the change is kept. *timesteps* is 0 where the inputs, spikes, say
+    how many there are. *dynamics*: whether a spike resets its neuron in its own step, or in the next one. *float_twin* is the
+    float network an integer one was quantised from. *sound*: what was checked together.
     """
 
     name: str
@@ -46,7 +59,7 @@ class Network:
     golden: Golden | None = None
     float_twin: Network | None = None
     about: dict[str, Any] = field(default_factory=dict)
-    sound: tuple[Any, ...] | None = field(default=None, kw_only=True, repr=False)
+    sound: Sound | None = field(default=None, kw_only=True, repr=False)
 
     @classmethod
     def build(
@@ -81,30 +94,75 @@ class Network:
         if problems:
             raise NetworkError(f"network {name!r}", problems)
         steps = int(timesteps or 0)
-        sound = (steps, spec, checked, reset, compare, dynamics)
-        return cls(str(name), *sound, about=dict(about or {}), sound=sound)
+        known = dict(about or {})
+        decisive = (steps, spec, checked, reset, compare, dynamics)
+        return cls(str(name), *decisive, about=known, sound=Sound(_exactly(*decisive), about=known))
 
     def __post_init__(self) -> None:
         """However a network is made, by `dataclasses.replace` too: what was not checked together is checked, once."""
-        if self.sound == self._decisive():
+        if isinstance(self.layers, list):
+            object.__setattr__(self, "layers", tuple(self.layers))
+        before, now = self.sound, self._sound()
+        if before == now:
             return
-        spec = self.input
-        built = Network.build(
-            self.name, timesteps=self.timesteps or None, input_shape=spec.shape, encoding=spec.encoding, mean=spec.mean,
-            std=spec.std, input_scale=spec.scale, layers=self.layers, reset=self.reset, compare=self.compare,
-            dynamics=self.dynamics,
-        )  # fmt: skip
-        problems = [] if self.golden is None else self.golden.problems(built.layers, built.steps_shown)
-        if self.float_twin is not None and _outline(self.float_twin) != _outline(built):
-            problems.append("its float twin has other layers or timesteps; leave it out with float_twin=None")
+        another = before if before is not None and self._is_another(before) else None
+        if before is None or before.decisive != now.decisive:
+            self._rebuild(before)
+        problems = [*self._golden_problems(another), *self._twin_problems(another)]
         if problems:
             raise NetworkError(f"network {self.name!r}", problems)
-        for name in ("timesteps", "input", "layers", "sound"):
+        if another is not None and another.about is self.about:
+            object.__setattr__(self, "about", {key: self.about[key] for key in LASTING if key in self.about})
+        object.__setattr__(self, "sound", self._sound())
+
+    def _rebuild(self, before: Sound | None) -> None:
+        """Check everything that decides the spikes, and take its canonical form."""
+        problems = [] if before is None else _floats_among_integers(before, self.layers)
+        if problems:
+            raise NetworkError(f"network {self.name!r}", problems)
+        spec = self.input
+        endless = spec.encoding == "spikes" and type(self.timesteps) is int and self.timesteps == 0
+        built = Network.build(
+            self.name, timesteps=None if endless else self.timesteps, input_shape=spec.shape, encoding=spec.encoding,
+            mean=spec.mean, std=spec.std, input_scale=spec.scale, layers=self.layers, reset=self.reset, compare=self.compare,
+            dynamics=self.dynamics,
+        )  # fmt: skip
+        for name in ("timesteps", "input", "layers"):
             object.__setattr__(self, name, getattr(built, name))
 
+    @property
     def _decisive(self) -> tuple[Any, ...]:
-        """What has to fit together; two layers are equal only if they are the same."""
+        """What has to fit together."""
         return self.timesteps, self.input, self.layers, self.reset, self.compare, self.dynamics
+
+    def _sound(self) -> Sound:
+        return Sound(_exactly(*self._decisive), self.golden, self.float_twin, self.about)
+
+    def _is_another(self, before: Sound) -> bool:
+        """Whether other spikes may follow from the same input; spikes may last as long as they do."""
+        first = 0 if self.input.encoding == "direct" else 2
+        return before.decisive[first:] != self._sound().decisive[first:]
+
+    def _golden_problems(self, another: Sound | None) -> list[str]:
+        """What is wrong with the golden samples; *another*: what was sound together before the network became another one."""
+        if self.golden is None:
+            return []
+        problems = self.golden.problems(self.layers, self.input.shape, self.steps_shown)
+        if not problems and another is not None and another.golden is self.golden:
+            return ["its golden samples record the network of before the change; leave them out with golden=None"]
+        return problems
+
+    def _twin_problems(self, another: Sound | None) -> list[str]:
+        twin, leave = self.float_twin, "leave it out with float_twin=None"
+        if twin is None:
+            return []
+        if not isinstance(twin, Network) or twin.integer or not self.integer:
+            return [f"its float twin must be a float network, and it an integer one; {leave}"]
+        if _outline(twin) != _outline(self):
+            return [f"its float twin has other layers, rules or timesteps; {leave}"]
+        if another is not None and another.float_twin is twin:
+            return [f"its float twin is that of the network before the change; {leave}"]
+        return []
 
     def __repr__(self) -> str:
         steps = f"{self.timesteps} steps" if self.timesteps else "as many steps as its inputs"
@@ -171,21 +229,25 @@ class Network:
         """The same network for so many *steps* of spikes; images are shown for as long as the network says."""
         if self.input.encoding == "direct" or self.timesteps == steps:
             return self
-        sound = (steps, *self._decisive()[1:])
-        return replace(self, timesteps=steps, float_twin=self.float_twin and self.float_twin.over(steps), sound=sound)
+        twin = self.float_twin and self.float_twin.over(steps)
+        sound = Sound(_exactly(steps, *self._decisive[1:]), self.golden, twin, self.about)
+        return replace(self, timesteps=steps, float_twin=twin, sound=sound)
 
     def with_layers(self, layers: Sequence[Layer]) -> Network:
-        """The same network of other *layers*, checked; the golden samples and the float twin of the old ones are left behind.
+        """The same network of other *layers*, checked; golden samples, float twin and accuracies of the old ones stay behind.
 
         ``net.with_layers([dataclasses.replace(layer, leak=None) for layer in net.layers])``. Raises NetworkError with every
         problem found.
         """
-        return replace(self, layers=tuple(layers), golden=None, float_twin=None)
+        given = tuple(layers) if isinstance(layers, Iterable) else layers
+        return replace(self, layers=given, golden=None, float_twin=None)
 
     def with_golden(self, golden: Golden | None) -> Network:
+        """The network with other *golden* samples, or without. Raises NetworkError where they have other shapes."""
         return replace(self, golden=golden)
 
-    def with_float_twin(self, twin: Network) -> Network:
+    def with_float_twin(self, twin: Network | None) -> Network:
+        """The integer network with the float network that it was quantised from. Raises NetworkError if it is none."""
         return replace(self, float_twin=twin)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -198,7 +260,8 @@ def _rule_problems(timesteps: Any, encoding: str, rules: Mapping[str, Any]) -> l
     problems = []
     if timesteps is None and encoding == "direct":
         problems.append("timesteps is missing; a network that is shown images must say for how long")
-    if timesteps is not None and (not isinstance(timesteps, int | np.integer) or timesteps < 1):
+    whole = isinstance(timesteps, int | np.integer) and not isinstance(timesteps, bool)
+    if timesteps is not None and (not whole or timesteps < 1):
         problems.append(f"timesteps is {timesteps!r}; it must be an integer of at least 1")
     for name, value in rules.items():
         one, other = CHOICES[name]
@@ -210,7 +273,24 @@ def _rule_problems(timesteps: Any, encoding: str, rules: Mapping[str, Any]) -> l
 def _outline(network: Network) -> tuple[Any, ...]:
     """What a float twin shares with its network."""
     layers = [(x.kind, x.name, x.shape, x.weight.shape, [s.source for s in x.shortcuts]) for x in network.layers]
-    return network.timesteps, network.input.shape, network.input.encoding, layers
+    rules = (network.timesteps, network.reset, network.compare, network.dynamics)
+    return rules, network.input.shape, network.input.encoding, layers
+
+
+def _exactly(timesteps: Any, *others: Any) -> tuple[Any, ...]:
+    """5 is not 5.0, nor 1 True."""
+    return type(timesteps), timesteps, *others
+
+
+def _floats_among_integers(before: Sound, layers: Any) -> list[str]:
+    """What is wrong with float weights in the *layers* of a network that had integers."""
+    if before.decisive[3][0].weight.dtype.kind == "f" or not isinstance(layers, Sequence):
+        return []
+    known = [layer for layer in layers if isinstance(layer, Layer)]
+    weights = [(x.name, weight) for x in known for weight in (x.weight, *(s.weight for s in x.shortcuts)) if weight is not None]
+    floats = [(name, array) for name, weight in weights if (array := as_array(weight)).dtype.kind == "f"]
+    told = "layer {!r}: weight is {} {}; an integer network needs integers; Network.build makes a float one of all its layers"
+    return [told.format(name, array.dtype, list(array.shape)) for name, array in floats]
 
 
 def _unusual(shortcut: Shortcut) -> list[Any]:

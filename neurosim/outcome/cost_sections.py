@@ -14,7 +14,6 @@ from neurosim.schema import Real, Section, Whole
 
 Shares = dict[str, Real]
 
-# A table whose keys are a list with an owner elsewhere, as others below.
 if TYPE_CHECKING:
     ByPurpose = dict[str, float]
 else:

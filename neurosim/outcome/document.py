@@ -7,6 +7,7 @@ neurosim.outcome` prints the JSON Schema.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from neurosim.chip.chip import Chip
-from neurosim.cost.action import COMPUTE, MOVEMENT, PURPOSES, STATIC
+from neurosim.cost.action import GROUP_OF, PURPOSES
 from neurosim.cost.ann import REUSES
 from neurosim.cost.comparison import BreakEven, CostStep, steps
 from neurosim.cost.uncertainty import Spread
@@ -24,7 +25,6 @@ from neurosim.outcome.cost_sections import ActionRow, AnnSection, EnergySection,
 from neurosim.schema import AtLeastOne, Real, Section, Whole
 from neurosim.timing.tally import BOUNDS
 
-# A table whose keys are a list with an owner elsewhere.
 if TYPE_CHECKING:
     ByBound = dict[str, float]
 else:
@@ -276,8 +276,7 @@ class RunDocument(Section):
     @property
     def groups(self) -> dict[str, str]:
         """Whether a component is compute, data movement or static."""
-        special = {"compute": COMPUTE, "leakage": STATIC}
-        return {action.component: special.get(action.purpose, MOVEMENT) for action in self.actions}
+        return {action.component: GROUP_OF[action.purpose] for action in self.actions}
 
     def core_words(self, core: int) -> str:
         """A core and its layer."""
@@ -287,7 +286,7 @@ class RunDocument(Section):
     @property
     def contradictions(self) -> list[str]:
         """Where parts that are well by themselves do not belong together, each with its path."""
-        return [f"json.{text}" for text in (*self._lengths(), *self._components(), *self._outside())]
+        return [f"json.{text}" for text in (*self._lengths(), *self._layers(), *self._components(), *self._outside())]
 
     def _lengths(self) -> Iterator[str]:
         found: list[tuple[str, str, Sequence[Any] | None]] = [
@@ -301,14 +300,25 @@ class RunDocument(Section):
             if values is not None and len(values) != many:
                 yield f"{path}: is for {len(values)} {what}; there are {many}"
 
+    def _layers(self) -> Iterator[str]:
+        """Layers listed twice, and outputs of other classes than the first."""
+        for name, many in Counter(layer.name for layer in self.layers).items():
+            if many > 1:
+                yield f"layers.{name}: is listed {many} times"
+        for number, row in enumerate(self.outputs):
+            if len(row) != len(self.outputs[0]):
+                yield f"outputs.{number}: is for {len(row)} classes; outputs.0 is for {len(self.outputs[0])}"
+
     def _components(self) -> Iterator[str]:
-        unknown = self.energy.by_component_J.keys() - self.groups.keys()
+        unknown = self.energy.by_component_J.keys() - {action.component for action in self.actions}
         yield from (f"energy.by_component_J.{name}: is the component of none of 'actions'" for name in sorted(unknown))
         wrong = sorted({action.purpose for action in self.actions} - {*PURPOSES})
         yield from (f"actions: there is no purpose {name!r}; there are: {', '.join(PURPOSES)}" for name in wrong)
 
     def _outside(self) -> Iterator[str]:
-        """Cores and links that the chip does not have."""
+        """Cores and links that the chip does not have, and a hash that is not its own."""
+        if self.chip.sha256 != self.chip.values.sha256:
+            yield f"chip.sha256: is {self.chip.sha256!r}; its values have {self.chip.values.sha256!r}"
         grid = self.chip.values.grid
         for number, core in enumerate(self.cores):
             if core.index >= grid.cores:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from neurosim.cost.action import COMPUTE, MOVEMENT, PURPOSES, STATIC
+from neurosim.cost.action import COMPUTE, GROUP_OF, MOVEMENT, PURPOSES, STATIC
 from neurosim.cost.ann import STATED
 from neurosim.cost.comparison import BreakEven
 from neurosim.outcome.document import LayerRow, RunDocument
@@ -16,7 +16,6 @@ from neurosim.report.units import percent, si
 from neurosim.report.words import BOUND_WORDS, energy_components
 
 COLOURS = {COMPUTE: ACCENTS[0], MOVEMENT: ACCENTS[1], STATIC: ACCENTS[2]}
-PURPOSE_GROUPS = {"compute": COMPUTE, "leakage": STATIC}
 JOULES = {"tickformat": "~s", "ticksuffix": "J", "rangemode": "tozero", "nticks": 5}
 # Room for the numbers behind bars.
 BESIDE_BARS = {"l": 8, "r": 64, "t": 8, "b": 8}
@@ -29,7 +28,7 @@ def waterfall(run: RunDocument) -> str:
     joules = [run.energy.by_purpose_J[purpose] / run.images for purpose in PURPOSES]
     total = sum(joules)
     starts = [0.0, *np.cumsum(joules).tolist()]
-    colours = [COLOURS[PURPOSE_GROUPS.get(purpose, MOVEMENT)] for purpose in PURPOSES]
+    colours = [COLOURS[GROUP_OF[purpose]] for purpose in PURPOSES]
     words = [f"<b>{p}</b> {_share(j, total)}{_parts(run, p)}" for p, j in zip(PURPOSES, joules, strict=True)]
     bars = go.Bar(
         y=[*range(len(PURPOSES) + 1)], x=[*joules, total], base=[*starts[:-1], 0.0], orientation="h",

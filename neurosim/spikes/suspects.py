@@ -74,7 +74,8 @@ def _ruled(network: Network, rules: dict[str, Any]) -> Network:
     """The network by other rules, without the parameters that these have no place for."""
     reset = rules.get("reset", network.reset)
     homeless: dict[str, Any] = {name: row.default for name, row in PARAMETERS.items() if row.reset not in (None, reset)}
-    return replace(network, layers=tuple(replace(layer, **homeless) for layer in network.layers), **rules)
+    layers = tuple(replace(layer, **homeless) for layer in network.layers)
+    return replace(network, layers=layers, golden=None, float_twin=None, **rules)
 
 
 def _valued(network: Network, layer: Layer, value: dict[str, Any]) -> Network | None:

@@ -194,6 +194,7 @@ def test_of_many_problems_some_are_shown(tmp_path, network, chip):
     with pytest.raises(FileError) as error:
         ns.load_mapping(tmp_path / "map.json", network, chip)
     assert error.value.problems[-1] == "and 2,980 more problems" and len(error.value.problems) == 21
+    assert ": 3,000 problems\n" in str(error.value)
     with pytest.raises(MappingError, match=r"- and \d+ more; --json lists them all") as found:
         ns.map_network(ns.load_network("models/mnist_vgg_t5.h5"), ns.load_chip("mesh45", ["mesh.max_link_flits=1"]))
     assert len(str(found.value).splitlines()) == 42 < len(found.value.violations)

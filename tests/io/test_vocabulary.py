@@ -128,14 +128,15 @@ def test_what_is_named_like_nothing_in_the_network_is_refused(written, mapping, 
 
 
 @pytest.mark.parametrize("version", ["3.0", "2.1", "1.1", "12"])
-def test_a_newer_version_says_which_neurosim_reads_it(written, tmp_path, version):
+def test_a_newer_version_says_which_are_known_and_who_wrote_it(written, tmp_path, version):
     path = tmp_path / "net.h5"
     path.write_bytes(written["network"])
     with h5py.File(path, "r+") as file:
         file.attrs["format_version"], file.attrs["producer"] = version, "neurosim 9.8.7"
     (problem,) = refused(path, ns.load_network)
-    assert problem.startswith(f"format version {version} is newer than")
-    assert problem.endswith("update neurosim; neurosim 9.8.7 wrote it and reads it")
+    known = f"neurosim {__version__} knows 1.0 and 2.0; update neurosim"
+    assert problem.startswith(f"format version {version} is not known; {known}")
+    assert problem.endswith("; the file says that neurosim 9.8.7 wrote it")
 
 
 @pytest.mark.parametrize("version", ["1", "1.0", "2.0", "2"])
@@ -167,3 +168,45 @@ def test_a_file_says_the_lowest_version_that_knows_all_of_it_and_no_lower_one(tm
 def test_the_vocabulary_of_networks_grows_with_the_table_of_parameters():
     layer = NETWORK.groups["layers"].groups["*"]
     assert layer.datasets["current_leak_k"] == layer.attributes["delay"] == "1.0"
+
+
+# The kind of file; a group, what is put there, as what; and what is told.
+MISPLACED = {
+    "stride of dense": ("network", "layers/out", "attribute", {"stride": 2}, "belongs to a convolution"),
+    "twin without weights": ("network", "layers/conv1", "dataset", {"threshold_float": 1.0}, "belongs to a float twin"),
+    "a second leak": ("network", "layers/conv1", "dataset", {"leak_float": 1.0}, "belongs to a float twin"),
+    "spikes of an output": ("network", "golden/samples/out", "dataset", {"spikes": [1]}, "belongs to neurons that fire"),
+    "integers of floats": ("floats", "layers/conv1", "dataset", {"leak": [1, 2]}, "belongs to an integer network"),
+    "scale of floats": ("floats", "layers/conv3/shortcuts/0", "dataset", {"scale_float": 2.0}, "stands beside a weight"),
+    "offsets of images": ("inputs", "/", "dataset", {"offsets": [0, 1]}, "does not belong to inputs of images"),
+    "shape of images": ("inputs", "/", "attribute", {"shape": [1, 2]}, "does not belong to inputs of images"),
+    "images of events": ("events", "/", "dataset", {"images": [0, 1]}, "does not belong to inputs of events"),
+}
+
+
+@pytest.mark.parametrize(("kind", "place", "what", "more", "told"), MISPLACED.values(), ids=MISPLACED)
+def test_a_known_name_in_the_wrong_place_is_refused(written, mapping, tmp_path, kind, place, what, more, told):
+    path = tmp_path / "x.h5"
+    if kind == "floats":
+        samples.floating().save(path)
+    else:
+        path.write_bytes(written[kind])
+    with h5py.File(path, "r+") as file:
+        (file[place].attrs if what == "attribute" else file[place]).update(more)
+    (problem,) = refused(path, lambda path: LOADS.get(kind, LOADS["network"])(path, mapping))
+    assert problem.startswith("" if place == "/" else f"/{place}: ")
+    assert f"{what} {next(iter(more))!r} {told}" in problem
+
+
+def test_shortcuts_know_the_steps_that_they_have():
+    shortcut = NETWORK.groups["layers"].groups["*"].groups["shortcuts"].groups["*"]
+    assert {*shortcut.attributes} == {"source", "stride", "padding", "pool", "delay"}
+
+
+def test_an_unknown_kind_of_layer_is_one_problem(tmp_path):
+    path = tmp_path / "net.h5"
+    ns.quantize(samples.floating()).save(path)
+    with h5py.File(path, "r+") as file:
+        file["layers/conv1"].attrs["kind"] = "convv"
+    told = "/layers/conv1: attribute 'kind' is 'convv'; it must be one of conv, dense, output"
+    assert refused(path, ns.load_network) == (told,)

@@ -30,7 +30,8 @@ SHIPPED = {
 def built(network, layers, **how):
     spec = network.input
     how = {name: getattr(network, name) for name in ("timesteps", "reset", "compare", "dynamics")} | how
-    how["timesteps"] = how["timesteps"] or None
+    if how["timesteps"] == 0 and spec.encoding == "spikes":
+        how["timesteps"] = None
     return ns.Network.build(
         network.name, input_shape=spec.shape, encoding=spec.encoding, mean=spec.mean, std=spec.std, input_scale=spec.scale,
         layers=layers, **how,
@@ -137,6 +138,90 @@ def test_layers_of_another_shape_are_refused_beside_golden_samples_and_twin_and_
         replace(network, timesteps=network.timesteps + 1)
     for other in (replace(network, layers=layers, golden=None, float_twin=None), network.with_layers(layers)):
         assert other.classes == 2 and other.golden is None and other.float_twin is None
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """A quantised network with golden samples, a float twin and accuracies."""
+    network = replace(ns.quantize(samples.floating()), about={"dataset": "d", "accuracy_reference": 0.9, "origin": {"a": 1}})
+    return samples.golden(network)
+
+
+def test_what_is_given_with_a_network_has_its_shapes(whole):
+    golden, out = whole.golden, whole.golden.samples["out"]
+    strangers = [
+        samples.golden(samples.chain()).golden, replace(golden, samples=golden.samples | {"no": out}),
+        replace(golden, probes=golden.probes | {"no": out}), replace(golden, images=golden.images[:, :, 1:]),
+        replace(golden, images=golden.images[:1]),
+    ]  # fmt: skip
+    for make in (whole.with_golden, lambda other: replace(whole, golden=other)):
+        for stranger in strangers:
+            with pytest.raises(NetworkError, match="golden=None"):
+                make(stranger)
+    for make in (whole.with_float_twin, lambda twin: replace(whole, float_twin=twin)):
+        for twin in (whole, samples.residual(), replace(whole.float_twin, reset="zero"), samples.floating("spikes")):
+            with pytest.raises(NetworkError, match="float_twin=None"):
+                make(twin)
+    assert whole.with_golden(replace(golden)).with_float_twin(replace(whole.float_twin)).golden is not golden
+
+
+def raised(layer):
+    return replace(layer, threshold=5) if layer.spiking else layer
+
+
+@pytest.mark.parametrize("change", ["layers", "compare", "reset", "input"])
+def test_another_network_keeps_nothing_that_was_found_with_the_one_before(whole, change):
+    others = {"layers": [raised(x) for x in whole.layers], "input": replace(whole.input), "compare": ">=", "reset": "zero"}
+    changed = {change: others[change]}
+    with pytest.raises(NetworkError, match=r"golden=None.*\n.*float_twin=None"):
+        replace(whole, **changed)
+    bare = replace(whole, golden=None, float_twin=None, **changed)
+    assert bare.about == {"dataset": "d"} and bare.golden is bare.float_twin is None
+    mine = {"golden": replace(whole.golden), "float_twin": None, "about": {"accuracy_reference": 0.5}}
+    told = replace(whole, **mine, **changed)
+    assert told.golden is mine["golden"] and told.about == mine["about"]
+    assert whole.with_layers([raised(x) for x in whole.layers]).about == {"dataset": "d"}
+
+
+def test_the_same_network_keeps_everything(whole):
+    spikes = samples.golden(replace(samples.residual("spikes"), about={"accuracy_reference": 0.9}))
+    longer = replace(spikes, timesteps=9)
+    assert longer.golden is spikes.golden and longer.about == spikes.about
+    same = replace(whole, name="other", layers=list(whole.layers))
+    assert same.golden is whole.golden and same.float_twin is whole.float_twin and same.about == whole.about
+
+
+def test_a_float_weight_makes_no_float_network_of_an_integer_one():
+    network = samples.residual()
+    layers = [replace(x, weight=x.weight * 0.5) if x.name == "conv2" else x for x in network.layers]
+    for make in (lambda: replace(network, layers=layers), lambda: network.with_layers(layers)):
+        with pytest.raises(NetworkError, match=r"layer 'conv2': weight is float64 .*; an integer network needs integers"):
+            make()
+
+
+WRONG = {
+    "name": (lambda net: {"layers": [replace(net.layers[0], name=5), *net.layers[1:]]}, "layer name 5 is no text"),
+    "no layers": (lambda net: {"layers": None}, "layers must be a list of Conv, Dense or Output, not None"),
+    "one layer": (lambda net: {"layers": net.layers[0]}, "layers must be a list of Conv, Dense or Output, not one Conv"),
+    "float": (lambda net: {"timesteps": float(net.timesteps)}, "timesteps is 4.0; it must be an integer of at least 1"),
+    "true": (lambda net: {"timesteps": True}, "timesteps is True; it must be an integer of at least 1"),
+    "zero": (lambda net: {"timesteps": 0}, "timesteps is 0; it must be an integer of at least 1"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_no_network_is_refused_in_words(name):
+    change, words = WRONG[name]
+    network = samples.residual()
+    with pytest.raises(NetworkError) as error:
+        replace(network, **change(network))
+    assert error.value.problems == (words,)
+
+
+@pytest.mark.parametrize("threshold", [5.5, "x", np.ones((9, 9, 9), int)])
+def test_a_wrong_threshold_is_one_problem(threshold):
+    network = samples.residual()
+    assert len(judged(lambda: network.with_layers([replace(network.layers[0], threshold=threshold), *network.layers[1:]]))) == 1
 
 
 @pytest.mark.parametrize("name", SHIPPED)

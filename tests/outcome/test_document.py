@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import neurosim as ns
 from neurosim.chip.chip import Chip
-from neurosim.cost.action import PURPOSES
+from neurosim.cost.action import GROUP_OF, PURPOSES
 from neurosim.cost.ann import REUSES
 from neurosim.errors import FileError
 from neurosim.mapping.place.search import Search
@@ -298,6 +298,14 @@ CONTRADICTIONS = {
     "component": (("energy", "by_component_J", "snow"), 1.0, "json.energy.by_component_J.snow: is the component of none"),
     "level": (("memory", 0, "level"), "other", "json.memory.0: 'ledger' has no action 'read weights of other'"),
     "ledger": (("images",), 2, "there are 2"),
+    "hash": (("chip", "sha256"), "0" * 64, f"json.chip.sha256: is '{'0' * 64}'; its values have '"),
+    "ragged": (("outputs", 1), [0], "json.outputs.1: is for 1 classes; outputs.0 is for 3"),
+    "outputs": (("outputs", 1, 0), 77, "json.outputs: are not those of dataset 'outputs'"),
+    "predictions": (("predictions", 1), 77, "json.predictions: are not those of dataset 'predictions'"),
+    "twice": (("layers", 1, "name"), "conv1", "json.layers.conv1: is listed 2 times"),
+    "table": (("time",), 3, "json.time: is 3; it should be a table"),
+    "row": (("cores", 0, "memory_use", "axons"), [], "json.cores.0.memory_use.axons: is []; it should be a table"),
+    "keys": (("energy", "by_purpose_J"), 3, "json.energy.by_purpose_J: is 3; it should be a table"),
     "reuse": (("uncertainty", "ratio"), {}, "json.uncertainty.ratio.none: is missing"),
 }
 
@@ -317,6 +325,29 @@ def test_many_problems_are_not_all_listed(files, tmp_path, values):
     with pytest.raises(FileError) as error:
         ns.load_run(rewritten(files, tmp_path, broken))
     assert len(error.value.problems) == 21 and "more problems" in error.value.problems[-1]
+    rest = int(error.value.problems[-1].split()[1].replace(",", ""))
+    assert f": {20 + rest:,} problems\n" in str(error.value)
+
+
+def test_a_document_is_a_table(files, tmp_path):
+    assert "json: is []; it should be a table" in refusals(rewritten(files, tmp_path, []), tmp_path)[0]
+
+
+def test_the_json_of_a_run_is_no_run_file(files):
+    for words in (["report", files / "run.json", "-o", files / "r.html"], ["reprice", files / "run.json"]):
+        told = " ".join(refused(*words).err.split())
+        assert "is JSON, which does not hold all that was done; give the run file that -o writes" in told
+
+
+def test_the_group_of_a_purpose_is_said_once(files, tmp_path, values, result):
+    assert {action.group for action in result.energy.actions} == {*GROUP_OF.values()}
+    assert result.energy.groups == result.document.groups == ns.load_run(files / "run.h5").energy.groups
+    shutil.copy(files / "run.h5", tmp_path / "bad.h5")
+    with h5py.File(tmp_path / "bad.h5", "r+") as file:
+        actions = json.loads(file["ledger/run"].attrs["actions"])
+        file["ledger/run"].attrs["actions"] = json.dumps([[*words[:2], "static", *words[3:]] for words in actions])
+    with pytest.raises(FileError, match=r"/ledger/run: actions have purposes .* of another group: compute"):
+        ns.load_run(tmp_path / "bad.h5")
 
 
 def test_provenance_says_what_computed_what(files, values):
