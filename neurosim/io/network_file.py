@@ -320,6 +320,7 @@ def _read_parameter(group: Node, row: NeuronParameter, suffix: str) -> Any:
     if f"{place}_k" in group:
         group.refuse((place,), f"stands beside '{place}_k'")
         return group.array(f"{place}_k", "iu", 3), group.integer(f"{place}_m")
+    group.refuse((f"{place}_m",), f"needs '{place}_k'")
     if place not in group:
         return None
     if row.form == "fraction" and not suffix:

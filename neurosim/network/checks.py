@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -68,9 +68,9 @@ def wired(layers: Sequence[Layer], problems: list[str]) -> list[Layer]:
         problems.append(f"layers must be Conv, Dense or Output, not {', '.join(strangers)}")
         return []
     names = [layer.name for layer in layers]
-    nameless = [f"layer name {name!r} is no text" for name in names if not isinstance(name, str)]
-    if nameless:
-        problems += nameless
+    shapeless = [text for layer in layers for text in crooked(layer)]
+    if shapeless:
+        problems += shapeless
         return []
     problems += [f"layer name {n!r} is used {names.count(n)} times" for n in sorted(set(names)) if names.count(n) > 1]
     problems += [f"layer name {n!r} is reserved or empty, or holds '/'" for n in names if n in (INPUT, "") or "/" in n]
@@ -90,6 +90,17 @@ def wired(layers: Sequence[Layer], problems: list[str]) -> list[Layer]:
         problems += [f"layer {layer.name!r} reads {s!r}, which is listed after it; list sources first" for s in later]
     problems += [f"output layer {layer.name!r} must be the last" for layer in linked[:-1] if not layer.spiking]
     return linked
+
+
+def crooked(layer: Layer) -> Iterator[str]:
+    """What keeps a layer from being linked with others."""
+    if not isinstance(layer.name, str):
+        yield f"layer name {layer.name!r} is no text"
+    inputs = () if layer.inputs is None else layer.inputs
+    if not isinstance(inputs, Sequence) or not all(isinstance(name, str) for name in inputs):
+        yield f"layer {layer.name!r}: inputs is {inputs!r}; it must be names of layers"
+    if not isinstance(layer.shortcuts, Sequence) or not all(isinstance(s, Shortcut) for s in layer.shortcuts):
+        yield f"layer {layer.name!r}: shortcuts is {layer.shortcuts!r:.60}; it must be a list of Shortcut"
 
 
 def _at_once(layer: Layer) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from neurosim import saving
 from neurosim.errors import NetworkError
-from neurosim.network.checks import as_array, checked_input, checked_layers, wired
+from neurosim.network.checks import as_array, checked_input, checked_layers, crooked, wired
 from neurosim.network.golden import Golden
 from neurosim.network.layers import INPUT, Conv, InputSpec, Layer, Shape, Shortcut
 from neurosim.network.neuron import hash_parts
@@ -100,26 +100,32 @@ class Network:
 
     def __post_init__(self) -> None:
         """However a network is made, by `dataclasses.replace` too: what was not checked together is checked, once."""
+        self._refuse(self._strangers())
         if isinstance(self.layers, list):
             object.__setattr__(self, "layers", tuple(self.layers))
         before, now = self.sound, self._sound()
-        if before == now:
+        if before is not None and before[:-1] == now[:-1] and before.about is self.about:
             return
         another = before if before is not None and self._is_another(before) else None
         if before is None or before.decisive != now.decisive:
             self._rebuild(before)
-        problems = [*self._golden_problems(another), *self._twin_problems(another)]
-        if problems:
-            raise NetworkError(f"network {self.name!r}", problems)
+        self._refuse([*self._golden_problems(another), *self._twin_problems(another)])
         if another is not None and another.about is self.about:
             object.__setattr__(self, "about", {key: self.about[key] for key in LASTING if key in self.about})
         object.__setattr__(self, "sound", self._sound())
 
-    def _rebuild(self, before: Sound | None) -> None:
-        """Check everything that decides the spikes, and take its canonical form."""
-        problems = [] if before is None else _floats_among_integers(before, self.layers)
+    def _refuse(self, problems: list[str]) -> None:
         if problems:
             raise NetworkError(f"network {self.name!r}", problems)
+
+    def _strangers(self) -> list[str]:
+        """What is something else altogether."""
+        parts = (("input", self.input, InputSpec, "an InputSpec"), ("golden", self.golden, Golden | None, "Golden or None"))
+        return [f"{name} is {part!r:.60}; it must be {what}" for name, part, kind, what in parts if not isinstance(part, kind)]
+
+    def _rebuild(self, before: Sound | None) -> None:
+        """Check everything that decides the spikes, and take its canonical form."""
+        self._refuse([] if before is None else _floats_among_integers(before, self.layers))
         spec = self.input
         endless = spec.encoding == "spikes" and type(self.timesteps) is int and self.timesteps == 0
         built = Network.build(
@@ -286,7 +292,7 @@ def _floats_among_integers(before: Sound, layers: Any) -> list[str]:
     """What is wrong with float weights in the *layers* of a network that had integers."""
     if before.decisive[3][0].weight.dtype.kind == "f" or not isinstance(layers, Sequence):
         return []
-    known = [layer for layer in layers if isinstance(layer, Layer)]
+    known = [layer for layer in layers if isinstance(layer, Layer) and not any(crooked(layer))]
     weights = [(x.name, weight) for x in known for weight in (x.weight, *(s.weight for s in x.shortcuts)) if weight is not None]
     floats = [(name, array) for name, weight in weights if (array := as_array(weight)).dtype.kind == "f"]
     told = "layer {!r}: weight is {} {}; an integer network needs integers; Network.build makes a float one of all its layers"

@@ -176,7 +176,7 @@ NETWORK = {
     "thresholds of another shape": (put("layers/conv1/threshold", np.ones((3, 2, 2))), ["conv1", "threshold", "[3, 6, 6]"]),
     "a threshold of 0 among others": (put("layers/conv1/threshold", [[[0]], [[4]], [[5]]]), ["1 neurons", "[0, 0, 0]"]),
     "a bias that is not finite": (put("layers/conv1/bias", np.inf), ["conv1", "bias", "finite"]),
-    "leaks above 1": (put_all({"layers/conv1/leak_k": [[[9]], [[4]], [[5]]], "layers/conv1/leak_m": 3}), ["leak", "k <= 2^m"]),
+    "leaks above 1": (put_all({"layers/conv3/leak_k": [[[9]], [[4]], [[5]]], "layers/conv3/leak_m": 3}), ["leak", "k <= 2^m"]),
     "a current leak of one number": (put("layers/conv1/current_leak", 3), ["conv1", "current_leak"]),
     "a delay of half a step": (attribute(SHORTCUT, "delay", 0.5), ["delay", "0.5"]),
     "a delay before its time": (attribute(SHORTCUT, "delay", -1), ["conv3", "delay is -1"]),

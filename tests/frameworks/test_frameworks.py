@@ -325,7 +325,7 @@ def test_the_other_comparison_is_blamed_where_a_potential_meets_its_threshold():
     network = from_torch(nn.Sequential(on_grid(nn.Linear(1, 1, bias=False), 0), Lif(0.5)), torch.ones(1, 4, 1))
     weight = np.full((1, 1), 0.25, np.float32)
     network = from_torch_with(network, weight)
-    other = replace(network, compare=">=")
+    other = replace(network, golden=None, compare=">=").with_golden(network.golden)
     assert verify(network).ok
     assert verify(other).first.causes == ("neurons fired at '>' when it was recorded",)
 

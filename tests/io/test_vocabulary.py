@@ -175,6 +175,7 @@ MISPLACED = {
     "stride of dense": ("network", "layers/out", "attribute", {"stride": 2}, "belongs to a convolution"),
     "twin without weights": ("network", "layers/conv1", "dataset", {"threshold_float": 1.0}, "belongs to a float twin"),
     "a second leak": ("network", "layers/conv1", "dataset", {"leak_float": 1.0}, "belongs to a float twin"),
+    "m without k": ("network", "layers/conv1", "dataset", {"leak_m": 3}, "needs 'leak_k'"),
     "spikes of an output": ("network", "golden/samples/out", "dataset", {"spikes": [1]}, "belongs to neurons that fire"),
     "integers of floats": ("floats", "layers/conv1", "dataset", {"leak": [1, 2]}, "belongs to an integer network"),
     "scale of floats": ("floats", "layers/conv3/shortcuts/0", "dataset", {"scale_float": 2.0}, "stands beside a weight"),

@@ -165,6 +165,11 @@ def test_what_is_given_with_a_network_has_its_shapes(whole):
     assert whole.with_golden(replace(golden)).with_float_twin(replace(whole.float_twin)).golden is not golden
 
 
+def test_what_is_known_of_a_network_may_be_anything():
+    network = replace(samples.residual(), about={"a": np.arange(3)})
+    assert [*replace(network, about={"a": np.arange(3)}).about["a"]] == [0, 1, 2]
+
+
 def raised(layer):
     return replace(layer, threshold=5) if layer.spiking else layer
 
@@ -203,6 +208,20 @@ WRONG = {
     "name": (lambda net: {"layers": [replace(net.layers[0], name=5), *net.layers[1:]]}, "layer name 5 is no text"),
     "no layers": (lambda net: {"layers": None}, "layers must be a list of Conv, Dense or Output, not None"),
     "one layer": (lambda net: {"layers": net.layers[0]}, "layers must be a list of Conv, Dense or Output, not one Conv"),
+    "inputs": (
+        lambda net: {"layers": [replace(net.layers[0], inputs=5), *net.layers[1:]]},
+        "layer 'conv1': inputs is 5; it must be names of layers",
+    ),
+    "shortcuts": (
+        lambda net: {"layers": [replace(net.layers[0], shortcuts=None), *net.layers[1:]]},
+        "layer 'conv1': shortcuts is None; it must be a list of Shortcut",
+    ),
+    "no input": (lambda net: {"input": None}, "input is None; it must be an InputSpec"),
+    "golden": (lambda net: {"golden": 3}, "golden is 3; it must be Golden or None"),
+    "twin": (
+        lambda net: {"float_twin": 3},
+        "its float twin must be a float network, and it an integer one; leave it out with float_twin=None",
+    ),
     "float": (lambda net: {"timesteps": float(net.timesteps)}, "timesteps is 4.0; it must be an integer of at least 1"),
     "true": (lambda net: {"timesteps": True}, "timesteps is True; it must be an integer of at least 1"),
     "zero": (lambda net: {"timesteps": 0}, "timesteps is 0; it must be an integer of at least 1"),
