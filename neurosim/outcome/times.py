@@ -55,4 +55,7 @@ def times(pace: Pace, schedule: Schedule, images: int, hz: float, timing: str, n
     turns = images, schedule.timesteps, schedule.stride, len(BOUNDS)
     by_step = pace.split[: images * schedule.timesteps * schedule.stride].reshape(turns).sum(2).mean(0)
     latency, drain = ends[spans[:, 1]] - ends[spans[:, 0]], int(ends[-1] - rows[-1])
-    return Times(steps, drain, latency, bound_by, by_step, pace.tally, hz, timing, name)
+    return Times(
+        steps=steps, drain=drain, latency=latency, bound_by=bound_by, step_bound_by=by_step, tally=pace.tally, hz=hz,
+        timing=timing, schedule=name,
+    )  # fmt: skip

@@ -56,7 +56,9 @@ def convert_public(
     snn = loaded(saved, plan, str(checkpoint))
     if type(steps) is not int or steps < 1:
         raise FileError(str(checkpoint), [f"timesteps is {steps!r}; give --timesteps T, at least 1"])
-    network, report = exported(snn, f"{arch}_t{steps}", steps, dataset, bits, {"method": METHOD}, {})
+    network, report = exported(
+        snn=snn, name=f"{arch}_t{steps}", timesteps=steps, dataset=dataset, bits=bits, about={"method": METHOD}, report={}
+    )
     network.save(str(output))
     return report | {"network": str(output)}
 
