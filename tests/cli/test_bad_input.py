@@ -212,7 +212,7 @@ NETWORK = {
     "a layer that reads itself": (attribute("layers/conv2", "inputs", ["conv2"]), ["cycle", "conv2"]),
     "a layer that reads a later one": (attribute("layers/conv1", "inputs", ["out"]), ["cycle"]),
     "an unknown source": (attribute("layers/conv2", "inputs", ["conv9"]), ["conv2", "'conv9'", "does not exist"]),
-    "numbers for sources": (attribute("layers/conv2", "inputs", [1, 2]), ["conv2", "does not exist"]),
+    "numbers for sources": (attribute("layers/conv2", "inputs", [1, 2]), ["conv2", "must be names of layers"]),
     "a shortcut from nowhere": (attribute("layers/conv3/shortcuts/0", "source", "x"), ["conv3", "'x'", "does not exist"]),
     "a shortcut without source": (attribute("layers/conv3/shortcuts/0", "source"), ["/layers/conv3/shortcuts/0", "source"]),
     "a shortcut without numbers": (drop("layers/conv3/shortcuts/0/scale"), ["/layers/conv3/shortcuts/0", "scale"]),
