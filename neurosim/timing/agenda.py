@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from neurosim.cost.activity import Activity
-from neurosim.kernels.turns import add_work
+from neurosim.kernels.bounds import add_work
 from neurosim.mapping.mapping import Mapping
 from neurosim.network.layers import INPUT
 from neurosim.spikes.trace import SpikeTrace

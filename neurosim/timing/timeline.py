@@ -27,7 +27,7 @@ from neurosim.spikes.trace import SpikeTrace
 from neurosim.timing.agenda import Agenda, Work
 from neurosim.timing.schedule import SCHEDULES, Schedule, Scheduler
 from neurosim.timing.tally import Pace, Tally
-from neurosim.timing.turns import Bound
+from neurosim.timing.bound import Bound
 
 
 class Runner(Protocol):

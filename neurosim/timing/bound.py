@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurosim.kernels.turns import NEVER, bound_packets, close_turns
+from neurosim.kernels.bounds import NEVER, bound_packets, close_turns
 from neurosim.mapping.delivery import Delivery
 from neurosim.noc.analytic import AnalyticNetwork
 from neurosim.noc.machine import Machine
@@ -56,7 +56,7 @@ class Bound:
 
 
 def ways(machine: Machine, delivery: Delivery, flits: int, tree: bool) -> Ways:
-    """As `neurosim.kernels.turns.bound_packets` takes them."""
+    """As `neurosim.kernels.bounds.bound_packets` takes them."""
     many = np.diff(delivery.first)
     source = np.repeat(delivery.sender, many)
     distance = AnalyticNetwork(machine).unhindered(source, delivery.core, flits)
