@@ -68,7 +68,7 @@ def _bound(name: str, shape: Signature, given: tuple[Any, ...], named: dict[str,
 def _problem(parameter: Parameter, value: Any) -> str | None:
     """Why *value* is not what this parameter takes."""
     name, kind = parameter.name, KINDS.get(parameter.name)
-    if name == "workers" and not (isinstance(value, Integral) and int(value) >= 1):
+    if name == "workers" and value is not None and not (isinstance(value, Integral) and int(value) >= 1):
         return f"workers is {value!r}; it must be a whole number, at least 1"
     if name == "chips":
         wrong = [type(chip).__name__ for chip in value if not isinstance(chip, Chip)]

@@ -181,9 +181,10 @@ def installed(path: tuple[str, ...]) -> tuple[list[Plugin], list[str]]:
     return found, notes
 
 
-def check(*choices: tuple[Family[Any], Any]) -> None:
-    """Raise NeurosimError with everything that is wrong with what was chosen from families, PluginError if a package is."""
-    wrong = [error for family, given in choices if (error := family.error(given))]
+def check(*choices: tuple[Family[Any], Any], others: Iterable[NeurosimError] = ()) -> None:
+    """Raise NeurosimError with everything that is wrong with what was chosen from families, PluginError if a package is;
+    *others*: what else is wrong."""
+    wrong = [*(error for family, given in choices if (error := family.error(given))), *others]
     if wrong:
         kind = PluginError if any(isinstance(error, PluginError) for error in wrong) else NeurosimError
         raise kind("; ".join(map(str, wrong))) from wrong[0]

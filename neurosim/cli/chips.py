@@ -22,6 +22,7 @@ from neurosim.cli.console import (
     say,
     show,
     simulated,
+    time_choice,
     violations_to,
 )
 from neurosim.cli.names import NamingCommand, argument, named_or_file
@@ -34,6 +35,7 @@ from neurosim.cli.options import (
     NetworkArg,
     NeuroBenchOption,
     OutputOption,
+    PacketImagesOption,
     PartitionerOption,
     PerfettoOption,
     PlacerOption,
@@ -50,18 +52,18 @@ from neurosim.io.chip_file import DEFAULT, PRESETS, changed_chip, load_chip, pre
 from neurosim.io.hdf5 import command
 from neurosim.io.run_file import load_run
 from neurosim.mapping.survey import Survey
-from neurosim.outcome.pipeline import check_choices
 from neurosim.report import text
 
 DEMO_REPORT = Path("neurosim-demo.html")
+DEMO_IMAGES = 100
 
 
 @app.command(cls=NamingCommand)
 def demo(
     chip: ChipOption = DEFAULT,
     changes: SetOption = None,
-    images: ImagesOption = None,
-    workers: WorkersOption = 1,
+    images: ImagesOption = DEMO_IMAGES,
+    workers: WorkersOption = None,
     report: Annotated[Path, typer.Option("--report", metavar="FILE.html", help="Where the report goes.")] = DEMO_REPORT,
     json_to: JsonOption = None,
 ) -> None:
@@ -71,7 +73,7 @@ def demo(
     if json_to != "-":
         by_hand = ["neurosim", "run", str(network), str(data), "--chip", chip, "--report", str(report)]
         by_hand += [word for change in changes or () for word in ("--set", change)]
-        by_hand += ["--images", str(images)] if images else []
+        by_hand += ["--images", str(images)]
         say(f"\nThe report is in {report}. The same by hand:\n  {shlex.join(by_hand)}")
 
 
@@ -82,12 +84,14 @@ def run(
     chip: ChipOption = DEFAULT,
     changes: SetOption = None,
     images: ImagesOption = None,
-    workers: WorkersOption = 1,
+    workers: WorkersOption = None,
     placer: PlacerOption = None,
     partitioner: PartitionerOption = None,
     mapping: MappingOption = None,
     timing: TimingOption = "packet",
     schedule: ScheduleOption = "sequential",
+    packet_images: PacketImagesOption = "auto",
+    seed: SeedOption = 0,
     trace: TraceOption = None,
     output: OutputOption = None,
     report: ReportOption = None,
@@ -96,14 +100,16 @@ def run(
     json_to: JsonOption = None,
 ) -> None:
     """Simulate a network on a chip."""
-    check_choices(placer, timing, schedule)
+    how = time_choice(timing, schedule, packet_images, seed, placer)
     check_targets(trace, output, report, perfetto, json_to, sources=(network, inputs, mapping))
     net, data = ns.load_network(network), loaded(inputs, images)
-    placed = mapped(net, load_chip(chip, changes or ()), placer, json_to, given=mapping, partitioner=partitioner)
+    target = load_chip(chip, changes or ())
+    placed = mapped(net, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed)
     recorded = simulated(net, data, inputs, placed.chip.core.state_bits, workers, neurobench)
     if trace is not None:
         recorded.save(str(trace))
-    finish(evaluated(recorded, placed, timing, schedule, workers, perfetto), output, report, json_to, neurobench)
+    result = evaluated(recorded, placed, how, workers, perfetto, json_to)
+    finish(result, output, report, json_to, neurobench)
 
 
 @app.command(cls=NamingCommand)
@@ -112,12 +118,14 @@ def replay(
     chip: ChipOption = DEFAULT,
     changes: SetOption = None,
     images: ImagesOption = None,
-    workers: WorkersOption = 1,
+    workers: WorkersOption = None,
     placer: PlacerOption = None,
     partitioner: PartitionerOption = None,
     mapping: MappingOption = None,
     timing: TimingOption = "packet",
     schedule: ScheduleOption = "sequential",
+    packet_images: PacketImagesOption = "auto",
+    seed: SeedOption = 0,
     trace: TraceOption = None,
     output: OutputOption = None,
     report: ReportOption = None,
@@ -126,13 +134,14 @@ def replay(
     json_to: JsonOption = None,
 ) -> None:
     """The result of `run` from a recorded trace, with the options of `run`; nothing is simulated again."""
-    check_choices(placer, timing, schedule)
+    how = time_choice(timing, schedule, packet_images, seed, placer)
     check_targets(trace, output, report, perfetto, json_to, sources=(recorded, mapping))
     spikes = ns.load_trace(recorded)
     with about(recorded):
         spikes = spikes if images is None else spikes.head(images)
-        placed = mapped(spikes.network, load_chip(chip, changes or ()), placer, json_to, given=mapping, partitioner=partitioner)
-        result = evaluated(spikes, placed, timing, schedule, workers, perfetto)
+        target = load_chip(chip, changes or ())
+        placed = mapped(spikes.network, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed)
+        result = evaluated(spikes, placed, how, workers, perfetto, json_to)
     if trace is not None:
         spikes.save(str(trace))
     finish(result, output, report, json_to, neurobench)

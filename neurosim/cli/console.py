@@ -19,12 +19,14 @@ from neurosim.chip.chip import MAX_CORES
 from neurosim.errors import NeurosimError, about
 from neurosim.io.hdf5 import check_target, command, replacing
 from neurosim.mapping.mapper import placed
+from neurosim.mapping.place import PLACERS
 from neurosim.network.inputs import Inputs
 from neurosim.outcome.result import Result
 from neurosim.report import text
 from neurosim.report.perfetto import PerfettoTrace
 from neurosim.report.progress import progress, share
 from neurosim.spikes.simulate import STATE_BITS, simulate
+from neurosim.timing.choice import TimeChoice
 
 
 def quiet() -> bool:
@@ -73,8 +75,9 @@ def loaded(path: Path, images: int | None) -> Inputs:
 
 
 def simulated(
-    network: ns.Network, inputs: Inputs, path: Path, state_bits: int = STATE_BITS, workers: int = 1, changes: bool = False
-) -> ns.SpikeTrace:
+    network: ns.Network, inputs: Inputs, path: Path, state_bits: int = STATE_BITS, workers: int | None = None,
+    changes: bool = False,
+) -> ns.SpikeTrace:  # fmt: skip
     """The trace, with *changes* of potentials where they are asked for."""
     with about(path), progress("simulating", len(inputs), quiet()) as done:
         return simulate(network, inputs, state_bits=state_bits, workers=workers, record_changes=changes, progress=done)
@@ -117,12 +120,25 @@ def parsed_pins(pins: list[str]) -> dict[str, list[int]]:
     return found
 
 
+def time_choice(timing: str, schedule: str, packet_images: str, seed: int, placer: str | None) -> TimeChoice:
+    """How runs are timed; raises NeurosimError with all that cannot be used, the *placer* too."""
+    how = TimeChoice(timing, schedule, int(packet_images) if packet_images.isdecimal() else packet_images, seed)
+    how.check((PLACERS, placer or "row-major"))
+    return how
+
+
 def evaluated(
-    trace: ns.SpikeTrace, mapping: ns.Mapping, timing: str, schedule: str, workers: int, perfetto: Path | None
+    trace: ns.SpikeTrace, mapping: ns.Mapping, how: TimeChoice, workers: int | None, perfetto: Path | None, json_to: str | None
 ) -> Result:
+    """The result; the answer and the analytic estimate are printed before packets travel."""
+
+    def first(result: Result) -> None:
+        if json_to != "-":
+            say(text.first_answer(result.document))
+
     with progress("timing", len(trace), quiet()) as done, recording(perfetto, mapping) as recorder:
         return ns.evaluate(
-            trace, mapping, timing=timing, schedule=schedule, workers=workers, progress=done, recorder=recorder,
+            trace, mapping, **how._asdict(), workers=workers, progress=done, recorder=recorder, preview=first,
             command=command(),
         )  # fmt: skip
 

@@ -43,7 +43,7 @@ def trace(
     inputs: InputsArg,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="TRACE.h5", help="Where the spike trace goes.")],
     images: ImagesOption = None,
-    workers: WorkersOption = 1,
+    workers: WorkersOption = None,
     state_bits: Annotated[int, typer.Option("--state-bits", min=2, max=32, help="Width of a potential.")] = STATE_BITS,
     neurobench: NeuroBenchOption = False,
     json_to: JsonOption = None,

@@ -20,11 +20,16 @@ CHIP = named_or_file(PRESETS, "--chip", help="TOML file, or preset")
 ChipOption = Annotated[str, CHIP]
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="key.path=value", help="Change a setting; repeatable.")]
 ImagesOption = Annotated[int | None, typer.Option("--images", min=1, metavar="N", help="Use the first N samples.")]
-WorkersOption = Annotated[int, typer.Option("--workers", min=1, metavar="N", help="Threads that share the samples.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, metavar="N", help="Threads that share the samples, else one per core.")
+]
 PlacerOption = Annotated[str | None, named(PLACERS, "--placer", help="How bricks are given cores, row-major without")]
 PartitionerOption = Annotated[str | None, named(OBJECTIVES, "--partition", help="What a partition saves, cores without")]
 MappingOption = Annotated[Path | None, typer.Option("--mapping", metavar="MAP", help="A mapping from neurosim map -o.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
+PacketImagesOption = Annotated[
+    str, typer.Option("--packet-images", metavar="auto|all|N", help="Images timed by packets; the others in their ratio.")
+]
 TimingOption = Annotated[str, named(TIMINGS, "--timing", help="Level of detail of time")]
 ScheduleOption = Annotated[str, named(SCHEDULES, "--schedule", help="Layers one by one, or all at once")]
 TraceOption = Annotated[Path | None, typer.Option("--trace", metavar="TRACE.h5", help="Keep the spike trace.")]

@@ -14,16 +14,18 @@ import typer
 
 import neurosim as ns
 from neurosim.cli.app import app
-from neurosim.cli.console import check_targets, loaded, mapped, quiet, show
+from neurosim.cli.console import check_targets, loaded, mapped, quiet, show, time_choice
 from neurosim.cli.names import NamingCommand, named_or_file
 from neurosim.cli.options import (
     ImagesOption,
     InputsArg,
     JsonOption,
     NetworkArg,
+    PacketImagesOption,
     PlacerOption,
     ReportOption,
     ScheduleOption,
+    SeedOption,
     SetOption,
     TimingOption,
     WorkersOption,
@@ -39,9 +41,10 @@ from neurosim.io.chip_file import PRESETS, load_chip
 from neurosim.io.findings_file import save_table
 from neurosim.io.hdf5 import command, replacing
 from neurosim.io.run_file import load_run
-from neurosim.outcome.pipeline import check_choices, run_mapped
+from neurosim.outcome.pipeline import run_mapped
 from neurosim.report import comparison_text, study_text
 from neurosim.report.progress import points, progress
+from neurosim.timing.choice import TimeChoice
 
 STORE, TABLE, VALUES, COLUMNS, REPORT = "store", "table.csv", "results.json", "table.h5", "report.html"
 
@@ -84,15 +87,17 @@ def compare(
     chips: Annotated[list[str], named_or_file(PRESETS, "--chip", help="Several, each a TOML file or a preset")],
     changes: SetOption = None,
     images: ImagesOption = None,
-    workers: WorkersOption = 1,
+    workers: WorkersOption = None,
     placer: PlacerOption = None,
     timing: TimingOption = "packet",
     schedule: ScheduleOption = "sequential",
+    packet_images: PacketImagesOption = "auto",
+    seed: SeedOption = 0,
     report: ReportOption = None,
     json_to: JsonOption = None,
 ) -> None:
     """A few chips beside each other: how many times the first, the amounts, and the settings that differ."""
-    check_choices(placer, timing, schedule)
+    how = time_choice(timing, schedule, packet_images, seed, placer)
     check_targets(report, json_to, sources=(network, inputs))
     twice = sorted({name for name in chips if chips.count(name) > 1})
     if twice or len(chips) < 2:
@@ -100,7 +105,7 @@ def compare(
     net, data = ns.load_network(network), loaded(inputs, images)
     targets = {name: load_chip(name, changes or ()) for name in chips}
     with about(inputs):
-        told = compared(net, data, targets, placer=placer, timing=timing, schedule=schedule, workers=workers)
+        told = compared(net, data, targets, placer, how, workers)
     if report is not None:
         from neurosim.report.comparison_page import save_comparison_report
 
@@ -112,22 +117,18 @@ def compare(
 
 
 def compared(
-    network: ns.Network, inputs: ns.Inputs, chips: dict[str, ns.Chip], *, placer: str | None, timing: str, schedule: str,
-    workers: int,
-) -> ComparisonDocument:  # fmt: skip
+    network: ns.Network, inputs: ns.Inputs, chips: dict[str, ns.Chip], placer: str | None, how: TimeChoice, workers: int | None
+) -> ComparisonDocument:
     """What every chip that the network fits makes of it, and why it does not fit the others."""
     mappings, reasons = dict[str, ns.Mapping](), dict[str, list[str]]()
     for name, chip in chips.items():
         try:
-            mappings[name] = mapped(network, chip, placer, None)
+            mappings[name] = mapped(network, chip, placer, None, seed=how.seed)
         except ns.MappingError as error:
             reasons[name] = [str(violation) for violation in error.violations]
-    runs = dict[str, ns.Result]()
-    results = run_mapped(inputs, [*mappings.values()], timing=timing, schedule=schedule, workers=workers, command=command())
     with progress("chips", len(mappings), quiet()) as tick:
-        for name, result in zip(mappings, results, strict=True):
-            runs[name] = result
-            tick(1)
+        results = run_mapped(inputs, [*mappings.values()], how, workers=workers, command=command(), progress=tick)
+    runs = dict(zip(mappings, results, strict=True))
     found = {name: metrics(run) for name, run in runs.items()}
     return ComparisonDocument.model_validate({
         "chips": list(chips), "ratios": comparison_text.ratios(found) if found else {}, "metrics": found,

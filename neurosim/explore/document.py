@@ -149,6 +149,7 @@ class StudyDocument(Section):
     objectives: dict[str, ObjectiveSection]
     constraints: dict[str, BoundsSection]
     choices: Choices
+    packet_images: int | str | None = None
     set: dict[str, Any]
     axes: dict[str, list[Setting] | AxisSection]
     front_timing: FrontTiming | None

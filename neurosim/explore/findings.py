@@ -203,6 +203,7 @@ class Findings:
             "objectives": {name: _about(name) for name in study.objectives},
             "constraints": {name: {"min": b.least, "max": b.most} for name, b in study.constraints.items()},
             "choices": dict(study.choices),
+            "packet_images": study.packet_images,
             "set": dict(study.changes),
             "axes": {name: list(axis.values) or asdict(axis) for name, axis in study.axes.items()},
             "front_timing": None if study.front is None else asdict(study.front),

@@ -35,12 +35,13 @@ from neurosim.io.inputs_file import load_inputs
 from neurosim.io.network_file import load_network
 from neurosim.network.inputs import Inputs, check_inputs
 from neurosim.network.network import Network
+from neurosim.timing.sample import AUTO, STUDY_IMAGES, PacketImages, problem
 
 T = TypeVar("T")
 KEYS: dict[str, type] = {
     "name": str, "network": str, "inputs": str, "images": int, "chip": str, "set": dict, "axes": dict, "sample": str,
     "points": int, "seed": int, "objectives": list, "constraints": dict, "placer": str, "partition": str, "schedule": str,
-    "timing": str, "front": dict,
+    "timing": str, "packet_images": object, "front": dict,
 }  # fmt: skip
 USUAL = {"placer": "row-major", "partition": "cores", "schedule": "sequential", "timing": "analytic"}
 # Up to which fronts are found in some minutes.
@@ -84,6 +85,7 @@ class _StudyReader:
         self._choices(axes)
         sample, points = self._sample(axes)
         objectives, constraints, front = self._objectives(), self._constraints(), self._front(inputs)
+        packet_images = self._packet_images()
         if self.problems or inputs is None:
             return None
         choices = {name: str(self.values.get(name, USUAL[name])) for name in CHOICES}
@@ -91,7 +93,7 @@ class _StudyReader:
         study = Study(
             name=name, networks=networks, inputs=inputs, chips=chips, axes=axes, objectives=objectives,
             changes=self._table("set"), choices=choices, constraints=constraints, sample=sample, points=points, seed=seed,
-            front=front,
+            packet_images=packet_images, front=front,
         )  # fmt: skip
         self._measurable(study)
         return None if self.problems else study
@@ -305,6 +307,14 @@ class _StudyReader:
                 self._say(f"constraint {name!r} allows nothing: min is {given['min']} and max {given['max']}")
             else:
                 found[name] = Bounds(given.get("min"), given.get("max"))
+        return found
+
+    def _packet_images(self) -> PacketImages:
+        """How many images are timed by packets; for all points the same, so that "auto" is a fixed number."""
+        asked = self.values.get("packet_images", AUTO)
+        if wrong := problem(asked):
+            self._say(f"packet_images: {wrong}")
+        found: PacketImages = STUDY_IMAGES if asked == AUTO else asked
         return found
 
     def _front(self, inputs: Inputs | None) -> Front | None:

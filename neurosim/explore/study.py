@@ -20,6 +20,7 @@ from neurosim.mapping.place import PLACERS
 from neurosim.network.inputs import Inputs
 from neurosim.network.network import Network
 from neurosim.network.quantize import quantize
+from neurosim.timing.sample import STUDY_IMAGES, PacketImages
 from neurosim.timing.schedule import SCHEDULES
 from neurosim.timing.timeline import TIMINGS
 
@@ -60,7 +61,8 @@ class Front:
 @dataclass(frozen=True, eq=False)
 class Study:
     """Networks and chips by the name that the axes use; *choices*: placer, partition, schedule and timing where they are no
-    axes; *changes*: settings that are the same everywhere."""
+    axes; *changes*: settings that are the same everywhere; *packet_images*: how many images are timed by packets where that is
+    the timing, the same in all points."""
 
     name: str
     networks: Mapping[str, Network]
@@ -74,6 +76,7 @@ class Study:
     sample: str = "grid"
     points: int = 0
     seed: int = 0
+    packet_images: PacketImages = STUDY_IMAGES
     front: Front | None = None
 
     def settings(self) -> list[Settings]:

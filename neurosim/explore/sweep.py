@@ -102,6 +102,7 @@ class Recorder:
         return Task(
             store=str(self.store.folder), network=network.sha256, inputs=self.inputs, images=len(self.study.inputs),
             chip=chip.values, chip_sha256=chip.sha256, choice=choice, seed=self.study.seed,
+            packet_images=self.study.packet_images,
         )  # fmt: skip
 
     def _network(self, settings: Settings) -> Network:

@@ -19,6 +19,9 @@ from neurosim.outcome.pipeline import evaluate
 from neurosim.outcome.result import Result
 from neurosim.spikes.simulate import STATE_BITS
 from neurosim.spikes.trace import SpikeTrace
+from neurosim.timing.choice import TimeChoice
+from neurosim.timing.sample import ALL, PacketImages
+from neurosim.timing.timeline import ANALYTIC
 
 # What came of a point.
 OK, INFEASIBLE, FAILED, NEEDS = "ok", "infeasible", "failed", "needs"
@@ -26,7 +29,8 @@ OK, INFEASIBLE, FAILED, NEEDS = "ok", "infeasible", "failed", "needs"
 
 class Task(NamedTuple):
     """One point: hashes of the network and of the inputs, the chip as values, and how it is to be done. images: of how many
-    samples, from the first on. state_bits: with which its trace was recorded."""
+    samples, from the first on. packet_images: how many of them are timed by packets, where that is the timing. state_bits: with
+    which its trace was recorded."""
 
     store: str
     network: str
@@ -36,6 +40,7 @@ class Task(NamedTuple):
     chip_sha256: str
     choice: dict[str, str]
     seed: int
+    packet_images: PacketImages = ALL
     state_bits: int = STATE_BITS
 
     @property
@@ -44,7 +49,9 @@ class Task(NamedTuple):
         asked = {"network": self.network, "inputs": self.inputs, "images": self.images, "chip": self.chip_sha256}
         # Another version of a package may do something else under the same name.
         packages = {name: package for name, given in self.choice.items() if (package := CHOICES[name].package(given))}
-        return key_of({**asked, **self.choice, "seed": self.seed, **({"packages": packages} if packages else {})})
+        sampled = self.choice["timing"] != ANALYTIC and self.packet_images != ALL
+        others = ({"packages": packages} if packages else {}) | ({"packet_images": self.packet_images} if sampled else {})
+        return key_of({**asked, **self.choice, "seed": self.seed, **others})
 
     @property
     def trace_key(self) -> str:
@@ -68,7 +75,8 @@ def done(task: Task) -> Outcome:
         mapping = map_network(network, chip, **how, search=search)  # type: ignore[arg-type]
         if trace_problems(trace, mapping):
             return {"status": NEEDS, "state_bits": chip.core.state_bits}
-        return told(evaluate(trace, mapping, timing=task.choice["timing"], schedule=task.choice["schedule"]))
+        timed = TimeChoice(task.choice["timing"], task.choice["schedule"], task.packet_images, task.seed)
+        return told(evaluate(trace, mapping, **timed._asdict(), workers=1))
     except MappingError as error:
         return infeasible([str(violation) for violation in error.violations])
     except PluginError as error:

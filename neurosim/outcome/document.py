@@ -31,9 +31,22 @@ else:
     ByBound = TypedDict("ByBound", dict.fromkeys(BOUNDS, Real))
 
 
+class WorstStep(Section):
+    """The longest step of the run."""
+
+    image: Whole
+    step: Whole
+    cycles: Whole
+
+
 class TimeSection(Section):
-    """The time of the whole run. cycles_per_step: mean over images; bound_by: shares of the cycles, by what set the pace;
-    bound_by_per_step: cycles, mean over images."""
+    """The time of the whole run. cycles_per_step: mean over images, cycles_per_step_max: the longest; bound_by: shares of the
+    cycles, by what set the pace; bound_by_per_step: cycles, mean over images.
+
+    packet_images: how many images were drawn and timed packet by packet; with them the image of the worst step is timed, in
+    packet_cycles all together. Queues, stalls, peak use of links and who blocked whom are theirs. seconds_per_image_error:
+    half-width of the 95 % interval of the time of all images, 0 where all were timed so, null where none was.
+    """
 
     cycles: Whole
     seconds: Real
@@ -43,6 +56,21 @@ class TimeSection(Section):
     cycles_per_step: list[Real]
     bound_by: ByBound
     bound_by_per_step: list[ByBound] | None = None
+    seconds_per_image_error: Real | None = None
+    packet_images: Whole | None = None
+    packet_cycles: Whole | None = None
+    cycles_per_step_max: list[Whole] | None = None
+    worst_step: WorstStep | None = None
+
+    @property
+    def sampled(self) -> bool:
+        """Whether a sample of images was timed by packets, and others were not."""
+        return bool(self.packet_images and self.seconds_per_image_error)
+
+    @property
+    def timed_cycles(self) -> int:
+        """Those of the images whose queues and stalls are known."""
+        return self.packet_cycles if self.sampled and self.packet_cycles else self.cycles
 
 
 class CountSection(Section):
@@ -211,7 +239,8 @@ class Versions(Section):
 class Provenance(Section):
     """How the run came about, and all that it takes to repeat it: the network, the inputs and the chip with these hashes, and
     the choices. inputs_sha256: of what was shown, labels included (`Inputs.sha256`); null where a trace does not hold it.
-    partitioner: null for a mapping from a file. seed: of the placer, null where it takes no chances."""
+    partitioner: null for a mapping from a file. seed: of the placer, null where it takes no chances.
+    packet_images: "auto", "all" or how many were asked for, drawn by packet_seed."""
 
     version: str
     command: str
@@ -223,6 +252,8 @@ class Provenance(Section):
     schedule: str
     partitioner: str | None = None
     images: AtLeastOne | None = None
+    packet_images: int | str | None = None
+    packet_seed: Whole | None = None
     network_sha256: str | None = None
     inputs_sha256: str | None = None
     chip_sha256: str | None = None
@@ -293,6 +324,7 @@ class RunDocument(Section):
             ("predictions", "images", self.predictions), ("outputs", "images", self.outputs),
             ("time.cycles_per_step", "timesteps", self.time.cycles_per_step),
             ("time.bound_by_per_step", "timesteps", self.time.bound_by_per_step),
+            ("time.cycles_per_step_max", "timesteps", self.time.cycles_per_step_max),
         ]  # fmt: skip
         found += [(f"layers.{layer.name}.spikes_per_step", "timesteps", layer.spikes_per_step or None) for layer in self.layers]
         for path, what, values in found:

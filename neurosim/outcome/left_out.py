@@ -19,6 +19,7 @@ AT_HOST = "multiply-accumulates of the layers that an image feeds: a host comput
 SUMMED = "memory for the sums of pooling windows: their additions alone are counted"
 LOADING = "loading of weights onto the chip: no memory stands behind the one that holds them"
 UNHINDERED = "waiting of packets for each other and for full buffers: time is analytic, a lower bound of packet timing"
+SAMPLED = "waiting of packets in the images that were not drawn to be timed: their time is analytic times the ratio of those"
 DELAYED = "memory for the events of shortcuts until they are due: in a pipeline a layer holds them for some turns"
 FLOAT_PRICES = "floating point: a float32 network is priced with the chip's integer operations, and its state width is 32 bits"
 WIDE_WEIGHTS = "wider arithmetic: additions and multiplications cost the same for weights of more than 8 bits"
@@ -31,6 +32,7 @@ def left_out(mapping: Mapping, time: Times, pooled: bool) -> list[str]:
     notes = [
         (LOADING, not mapping.spills),
         (UNHINDERED, time.timing == "analytic"),
+        (SAMPLED, bool(time.sample.error)),
         (DELAYED, time.schedule == "pipelined" and any(layer.shortcuts for layer in network.layers)),
         (ONE_PASS, any(delay for layer in network.layers for delay in layer.delays)),
         (UNREAD, network.output.spiking),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 import numpy as np
 
-from neurosim import families
 from neurosim.chip.chip import Chip
 from neurosim.cost.activity import COUNTS, activity, slice_images, trace_problems
 from neurosim.cost.energy import energy
 from neurosim.errors import TraceError
+from neurosim.kernels import threads
 from neurosim.mapping.mapper import map_network
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.place import PLACERS, Placer
@@ -21,8 +21,11 @@ from neurosim.outcome.result import Result
 from neurosim.outcome.times import times
 from neurosim.spikes.simulate import simulate
 from neurosim.spikes.trace import SpikeTrace
-from neurosim.timing.schedule import SCHEDULES, Scheduler
-from neurosim.timing.timeline import TIMINGS, Maker, Recorder, Timeline
+from neurosim.timing.choice import TimeChoice
+from neurosim.timing.sample import AUTO, PacketImages
+from neurosim.timing.schedule import Scheduler
+from neurosim.timing.tally import Pace
+from neurosim.timing.timeline import ANALYTIC, Maker, Recorder
 
 
 def run(
@@ -33,57 +36,68 @@ def run(
     placer: str | Placer = "row-major",
     timing: str | Maker = "packet",
     schedule: str | Scheduler = "sequential",
-    workers: int = 1,
+    packet_images: PacketImages = AUTO,
+    seed: int = 0,
+    workers: int | None = None,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
     command: str = "",
 ) -> Result:
     """Map *network* onto *chip*, simulate it on *inputs* with the chip's state width, and evaluate.
 
-    *placer*: one of PLACERS, or a function like them; see `map_network`. *timing*, *schedule*: see `evaluate`. *workers*:
-    threads that share the samples, then the turns; the result does not depend on them. *executor*: its workers (PEP 3148)
+    *placer*: one of PLACERS, or a function like them; see `map_network`. *timing*, *schedule*, *packet_images*, *seed*: see
+    `evaluate`. *workers*: threads that share the samples, then the turns, without it as many as this process may use cores;
+    the result does not depend on them. *executor*: its workers (PEP 3148)
     simulate the samples instead, slice by slice. *progress* is told the samples that are simulated. *command*: what the run
     says it came from. Raises NeurosimError for names that are unknown or unusable, all at once and before anything is
     simulated; MappingError if the network does not fit; InputsError if the inputs do not suit it::
 
         ns.run("net.h5", "inputs.h5", "chip.toml", placer="annealing", schedule="pipelined", workers=4).time.seconds
     """
-    check_choices(placer, timing, schedule)
+    how = TimeChoice(timing, schedule, packet_images, seed)
+    how.check((PLACERS, placer))
     mapping, bits = map_network(network, chip, placer), chip.core.state_bits
     trace = simulate(network, inputs, state_bits=bits, workers=workers, executor=executor, progress=progress)
-    return evaluate(trace, mapping, timing=timing, schedule=schedule, workers=workers, command=command)
+    return evaluate(trace, mapping, **how._asdict(), workers=workers, command=command)
 
 
 def compare(
     network: Network, inputs: Inputs, chips: Sequence[Chip], *, placer: str | Placer = "row-major",
-    timing: str | Maker = "packet", schedule: str | Scheduler = "sequential", workers: int = 1,
+    timing: str | Maker = "packet", schedule: str | Scheduler = "sequential", packet_images: PacketImages = AUTO, seed: int = 0,
+    workers: int | None = None,
 ) -> list[Result]:  # fmt: skip
     """The result on each of *chips*, in order; the network is simulated once for every state width that changes its spikes.
 
-    *placer*, *timing*, *schedule*, *workers*, and what is raised: see `run`.
+    *placer*, *timing*, *schedule*, *packet_images*, *seed*, *workers*, and what is raised: see `run`. On all chips the same
+    images are timed by packets, as many as the one needs that needs most.
     """
-    check_choices(placer, timing, schedule)
+    how = TimeChoice(timing, schedule, packet_images, seed)
+    how.check((PLACERS, placer))
     mappings = [map_network(network, chip, placer) for chip in chips]
-    return list(run_mapped(inputs, mappings, timing=timing, schedule=schedule, workers=workers))
-
-
-def check_choices(placer: str | Placer | None, timing: str | Maker, schedule: str | Scheduler) -> None:
-    """Notice before the work what could not be used after it; raises NeurosimError with all that is wrong."""
-    families.check((PLACERS, placer or "row-major"), (TIMINGS, timing), (SCHEDULES, schedule))
+    return run_mapped(inputs, mappings, how, workers=workers)
 
 
 def run_mapped(
-    inputs: Inputs, mappings: Sequence[Mapping], *, timing: str | Maker, schedule: str | Scheduler, workers: int,
-    command: str = "",
-) -> Iterator[Result]:  # fmt: skip
-    """The result on each of several mappings of one network; see `compare`."""
+    inputs: Inputs, mappings: Sequence[Mapping], how: TimeChoice, *, workers: int | None = None, command: str = "",
+    progress: Callable[[int], None] | None = None,
+) -> list[Result]:  # fmt: skip
+    """The result on each of several mappings of one network; see `compare`. *progress* is told the mappings done."""
     traces: list[SpikeTrace] = []
+    found: list[Result] = []
     for mapping in mappings:
         usable = [t for t in traces if not trace_problems(t, mapping)]
         if not usable:
             usable = [simulate(mapping.network, inputs, state_bits=mapping.chip.core.state_bits, workers=workers)]
             traces += usable
-        yield evaluate(usable[0], mapping, timing=timing, schedule=schedule, workers=workers, command=command)
+        found.append(evaluate(usable[0], mapping, **how._asdict(), workers=workers, command=command))
+        if progress:
+            progress(1)
+    most = max((result.time.sample.drawn for result in found), default=0)
+    again = how._replace(packet_images=most)._asdict()
+    return [
+        r if r.time.sample.drawn == most else evaluate(r.trace, r.mapping, **again, workers=workers, command=command)
+        for r in found
+    ]  # fmt: skip
 
 
 def evaluate(
@@ -92,25 +106,36 @@ def evaluate(
     *,
     timing: str | Maker = "packet",
     schedule: str | Scheduler = "sequential",
-    workers: int = 1,
+    packet_images: PacketImages = AUTO,
+    seed: int = 0,
+    workers: int | None = None,
     progress: Callable[[int], None] | None = None,
     recorder: Recorder | None = None,
+    preview: Callable[[Result], None] | None = None,
     command: str = "",
 ) -> Result:
     """What the recorded spikes cost on the mapped chip; nothing is simulated again.
 
     *timing*: level of detail of time (TIMINGS), or a function that makes a network of your own from a Machine. *schedule*:
-    order of the layers (SCHEDULES), or a function of a Network like them. *workers*: threads that share the turns; the result
-    does not depend on them. *progress* is told the images done. *recorder* is shown every turn. *command*: what the run says
-    it came from. Raises TraceError if the trace belongs to another network, or the chip's state width would change the spikes.
+    order of the layers (SCHEDULES), or a function of a Network like them. *packet_images*: how many images are timed so, drawn
+    by *seed*: "all", so many, or "auto", as many as bring the 95 % interval of the time within 1 %; the time of the others is
+    the analytic one times the ratio of these, and `time.seconds_per_image_error` says how far off that may be. Up to five
+    images are all timed. *workers*: threads that share the turns; the result does not depend on them. *progress* is told the
+    images done. *recorder* is shown every turn that is not timed analytically. *preview* is shown the analytic result before
+    packets travel. *command*: what the run says it came from. Raises TraceError if the trace belongs to another network, or the
+    chip's state width would change the spikes.
     """
     problems = trace_problems(trace, mapping)
     if problems:
         raise TraceError("spike trace", problems)
-    families.check((TIMINGS, timing), (SCHEDULES, schedule))
+    how = TimeChoice(timing, schedule, packet_images, seed)
+    how.check()
     mapping = mapping.over(trace.timesteps)
     totals = {name: np.zeros(len(mapping.bricks), np.int64) for name in COUNTS}
-    clock = Timeline(trace, mapping, timing, schedule, workers=workers, recorder=recorder)
+    workers = workers or threads.usable()
+    clock = how.timeline(trace, mapping, workers, recorder)
+    if preview and clock.timing != ANALYTIC and clock.far is None:
+        preview(evaluate(trace, mapping, timing=ANALYTIC, schedule=schedule, workers=workers, command=command))
     size = slice_images(mapping)
     for first in range(0, len(trace), size):
         counts = activity(trace, mapping, first, min(first + size, len(trace)))
@@ -119,6 +144,12 @@ def evaluate(
             totals[kind] += values.sum(0)
         if progress:
             progress(min(size, len(trace) - first))
-    time = times(clock.pace, clock.schedule, len(trace), mapping.chip.clock.hz, clock.timing, clock.order)
-    spent = energy(mapping, totals, len(trace), time.cycles, len(clock.pace.cycles))
-    return Result(trace, mapping, totals, time, spent, command)
+
+    def found(pace: Pace, timing: str) -> Result:
+        time = times(pace, clock.schedule, len(trace), mapping.chip.clock.hz, timing, clock.order)
+        spent = energy(mapping, totals, len(trace), time.cycles, len(pace.cycles))
+        return Result(trace, mapping, totals, time, spent, how, command)
+
+    if preview and clock.far is not None:
+        preview(found(clock.far.pace, ANALYTIC))
+    return found(clock.finish(), clock.timing)

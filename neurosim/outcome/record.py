@@ -126,7 +126,7 @@ def _told(run: Record, ledger: Ledger, chip: Chip, command: str) -> RunDocument:
     if "chip_sha256" in before.provenance.model_fields_set:
         how["chip_sha256"] = chip.sha256
     return before.model_copy(update={
-        **costs(ledger), **_places(before, ledger),
+        **costs(ledger, _share(before.time)), **_places(before, ledger),
         "time": _slower(before.time, run.chip.clock.hz / chip.clock.hz),
         "memory": [_changed(use, energy_J=_memory_J(ledger.energy, use)) for use in before.memory],
         "chip": ChipSection(name=chip.name, sha256=chip.sha256, values=chip),
@@ -153,9 +153,15 @@ def _short(value: Any) -> str:
 
 def _slower(time: TimeSection, factor: float) -> TimeSection:
     """The time of a run whose cycles last longer."""
-    seconds = {name: value * factor for name, value in time if "seconds" in name}
+    seconds = {name: value * factor for name, value in time if "seconds" in name and value is not None}
     rate = time.images_per_second
     return _changed(time, **seconds, images_per_second=rate / factor if rate else rate)
+
+
+def _share(time: TimeSection) -> float | None:
+    """The half-width of the interval of the time, as a share of it."""
+    error = time.seconds_per_image_error
+    return error / time.seconds_per_image if error else error
 
 
 def _memory_J(spent: Energy, use: MemoryRow) -> float:

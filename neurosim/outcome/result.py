@@ -28,10 +28,12 @@ from neurosim.outcome.record import Record, table_of
 from neurosim.outcome.times import Times
 from neurosim.outcome.versions import versions
 from neurosim.spikes.trace import SpikeTrace
+from neurosim.timing.choice import TimeChoice
 from neurosim.timing.tally import BOUNDS
 from neurosim.version import __version__
 
 BLOCKED_SHOWN = 20
+PACKETS = TimeChoice()
 
 # Several results can share a trace, whose metrics no chip changes.
 _metrics: WeakKeyDictionary[SpikeTrace, NeuroBench] = WeakKeyDictionary()
@@ -46,6 +48,7 @@ class Result:
     totals: Counts
     time: Times
     energy: Energy
+    how: TimeChoice = PACKETS
     command: str = ""
     created: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
@@ -174,7 +177,7 @@ class Result:
             "cores": self._cores(),
             "links": self._links(),
             "blocked": self.blocked,
-            **costs(self.ledger),
+            **costs(self.ledger, self.time.sample.error),
             "paper": self.paper,
             "neurobench": self.neurobench.to_dict(),
             "chip": {"name": chip.name, "sha256": chip.sha256, "values": chip},
@@ -201,6 +204,8 @@ class Result:
             "schedule": self.time.schedule,
             "partitioner": self.mapping.partitioner,
             "images": len(self.trace),
+            "packet_images": self.how.packet_images,
+            "packet_seed": self.how.seed,
             "network_sha256": self.trace.network.sha256,
             "inputs_sha256": self.trace.inputs_sha256,
             "chip_sha256": self.mapping.chip.sha256,
@@ -221,7 +226,12 @@ class Result:
             "seconds_per_image": self.time.seconds_per_image,
             "latency_seconds_per_image": self.time.latency_seconds,
             "images_per_second": 1 / self.time.seconds_per_image if total else None,
+            "seconds_per_image_error": self.time.seconds_per_image_error,
+            "packet_images": self.time.sample.drawn,
+            "packet_cycles": self.time.sample.cycles,
             "cycles_per_step": self.time.steps.mean(0).tolist(),
+            "cycles_per_step_max": self.time.steps.max(0).tolist(),
+            "worst_step": dict(zip(("image", "step", "cycles"), self.time.worst_step, strict=True)),
             "bound_by": {name: self.time.bound_by[name] / total if total else 0.0 for name in BOUNDS},
             "bound_by_per_step": [dict(zip(BOUNDS, step, strict=True)) for step in self.time.step_bound_by.tolist()],
         }

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurosim.timing.sample import Sample
 from neurosim.timing.schedule import Schedule
 from neurosim.timing.tally import BOUNDS, Pace, Tally
+from neurosim.timing.timeline import ANALYTIC
 
 
 @dataclass(frozen=True, eq=False)
 class Times:
     """Cycles: steps int64 [N, T], of each step of each image; drain: after the last of them, until the last image is
     answered; latency int64 [N], from the first turn of an image to its answer; bound_by: by what set the pace; step_bound_by:
-    the same of each step, float64 [T, 4], mean per image; tally: by core and by link."""
+    the same of each step, float64 [T, 4], mean per image; tally: by core and by link; sample: the images that were timed by
+    packets, and how far off that may be."""
 
     steps: np.ndarray
     drain: int
@@ -25,6 +28,7 @@ class Times:
     hz: float
     timing: str
     schedule: str
+    sample: Sample
 
     @property
     def cycles(self) -> int:
@@ -38,6 +42,17 @@ class Times:
     def seconds_per_image(self) -> float:
         """Of the run; with a pipeline an image takes longer, see *latency*."""
         return self.seconds / len(self.steps)
+
+    @property
+    def seconds_per_image_error(self) -> float | None:
+        """Half-width of its 95 % interval: 0 where all images were timed by packets, None where none was."""
+        return None if self.sample.error is None else self.sample.error * self.seconds_per_image
+
+    @property
+    def worst_step(self) -> tuple[int, int, int]:
+        """(image, step, cycles) of the longest step."""
+        image, step = np.unravel_index(self.steps.argmax(), self.steps.shape)
+        return int(image), int(step), int(self.steps.max())
 
     @property
     def latency_seconds(self) -> float:
@@ -57,5 +72,10 @@ def times(pace: Pace, schedule: Schedule, images: int, hz: float, timing: str, n
     latency, drain = ends[spans[:, 1]] - ends[spans[:, 0]], int(ends[-1] - rows[-1])
     return Times(
         steps=steps, drain=drain, latency=latency, bound_by=bound_by, step_bound_by=by_step, tally=pace.tally, hz=hz,
-        timing=timing, schedule=name,
+        timing=timing, schedule=name, sample=pace.sample or everything(images, timing, int(ends[-1])),
     )  # fmt: skip
+
+
+def everything(images: int, timing: str, cycles: int) -> Sample:
+    """All images by packets, or none of them."""
+    return Sample((), None, 0, 0) if timing == ANALYTIC else Sample(tuple(range(images)), 0.0, cycles, images)

@@ -57,13 +57,14 @@ def _headline(run: RunDocument) -> str:
 def _tiles(run: RunDocument) -> list[tuple[str, str, str]]:
     """The numbers that people look for first."""
     chip, time = run.chip.values, run.time
+    clocked = f"at {si(chip.clock.hz, 'Hz')}, {run.provenance.schedule}"
     accuracy = "no labels" if run.accuracy is None else percent(run.accuracy)
     steps = {step.purpose: step for step in run.steps}
     mesh = f"{chip.mesh.width}x{chip.mesh.height} {chip.mesh.topology}" + (f" on {chip.chips} chips" if chip.board else "")
     return [
         ("accuracy", accuracy, f"{run.images:,} samples of {run.provenance.inputs}"),
-        ("energy per image", si(run.energy.per_image_J, "J"), "everything that is counted"),
-        ("time per image", si(time.seconds_per_image, "s"), f"at {si(chip.clock.hz, 'Hz')}, {run.provenance.schedule}"),
+        ("energy per image", words.within(run.energy.per_image_J, run.energy.per_image_J_error, "J"), "all that is counted"),
+        ("time per image", words.within(time.seconds_per_image, time.seconds_per_image_error, "s"), clocked),
         ("latency", si(time.latency_seconds_per_image, "s"), "from an image to its answer"),
         ("spikes per neuron", f"{run.network.spikes_per_neuron:.3f}", f"over {run.timesteps} steps"),
         ("cores", f"{len(run.cores):,} of {chip.cores:,}", mesh),
@@ -108,6 +109,7 @@ def _time(run: RunDocument) -> str:
     by_step = time.bound_by_per_step
     return (
         paragraph(words.how_it_was_timed(run.provenance))
+        + (paragraph(words.sampled(run)[0].upper() + words.sampled(run)[1:] + ".") if time.sampled else "")
         + table(["", "time"], _speeds(time))
         + table(["set by", "cycles per image", "share"], shares)
         + (run_figures.pace(by_step, hz) if by_step else "")
@@ -260,7 +262,7 @@ def _links(run: RunDocument) -> str:
     used = sorted(run.links, key=lambda link: -link.flits)
     if not used:
         return "<p>No packet crosses a link.</p>"
-    images, cycles = run.images, max(1, run.time.cycles)
+    images, cycles = run.images, max(1, run.time.timed_cycles)
     rows = [
         [" to ".join(map(str, link.ends)), si(link.flits / images, ""), percent(link.peak_use),
          percent(link.stalled_cycles / cycles)]

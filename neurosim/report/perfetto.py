@@ -21,7 +21,8 @@ class PerfettoTrace:
     """Records turns into *path* until the file would be larger than *limit* bytes; a context that moves the file into place.
 
     Every core is a track with a slice for each packet that it works on, for work of its own and for its update; a further track
-    has the turns. Timestamps are microseconds of the modelled chip.
+    has the turns. Timestamps are microseconds of the modelled chip. Of a sample of images, the turns of these follow each other
+    without the gaps in which others ran.
     """
 
     def __init__(self, path: Path, mapping: Mapping, limit: int = LIMIT_BYTES):

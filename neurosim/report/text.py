@@ -51,6 +51,13 @@ def run_summary(document: RunDocument, network: Network) -> RenderableType:
     )  # fmt: skip
 
 
+def first_answer(document: RunDocument) -> RenderableType:
+    """What is known before packets travel; *document*: that of the analytic result."""
+    energy, time = si(document.energy.per_image_J, "J"), si(document.time.seconds_per_image, "s")
+    told = f"{_correct(document)}; about {energy} and at least {time} per image, by analytic timing"
+    return Text(f"{told}; packets are followed now")
+
+
 def neurobench_text(document: RunDocument) -> RenderableType:
     """The metrics of NeuroBench of a run, and what the chip counted beside them."""
     if document.neurobench is None:
@@ -81,20 +88,24 @@ def _modelled(document: RunDocument, network: Network) -> list[RenderableType]:
 
 
 def _answer(document: RunDocument) -> list[RenderableType]:
+    clipped = words.clipped(document)
+    return [heading("Answer"), Text(_correct(document)), *([Text(clipped, style="bold")] if clipped else [])]
+
+
+def _correct(document: RunDocument) -> str:
     rate = f"{document.network.spikes_per_neuron:.3f} spikes per neuron over {document.timesteps} steps"
     correct = "no labels" if document.accuracy is None else f"accuracy {percent(document.accuracy)}"
-    clipped = words.clipped(document)
-    return [heading("Answer"), Text(f"{correct}; {rate}"), *([Text(clipped, style="bold")] if clipped else [])]
+    return f"{correct}; {rate}"
 
 
 def _time(document: RunDocument) -> list[RenderableType]:
     time, how = document.time, document.provenance
     shares = ", ".join(f"{bound.words} {percent(bound.share)}" for bound in words.bounds(document))
     cycles = f"{time.cycles / document.images:,.0f} cycles at {si(document.chip.values.clock.hz, 'Hz')}"
-    line = f"{si(time.seconds_per_image, 's')} per image ({cycles})"
+    line = f"{words.within(time.seconds_per_image, time.seconds_per_image_error, 's')} per image ({cycles})"
     if how.schedule == "pipelined":
         line += f"; {si(time.latency_seconds_per_image, 's')} from an image to its answer"
-    lines = [line, f"set by: {shares}", *_contention(document)]
+    lines = [line, *filter(None, [words.sampled(document)]), f"set by: {shares}", *_contention(document)]
     return [heading(f"Time ({how.timing}, {how.schedule})"), *(Text(x) for x in lines)]
 
 
@@ -110,7 +121,7 @@ def _contention(document: RunDocument) -> list[str]:
         lines.append(f"longest queue: {core.queue_peak:,}{of_all} packets, {document.core_words(core.index)}")
     link = max(document.links, key=lambda row: row.stalled_cycles, default=None)
     if link is not None and link.stalled_cycles:
-        (a, b), share = link.ends, percent(link.stalled_cycles / max(1, document.time.cycles))
+        (a, b), share = link.ends, percent(link.stalled_cycles / max(1, document.time.timed_cycles))
         lines.append(f"most stalled link: {a} to {b}, {share} of the time")
     if document.blocked:
         mine, other = (document.core_words(core) for core in (document.blocked[0].waiting, document.blocked[0].behind))
@@ -120,12 +131,13 @@ def _contention(document: RunDocument) -> list[str]:
 
 def _energy(document: RunDocument) -> list[RenderableType]:
     rows, parts = table("component", "per image", "share"), words.energy_components(document)
+    spent = words.within(document.energy.per_image_J, document.energy.per_image_J_error, "J")
     for group in words.energy_groups(document):
         rows.add_row(Text(group.name, style="bold"), *group.cells)
         for part in parts:
             if part.group == group.name:
                 rows.add_row(f"  {part.name}", *part.cells)
-    return [heading("Energy"), Text(f"{si(document.energy.per_image_J, 'J')} per image"), rows]
+    return [heading("Energy"), Text(f"{spent} per image"), rows]
 
 
 def repriced_text(before: RunDocument, after: RunDocument) -> Group:

@@ -83,6 +83,19 @@ def bounds(document: RunDocument) -> list[PaceShare]:
     return [PaceShare(BOUND_WORDS[k], v * time.cycles / document.images, v) for k, v in time.bound_by.items()]
 
 
+def within(value: float, error: float | None, unit: str) -> str:
+    """An amount, with the half-width of its interval where it was estimated from a sample."""
+    return f"{si(value, unit)} ± {si(error, unit)}" if error else si(value, unit)
+
+
+def sampled(document: RunDocument) -> str:
+    """That packets were followed in a sample of the images alone; nothing where they were in all."""
+    time = document.time
+    drawn = f"packets were followed in {time.packet_images:,} of {document.images:,} images, drawn at random"
+    others = "the others have their analytic time times the ratio of these (± is a 95 % interval; --packet-images all)"
+    return f"{drawn}; {others}" if time.sampled else ""
+
+
 def how_it_was_timed(how: Provenance) -> str:
     """What a turn is, and how packets travel."""
     return f"{SCHEDULE_WORDS.get(how.schedule, OWN_SCHEDULE)} {TIMING_WORDS.get(how.timing, OWN_TIMING)}"

@@ -21,6 +21,7 @@ from scipy.sparse.csgraph import connected_components
 
 from neurosim.bits import packed, unpacked
 from neurosim.errors import InputsError, NeurosimError
+from neurosim.kernels import threads
 from neurosim.kernels.layer import (
     Events,
     PopulationState,
@@ -56,7 +57,7 @@ def simulate(
     inputs: Inputs,
     *,
     state_bits: int = STATE_BITS,
-    workers: int = 1,
+    workers: int | None = None,
     executor: Executor | None = None,
     record_potentials: bool = False,
     record_changes: bool = False,
@@ -65,9 +66,10 @@ def simulate(
     """Run *network* on all *inputs*.
 
     *state_bits* (2 to 32) is the width of a potential; what exceeds it is clipped after each step's accumulation, and noted.
-    *workers* threads share the images, or the workers of *executor* (PEP 3148), slice by slice; the spikes are the same for any
-    number of them. *record_potentials* keeps every potential (4 or 8 bytes per neuron, step and image), *record_changes* how
-    many of them changed in each step; the former includes the latter. *progress* is called with the number of images done.
+    *workers* threads, without it as many as this process may use cores, share the images, or the workers of *executor*
+    (PEP 3148), slice by slice; the spikes are the same for any number of them. *record_potentials* keeps every potential (4 or
+    8 bytes per neuron, step and image), *record_changes* how many of them changed in each step; the former includes the latter.
+    *progress* is called with the number of images done.
     Raises InputsError if the inputs do not suit the network.
     """
     check_inputs(network, inputs)
@@ -83,9 +85,9 @@ def simulate(
     def run(batch: Inputs) -> SpikeTrace:
         return _Batch(network, batch, state_bits, record_potentials, record_changes, largest_pixel).run()
 
-    parts = []
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        for part in pool.map(run, _batches(network, inputs, workers)):
+    parts, sharing = [], workers or threads.usable()
+    with ThreadPoolExecutor(sharing) as pool:
+        for part in pool.map(run, _batches(network, inputs, sharing)):
             parts.append(part)
             if progress:
                 progress(len(part))
@@ -109,7 +111,7 @@ def _sliced(
 
 def _batches(network: Network, inputs: Inputs, workers: int) -> Iterator[Inputs]:
     entries = max(layer.neurons for layer in network.layers) * network.timesteps
-    size = int(np.clip(BATCH_ENTRIES // entries, 1, min(BATCH_IMAGES, -(-len(inputs) // max(1, workers)))))
+    size = int(np.clip(BATCH_ENTRIES // entries, 1, min(BATCH_IMAGES, -(-len(inputs) // workers))))
     for first in range(0, len(inputs), size):
         yield inputs[first : first + size]
 

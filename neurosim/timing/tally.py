@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from neurosim.noc.geometry import Grid
+from neurosim.timing.sample import Sample
 
 BOUNDS = ("core_busy", "noc", "update", "barrier")
 # Machines with more cores have no table of who waited for whom.
@@ -15,15 +17,25 @@ MOST_BLOCKED = 1024
 
 @dataclass(frozen=True, eq=False)
 class Pace:
-    """Turns. cycles: int64 [turns]. split: int64 [turns, 4], by what set the pace (BOUNDS). tally: sums over them."""
+    """Turns. cycles: int64 [turns]. split: int64 [turns, 4], by what set the pace (BOUNDS). tally: sums over them. sample: what
+    was timed packet by packet, None where that was everything or nothing."""
 
     cycles: np.ndarray
     split: np.ndarray
     tally: Tally
+    sample: Sample | None = None
 
     @classmethod
     def empty(cls, turns: int, grid: Grid) -> Pace:
         return cls(np.zeros(turns, np.int64), np.zeros((turns, len(BOUNDS)), np.int64), Tally.empty(grid))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Pace], grid: Grid) -> Pace:
+        """Turns after turns."""
+        tally = Tally.empty(grid)
+        for part in parts:
+            tally.add(part.tally)
+        return cls(np.concatenate([part.cycles for part in parts]), np.concatenate([part.split for part in parts]), tally)
 
 
 @dataclass(eq=False)

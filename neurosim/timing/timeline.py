@@ -7,14 +7,14 @@ barrier closes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Protocol
 
 import numpy as np
 
-from neurosim.cost.activity import Activity
+from neurosim.cost.activity import Activity, activity
 from neurosim.errors import PluginError
 from neurosim.families import Family, function
 from neurosim.mapping.mapping import Mapping
@@ -25,9 +25,9 @@ from neurosim.noc.simpy_model import SimpyNetwork
 from neurosim.noc.traffic import Interconnect, Journey, Traffic
 from neurosim.spikes.trace import SpikeTrace
 from neurosim.timing.agenda import Agenda, Work
+from neurosim.timing.bound import Bound
 from neurosim.timing.schedule import SCHEDULES, Schedule, Scheduler
 from neurosim.timing.tally import Pace, Tally
-from neurosim.timing.bound import Bound
 
 
 class Runner(Protocol):
@@ -38,10 +38,11 @@ class Runner(Protocol):
     def run(self, turns: range) -> Pace: ...
 
 
+ANALYTIC = "analytic"
 # What a timing is: a function that makes, of the machine of a chip, something that packets travel through.
 Maker = Callable[[Machine], Interconnect]
 TIMINGS: Family[Maker] = Family(
-    "timing", {"analytic": AnalyticNetwork, "packet": PacketNetwork, "simpy": SimpyNetwork},
+    "timing", {ANALYTIC: AnalyticNetwork, "packet": PacketNetwork, "simpy": SimpyNetwork},
     group="neurosim.timings", taken=function,
 )  # fmt: skip
 Recorder = Callable[[int, int, Traffic, Journey], None]
@@ -57,6 +58,9 @@ class Timeline:
     traffic, journey); with it there is one thread.
     """
 
+    # What knows the analytic time of all turns besides.
+    far: Timeline | None = None
+
     def __init__(
         self, trace: SpikeTrace, mapping: Mapping, timing: str | Maker = "packet", schedule: str | Scheduler = "sequential", *,
         workers: int = 1, recorder: Recorder | None = None,
@@ -67,12 +71,13 @@ class Timeline:
         self.agenda = Agenda(trace, mapping, self.schedule)
         self.workers = 1 if recorder else workers
         self.runners: list[Runner]
-        if timing == "analytic" and not recorder:
+        if timing == ANALYTIC and not recorder:
             self.runners = [Bound(self.agenda)] * self.workers
         else:
             networks = [made(self.timing, make, mapping.chip.machine) for _ in range(self.workers)]
             self.runners = [TurnByTurn(self.agenda, network, recorder) for network in networks]
-        self.pace = Pace.empty(self.agenda.turns, mapping.grid)
+        self.grid = mapping.grid
+        self.pace = Pace.empty(self.agenda.turns, self.grid)
         self.next = 0
 
     def add(self, activity: Activity, first: int) -> None:
@@ -81,17 +86,36 @@ class Timeline:
         parts = PARTS * self.workers if self.workers > 1 else 1
         size = min(self.runners[0].most, max(1, (ready - self.next) // parts))
         chunks = [range(at, min(at + size, ready)) for at in range(self.next, ready, size)]
-        with TIMINGS.running(self.timing):
-            for chunk, pace in zip(chunks, self._run(chunks), strict=True):
-                self.pace.cycles[chunk], self.pace.split[chunk] = pace.cycles, pace.split
-                self.pace.tally.add(pace.tally)
+        for chunk, pace in zip(chunks, self._run(chunks), strict=True):
+            self.pace.cycles[chunk], self.pace.split[chunk] = pace.cycles, pace.split
+            self.pace.tally.add(pace.tally)
         self.next = ready
         self.agenda.forget(ready)
 
+    def finish(self) -> Pace:
+        """The time of all turns, which have been run."""
+        return self.pace
+
+    def run_images(self, images: Sequence[int]) -> list[Pace]:
+        """The turns in which the steps of some images begin, of each of them."""
+        trace, mapping, steps = self.agenda.trace, self.agenda.mapping, self.schedule.timesteps
+        each = steps * self.schedule.stride
+        spans = [range(image * each, (image + 1) * each) for image in images]
+        first = [self.schedule.oldest(span.start) // steps for span in spans]
+        for image in sorted({i for start, last in zip(first, images, strict=True) for i in range(start, last + 1)}):
+            self.agenda.add(activity(trace, mapping, image, image + 1), image * steps)
+        size = self.runners[0].most
+        chunks = [[range(at, min(at + size, span.stop)) for at in range(span.start, span.stop, size)] for span in spans]
+        done = self._run([chunk for span in chunks for chunk in span])
+        found = [Pace.joined([next(done) for _ in span], self.grid) for span in chunks]
+        self.agenda.known.clear()
+        return found
+
     def _run(self, chunks: list[range]) -> Iterator[Pace]:
-        if self.workers == 1:
-            yield from map(self.runners[0].run, chunks)
-            return
+        with TIMINGS.running(self.timing):
+            yield from map(self.runners[0].run, chunks) if self.workers == 1 else self._shared(chunks)
+
+    def _shared(self, chunks: list[range]) -> Iterator[Pace]:
         free = SimpleQueue[Runner]()
         for runner in self.runners:
             free.put(runner)

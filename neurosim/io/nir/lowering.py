@@ -14,10 +14,10 @@ from scipy.sparse.csgraph import connected_components
 
 from neurosim.io.nir.fidelity import Fidelity
 from neurosim.io.nir.graph import Graph, NirNode
+from neurosim.io.nir.layers import Layers, NirPopulation
 from neurosim.io.nir.linear import FoldError, Same
 from neurosim.io.nir.linear_nodes import NEURONS, SPIKING, Dims, as_map
 from neurosim.io.nir.neuron_nodes import Cell, discretised
-from neurosim.io.nir.layers import Layers, NirPopulation
 from neurosim.io.nir.shapes import kernels, known_kinds, shapes, where
 from neurosim.io.nir.signals import Signal, merged, spikes_of, through, total
 from neurosim.network.layers import INPUT, Layer, Shape

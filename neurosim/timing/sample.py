@@ -1,0 +1,78 @@
+"""Which images are timed packet by packet when not all are, and what they say about the others.
+
+The ratio between the time by packets and the analytic time differs little from image to image, so that a few images tell it for
+all. The ratios are skewed: an interval from so few of them alone is too narrow, and never taken to be below FLOOR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+
+# What is asked of a sample: images enough, all of them, or so many.
+AUTO, ALL = "auto", "all"
+PacketImages = str | int
+# Up to so many images, all are timed; a sample has at least so many.
+HANDFUL = 5
+# Of a study, all points of which look at the same images.
+STUDY_IMAGES = 10
+# The half-width of an interval that ends the drawing, and the least that is stated, as shares of the time.
+ENOUGH, FLOOR = 0.01, 0.005
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was timed closely. images: their numbers, rising; error: half-width of the 95 % interval of the time of all, as a
+    share of it, 0 where all were timed, None where none was; cycles: of those images; drawn: how many of them are a random
+    sample, without the one that was timed for its longest step."""
+
+    images: tuple[int, ...]
+    error: float | None
+    cycles: int
+    drawn: int
+
+
+def problem(asked: object) -> str | None:
+    """Why *asked* says not how many images are to be timed."""
+    if asked in (AUTO, ALL) or (isinstance(asked, Integral) and int(asked) >= 2):
+        return None
+    return f"packet images are {asked!r}; needed is {AUTO!r}, {ALL!r}, or at least 2, as one image alone has no interval"
+
+
+def drawn(images: int, seed: int) -> np.ndarray:
+    """int64 [images]: all images in the order in which they are drawn; the same for every network and chip."""
+    return np.random.default_rng([seed, images]).permutation(images)
+
+
+def sizes(asked: PacketImages, images: int) -> Iterator[int]:
+    """How many images to time, until their interval is narrow enough."""
+    if asked == ALL or images <= HANDFUL:
+        yield images
+    elif asked == AUTO:
+        size = HANDFUL
+        while size < images:
+            yield size
+            size *= 2
+        yield images
+    else:
+        yield min(int(asked), images)
+
+
+def half_width(near: np.ndarray, expected: np.ndarray, images: int) -> float:
+    """Of the 95 % interval of the time of *images* images, as a share of it: Student's t of a ratio estimate, with the
+    correction for a sample that is a good part of all (Cochran, Sampling Techniques, 3rd edition, 1977, chapter 6).
+
+    near, expected: int64 [sampled], cycles of each by packets, and as the ratio of all of them would have it.
+    """
+    from scipy.special import stdtrit
+
+    n = len(near)
+    if n == images:
+        return 0.0
+    residual = near - expected
+    spread = np.sqrt((1 - n / images) / n * (residual @ residual) / (n - 1))
+    return max(FLOOR, float(stdtrit(n - 1, (1 + CONFIDENCE) / 2) * spread / near.mean()))
