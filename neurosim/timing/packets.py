@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from neurosim.kernels import fabric as f
+from neurosim.kernels.bounds import work_outside
 from neurosim.kernels.fabric import table
 from neurosim.kernels.packets import count_packets, fill_packets, list_spikes
-from neurosim.kernels.bounds import work_outside
 from neurosim.mapping.delivery import Delivery
 from neurosim.mapping.mapping import Mapping
 from neurosim.network.layers import INPUT

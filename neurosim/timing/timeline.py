@@ -25,9 +25,9 @@ from neurosim.noc.simpy_model import SimpyNetwork
 from neurosim.noc.traffic import Interconnect, Journey, Traffic
 from neurosim.spikes.trace import SpikeTrace
 from neurosim.timing.agenda import Agenda, Work
+from neurosim.timing.bound import Bound
 from neurosim.timing.schedule import SCHEDULES, Schedule, Scheduler
 from neurosim.timing.tally import Pace, Tally
-from neurosim.timing.bound import Bound
 
 
 class Runner(Protocol):

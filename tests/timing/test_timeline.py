@@ -15,7 +15,7 @@ from neurosim.noc.analytic import AnalyticNetwork
 from neurosim.noc.simpy_model import SimpyNetwork
 from neurosim.noc.traffic import Traffic
 from neurosim.outcome import pipeline
-from neurosim.timing import turns as bound
+from neurosim.timing import bound
 from tests.helpers import naive
 from tests.helpers.energies import tiny
 from tests.helpers.examples import changed, examples, nonzero, runs, traced, twin_of
