@@ -73,7 +73,7 @@ def transport(fabric, packets, state, passage, limit):
                 soonest = min(soonest, at(about, packets.by_time[due]).created)
             if soonest == NEVER:
                 return -1
-            t = max(t, min(soonest, limit))
+            t = max(t, np.int64(min(soonest, limit)))
     end(fabric, packets, state, t)
     return t
 
