@@ -15,6 +15,7 @@ from neurosim.cost import activity as activity_module
 from neurosim.cost.activity import COUNTS, activity
 from neurosim.errors import TraceError
 from neurosim.outcome import pipeline
+from neurosim.timing import many_turns
 from neurosim.timing import timeline as timeline_module
 from tests.helpers.examples import SCHEDULE, TIMING, almost, changed, evaluated, examples, mappings, runs, traced
 from tests.helpers.strategies import cases, recurrents, residuals
@@ -224,6 +225,7 @@ def test_threads_that_share_the_turns_change_nothing(case, timing, schedule):
     trace = traced(inputs, mapping)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(timeline_module.TurnByTurn, "most", 3)
+        patch.setattr(many_turns, "MOST", 3 * mapping.grid.cores)
         found = [ns.evaluate(trace, mapping, timing=timing, schedule=schedule, workers=w) for w in (1, 2, 3)]
     alone = ns.evaluate(trace, mapping, timing=timing, schedule=schedule)
     for result in found:

@@ -57,11 +57,11 @@ def transport(fabric, packets, state, passage, limit):
     """
     scalars, about = state.scalars, packets.about
     targets, count = len(packets.targets), len(packets.by_time)
-    due, t = 0, 0
+    due, t = 0, np.int64(0)
     while scalars[DELIVERED] < targets and t < limit:
         receive(fabric, packets, state, t)
         while due < count and at(about, packets.by_time[due]).created <= t:
-            start_sending(state, at(about, packets.by_time[due]).source)
+            start_sending(state, np.int64(at(about, packets.by_time[due]).source))
             due += 1
         send(fabric, packets, state, passage, t)
         ring_alarms(fabric, state, t)
@@ -73,7 +73,7 @@ def transport(fabric, packets, state, passage, limit):
                 soonest = min(soonest, at(about, packets.by_time[due]).created)
             if soonest == NEVER:
                 return -1
-            t = max(t, min(soonest, limit))
+            t = max(t, np.int64(min(soonest, limit)))
     end(fabric, packets, state, t)
     return t
 
@@ -112,7 +112,7 @@ def end(fabric, packets, state, t):
         link.alarm = 0
         if link.stalled_since >= 0:
             link.stalled += max(t - link.stalled_since, 0)
-    receive(fabric, packets, state, NEVER)
+    receive(fabric, packets, state, np.int64(NEVER))
     for core in range(len(state.cores)):
         state.cores[core].sends = 0
     state.scalars[SENDING] = state.scalars[ALARMS] = 0
@@ -153,10 +153,10 @@ def receive(fabric, packets, state, t):
             if wire.due > t:
                 break
             if number == CREDIT_LANE:
-                credit(fabric, packets, state, wire.where, t)
+                credit(fabric, packets, state, np.int64(wire.where), t)
             else:
-                store(fabric, state, wire.where, wire.first, wire.last, wire.flit, t)
-            lane.oldest = after(lane.oldest, lane.length)
+                store(fabric, state, np.int64(wire.where), wire.first, wire.last, wire.flit, t)
+            lane.oldest = after(np.int64(lane.oldest), np.int64(lane.length))
             lane.many -= 1
 
 
@@ -167,7 +167,7 @@ def credit(fabric, packets, state, where, t):
         output = at(state.outputs, ~where)
         output.credits += 1
         if output.taken != 0 and at(state.inputs, output.holder).blocked != 0:
-            wake(state, channel_of(fabric, state, output.holder))
+            wake(state, channel_of(fabric, state, np.int64(output.holder)))
         if fabric.whole:
             same = at(state.inputs, ~where)
             wake_waiting(fabric, state, same.router * fabric.ports + same.port)
@@ -184,7 +184,7 @@ def credit(fabric, packets, state, where, t):
 def store(fabric, state, channel, first, last, flit, t):
     """A flit takes the next slot of its channel."""
     here = at(state.inputs, channel)
-    slot = at(state.slots, slot_of(fabric, channel, here.head, here.count))
+    slot = at(state.slots, slot_of(fabric, channel, np.int64(here.head), np.int64(here.count)))
     slot.first = first
     slot.last = last
     slot.time = t
@@ -240,7 +240,7 @@ def wake_waiting(fabric, state, output):
     """Wake the channels of all branches that wait for a link."""
     link = at(state.links, output)
     while link.first_waiting >= 0:
-        row = link.first_waiting
+        row = np.int64(link.first_waiting)
         branch = at(state.inputs, row)
         link.first_waiting = branch.next_waiting
         branch.next_waiting = -2
@@ -268,7 +268,7 @@ def ring_alarms(fabric, state, t):
     """Wake what waits for the links whose alarms are due."""
     alarms, scalars = state.alarms, state.scalars
     while scalars[ALARMS] > 0 and alarms[0] >> 32 <= t:
-        output = alarms[0] & 0xFFFFFFFF
+        output = np.int64(alarms[0] & 0xFFFFFFFF)
         scalars[ALARMS] -= 1
         last, size = alarms[scalars[ALARMS]], scalars[ALARMS]
         i = 0
@@ -300,7 +300,7 @@ def send(fabric, packets, state, passage, t):
     """Every core on the list sends a flit; those that cannot, or have nothing more, leave the list."""
     i = 0
     while i < state.scalars[SENDING]:
-        core = state.senders[i]
+        core = np.int64(state.senders[i])
         if send_flit(fabric, packets, state, passage, core, t):
             i += 1
         else:
@@ -326,7 +326,8 @@ def send_flit(fabric, packets, state, passage, number, t):
     state.source_credits[source] -= 1
     port = core.router * fabric.ports + number - core.router * fabric.cores
     into = port * fabric.channels + core.into
-    post(state, LOCAL_LANE, t + fabric.local_cycles, into, about.first_target, following.first_target, core.flit)
+    first, last = np.int64(about.first_target), np.int64(following.first_target)
+    post(state, np.int64(LOCAL_LANE), t + fabric.local_cycles, into, first, last, np.int64(core.flit))
     core.flit += 1
     if core.flit < about.flits:
         return True
@@ -346,20 +347,20 @@ def send_flit(fabric, packets, state, passage, number, t):
 def source_channel(fabric, state, number, needed):
     """The virtual channel that takes the next packet of a core, -1 if none has room."""
     core = at(state.cores, number)
-    virtual = core.turn
+    virtual = np.int64(core.turn)
     for _ in range(fabric.channels):
         following = after(virtual, fabric.channels)
         if state.source_credits[number * fabric.channels + virtual] >= needed:
             core.turn = following
             return virtual
         virtual = following
-    return np.int32(-1)
+    return np.int64(-1)
 
 
 @inlined
 def after(index, size):
     """The next index, around."""
-    return np.int32(index + 1 if index + 1 < size else 0)
+    return np.int64(index + 1 if index + 1 < size else 0)
 
 
 @inlined
@@ -374,27 +375,29 @@ def decide(fabric, packets, state, passage, t):
     scalars = state.scalars
     i = 0
     while i < scalars[ACTIVE]:
-        channel = state.active[i]
+        channel = np.int64(state.active[i])
         here = at(state.inputs, channel)
+        router, only = np.int64(here.router), np.int64(here.only)
         if here.needed == 0:
-            divide(fabric, packets, state, here.router, channel, t)
+            divide(fabric, packets, state, router, channel, t)
+            only = np.int64(here.only)
         stays = False
-        if here.only >= 0:
-            stays = look(fabric, packets, state, passage, here.router, channel, channel, here.only, t)
+        if only >= 0:
+            stays = look(fabric, packets, state, passage, router, channel, channel, only, t)
         else:
             for port in range(fabric.ports):
                 if here.needed & (1 << port) != 0:
                     row = branch_of(fabric, state, channel, port)
-                    stays |= look(fabric, packets, state, passage, here.router, channel, row, port, t)
+                    stays |= look(fabric, packets, state, passage, router, channel, row, port, t)
         if stays:
             i += 1
         else:
             put_to_sleep(state, channel)
     for i in range(scalars[ASKED]):
-        grant_channel(fabric, state, state.asked[i], t)
+        grant_channel(fabric, state, np.int64(state.asked[i]), t)
     taken = choose(fabric, state)
     for i in range(taken):
-        move(fabric, packets, state, passage, state.taking[i], t)
+        move(fabric, packets, state, passage, np.int64(state.taking[i]), t)
     for i in range(scalars[NAMED]):
         at(state.entrances, state.naming[i]).named = -1
     scalars[ASKED] = scalars[NAMED] = 0
@@ -450,9 +453,9 @@ def unblock(state, row, output, t):
 def divide(fabric, packets, state, router, channel, t):
     """Find the ways on from the head of a channel: its targets in order, cut where the port changes."""
     here = at(state.inputs, channel)
-    slot = at(state.slots, slot_of(fabric, channel, here.head, 0))
-    first, last = slot.first, slot.last
-    flits = at(packets.targets, first).flits
+    slot = at(state.slots, slot_of(fabric, channel, np.int64(here.head), np.int64(0)))
+    first, last = np.int64(slot.first), np.int64(slot.last)
+    flits = np.int64(at(packets.targets, first).flits)
     port = port_towards(fabric, packets, state, router, first)
     if first + 1 == last:
         here.only = port
@@ -509,7 +512,7 @@ def port_towards(fabric, packets, state, router, number):
     along_y = fabric.cores + (SOUTH if dy > 0 else NORTH)
     # Every line is a choice between two numbers at hand, not a jump that a processor would guess wrong.
     port = along_y if dy != 0 else target.port
-    return np.int32(along_x if dx != 0 else port)
+    return np.int64(along_x if dx != 0 else port)
 
 
 @inlined
@@ -521,7 +524,8 @@ def free_channel(fabric, packets, state, router, channel, row, port):
     lowest, highest = 0, fabric.channels
     if fabric.torus and fabric.channels > 1:
         # Two classes: before and after the link that closes the ring, so that waiting never goes around it.
-        if will_wrap(fabric, packets, state, state.links[output].beyond, port, branch.branch_first, branch.branch_last):
+        following = np.int64(state.links[output].beyond)
+        if will_wrap(fabric, packets, state, following, port, np.int64(branch.branch_first), np.int64(branch.branch_last)):
             highest = fabric.channels // 2
         else:
             lowest = fabric.channels // 2
@@ -551,7 +555,7 @@ def ask(fabric, state, router, channel, port, number):
     """A branch asks for an output channel."""
     wanted = at(state.outputs, number)
     size = fabric.ports * fabric.channels
-    key = distance(channel - router * size, wanted.asker_turn, size)
+    key = distance(channel - router * size, np.int64(wanted.asker_turn), size)
     if wanted.asker < 0:
         state.asked[state.scalars[ASKED]] = number
         state.scalars[ASKED] += 1
@@ -566,12 +570,12 @@ def ask(fabric, state, router, channel, port, number):
 def grant_channel(fabric, state, number, t):
     """An output channel goes to the one whose turn it is."""
     wanted = at(state.outputs, number)
-    channel = wanted.asker
+    channel = np.int64(wanted.asker)
     wanted.asker = -1
     wanted.taken = 1
     size = fabric.ports * fabric.channels
-    router, port = at(state.inputs, channel).router, wanted.asker_port
-    virtual = np.int32(number - (router * fabric.ports + port) * fabric.channels)
+    router, port = np.int64(at(state.inputs, channel).router), np.int64(wanted.asker_port)
+    virtual = number - (router * fabric.ports + port) * fabric.channels
     wanted.asker_turn = after(channel - router * size, size)
     wanted.holder = branch_of(fabric, state, channel, port)
     branch = at(state.inputs, wanted.holder)
@@ -585,12 +589,12 @@ def readiness(fabric, state, passage, router, channel, row, port, t):
     """Whether the next flit of a branch can take the switch; if not now, what wakes it has been arranged."""
     here, branch = at(state.inputs, channel), at(state.inputs, row)
     output = router * fabric.ports + port
-    number = branch.sent - here.flit
+    number = np.int64(branch.sent - here.flit)
     if number >= here.count:
         return ABSENT
     if branch.since >= t:
         return LATER
-    if branch.sent > 0 and at(state.slots, slot_of(fabric, channel, here.head, number)).time >= t:
+    if branch.sent > 0 and at(state.slots, slot_of(fabric, channel, np.int64(here.head), np.int64(number))).time >= t:
         return LATER
     if port < fabric.cores:
         if branch.sent == 0 and full(fabric, state, passage, output, router * fabric.cores + port, t):
@@ -601,7 +605,7 @@ def readiness(fabric, state, passage, router, channel, row, port, t):
     link = at(state.links, output)
     if link.free > t:
         wait_for(state, row, output)
-        set_alarm(state, output, link.free)
+        set_alarm(state, output, np.int64(link.free))
         return ABSENT
     return READY
 
@@ -614,7 +618,7 @@ def full(fabric, state, passage, output, number, t):
         started = at(passage.targets, state.order[core.order + core.released]).started
         if started > t:
             if core.waiting >= fabric.queue:
-                set_alarm(state, output, started)
+                set_alarm(state, output, np.int64(started))
             break
         core.released += 1
         core.waiting -= 1
@@ -626,7 +630,7 @@ def name(fabric, state, router, channel, port):
     """An input port names one of its flits, that of the channel whose turn it is."""
     number = router * fabric.ports + at(state.inputs, channel).port
     entrance = at(state.entrances, number)
-    key = distance(channel - number * fabric.channels, entrance.turn, fabric.channels) * fabric.ports + port
+    key = distance(channel - number * fabric.channels, np.int64(entrance.turn), fabric.channels) * fabric.ports + port
     if entrance.named < 0:
         state.naming[state.scalars[NAMED]] = number
         state.scalars[NAMED] += 1
@@ -642,12 +646,12 @@ def choose(fabric, state):
     """Every output port takes the flit of one input port; returns how many do."""
     taken = 0
     for i in range(state.scalars[NAMED]):
-        number = state.naming[i]
+        number = np.int64(state.naming[i])
         entrance = at(state.entrances, number)
-        port = at(state.inputs, entrance.named).port
+        port = np.int64(at(state.inputs, entrance.named).port)
         output = number - port + entrance.named_port
         link = at(state.links, output)
-        key = distance(port, link.output_turn, fabric.ports)
+        key = distance(port, np.int64(link.output_turn), fabric.ports)
         if link.winner < 0:
             state.taking[taken] = output
             taken += 1
@@ -663,12 +667,12 @@ def move(fabric, packets, state, passage, output, t):
     """The flit that an output has chosen takes the switch."""
     link = at(state.links, output)
     entrance = at(state.entrances, link.winner)
-    channel, port = entrance.named, entrance.named_port
+    channel, port = np.int64(entrance.named), np.int64(entrance.named_port)
     here = at(state.inputs, channel)
     branch = at(state.inputs, branch_of(fabric, state, channel, port))
     tail = branch.sent + 1 == branch.flits
     entrance.turn = after(channel - link.winner * fabric.channels, fabric.channels)
-    link.output_turn = after(here.port, fabric.ports)
+    link.output_turn = after(np.int64(here.port), fabric.ports)
     link.winner = -1
     link.free = t + link.interval
     link.passed += 1
@@ -676,8 +680,8 @@ def move(fabric, packets, state, passage, output, t):
         link.stalled += t - link.stalled_since
         link.stalled_since = t + 1
     if port < fabric.cores:
-        core = here.router * fabric.cores + port
-        deliver(packets, state, passage, core, branch.branch_first, branch.sent, tail, t + link.delay)
+        core = np.int64(here.router * fabric.cores + port)
+        deliver(packets, state, passage, core, np.int64(branch.branch_first), np.int64(branch.sent), tail, t + link.delay)
         if tail and link.first_waiting >= 0:
             full(fabric, state, passage, output, core, t)
     else:
@@ -689,12 +693,13 @@ def move(fabric, packets, state, passage, output, t):
         # East and west, south and north are the ends of one link.
         end = link.beyond * fabric.ports + fabric.cores + ((port - fabric.cores) ^ 1)
         beyond = end * fabric.channels + branch.branch_virtual
-        post(state, link.lane, t + link.delay, beyond, branch.branch_first, branch.branch_last, branch.sent)
+        first, last = np.int64(branch.branch_first), np.int64(branch.branch_last)
+        post(state, np.int64(link.lane), t + link.delay, np.int64(beyond), first, last, np.int64(branch.sent))
     branch.sent += 1
     if tail:
         here.needed &= ~(1 << port)
-    if here.only >= 0 or least_sent(fabric, state, channel, branch.flits) > here.flit:
-        release(fabric, packets, state, passage, channel, branch.branch_first, t)
+    if here.only >= 0 or least_sent(fabric, state, channel, np.int64(branch.flits)) > here.flit:
+        release(fabric, packets, state, passage, channel, np.int64(branch.branch_first), t)
 
 
 @inlined
@@ -728,7 +733,8 @@ def deliver(packets, state, passage, number, target, flit, tail, arrival):
 def release(fabric, packets, state, passage, channel, first, t):
     """The flit at the head of a channel leaves its slot, and a credit goes back."""
     here = at(state.inputs, channel)
-    post(state, CREDIT_LANE, t + fabric.credit_cycles, state.back[channel], 0, 0, 0)
+    none = np.int64(0)
+    post(state, np.int64(CREDIT_LANE), t + fabric.credit_cycles, np.int64(state.back[channel]), none, none, none)
     here.count -= 1
     here.flit = 0 if here.needed == 0 else here.flit + 1
     if here.count == 0:
@@ -736,9 +742,9 @@ def release(fabric, packets, state, passage, channel, first, t):
         here.head = 0
         put_to_sleep(state, channel)
         return
-    here.head = after(here.head, fabric.depth)
+    here.head = after(np.int64(here.head), fabric.depth)
     if here.needed == 0:
-        slot = at(state.slots, slot_of(fabric, channel, here.head, 0))
+        slot = at(state.slots, slot_of(fabric, channel, np.int64(here.head), np.int64(0)))
         waited = t + 1 - slot.time
         behind = at(passage.packets, at(packets.targets, slot.first).owner)
         ahead = at(packets.targets, first).owner

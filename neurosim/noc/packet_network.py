@@ -31,16 +31,13 @@ class PacketNetwork:
 
     def travel(self, traffic: Traffic, limit: int | None = None) -> Journey:
         """Move all packets to their targets, or all that can be up to cycle *limit*; no other traffic can follow then."""
-        grid, state = self.machine.grid, self.state
+        grid = self.machine.grid
         packets = packed(traffic, grid)
-        passage = self._passage(len(traffic), len(traffic.target))
-        if len(state.order) < len(traffic.target):
-            state = self.state = state._replace(order=np.zeros(len(traffic.target), np.int32))
+        state, passage = self.room(len(traffic), len(traffic.target))
         begin(packets, state, passage)
         state.cores["free"] = traffic.occupied
         if transport(self.fabric, packets, state, passage, f.NEVER if limit is None else limit) < 0:
-            self.state = new_state(self.machine, self.fabric)
-            raise NeurosimError("packets wait for each other in a circle; use more virtual channels, or another topology")
+            raise self.locked()
         links = state.links.reshape(grid.tiles, self.fabric.ports)
         local, outer = links[:, : grid.cores_per_tile], links[:, grid.cores_per_tile :]
         delivered = int(state.cores["free"].max(initial=0))
@@ -59,12 +56,25 @@ class PacketNetwork:
             cycles=delivered + int(traffic.update.max(initial=0)) + self.machine.barrier_cycles,
         )
 
-    def _passage(self, packets: int, targets: int) -> Passage:
-        """Room for what will happen, used again by every travel."""
+    def room(self, packets: int, targets: int) -> tuple[FabricState, Passage]:
+        """The state and a passage with room for so many, used again by every travel."""
+        if len(self.state.order) < targets:
+            self.state = self.state._replace(order=np.zeros(targets, np.int32))
         if len(self.passage.packets) < packets or len(self.passage.targets) < targets:
             self.passage = Passage(table(f.SENT_PACKET, packets), table(f.TAKEN_PACKET, targets))
         sent, taken = self.passage.packets[:packets], self.passage.targets[:targets]
-        return Passage(sent.view(np.recarray), taken.view(np.recarray))
+        return self.state, Passage(sent.view(np.recarray), taken.view(np.recarray))
+
+    def locked(self) -> NeurosimError:
+        """Empty the network in which nothing can move any more; returns the error to be raised."""
+        self.state = new_state(self.machine, self.fabric)
+        return NeurosimError("packets wait for each other in a circle; use more virtual channels, or another topology")
+
+
+def too_long(cycles: int) -> NeurosimError:
+    """Cycles could exceed what the tables hold."""
+    limit = f"at most {f.NEVER // 2:,} can be followed at once"
+    return NeurosimError(f"packets keep the cores busy for {cycles:,} cycles; {limit}")
 
 
 def whole(column: np.ndarray) -> np.ndarray:
@@ -77,13 +87,12 @@ def packed(traffic: Traffic, grid: Grid) -> Packets:
     latest = int(traffic.created.max(initial=0)) + int(traffic.occupied.max(initial=0))
     latest += int(traffic.service.sum(dtype=np.int64))
     if latest >= f.NEVER // 2:
-        limit = f"at most {f.NEVER // 2:,} can be followed at once"
-        raise NeurosimError(f"packets keep the cores busy for {latest:,} cycles; {limit}")
+        raise too_long(latest)
     about, targets = traffic.tables or traffic.as_tables(grid)
     cycles = int(traffic.created.max(initial=0)) + 2
     if cycles < 64 * len(traffic):
         by_time = np.empty(len(traffic), np.int32)
-        order_by_time(traffic.created, np.zeros(cycles, np.int64), by_time)
+        order_by_time(about, 1, np.zeros(cycles, np.int64), by_time)
     else:
         by_time = np.argsort(traffic.created, kind="stable").astype(np.int32)
     return Packets(about, targets, starts(traffic.source, grid.cores), by_time, starts(traffic.target, grid.cores))

@@ -11,7 +11,7 @@ from neurosim.kernels.bounds import add_work
 from neurosim.mapping.mapping import Mapping
 from neurosim.network.layers import INPUT
 from neurosim.spikes.trace import SpikeTrace
-from neurosim.timing.packets import PacketWriter
+from neurosim.timing.packets import PacketWriter, Spiking
 from neurosim.timing.schedule import Schedule
 
 
@@ -68,6 +68,14 @@ class Agenda:
             if rows:
                 found.append((layers[layer].name, rows, rows.start * stride + offset - turns.start))
         return found
+
+    def spiking(self, turns: range) -> list[Spiking]:
+        """What travels in these turns, which are numbered from the first of them."""
+        stride = self.schedule.stride
+        return [
+            Spiking(name, self.spikes(name)[rows.start : rows.stop], turn, stride)
+            for name, rows, turn in self.travelling(turns)
+        ]  # fmt: skip
 
     def work(self, turns: range) -> Work:
         """By turn and core."""

@@ -39,9 +39,8 @@ class Bound:
         sent, last_out, served = np.zeros((3, len(turns), grid.cores), np.int64)
         first_in, links = np.full((len(turns), grid.cores), NEVER), np.zeros((len(turns), grid.links), np.int64)
         sums = sent, first_in, last_out, served, links, tally.waiting
-        for name, rows, turn in self.agenda.travelling(turns):
-            to, bits = self.agenda.mapping.deliveries[name], self.agenda.spikes(name)[rows.start : rows.stop]
-            stride = self.agenda.schedule.stride
+        for name, bits, turn, stride in self.agenda.spiking(turns):
+            to = self.agenda.mapping.deliveries[name]
             bound_packets(
                 bits=bits, segment=to.segment, delivery=to.columns, ways=self.ways[name], sending=self.sending, turn=turn,
                 stride=stride, sums=sums,

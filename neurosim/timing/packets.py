@@ -2,53 +2,71 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from neurosim.kernels import fabric as f
 from neurosim.kernels.bounds import work_outside
 from neurosim.kernels.fabric import table
-from neurosim.kernels.packets import count_packets, fill_packets, list_spikes
-from neurosim.mapping.delivery import Delivery
+from neurosim.kernels.packets import count_packets, fill_packets
+from neurosim.kernels.turns import Turns
 from neurosim.mapping.mapping import Mapping
 from neurosim.network.layers import INPUT
+
+
+class Spiking(NamedTuple):
+    """Spikes of a population that travel: packed, uint8 [rows, bytes]; the turn of the first row, and from row to row."""
+
+    population: str
+    bits: np.ndarray
+    turn: int
+    stride: int
 
 
 class PacketWriter:
     """Writes the packets that spikes cause."""
 
     def __init__(self, mapping: Mapping):
-        self.mapping, self.deliveries = mapping, mapping.deliveries
+        chip = mapping.chip
+        self.deliveries, self.cores, self.bricks = mapping.deliveries, mapping.grid.cores, len(mapping.bricks)
+        self.tree, self.step = chip.mesh.delivery == "multicast", chip.operation.packet.cycles
+        self.flits = chip.mesh.flits_per_packet
 
-    def tables(self, populations: list[tuple[str, np.ndarray]]) -> tuple[np.recarray, np.recarray]:
-        """(ABOUT, TARGET) of the packets of (name, packed spikes uint8 [bytes]) populations, see `neurosim.kernels.fabric`."""
-        chip, cores = self.mapping.chip, self.mapping.grid.cores
-        tree = chip.mesh.delivery == "multicast"
-        found = [(self.deliveries[name], *self._listed(self.deliveries[name], bits)) for name, bits in populations]
-        packets, targets = np.zeros(cores, np.int64), np.zeros(cores, np.int64)
-        for delivery, column, _ in found:
-            count_packets(column, delivery.first, delivery.sender, tree, packets, targets)
-        about, arriving = table(f.ABOUT, int(packets.sum()) + 1), table(f.TARGET, int(targets.sum()))
-        about[-1].first_target = len(arriving)
-        next_packet, next_target, sent = np.cumsum(packets) - packets, np.cumsum(targets) - targets, np.zeros(cores, np.int64)
-        for delivery, column, channel in found:
-            latched = np.zeros(len(delivery.segment) * delivery.windows, np.uint8)
+    def counted(self, spiking: list[Spiking], turns: int) -> tuple[np.ndarray, np.ndarray]:
+        """(packets, targets of them), int64 [turns, cores], by sending core."""
+        packets, targets = np.zeros((2, turns, self.cores), np.int64)
+        for name, bits, turn, stride in spiking:
+            to = self.deliveries[name]
+            count_packets(bits, to.segment, to.columns, self.tree, turn, stride, packets, targets)
+        return packets, targets
+
+    def written(self, spiking: list[Spiking], packets: np.ndarray, targets: np.ndarray) -> Turns:
+        """The packets of turns in which there are so many, as `counted` says."""
+        first_packet, first_target = starts(packets.sum(1) + 1), starts(targets.sum(1))
+        about, arriving = table(f.ABOUT, first_packet[-1]), table(f.TARGET, first_target[-1])
+        about["first_target"][first_packet[1:] - 1] = np.diff(first_target)
+        next_packet, next_target = starts(packets), starts(targets)
+        turns = Turns(about, arriving, first_packet, first_target, next_packet.copy())
+        for name, bits, turn, stride in spiking:
+            to = self.deliveries[name]
             fill_packets(
-                spikes=(column, channel, latched), delivery=delivery.columns, tree=tree, step=chip.operation.packet.cycles,
-                flits=chip.mesh.flits_per_packet, next_packet=next_packet, next_target=next_target, sent=sent, about=about,
-                targets=arriving,
+                bits=bits, segment=to.segment, delivery=to.columns, sending=(self.tree, self.step, self.flits), turn=turn,
+                stride=stride, turns=turns, next_packet=next_packet, next_target=next_target,
             )  # fmt: skip
-        return about, arriving
+        return turns
 
     def outside(self, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """int64 [rows, bricks] each: cycles of work on the spikes fed from outside, uint8 [rows, bytes]; those of them that
         wait for memories."""
         delivery = self.deliveries[INPUT]
-        work, waits = np.zeros((2, len(bits), len(self.mapping.bricks)), np.int64)
+        work, waits = np.zeros((2, len(bits), self.bricks), np.int64)
         work_outside(bits, delivery.segment, delivery.columns, work, waits)
         return work, waits
 
-    def _listed(self, delivery: Delivery, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(column, channel) of every spike."""
-        column, channel = np.empty((2, len(delivery.segment) * delivery.sites), np.int32)
-        n = list_spikes(bits, delivery.segment, delivery.sites, column, channel)
-        return column[:n], channel[:n]
+
+def starts(many: np.ndarray) -> np.ndarray:
+    """int64 [..., n + 1]: the sum of all before."""
+    found = np.zeros((*many.shape[:-1], many.shape[-1] + 1), np.int64)
+    np.cumsum(many, -1, out=found[..., 1:])
+    return found

@@ -26,6 +26,7 @@ from neurosim.noc.traffic import Interconnect, Journey, Traffic
 from neurosim.spikes.trace import SpikeTrace
 from neurosim.timing.agenda import Agenda, Work
 from neurosim.timing.bound import Bound
+from neurosim.timing.many_turns import ManyTurns
 from neurosim.timing.schedule import SCHEDULES, Schedule, Scheduler
 from neurosim.timing.tally import Pace, Tally
 
@@ -73,6 +74,8 @@ class Timeline:
         self.runners: list[Runner]
         if timing == ANALYTIC and not recorder:
             self.runners = [Bound(self.agenda)] * self.workers
+        elif timing == "packet" and not recorder:
+            self.runners = [ManyTurns(self.agenda) for _ in range(self.workers)]
         else:
             networks = [made(self.timing, make, mapping.chip.machine) for _ in range(self.workers)]
             self.runners = [TurnByTurn(self.agenda, network, recorder) for network in networks]
@@ -164,9 +167,9 @@ class TurnByTurn:
         return pace
 
     def _traffic(self, turn: range, work: Work, number: int) -> Traffic:
-        populations = [(name, self.agenda.spikes(name)[rows.start]) for name, rows, _ in self.agenda.travelling(turn)]
-        about, targets = self.agenda.packets.tables(populations)
-        return Traffic.of_tables(about, targets, work.fetch[number], work.local[number], work.update[number])
+        writer, spiking = self.agenda.packets, self.agenda.spiking(turn)
+        turns = writer.written(spiking, *writer.counted(spiking, 1))
+        return Traffic.of_tables(turns.about, turns.targets, work.fetch[number], work.local[number], work.update[number])
 
 
 def pace_setters(traffic: Traffic, journey: Journey, barrier: int) -> tuple[int, int, int, int]:

@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from neurosim import kernels
 from neurosim.errors import NeurosimError
-from neurosim.kernels import router
+from neurosim.kernels import route, router
 from neurosim.kernels.fabric import DELIVERED
 from neurosim.noc import packet_network
 from neurosim.noc.deadlock import check_deadlock, check_room, waiting_circle
@@ -84,6 +85,7 @@ def plain():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "jit", lambda function=None, **_: function or (lambda f: f))
         patch.setattr(kernels, "inlined", lambda function: function)
+        patch.setattr(route, "shorter", getattr(route.shorter, "py_func", route.shorter))
         spec.loader.exec_module(module)
     mine = [value for value in vars(module).values() if getattr(value, "__module__", "") == "plain_router"]
     assert not [function for function in mine if hasattr(function, "py_func")]
@@ -98,6 +100,22 @@ def test_the_kernel_in_plain_python_is_the_compiled_one(plain, case):
         patch.setattr(packet_network, "begin", plain.begin)
         patch.setattr(packet_network, "transport", plain.transport)
         assert travelled(*case) == compiled
+
+
+COMPILED_ONCE = """
+from neurosim.kernels import packets, router
+from tests.noc.test_router import busy_case, travelled
+travelled(*busy_case())
+found = {name: len(f.signatures) for m in (router, packets) for name, f in vars(m).items() if hasattr(f, "signatures")}
+assert found["transport"] == found["move"] == 1 and max(found.values()) == 1, found
+"""
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+def test_every_function_of_the_kernel_is_compiled_once(tmp_path):
+    """Indices have one type, be they counted or read from a table: what is read from a table and handed on is widened."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", COMPILED_ONCE], env=environment, check=True)
 
 
 @pytest.mark.small

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 import neurosim as ns
 from neurosim.errors import NeurosimError
 from neurosim.noc.analytic import AnalyticNetwork
+from neurosim.noc.packet_network import PacketNetwork
 from neurosim.noc.simpy_model import SimpyNetwork
 from neurosim.noc.traffic import Traffic
 from neurosim.outcome import pipeline
-from neurosim.timing import bound
+from neurosim.timing import bound, many_turns
 from tests.helpers import naive
 from tests.helpers.energies import tiny
 from tests.helpers.examples import changed, examples, nonzero, runs, traced, twin_of
@@ -272,6 +273,55 @@ def test_the_bounds_of_all_turns_at_once_are_those_of_one_turn_after_the_other(s
 
     look()
     assert min(seen.values()) >= 3 or numba.config.DISABLE_JIT, seen
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_packets_of_many_turns_at_once_take_what_they_take_turn_by_turn(schedule):
+    seen = dict.fromkeys(("waiting", "refused", "stalled", "blocked", "noc", "core_busy", "update"), 0)
+
+    @examples(60, phases=[Phase.generate])
+    @given(runs(), st.sampled_from([0, 1, 3, 50]), st.integers(1, 9), st.sampled_from([0, 30, 10**6]), st.integers(1, 3))
+    def look(case, step, most, packets, workers):
+        inputs, mapping = case
+        mapping = replace(mapping, chip=changed(mapping.chip, {"operation.packet.cycles": step}))
+        trace = traced(inputs, mapping)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(many_turns, "MOST", most * mapping.grid.cores)
+            patch.setattr(many_turns, "MOST_PACKETS", packets)
+            found = told(ns.evaluate(trace, mapping, timing="packet", schedule=schedule, workers=workers).time)
+        expected = told(ns.evaluate(trace, mapping, timing=PacketNetwork, schedule=schedule).time)
+        assert {name: (name, values) for name, values in found.items()} == {name: (name, v) for name, v in expected.items()}
+        for name in seen:
+            seen[name] += bool(np.any(found[name]))
+
+    look()
+    assert min(seen.values()) >= 3 or numba.config.DISABLE_JIT, seen
+
+
+def both_ways(trace, mapping):
+    """What is said when packets of many turns at once, and of turn by turn, do not arrive."""
+    for timing in ("packet", PacketNetwork):
+        with pytest.raises(NeurosimError) as error:
+            ns.evaluate(trace, mapping, timing=timing)
+        yield str(error.value)
+
+
+def test_many_turns_at_once_are_refused_with_the_words_of_one():
+    network = ns.Network.build(
+        "row", timesteps=2, input_shape=(1, 1, 4), encoding="spikes",
+        layers=[ns.Conv("a", 2 * np.ones((1, 1, 1, 1), int), 1), ns.Output("out", np.ones((4, 4), int))],
+    )  # fmt: skip
+    trace = ns.simulate(network, ns.Inputs.from_spikes(np.ones((3, 2, 1, 1, 4))))
+    mapping = ns.map_network(network, changed(ns.load_chip("mesh45"), {"operation.event.cycles": 2**28}))
+    at_once, one_by_one = both_ways(trace, mapping)
+    assert at_once == one_by_one and "keep the cores busy for" in at_once
+    # A packet that moves whole and never fits; a chip would be refused for it.
+    mapping, machine = ns.map_network(network, ns.load_chip("mesh45")), ns.Chip.machine.fget
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ns.Chip, "machine", property(lambda chip: replace(machine(chip), depth=1, whole=True)))
+        patch.setattr(type(mapping.chip.mesh), "flits_per_packet", 2)
+        at_once, one_by_one = both_ways(trace, mapping)
+    assert at_once == one_by_one and "wait for each other in a circle" in at_once
 
 
 # By hand.
