@@ -65,12 +65,15 @@ class Schedule:
 def sequential(network: Network) -> Schedule:
     """Layers take turns; the spikes of a layer travel in the turn of the first that reads them in the same step, or, where all
     read them later, in the next turn."""
-    layers = network.layers
-    sends = {}
+    layers, number = network.layers, {layer.name: index for index, layer in enumerate(network.layers)}
+    readers: dict[int, list[int]] = {}
     for index, layer in enumerate(layers):
-        late = {i: _delay(reader, layer.name) for i, reader in enumerate(layers) if layer.name in reader.sources}
-        if late:
-            sends[index] = min((i for i, delay in late.items() if delay == 0), default=index + 1)
+        for source in {*layer.sources} - {INPUT}:
+            readers.setdefault(number[source], []).append(index)
+    sends = {}
+    for index, reading in sorted(readers.items()):
+        at_once = (i for i in reading if _delay(layers[i], layers[index].name) == 0)
+        sends[index] = min(at_once, default=index + 1)
     return Schedule(network.timesteps, len(layers), tuple(range(len(layers))), sends)
 
 
