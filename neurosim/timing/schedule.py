@@ -10,9 +10,11 @@ their step wait in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
+
+import numpy as np
 
 from neurosim.families import Family, function
 from neurosim.network.layers import INPUT, Layer
@@ -55,6 +57,13 @@ class Schedule:
         """The rows, of *rows*, of what happens *offset* turns after the first of a row, in these turns."""
         first, last = (-((offset - turn) // self.stride) for turn in (turns.start, turns.stop))
         return range(max(0, first), max(0, min(rows, last)))
+
+    def busy(self, offsets: Sequence[int], turns: range, rows: int) -> list[int]:
+        """Which of many *offsets*, by place, have any `rows` in these turns: a network of thousands of layers asks every few
+        turns, of which each has a few."""
+        first, last = (-((np.asarray(offsets, np.int64) - turn) // self.stride) for turn in (turns.start, turns.stop))
+        found: list[int] = np.flatnonzero(np.maximum(first, 0) < np.minimum(last, rows)).tolist()
+        return found
 
     def span(self, image: int) -> tuple[int, int]:
         """First turn of an image, and the one after its last."""
