@@ -147,29 +147,25 @@ class _Counter:
         spikes = np.zeros((self.rows, source.segments * source.sites), np.int64)
         count_columns(bits, source.segment, source.sites, spikes)
         by_group = source.groups @ spikes.T
-        arrived = (source.events @ by_group).T
-        self.found["events"] += arrived
-        self.found["look_ups"] += (source.look_ups @ by_group).T
-        owned = (source.owner @ spikes.T).T
-        if source.source == INPUT:
-            self.found["input_arrivals"] += arrived
-            self.found["input_events"] += owned
-        else:
-            self.found["spikes"] += owned
+        outside = source.source == INPUT
+        for name in ("events", "input_arrivals") if outside else ("events",):
+            source.events.add_to(self.found[name], by_group)
+        source.look_ups.add_to(self.found["look_ups"], by_group)
+        source.owner.add_to(self.found["input_events" if outside else "spikes"], spikes.T)
+        if not outside:
             self._sent(source, by_group)
         columns = {False: spikes}
         if any(work.windows for work in source.work):
             columns[True] = self._windows(source, bits)
         for work in source.work:
             if work.what in self.found:
-                self.found[work.what] += (work.amount @ columns[work.windows].T).T
+                work.amount.add_to(self.found[work.what], columns[work.windows].T)
 
     def _sent(self, source: Fanout, by_group: np.ndarray) -> None:
         flits = self.chip.mesh.flits_per_packet
-        self.found["packets"] += (source.packets @ by_group).T
-        self.found["hops_x"] += flits * (source.hops_x @ by_group).T
-        self.found["hops_y"] += flits * (source.hops_y @ by_group).T
-        self.found["crossings"] += flits * (source.crossings @ by_group).T
+        source.packets.add_to(self.found["packets"], by_group)
+        for name in ("hops_x", "hops_y", "crossings"):
+            getattr(source, name).add_to(self.found[name], flits * by_group)
 
     def _windows(self, source: Fanout, bits: np.ndarray) -> np.ndarray:
         """int64 [rows, columns of the pooled map]: windows that hold a spike."""

@@ -12,7 +12,7 @@ from neurosim.chip.chip import Chip
 from neurosim.chip.memory import Kind
 from neurosim.cost.action import COMPUTE, MOVEMENT, PURPOSES, STATIC, Action, by_part_J, priced
 from neurosim.cost.energy import BETWEEN, MACS, MESH, PACKETS, UPDATES, access, leakage, operation
-from neurosim.mapping.brick import Brick, projections, reach
+from neurosim.mapping.brick import Brick, projections, reach, readers
 from neurosim.mapping.demand import pixel_bits
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.spill import spills
@@ -138,17 +138,16 @@ def _traffic(mapping: Mapping) -> Iterator[Action]:
     """Activations on their way to the cores that need them."""
     network, flits = mapping.network, mapping.chip.mesh.flits_per_packet
     packets, events, hops_x, hops_y, crossings = np.zeros((5, len(mapping.bricks)))
+    reading = readers(network)
     for source in mapping.fanouts.values():
         if source.source == INPUT:
             continue
-        readers = [(layer, s) for layer in network.layers for name, s in projections(network, layer) if name == source.source]
-        pools = bool(readers) and all((shortcut or layer).pool for layer, shortcut in readers)
-        sent = source.groups @ source.neurons / (POOL * POOL if pools else 1)
-        packets += source.packets @ sent
-        events += source.events @ sent
-        hops_x += source.hops_x @ sent * flits
-        hops_y += source.hops_y @ sent * flits
-        crossings += source.crossings @ sent * flits
+        pools = [(shortcut or network.layers[layer]).pool for layer, shortcut in reading[source.source]]
+        sent = source.groups @ source.neurons / (POOL * POOL if pools and all(pools) else 1)
+        source.packets.add_to(packets, sent)
+        source.events.add_to(events, sent)
+        for total, crossed in ((hops_x, source.hops_x), (hops_y, source.hops_y), (crossings, source.crossings)):
+            crossed.add_to(total, sent * flits)
     found = (("packet", PACKETS, packets), ("event", PACKETS, events), ("hop_x", MESH, hops_x), ("hop_y", MESH, hops_y))
     for name, what, count in found:
         yield operation(name, what, count)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from neurosim.network.layers import KernelAxis, Layer, Shortcut, axes, pooled
+from neurosim.network.layers import INPUT, KernelAxis, Layer, Shortcut, axes, pooled
 from neurosim.network.network import Network
 
 
@@ -45,27 +46,47 @@ class Reach:
     down: np.ndarray  # int64 [H of the pooled source, kernel], 1 where it does
     across: np.ndarray  # int64 [W of the pooled source, kernel]
 
-    @property
+    @cached_property
     def y(self) -> np.ndarray:
         """int64 [H]: how many rows of the brick a row reaches."""
         found: np.ndarray = self.down.sum(1)
         return found
 
-    @property
+    @cached_property
     def x(self) -> np.ndarray:
         """int64 [W]: how many columns of the brick a column reaches."""
         found: np.ndarray = self.across.sum(1)
         return found
 
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """int64: the rows that reach the brick."""
+        return np.flatnonzero(self.y)
+
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """int64: the columns that do."""
+        return np.flatnonzero(self.x)
+
     @property
     def positions(self) -> int:
         """Source positions that reach the brick at all."""
-        return int(np.count_nonzero(self.y) * np.count_nonzero(self.x))
+        return len(self.rows) * len(self.columns)
+
+    @property
+    def site(self) -> np.ndarray:
+        """int64 [positions]: which these are, row * W + column."""
+        return np.add.outer(self.rows * len(self.across), self.columns).ravel()
 
     @property
     def sites(self) -> np.ndarray:
-        """int64 [H * W]: sites of the brick that each source position reaches, each with one weight row."""
-        return np.outer(self.y, self.x).ravel()
+        """int64 [positions]: sites of the brick that each reaches, each with one weight row."""
+        return np.outer(self.y[self.rows], self.x[self.columns]).ravel()
+
+    def over(self, kernels: np.ndarray) -> np.ndarray:
+        """[..., positions]: sums of kernels [..., kernel down, kernel across] over the elements by which each reaches it."""
+        found: np.ndarray = self.down[self.rows] @ kernels @ self.across[self.columns].T
+        return found.reshape(*kernels.shape[:-2], self.positions)
 
 
 def reach(network: Network, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Reach:
@@ -92,6 +113,16 @@ def projections(network: Network, layer: Layer) -> list[tuple[str, Shortcut | No
     """(source, None for the main synapses or the shortcut), in the order of `Layer.sources`."""
     main: list[tuple[str, Shortcut | None]] = [(name, None) for name in layer.inputs or ()]
     return main + [(s.source, s) for s in layer.shortcuts]
+
+
+def readers(network: Network) -> dict[str, list[tuple[int, Shortcut | None]]]:
+    """For every source: (number of a layer that reads it, None for its main synapses or the shortcut), in the order of layers
+    and their `projections`."""
+    found: dict[str, list[tuple[int, Shortcut | None]]] = {name: [] for name in (INPUT, *(x.name for x in network.layers))}
+    for index, layer in enumerate(network.layers):
+        for source, shortcut in projections(network, layer):
+            found[source].append((index, shortcut))
+    return found
 
 
 def source_shape(network: Network, layer: Layer, source: str, shortcut: Shortcut | None) -> tuple[int, int, int]:

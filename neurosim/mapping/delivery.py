@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 
 from neurosim.chip.chip import Chip
 from neurosim.mapping.brick import Brick
+from neurosim.mapping.brick_rows import BrickRows
 from neurosim.mapping.routes import Fanout, firsts
 from neurosim.network.layers import INPUT, pooled
 from neurosim.network.network import Network
@@ -76,7 +77,7 @@ def _senders(cores: np.ndarray, fanout: Fanout) -> np.ndarray:
     """int64 [columns]: the core that a column lives in, -1 outside."""
     sender = np.full(fanout.segments * fanout.sites, -1)
     if fanout.source != INPUT:
-        brick, column = fanout.owner.nonzero()
+        brick, column, _ = fanout.owner.entries
         sender[column] = cores[brick]
     return sender
 
@@ -90,16 +91,17 @@ class _Work:
 
     def __init__(self, network: Network, chip: Chip, bricks: Sequence[Brick], fanout: Fanout):
         self.network, self.chip, self.bricks, self.fanout = network, chip, bricks, fanout
-        found = [(w, _unpooled(fanout, w.amount).tocoo() if w.windows else w.amount.tocoo()) for w in fanout.work]
-        columns = fanout.segments * fanout.sites
-        keys = np.unique(np.concatenate([*(v.row.astype(np.int64) * columns + v.col for _, v in found), np.empty(0, np.int64)]))
+        columns, found = fanout.segments * fanout.sites, []
+        for work in fanout.work:
+            brick, column, amount = (_unpooled(fanout, work.amount) if work.windows else work.amount).entries
+            found.append((work, brick * columns + column, amount))
+        keys = np.unique(np.concatenate([*(at for _, at, _ in found), np.empty(0, np.int64)]))
         self.brick, self.column = np.divmod(keys, columns)
         # How much of what; what only the first spike of a window causes apart.
         self.amounts = {what: np.zeros((2, len(keys)), np.int64) for what in WORK}
-        for work, amount in found:
-            at = np.searchsorted(keys, amount.row.astype(np.int64) * columns + amount.col)
+        for work, at, amount in found:
             if work.what in self.amounts:
-                np.add.at(self.amounts[work.what][int(work.windows)], at, amount.data)
+                np.add.at(self.amounts[work.what][int(work.windows)], np.searchsorted(keys, at), amount)
 
     @property
     def window(self) -> tuple[np.ndarray, int]:
@@ -119,7 +121,7 @@ class _Work:
         return compute, chip.memory_cycles({"weights": (amount["weight_words"], 0 * touched), "state": (touched, touched)})
 
 
-def _unpooled(fanout: Fanout, amount: csr_array) -> csr_array:
+def _unpooled(fanout: Fanout, amount: BrickRows) -> BrickRows:
     """An amount by column of the pooled map as one by column of the map: every site causes what its window does."""
     _, h, w = pooled(fanout.shape, "max2")
     window = pool_sites(fanout.shape, "max2")
@@ -128,4 +130,5 @@ def _unpooled(fanout: Fanout, amount: csr_array) -> csr_array:
     column = segment * fanout.sites + np.tile(site, fanout.segments)
     pooled_column = segment * h * w + np.tile(window[site], fanout.segments)
     ones = np.ones(len(column), np.int64)
-    return amount @ csr_array((ones, (pooled_column, column)), shape=(amount.shape[1], fanout.segments * fanout.sites))
+    spread = csr_array((ones, (pooled_column, column)), shape=(amount.rows.shape[1], fanout.segments * fanout.sites))
+    return BrickRows(amount.brick, amount.rows @ spread)

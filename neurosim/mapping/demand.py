@@ -152,12 +152,26 @@ def pixel_bits(network: Network) -> int:
 
 def item_bits(network: Network, chip: Chip, bricks: Sequence[Brick], routes: int) -> dict[Kind, int]:
     """Bits of every kind of item in a core that holds *bricks* with *routes* route entries."""
+    return _item_bits(network, chip, bricks, routes, _inputs(network, chip, bricks))
+
+
+def _inputs(network: Network, chip: Chip, bricks: Sequence[Brick]) -> Counter[str]:
+    """Inputs that all *bricks* tell apart, by source."""
+    found = Counter[str]()
+    for brick in bricks:
+        found.update(axons(network, chip.core, brick))
+    return found
+
+
+def _item_bits(
+    network: Network, chip: Chip, bricks: Sequence[Brick], routes: int, inputs: Counter[str]
+) -> dict[Kind, int]:
     layers, core = [network.layers[brick.layer] for brick in bricks], chip.core
     kept = (numbers(layer, chip, network.fed_by_image(layer)).kept for layer in layers)
     return {
         "weights": sum(stored_bits(network, chip, brick) for brick in bricks),
         "state": sum(b.neurons * many for b, many in zip(bricks, kept, strict=True)) * core.state_bits,
-        "axons": sum(sum(axons(network, core, brick).values()) for brick in bricks) * core.axon_bits,
+        "axons": inputs.total() * core.axon_bits,
         "routes": routes * core.route_bits,
         "queue": chip.queue_bits,
     }
@@ -168,13 +182,18 @@ def uses(network: Network, chip: Chip, bricks: Sequence[Brick], routes: int, spi
 
     *spill*: weights that do not fit may live behind the memory, if the chip has one there that fetches them again.
     """
-    core, bits, inputs = chip.core, item_bits(network, chip, bricks, routes), Counter[str]()
-    for brick in bricks:
-        inputs.update(axons(network, core, brick))
+    inputs = _inputs(network, chip, bricks)
+    return _uses(chip, bricks, routes, inputs, _item_bits(network, chip, bricks, routes, inputs), spill)
+
+
+def _uses(
+    chip: Chip, bricks: Sequence[Brick], routes: int, inputs: Counter[str], bits: dict[Kind, int], spill: bool
+) -> list[Use]:
+    core = chip.core
     neurons = sum(brick.neurons for brick in bricks)
     found = [
         Use("neurons", neurons, core.max_neurons, "neurons", REMEDY["neurons"]),
-        Use("axons", sum(inputs.values()), core.max_axons, "axons", REMEDY["axons"], inputs),
+        Use("axons", inputs.total(), core.max_axons, "axons", REMEDY["axons"], inputs),
         Use("routes", routes, core.max_routes, "routes", REMEDY["routes"]),
     ]
     if core.index_bits:
@@ -192,11 +211,11 @@ def uses(network: Network, chip: Chip, bricks: Sequence[Brick], routes: int, spi
 def claims(network: Network, chip: Chip, bricks: Sequence[Brick], routes: int, spill: bool) -> list[Use]:
     """The uses of such a core, and what it asks of memories for several cores: those of a tile get equal parts, none may want
     more than all."""
-    shared = [memory for memory in chip.memory if memory.per != "core"]
-    bits = item_bits(network, chip, bricks, routes) if shared else {}
+    shared, inputs = [memory for memory in chip.memory if memory.per != "core"], _inputs(network, chip, bricks)
+    bits = _item_bits(network, chip, bricks, routes, inputs)
     parts = {"tile": chip.mesh.cores_per_tile}
     asked = [memory_use(chip, memory, bits)._replace(limit=memory.bits // parts.get(memory.per, 1)) for memory in shared]
-    return uses(network, chip, bricks, routes, spill) + asked
+    return _uses(chip, bricks, routes, inputs, bits, spill) + asked
 
 
 def memory_use(chip: Chip, memory: Memory, bits: dict[Kind, int], spills: bool = False) -> Use:

@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 
 from neurosim.chip.chip import Chip, CoreDescription
-from neurosim.mapping.brick import Brick, projections, reach, source_shape
+from neurosim.mapping.brick import Brick, reach, readers
+from neurosim.mapping.brick_rows import BrickRows
 from neurosim.mapping.storage import Visit, visit, zeros_matter
-from neurosim.network.layers import INPUT, Layer, Pool, Shape, Shortcut
+from neurosim.network.layers import INPUT, POOL, Pool, Shape, Shortcut, pooled
 from neurosim.network.network import Network
-from neurosim.spikes.synapses import pool_sites
 
 
 class SpikeWork(NamedTuple):
     """What spikes cause in the bricks of one consumer, over its main synapses or one of its shortcuts: how much of *what* one
-    spike of a column causes in a brick, [bricks of the chip, columns].
+    spike of a column causes in a brick.
 
     windows: columns are those of the pooled map, and only the first spike of a window counts. what: a count of
     `neurosim.cost.activity.Activity`, or passes: rounds of the core's lanes that the additions, pool_passes: that the
@@ -31,7 +31,7 @@ class SpikeWork(NamedTuple):
     """
 
     what: str
-    amount: csr_array
+    amount: BrickRows
     windows: bool
 
 
@@ -39,16 +39,16 @@ class SpikeWork(NamedTuple):
 class Fan:
     """Everything the spikes of one source cause, but for their ways.
 
-    segment: int64 [channels], segment of each channel; columns are segment * sites + site. owner: [bricks, columns], 1 where
-    the column lives (input from outside: the first brick it arrives at). groups: [groups, columns], columns of one brick that
-    reach the same bricks: sender: int64 [groups], that brick, -1 outside; target[first[i] : first[i + 1]]: int64, the bricks
-    that group i reaches.
+    segment: int64 [channels], segment of each channel; columns are segment * sites + site. owner: 1 where the column lives
+    (input from outside: the first brick it arrives at). groups: [groups, columns], columns of one brick that reach the same
+    bricks: sender: int64 [groups], that brick, -1 outside; target[first[i] : first[i + 1]]: int64, the bricks that group i
+    reaches.
     """
 
     source: str
     shape: Shape
     segment: np.ndarray
-    owner: csr_array
+    owner: BrickRows
     groups: csr_array
     sender: np.ndarray
     first: np.ndarray
@@ -69,29 +69,44 @@ class Fan:
         return np.repeat(np.bincount(self.segment), self.sites)
 
 
-def fan_of(network: Network, chip: Chip, bricks: Sequence[Brick], source: str) -> Fan:
-    """The fan of layer *source*, or of the spikes that enter from outside."""
-    shape = network.shape_of(source)
-    own = [(i, b) for i, b in enumerate(bricks) if source != INPUT and network.layers[b.layer].name == source]
-    segment = _segments(network, chip.core, bricks, source, shape, [b for _, b in own])
-    return _Maker(network, chip, bricks, source, shape, segment).fan(own)
+# (number of a layer, None for its main synapses or the shortcut)
+Reader = tuple[int, Shortcut | None]
+# (number among all bricks, brick)
+Numbered = tuple[int, Brick]
+
+
+def fans_of(network: Network, chip: Chip, bricks: Sequence[Brick]) -> dict[str, Fan]:
+    """The fan of every spiking layer, and of the spikes that enter from outside, if the input is made of them."""
+    bricks_of: list[list[Numbered]] = [[] for _ in network.layers]
+    for number, brick in enumerate(bricks):
+        bricks_of[brick.layer].append((number, brick))
+    reading, found = readers(network), dict[str, Fan]()
+    if network.input.encoding == "spikes":
+        found[INPUT] = _Maker(network, chip, bricks_of, INPUT, [], reading[INPUT]).fan()
+    for layer, own in zip(network.layers, bricks_of, strict=True):
+        if layer.spiking:
+            found[layer.name] = _Maker(network, chip, bricks_of, layer.name, own, reading[layer.name]).fan()
+    return found
 
 
 def _segments(
-    network: Network, core: CoreDescription, bricks: Sequence[Brick], source: str, shape: Shape, own: list[Brick]
+    core: CoreDescription, channels: int, own: list[Numbered], bricks_of: list[list[Numbered]], reading: list[Reader]
 ) -> np.ndarray:
     """Channels cut wherever a brick of the source, or of a consumer that takes channels one by one, begins; everywhere, if
     zeros among the weights matter."""
     if zeros_matter(core):
-        return np.arange(shape[0])
-    cuts = {b.c0 for b in own}
-    for brick in bricks:
-        layer = network.layers[brick.layer]
-        if any(s.source == source and s.weight is None for s in layer.shortcuts):
-            cuts |= {brick.c0}
-    starts = np.zeros(shape[0], np.int64)
-    starts[sorted(cuts - {0})] = 1
+        return np.arange(channels)
+    alone = [bricks_of[layer] for layer, shortcut in reading if shortcut is not None and shortcut.weight is None]
+    starts = np.zeros(channels, np.int64)
+    starts[[b.c0 for some in (own, *alone) for _, b in some if b.c0 > 0]] = 1
     return np.cumsum(starts)
+
+
+class _Reading(NamedTuple):
+    """What one reader of a source does with its spikes: work; arrivals: int32 (bricks, columns), which arrive where."""
+
+    work: list[SpikeWork]
+    arrivals: tuple[np.ndarray, np.ndarray]
 
 
 class _Maker:
@@ -101,98 +116,79 @@ class _Maker:
         self,
         network: Network,
         chip: Chip,
-        bricks: Sequence[Brick],
+        bricks_of: list[list[Numbered]],
         source: str,
-        shape: Shape,
-        segment: np.ndarray,
+        own: list[Numbered],
+        reading: list[Reader],
     ):
-        self.network, self.chip, self.bricks = network, chip, bricks
-        self.source, self.shape, self.segment = source, shape, segment
-        self.sites = shape[1] * shape[2]
-        self.segments = int(segment[-1]) + 1
+        self.network, self.chip, self.bricks_of = network, chip, bricks_of
+        self.source, self.own, self.reading = source, own, reading
+        self.shape = network.shape_of(source)
+        self.segment = _segments(chip.core, self.shape[0], own, bricks_of, reading)
+        self.sites = self.shape[1] * self.shape[2]
+        self.segments = int(self.segment[-1]) + 1
+        self.columns = self.segments * self.sites
 
-    def fan(self, own: list[tuple[int, Brick]]) -> Fan:
-        owner = self._stacked([(i, self._box(b)) for i, b in own])
-        found: list[SpikeWork] = []
-        reached: list[csr_array] = []
-        for layer in self.network.layers:
-            for source, shortcut in projections(self.network, layer):
-                if source == self.source:
-                    found += self._work(layer, shortcut)
-                    reached.append(self._arrivals(layer, shortcut))
-        arrives = sum(reached[1:], reached[0]) if reached else csr_array((len(self.bricks), owner.shape[1]), dtype=np.int64)
-        groups, senders, targets = self._grouped(owner, arrives)
-        if self.source == INPUT:
-            owner = self._first_receivers(arrives)
-        first = np.cumsum([0, *(len(receivers) for receivers in targets)])
-        target = np.concatenate([*targets, np.empty(0, np.int64)]).astype(np.int64)
-        sender = np.array(senders, np.int64)
+    def fan(self) -> Fan:
+        readings = [self._read(*reader) for reader in self.reading]
+        brick, column = (np.concatenate([*(r.arrivals[i] for r in readings), np.empty(0, np.int32)]) for i in (0, 1))
+        shape = (sum(map(len, self.bricks_of)), self.columns)
+        arrives = csc_array((np.ones(len(brick), np.int8), (brick, column)), shape=shape)
+        owner = self._first_receivers(arrives) if self.source == INPUT else self._owner()
+        groups, sender, first, target = self._grouped(owner, arrives)
         return Fan(
             source=self.source, shape=self.shape, segment=self.segment, owner=owner, groups=groups, sender=sender, first=first,
-            target=target, work=tuple(found),
+            target=target, work=tuple(work for r in readings for work in r.work),
         )  # fmt: skip
 
-    def _first_receivers(self, arrives: csr_array) -> csr_array:
-        """[bricks, columns]: 1 at the first brick that each column arrives at, at brick 0 if at none."""
-        first = np.argmax(arrives.toarray() > 0, axis=0)
-        columns = np.arange(arrives.shape[1])
-        return csr_array((np.ones(len(columns), np.int64), (first, columns)), shape=arrives.shape)
+    def _owner(self) -> BrickRows:
+        """1 for the columns inside each brick of the source."""
+        found = []
+        for number, brick in self.own:
+            site = np.add.outer(np.arange(brick.y0, brick.y1) * self.shape[2], np.arange(brick.x0, brick.x1)).ravel()
+            column = np.add.outer(self._inside(brick) * self.sites, site).ravel()
+            found.append((number, column, np.ones(len(column), np.int64)))
+        return BrickRows.stacked(found, self.columns)
 
-    def _box(self, brick: Brick) -> np.ndarray:
-        """int64 [columns]: 1 for the columns inside a brick of the source."""
-        _, h, w = self.shape
-        site = np.zeros((h, w), np.int64)
-        site[brick.y0 : brick.y1, brick.x0 : brick.x1] = 1
-        return np.outer(self._inside(brick), site.ravel()).ravel()
+    def _first_receivers(self, arrives: csc_array) -> BrickRows:
+        """1 at the first brick that each column arrives at, at brick 0 if at none."""
+        first, some = np.zeros(self.columns, np.int64), np.diff(arrives.indptr) > 0
+        first[some] = arrives.indices[arrives.indptr[:-1][some]]
+        (found,) = BrickRows.sorted(first, np.arange(self.columns), [np.ones(self.columns, np.int64)], self.columns)
+        return found
 
     def _inside(self, brick: Brick) -> np.ndarray:
-        """int64 [segments]: 1 for the segments of the channels of *brick*."""
-        inside = np.zeros(self.segments, np.int64)
-        inside[self.segment[brick.c0 : brick.c1]] = 1
-        return inside
-
-    def _stacked(self, rows: list[tuple[int, np.ndarray]], columns: int = 0) -> csr_array:
-        """[bricks, columns] from rows of some bricks."""
-        shape = (len(self.bricks), columns or self.segments * self.sites)
-        brick, column, value = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        for index, row in rows:
-            at = np.flatnonzero(row)
-            brick.append(np.full(len(at), index))
-            column.append(at)
-            value.append(row[at])
-        return csr_array((np.concatenate(value), (np.concatenate(brick), np.concatenate(column))), shape=shape)
-
-    def _bricks_of(self, layer: Layer) -> list[tuple[int, Brick]]:
-        return [(i, b) for i, b in enumerate(self.bricks) if self.network.layers[b.layer] is layer]
+        """int64: the segments of the channels of *brick*."""
+        return np.arange(self.segment[brick.c0], self.segment[brick.c1 - 1] + 1)
 
     def _taken(self, shortcut: Shortcut | None, brick: Brick) -> np.ndarray:
-        """int64 [segments]: 1 for those that reach *brick*, over an identity shortcut its own channels alone."""
+        """int64: the segments that reach *brick*, over an identity shortcut its own channels alone."""
         identity = shortcut is not None and shortcut.weight is None
-        return self._inside(brick) if identity else np.ones(self.segments, np.int64)
+        return self._inside(brick) if identity else np.arange(self.segments)
 
-    def _arrivals(self, layer: Layer, shortcut: Shortcut | None) -> csr_array:
-        """[bricks, columns], positive where a spike of a column arrives at a brick of *layer*."""
-        onto = pool_sites(self.shape, (shortcut or layer).pool)
-        found = []
-        for index, brick in self._bricks_of(layer):
-            sites = np.append(reach(self.network, layer, self.source, shortcut, brick).sites, 0)[onto]
-            found.append((index, np.outer(self._taken(shortcut, brick), sites).ravel()))
-        return self._stacked(found)
-
-    def _work(self, layer: Layer, shortcut: Shortcut | None) -> Iterator[SpikeWork]:
-        """What spikes cause in the bricks of *layer* over its main synapses or a shortcut."""
+    def _read(self, index: int, shortcut: Shortcut | None) -> _Reading:
+        """What spikes do in the bricks of layer number *index* over its main synapses or a shortcut."""
+        layer = self.network.layers[index]
         pool = (shortcut or layer).pool
-        onto = pool_sites(self.shape, pool)
-        _, h, w = source_shape(self.network, layer, self.source, shortcut)
-        found: dict[tuple[str, bool], list[tuple[int, np.ndarray]]] = {}
-        for index, brick in self._bricks_of(layer):
-            taken = self._taken(shortcut, brick)[:, None]
+        members, (_, h, w) = _members(self.shape, pool), pooled(self.shape, pool)
+        found: dict[tuple[str, bool], list[tuple[int, np.ndarray, np.ndarray]]] = {}
+        bricks, columns = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+        for number, brick in self.bricks_of[index]:
+            taken = self._taken(shortcut, brick)
             caused = visit(self.network, self.chip.core, layer, self.source, shortcut, brick)
+            column = np.add.outer(taken * self.sites, members[caused.site]).ravel()
+            window = np.add.outer(taken * h * w, caused.site).ravel()
+            bricks.append(np.full(len(column), number, np.int32))
+            columns.append(column.astype(np.int32))
             for what, windows, amount in self._amounts(pool, caused):
-                seen = amount if windows else np.append(amount, np.zeros((len(amount), 1), np.int64), 1)[:, onto]
-                found.setdefault((what, windows), []).append((index, (taken * seen).ravel()))
-        for (what, windows), rows in found.items():
-            yield SpikeWork(what, self._stacked(rows, self.segments * h * w if windows else 0), windows)
+                each = np.broadcast_to(amount if len(amount) == 1 else amount[taken], (len(taken), len(caused.site)))
+                many = each if windows else np.repeat(each, members.shape[1], axis=1)
+                found.setdefault((what, windows), []).append((number, window if windows else column, many.ravel()))
+        work = [
+            SpikeWork(what, BrickRows.stacked(rows, self.segments * h * w if windows else self.columns), windows)
+            for (what, windows), rows in found.items()
+        ]
+        return _Reading(work, (np.concatenate(bricks), np.concatenate(columns)))
 
     def _amounts(self, pool: Pool, caused: Visit) -> Iterator[tuple[str, bool, np.ndarray]]:
         """(what, whether only the first spike of a window causes it, how much) of a visit."""
@@ -208,27 +204,30 @@ class _Maker:
             yield "pool_adds", False, into
             yield "passes", False, into
 
-    def _grouped(self, owner: csr_array, arrives: csr_array) -> tuple[csr_array, list[int], list[np.ndarray]]:
-        """Columns grouped by sender and set of receiving bricks; columns that send nowhere are left out."""
-        sender = np.full(owner.shape[1], -1)
-        rows, columns = owner.nonzero()
-        sender[columns] = rows
-        by_column = arrives.tocsc()
-        by_column.sort_indices()
+    def _grouped(self, owner: BrickRows, arrives: csc_array) -> tuple[csr_array, np.ndarray, np.ndarray, np.ndarray]:
+        """(groups, sender, first, target): columns grouped by sender and set of receiving bricks; columns that send nowhere are
+        left out."""
+        sender, first = np.full(self.columns, -1), arrives.indptr
+        if self.source != INPUT:
+            brick, column, _ = owner.entries
+            sender[column] = brick
+        some, text, width = np.flatnonzero(np.diff(first)), arrives.indices.tobytes(), arrives.indices.itemsize
+        keys = zip(sender[some].tolist(), (first[some] * width).tolist(), (first[some + 1] * width).tolist(), strict=True)
         known: dict[tuple[int, bytes], int] = {}
-        senders: list[int] = []
-        targets: list[np.ndarray] = []
-        group, member = [], []
-        for column in range(owner.shape[1]):
-            receivers = by_column.indices[by_column.indptr[column] : by_column.indptr[column + 1]]
-            if len(receivers) == 0:
-                continue
-            key = (int(sender[column]), receivers.tobytes())
-            if key not in known:
-                known[key] = len(senders)
-                senders.append(key[0])
-                targets.append(receivers)
-            group.append(known[key])
-            member.append(column)
-        ones = np.ones(len(member), np.int64)
-        return csr_array((ones, (group, member)), shape=(len(senders), owner.shape[1])), senders, targets
+        group = np.array([known.setdefault((own, text[a:b]), len(known)) for own, a, b in keys], np.int64)
+        order = np.argsort(group, kind="stable")
+        ends = np.cumsum([0, *np.bincount(group, minlength=len(known))])
+        groups = csr_array((np.ones(len(some), np.int64), some[order], ends), shape=(len(known), self.columns))
+        one = some[order[ends[:-1]]]
+        targets = [arrives.indices[a:b] for a, b in zip(first[one].tolist(), first[one + 1].tolist(), strict=True)]
+        target = np.concatenate([*targets, np.empty(0, np.int64)]).astype(np.int64)
+        return groups, sender[one], np.cumsum([0, *map(len, targets)]), target
+
+
+def _members(shape: Shape, pool: Pool) -> np.ndarray:
+    """int64 [sites of the pooled map, sites of a window]: the sites that each pooled one stands for."""
+    _, h, w = pooled(shape, pool)
+    size = POOL if pool else 1
+    inside = np.add.outer(np.arange(size) * shape[2], np.arange(size)).ravel()
+    corner = np.add.outer(np.arange(h) * size * shape[2], np.arange(w) * size).ravel()
+    return np.add.outer(corner, inside)

@@ -119,11 +119,13 @@ def estimate(network: Network, chip: Chip, partitioner: str | Objective = "cores
     bricks, routes, problems = partition(network, chip, partitioner)
     if problems:
         raise MappingError(network.name, chip.name, problems)
-    layers, cores = [], len(np.unique(packed(network, chip, bricks, routes)))
-    for index, layer in enumerate(network.layers):
-        used = [uses(network, chip, [b], 0) for b in bricks if b.layer == index]
-        bits = sum(u.demand for found in used for u in found if u.unit == "bits")
-        layers.append({"name": layer.name, "neurons": layer.neurons, "cores": len(used), "memory_bits": bits})
+    cores = len(np.unique(packed(network, chip, bricks, routes)))
+    layers: list[dict[str, Any]] = [
+        {"name": layer.name, "neurons": layer.neurons, "cores": 0, "memory_bits": 0} for layer in network.layers
+    ]
+    for brick in bricks:
+        layers[brick.layer]["cores"] += 1
+        layers[brick.layer]["memory_bits"] += sum(u.demand for u in uses(network, chip, [brick], 0) if u.unit == "bits")
     return {
         "network": network.name, "chip": chip.name, "cores_used": cores, "cores": chip.cores, "feasible": cores <= chip.cores,
         "layers": layers,

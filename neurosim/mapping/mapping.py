@@ -18,7 +18,7 @@ from neurosim.errors import TraceError
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.delivery import Delivery, delivery
 from neurosim.mapping.demand import Numbers, Use, item_bits, numbers, uses
-from neurosim.mapping.fan import Fan, fan_of
+from neurosim.mapping.fan import Fan, fans_of
 from neurosim.mapping.placement import Placement, homes, used_cores
 from neurosim.mapping.routes import Fanout, routed
 from neurosim.mapping.spill import Spill, spills
@@ -72,7 +72,7 @@ class Mapping:
         np.add.at(found, self.home, values)
         return found
 
-    @property
+    @cached_property
     def layer_of(self) -> np.ndarray:
         """int64 [bricks]: number of the layer."""
         return np.array([b.layer for b in self.bricks])
@@ -80,14 +80,12 @@ class Mapping:
     @cached_property
     def fans(self) -> dict[str, Fan]:
         """What the spikes of each spiking layer reach, and those of the input if it is made of spikes."""
-        sources = [INPUT] if self.network.input.encoding == "spikes" else []
-        sources += [layer.name for layer in self.network.layers if layer.spiking]
-        return {s: fan_of(self.network, self.chip, self.bricks, s) for s in sources}
+        return fans_of(self.network, self.chip, self.bricks)
 
     @cached_property
     def fanouts(self) -> dict[str, Fanout]:
         """What the spikes of each of them cause."""
-        return {source: routed(fan, self.chip, self.cores) for source, fan in self.fans.items()}
+        return routed(self.fans, self.chip, self.cores)
 
     @cached_property
     def numbers(self) -> Numbers:
@@ -164,7 +162,7 @@ class Mapping:
         for source in self.fanouts.values():
             if source.source == INPUT:
                 continue
-            total += source.packets @ (source.groups @ source.neurons)
+            source.packets.add_to(total, source.groups @ source.neurons)
         return total
 
     def to_dict(self) -> dict[str, Any]:

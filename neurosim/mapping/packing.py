@@ -24,14 +24,17 @@ def packed(network: Network, chip: Chip, bricks: Sequence[Brick], routes: np.nda
     empty, limits = _demands(network, chip, [], 0)
     needed = np.array([_demands(network, chip, [b], int(r))[0] for b, r in zip(bricks, routes, strict=True)]) - empty
     room = np.tile(limits - empty, (len(bricks), 1))
-    held = np.zeros((len(bricks), len(network.layers)), bool)
-    home = np.full(len(bricks), -1)
+    holding: list[list[int]] = [[] for _ in network.layers]
+    home, begun = np.full(len(bricks), -1), 0
     for brick in np.argsort(-(needed / limits).max(1), kind="stable"):
-        layer = bricks[brick].layer
-        open_to = ~held[:, layer] & (room >= needed[brick]).all(1) | ~held.any(1)
+        holders = holding[bricks[brick].layer]
+        open_to = (room[: begun + 1] >= needed[brick]).all(1)
+        # A core holds one brick of a layer; into an empty one everything goes.
+        open_to[holders], open_to[begun] = False, True
         core = home[brick] = int(open_to.argmax())
         room[core] -= needed[brick]
-        held[core, layer] = True
+        holders.append(core)
+        begun = max(begun, core + 1)
     _, first, number = np.unique(home, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[number]
 

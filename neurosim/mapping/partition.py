@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from heapq import heapify, heappop, heappush
 from itertools import combinations, product
 from typing import NamedTuple
 
@@ -69,6 +71,15 @@ def partition(network: Network, chip: Chip, objective: str | Objective = "cores"
     return _Cutter(network, chip, spill=True).cut(rank)
 
 
+class _Sweep(NamedTuple):
+    """Sizes of all layers as one sweep over them leaves them, from the last to the first. packets: of every layer. moved:
+    layers that came out otherwise than those which feed them back were told."""
+
+    ways: Ways
+    packets: dict[int, int]
+    moved: frozenset[int]
+
+
 class _Cutter:
     """Chooses the sizes of bricks, from the last layer to the first: how many cores a neuron must reach, and with it the room
     for routes, depends on its consumers."""
@@ -76,24 +87,27 @@ class _Cutter:
     def __init__(self, network: Network, chip: Chip, spill: bool):
         self.network, self.chip, self.spill = network, chip, spill
         self.layers = network.layers
-        self.consumers = [[i for i, other in enumerate(self.layers) if layer.name in other.sources] for layer in self.layers]
-        names = {layer.name: i for i, layer in enumerate(self.layers)}
-        self.feeds_back = any(names.get(s, -1) >= i for i, layer in enumerate(self.layers) for s in layer.sources)
+        number = {layer.name: i for i, layer in enumerate(self.layers)}
+        self.sources = [sorted({number[s] for s in layer.sources if s in number}) for layer in self.layers]
+        self.consumers: list[list[int]] = [[] for _ in self.layers]
+        for index, sources in enumerate(self.sources):
+            for source in sources:
+                self.consumers[source].append(index)
+        self.feeds_back = any(source >= index for index, sources in enumerate(self.sources) for source in sources)
         self.front = lru_cache(None)(self._front)
         self.reached = lru_cache(None)(self._reached)
 
     def cut(self, objective: Objective) -> Cut:
         sizes = self._chosen(objective)
-        problems = []
+        problems, fanouts = [], [self._fanout(index, sizes) for index in range(len(self.layers))]
         for index, layer in enumerate(self.layers):
-            fanout = self._fanout(index, sizes)
-            if self.front(index, fanout):
+            if self.front(index, fanouts[index]):
                 continue
             rows, columns = _furthest_spans(self.network, layer)
             smallest = Brick(index, 0, 1, *rows[1], *columns[1])
-            problems += violations(self.network, [smallest], None, uses(self.network, self.chip, [smallest], fanout))
+            problems += violations(self.network, [smallest], None, uses(self.network, self.chip, [smallest], fanouts[index]))
         bricks = tuple(brick for index, layer in enumerate(self.layers) for brick in _cut(index, layer, sizes[index]))
-        routes = np.array([brick.neurons * self._fanout(brick.layer, sizes) for brick in bricks])
+        routes = np.array([brick.neurons * fanouts[brick.layer] for brick in bricks])
         return Cut(bricks, routes, problems)
 
     def _chosen(self, objective: Objective) -> tuple[Size, ...]:
@@ -109,34 +123,61 @@ class _Cutter:
 
     def _best(self, objective: Objective, guess: tuple[Size, ...]) -> tuple[Size, ...]:
         """Layer by layer the size with which all that are still open come out best."""
-        fixed: dict[int, Size] = {}
-        best = self._ways(fixed, guess)
-        for index in reversed(range(len(self.layers))):
-            options = self.front(index, self._fanout(index, best.sizes)) or (best.sizes[index],)
-            found = [self._ways(fixed | {index: size}, best.sizes) for size in options]
-            best = min(found, key=lambda ways: objective(ways, self.chip.cores))
-            fixed[index] = best.sizes[index]
-        return best.sizes
+        last = len(self.layers)
+        best = self._swept(_Sweep(Ways(guess, 0, 0), {}, frozenset()), last, {*range(last)})
+        for index in reversed(range(last)):
+            options = self.front(index, self._fanout(index, best.ways.sizes)) or (best.ways.sizes[index],)
+            found = [self._resized(best, index, size) for size in options]
+            best = min(found, key=lambda sweep: objective(sweep.ways, self.chip.cores))
+        return best.ways.sizes
 
-    def _ways(self, fixed: dict[int, Size], guess: tuple[Size, ...]) -> Ways:
-        """The sizes in *fixed*, and those with the fewest cores for all other layers, *guess* where they are not known yet."""
-        sizes = [fixed.get(index, size) for index, size in enumerate(guess)]
-        cores = packets = 0
-        for index in reversed(range(len(self.layers))):
-            fanout = self._fanout(index, tuple(sizes))
-            front = self.front(index, fanout)
-            sizes[index] = fixed.get(index) or (front[0] if front else (1, 1, 1))
-            cuts = [-(-n // s) for n, s in zip(self.layers[index].shape, sizes[index], strict=True)]
-            cores += cuts[0] * cuts[1] * cuts[2]
-            packets += self.layers[index].shape[0] * int(self._sent(index, tuple(sizes)).sum())
-        return Ways(tuple(sizes), cores, packets)
+    def _resized(self, before: _Sweep, index: int, size: Size) -> _Sweep:
+        """The sweep after *before* in which layer *index* has this size, those after it stay, and those before it get the size
+        with the fewest cores."""
+        sizes, old = before.ways.sizes, before.ways.sizes[index]
+        # A sweep learns of what fed it back in the one before only now.
+        late = {source for layer in before.moved for source in self.sources[layer] if source >= layer}
+        if size == old:
+            return self._swept(before, index, late | {index})
+        cores = before.ways.cores + self._cores(index, size) - self._cores(index, old)
+        resized = Ways((*sizes[:index], size, *sizes[index + 1 :]), cores, before.ways.packets)
+        return self._swept(before._replace(ways=resized), index, late | {index, *self.sources[index]})
 
-    def _fanout(self, index: int, sizes: tuple[Size, ...]) -> int:
+    def _swept(self, before: _Sweep, fixed: int, stale: set[int]) -> _Sweep:
+        """Go through the *stale* layers, and those that become so, from the last to the first: their packets, and the size with
+        the fewest cores for those before layer *fixed*."""
+        sizes, (_, cores, total) = list(before.ways.sizes), before.ways
+        packets, moved, waiting = dict[int, int](), set[int](), [-layer for layer in stale]
+        heapify(waiting)
+        while waiting:
+            index = -heappop(waiting)
+            if index in packets:
+                continue
+            if index < fixed:
+                front = self.front(index, self._fanout(index, sizes))
+                size = front[0] if front else (1, 1, 1)
+                first = index not in before.packets
+                if size != sizes[index]:
+                    moved.add(index)
+                    for source in self.sources[index]:
+                        if source < index:
+                            heappush(waiting, -source)
+                cores += self._cores(index, size) - (0 if first else self._cores(index, sizes[index]))
+                sizes[index] = size
+            packets[index] = self.layers[index].shape[0] * int(self._sent(index, sizes).sum())
+            total += packets[index] - before.packets.get(index, 0)
+        return _Sweep(Ways(tuple(sizes), cores, total), {**before.packets, **packets}, frozenset(moved))
+
+    def _cores(self, index: int, size: Size) -> int:
+        """Bricks of that size that a layer takes."""
+        return math.prod(-(-n // s) for n, s in zip(self.layers[index].shape, size, strict=True))
+
+    def _fanout(self, index: int, sizes: Sequence[Size]) -> int:
         """Most route entries that one neuron of a layer needs: cores it reaches, or one for a multicast tree."""
         most = int(self._sent(index, sizes).max(initial=0))
         return min(most, 1) if self.chip.mesh.delivery == "multicast" else most
 
-    def _sent(self, index: int, sizes: tuple[Size, ...]) -> np.ndarray:
+    def _sent(self, index: int, sizes: Sequence[Size]) -> np.ndarray:
         """int64 [sites]: cores that a neuron of a layer at each site reaches, at most."""
         _, h, w = self.layers[index].shape
         total = np.zeros(h * w, np.int64)
@@ -164,10 +205,10 @@ class _Cutter:
         return tuple(found)
 
     def _fits(self, index: int, size: Size, rows: dict[int, Span], columns: dict[int, Span], fanout: int) -> bool:
-        bricks = [Brick(index, 0, size[0], *rows[size[1]], *columns[size[2]])]
+        bricks = {Brick(index, 0, size[0], *rows[size[1]], *columns[size[2]]): None}
         if self.chip.core.storage != "shared":
             # Which brick has the most synapses is not known beforehand.
-            bricks += _cut(index, self.layers[index], size)
+            bricks |= dict.fromkeys(_cut(index, self.layers[index], size))
         return all(self._brick_fits(brick, fanout) for brick in bricks)
 
     def _brick_fits(self, brick: Brick, fanout: int) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Named
 from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from neurosim.chip.chip import Chip
+from neurosim.mapping.brick_rows import BrickRows
 from neurosim.mapping.fan import Fan
 from neurosim.noc.geometry import Grid
 
@@ -16,42 +17,40 @@ from neurosim.noc.geometry import Grid
 class Fanout(Fan):
     """Everything the spikes of one source cause.
 
-    What one spike of a group causes: packets, hops_x, hops_y, crossings: [bricks, groups], packets sent, links crossed and
-    those of them that lead to another chip, at the sending brick (none for input from outside). events, look_ups: [bricks,
-    groups], packets received, in the books of the first brick of a core that they are for, and bricks that look for their axon.
+    What one spike of a group causes, by group for a column: packets, hops_x, hops_y, crossings: packets sent, links crossed and
+    those of them that lead to another chip, at the sending brick (none for input from outside). events, look_ups: packets
+    received, in the books of the first brick of a core that they are for, and bricks that look for their axon.
     """
 
-    packets: csr_array
-    hops_x: csr_array
-    hops_y: csr_array
-    crossings: csr_array
-    events: csr_array
-    look_ups: csr_array
+    packets: BrickRows
+    hops_x: BrickRows
+    hops_y: BrickRows
+    crossings: BrickRows
+    events: BrickRows
+    look_ups: BrickRows
 
 
-def routed(fan: Fan, chip: Chip, cores: np.ndarray) -> Fanout:
-    """The fan-out where brick i lives in core cores[i]."""
-    grid, bricks, groups = chip.grid, len(cores), len(fan.sender)
-    horizontal, crossing = grid.horizontal(), grid.crossings()
+def routed(fans: Named[str, Fan], chip: Chip, cores: np.ndarray) -> dict[str, Fanout]:
+    """The fan-outs where brick i lives in core cores[i]."""
+    kinds = chip.grid.horizontal(), chip.grid.crossings()
+    return {source: _routed(fan, chip, cores, *kinds) for source, fan in fans.items()}
+
+
+def _routed(fan: Fan, chip: Chip, cores: np.ndarray, horizontal: np.ndarray, crossing: np.ndarray) -> Fanout:
+    grid, groups = chip.grid, len(fan.sender)
     sent = np.flatnonzero(fan.sender >= 0)
     group, ends, links = _trees(fan, grid, cores, chip.mesh.delivery == "multicast")
     owner = np.repeat(group, np.diff(ends))
-
-    def by_sender(amount: np.ndarray) -> csr_array:
-        return csr_array((amount[sent], (fan.sender[sent], sent)), shape=(bricks, groups))
-
+    on_way = group, owner[horizontal[links]], owner[~horizontal[links]], owner[crossing[links]]
+    sums = [np.bincount(found, minlength=groups)[sent] for found in on_way]
+    packets, hops_x, hops_y, crossings = BrickRows.sorted(fan.sender[sent], sent, sums, groups)
     parts = {name: getattr(fan, name) for name in (f.name for f in fields(Fan))}
     reached = np.repeat(np.arange(groups), np.diff(fan.first))
-    received = firsts(reached * grid.cores + cores[fan.target])
+    received = firsts(reached * grid.cores + cores[fan.target]), np.ones(len(reached), np.int64)
+    events, look_ups = BrickRows.sorted(fan.target, reached, received, groups)
     return Fanout(
-        **parts,
-        packets=by_sender(np.bincount(group, minlength=groups)),
-        hops_x=by_sender(np.bincount(owner[horizontal[links]], minlength=groups)),
-        hops_y=by_sender(np.bincount(owner[~horizontal[links]], minlength=groups)),
-        crossings=by_sender(np.bincount(owner[crossing[links]], minlength=groups)),
-        events=csr_array((received, (fan.target, reached)), shape=(bricks, groups)),
-        look_ups=csr_array((np.ones(len(fan.target), np.int64), (fan.target, reached)), shape=(bricks, groups)),
-    )
+        **parts, packets=packets, hops_x=hops_x, hops_y=hops_y, crossings=crossings, events=events, look_ups=look_ups,
+    )  # fmt: skip
 
 
 def firsts(keys: np.ndarray) -> np.ndarray:

@@ -26,31 +26,33 @@ class Projection(NamedTuple):
     each other; elsewhere one stands for all that reach the brick."""
 
     brick: Brick
-    sites: np.ndarray  # int64 [channels, sites of the source], sites of the brick that an axon reaches
+    site: np.ndarray  # int64 [positions], of the (pooled) source map that reach the brick
+    sites: np.ndarray  # int64 [channels, positions], sites of the brick that an axon reaches
     axons: int  # channels of the source that reach the brick, for each channel here
     row: int  # synapses at each of these sites
     bits: int  # of a weight
-    # int64 [channels, sites], where zeros matter: synapses that are not zero, and the rounds of the lanes that they take
+    # int64 [channels, positions], where zeros matter: synapses that are not zero, and the rounds of the lanes that they take
     # if every site is worked off by itself.
     nonzero: np.ndarray | None
     rounds: np.ndarray | None
 
     @property
     def synapses(self) -> np.ndarray:
-        """int64 [channels, sites]: of every axon."""
+        """int64 [channels, positions]: of every axon."""
         return self.sites * self.row
 
     @property
     def once(self) -> np.ndarray:
-        """int64 [channels, sites]: 1 where an axon is."""
+        """int64 [channels, positions]: 1 where an axon is."""
         found: np.ndarray = np.minimum(self.sites, 1)
         return found
 
 
 class Visit(NamedTuple):
-    """What one spike of an axon causes, int64 [channels, sites] each. synapses: that it meets. items: what it fetches, of so
+    """What one spike of an axon causes, int64 [channels, positions] each, at the positions *site*. synapses: that it meets. items: what it fetches, of so
     many *bits* each; adds: additions; passes: rounds of the core's lanes that these take."""
 
+    site: np.ndarray
     synapses: np.ndarray
     items: np.ndarray
     bits: np.ndarray | int
@@ -62,23 +64,23 @@ def _shared(link: Projection, core: CoreDescription) -> Visit:
     adds, passes = link.nonzero, link.rounds
     if adds is None or passes is None:
         adds, passes = link.synapses, link.sites * -(-link.row // core.lanes)
-    return Visit(link.synapses, link.sites, link.row * link.bits, adds, passes)
+    return Visit(link.site, link.synapses, link.sites, link.row * link.bits, adds, passes)
 
 
 def _unrolled(link: Projection, core: CoreDescription) -> Visit:
     adds = link.synapses if link.nonzero is None else link.nonzero
-    return Visit(link.synapses, link.once, link.synapses * link.bits, adds, -(-adds // core.lanes))
+    return Visit(link.site, link.synapses, link.once, link.synapses * link.bits, adds, -(-adds // core.lanes))
 
 
 def _crossbar(link: Projection, core: CoreDescription) -> Visit:
     stored = link.once * link.brick.neurons
     adds = stored if link.nonzero is None else link.nonzero
-    return Visit(link.synapses, link.once, stored * link.bits, adds, -(-adds // core.lanes))
+    return Visit(link.site, link.synapses, link.once, stored * link.bits, adds, -(-adds // core.lanes))
 
 
 def _sparse(link: Projection, core: CoreDescription) -> Visit:
     adds = link.synapses if link.nonzero is None else link.nonzero
-    return Visit(link.synapses, link.once, adds * (link.bits + (core.index_bits or 0)), adds, -(-adds // core.lanes))
+    return Visit(link.site, link.synapses, link.once, adds * (link.bits + (core.index_bits or 0)), adds, -(-adds // core.lanes))
 
 
 STORAGES: dict[str, Callable[[Projection, CoreDescription], Visit]] = {
@@ -93,7 +95,7 @@ def zeros_matter(core: CoreDescription) -> bool:
 
 def visit(network: Network, core: CoreDescription, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Visit:
     """What a spike of *source* causes in *brick* over the main synapses or a shortcut, by channel (one stands for all where
-    zeros do not matter) and site of the pooled map."""
+    zeros do not matter) and position of the pooled map that reaches it, see `Reach.site`."""
     return STORAGES[core.storage](_projection(network, core, layer, source, shortcut, brick), core)
 
 
@@ -141,20 +143,22 @@ def _projection(
 ) -> Projection:
     found, bits = reach(network, layer, source, shortcut, brick), layer.weight_bits or 8
     channels, height, width = source_shape(network, layer, source, shortcut)
-    weight, sites = (shortcut or layer).weight, found.sites[None, :]
+    weight, site, sites = (shortcut or layer).weight, found.site, found.sites[None, :]
     if weight is None:
         assert shortcut is not None
         none_zero = sites if zeros_matter(core) else None
         return Projection(
-            brick=brick, sites=sites, axons=brick.channels, row=1, bits=bits * constant_weights(layer, shortcut),
+            brick=brick, site=site, sites=sites, axons=brick.channels, row=1, bits=bits * constant_weights(layer, shortcut),
             nonzero=none_zero, rounds=none_zero,
         )  # fmt: skip
     if not zeros_matter(core):
-        return Projection(brick=brick, sites=sites, axons=channels, row=brick.channels, bits=bits, nonzero=None, rounds=None)
+        return Projection(
+            brick=brick, site=site, sites=sites, axons=channels, row=brick.channels, bits=bits, nonzero=None, rounds=None,
+        )  # fmt: skip
     kernels = weight if weight.ndim == 4 else weight.reshape(len(weight), channels, height, width)
     used = np.count_nonzero(kernels[brick.c0 : brick.c1], axis=0)
-    nonzero, rounds = ((found.down @ n @ found.across.T).reshape(channels, -1) for n in (used, -(-used // core.lanes)))
+    nonzero, rounds = found.over(used), found.over(-(-used // core.lanes))
     return Projection(
-        brick=brick, sites=np.repeat(sites, channels, 0), axons=1, row=brick.channels, bits=bits, nonzero=nonzero,
+        brick=brick, site=site, sites=np.repeat(sites, channels, 0), axons=1, row=brick.channels, bits=bits, nonzero=nonzero,
         rounds=rounds,
     )  # fmt: skip

@@ -94,15 +94,28 @@ def wires_of(chip: Chip, home: np.ndarray, fans: Named[str, Fan], spikes: Named[
     fired per image. What stays in a core is left out."""
     tree, merged = chip.mesh.delivery == "multicast", dict[tuple[int, bytes], float]()
     for name, fan in fans.items():
-        flits = fan.groups @ spikes[name] * chip.mesh.flits_per_packet
-        for group in np.flatnonzero(fan.sender >= 0).tolist():
-            sender = int(home[fan.sender[group]])
-            reached = np.unique(home[fan.target[fan.first[group] : fan.first[group + 1]]])
-            reached = reached[reached != sender]
-            for targets in [reached] if tree and len(reached) else reached[:, None]:
-                key = sender, targets.tobytes()
-                merged[key] = merged.get(key, 0.0) + float(flits[group])
-    targets = [np.frombuffer(reached, np.int64) for _, reached in merged]
-    first = np.cumsum([0, *(len(reached) for reached in targets)])
-    senders, target = np.array([sender for sender, _ in merged], np.int64), np.concatenate([*targets, np.empty(0, np.int64)])
+        flits = (fan.groups @ spikes[name] * chip.mesh.flits_per_packet).tolist()
+        group, sender, reached = _reached(fan, home)
+        starts = np.flatnonzero(np.diff(group, prepend=-1)) if tree else np.arange(len(group))
+        text, ends = reached.tobytes(), np.append(starts, len(group))[1:]
+        nets = zip(group[starts].tolist(), sender[starts].tolist(), (8 * starts).tolist(), (8 * ends).tolist(), strict=True)
+        for number, core, a, b in nets:
+            key = core, text[a:b]
+            merged[key] = merged.get(key, 0.0) + flits[number]
+    first = np.cumsum([0, *(len(text) // 8 for _, text in merged)])
+    # A copy, as what can only be read makes the kernels compile for another kind of array.
+    target = np.frombuffer(b"".join(text for _, text in merged), np.int64).copy()
+    senders = np.array([sender for sender, _ in merged], np.int64)
     return Wires(int(home.max()) + 1, senders, first, target, np.array([*merged.values()], np.float64))
+
+
+def _reached(fan: Fan, home: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """int64 each: group, its core, and a core that it reaches, by rising group and core reached; what stays in a core and what
+    comes from outside is left out."""
+    many = int(home.max()) + 1
+    group = np.repeat(np.arange(len(fan.sender)), np.diff(fan.first))
+    inside = fan.sender[group] >= 0
+    group, reached = np.divmod(np.unique(group[inside] * many + home[fan.target[inside]]), many)
+    sender = home[fan.sender[group]]
+    leaves = reached != sender
+    return group[leaves], sender[leaves], reached[leaves]

@@ -63,10 +63,11 @@ class Agenda:
         """(population, rows whose spikes travel in these turns, number among these turns of the first of them)."""
         layers, stride = self.mapping.network.layers, self.schedule.stride
         found = []
-        for layer, offset in self.schedule.sends.items():
+        sends = [*self.schedule.sends.items()]
+        for place in self.schedule.busy([offset for _, offset in sends], turns, self.rows):
+            layer, offset = sends[place]
             rows = self.schedule.rows(offset, turns, self.rows)
-            if rows:
-                found.append((layers[layer].name, rows, rows.start * stride + offset - turns.start))
+            found.append((layers[layer].name, rows, rows.start * stride + offset - turns.start))
         return found
 
     def spiking(self, turns: range) -> list[Spiking]:
@@ -80,8 +81,8 @@ class Agenda:
     def work(self, turns: range) -> Work:
         """By turn and core."""
         total = Work(*np.zeros((4, len(turns), self.mapping.grid.cores), np.int64))
-        mine = [np.flatnonzero(self.mapping.layer_of == layer) for layer in range(len(self.schedule.works))]
-        for layer, offset in enumerate(self.schedule.works):
+        for layer in self.schedule.busy(self.schedule.works, turns, self.rows):
+            offset, mine = self.schedule.works[layer], np.flatnonzero(self.mapping.layer_of == layer)
             rows = self.schedule.rows(offset, turns, self.rows)
             for first, work in self.known.items():
                 start, stop = max(first, rows.start), min(first + len(work), rows.stop)
@@ -90,7 +91,7 @@ class Agenda:
                 turn = start * self.schedule.stride + offset - turns.start
                 for field in fields(Work):
                     by_brick = getattr(work, field.name)[start - first : stop - first]
-                    add_work(by_brick, mine[layer], self.mapping.cores, turn, self.schedule.stride, getattr(total, field.name))
+                    add_work(by_brick, mine, self.mapping.cores, turn, self.schedule.stride, getattr(total, field.name))
         return total
 
 

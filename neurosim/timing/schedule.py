@@ -10,9 +10,11 @@ their step wait in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
+
+import numpy as np
 
 from neurosim.families import Family, function
 from neurosim.network.layers import INPUT, Layer
@@ -56,6 +58,13 @@ class Schedule:
         first, last = (-((offset - turn) // self.stride) for turn in (turns.start, turns.stop))
         return range(max(0, first), max(0, min(rows, last)))
 
+    def busy(self, offsets: Sequence[int], turns: range, rows: int) -> list[int]:
+        """Which of many *offsets*, by place, have any `rows` in these turns: a network of thousands of layers asks every few
+        turns, of which each has a few."""
+        first, last = (-((np.asarray(offsets, np.int64) - turn) // self.stride) for turn in (turns.start, turns.stop))
+        found: list[int] = np.flatnonzero(np.maximum(first, 0) < np.minimum(last, rows)).tolist()
+        return found
+
     def span(self, image: int) -> tuple[int, int]:
         """First turn of an image, and the one after its last."""
         first = image * self.timesteps
@@ -65,12 +74,15 @@ class Schedule:
 def sequential(network: Network) -> Schedule:
     """Layers take turns; the spikes of a layer travel in the turn of the first that reads them in the same step, or, where all
     read them later, in the next turn."""
-    layers = network.layers
-    sends = {}
+    layers, number = network.layers, {layer.name: index for index, layer in enumerate(network.layers)}
+    readers: dict[int, list[int]] = {}
     for index, layer in enumerate(layers):
-        late = {i: _delay(reader, layer.name) for i, reader in enumerate(layers) if layer.name in reader.sources}
-        if late:
-            sends[index] = min((i for i, delay in late.items() if delay == 0), default=index + 1)
+        for source in {*layer.sources} - {INPUT}:
+            readers.setdefault(number[source], []).append(index)
+    sends = {}
+    for index, reading in sorted(readers.items()):
+        at_once = (i for i in reading if _delay(layers[i], layers[index].name) == 0)
+        sends[index] = min(at_once, default=index + 1)
     return Schedule(network.timesteps, len(layers), tuple(range(len(layers))), sends)
 
 

@@ -441,7 +441,7 @@ def test_fewer_cores_or_fewer_packets(changes):
     for objective in OBJECTIVES:
         mapping = ns.map_network(network, chip, partitioner=objective)
         assert check(mapping) == []
-        packets = sum(float((fan.packets @ (fan.groups @ fan.neurons)).sum()) for fan in mapping.fanouts.values())
+        packets = sum(float((fan.packets.rows @ (fan.groups @ fan.neurons)).sum()) for fan in mapping.fanouts.values())
         found[objective] = len(mapping.bricks), packets
     assert found["cores"][0] <= found["traffic"][0] <= chip.cores
     assert found["traffic"][1] <= found["cores"][1]
