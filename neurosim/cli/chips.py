@@ -27,6 +27,7 @@ from neurosim.cli.console import (
 from neurosim.cli.names import NamingCommand, argument, named_or_file
 from neurosim.cli.options import (
     ChipOption,
+    DaskOption,
     ImagesOption,
     InputsArg,
     JsonOption,
@@ -83,6 +84,7 @@ def run(
     changes: SetOption = None,
     images: ImagesOption = None,
     workers: WorkersOption = 1,
+    dask: DaskOption = None,
     placer: PlacerOption = None,
     partitioner: PartitionerOption = None,
     mapping: MappingOption = None,
@@ -100,7 +102,7 @@ def run(
     check_targets(trace, output, report, perfetto, json_to, sources=(network, inputs, mapping))
     net, data = ns.load_network(network), loaded(inputs, images)
     placed = mapped(net, load_chip(chip, changes or ()), placer, json_to, given=mapping, partitioner=partitioner)
-    recorded = simulated(net, data, inputs, placed.chip.core.state_bits, workers, neurobench)
+    recorded = simulated(net, data, inputs, placed.chip.core.state_bits, workers, neurobench, dask)
     if trace is not None:
         recorded.save(str(trace))
     finish(evaluated(recorded, placed, timing, schedule, workers, perfetto), output, report, json_to, neurobench)
