@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import neurosim as ns
-from benchmarks import dense_torch, kernel, load, mapping, noc, sanafe_peer, study, vgg
+from benchmarks import cluster, dense_torch, kernel, load, mapping, noc, sanafe_peer, study, vgg
 from benchmarks.machine import machine, one_thread
 from benchmarks.row import Row, heading
 
@@ -23,6 +23,7 @@ SECTIONS: dict[str, tuple[str, Callable[[int], Iterator[Row]]]] = {
     "noc": ("6 packet network", noc.rows),
     "mapping": ("7 mapping", mapping.rows),
     "study": ("8 study of 200 chips", study.rows),
+    "cluster": ("9 Dask: a scheduler and two workers", cluster.rows),
 }
 
 

@@ -17,6 +17,7 @@ from neurosim.chip.chip import Chip
 from neurosim.errors import NeurosimError
 from neurosim.events.binning import Binning
 from neurosim.events.recording import Recording
+from neurosim.explore.cluster import Cluster
 from neurosim.explore.explorer import Explorer
 from neurosim.explore.findings import Findings
 from neurosim.explore.reading import load_study
@@ -40,7 +41,7 @@ from neurosim.spikes.trace import SpikeTrace, mismatches
 from neurosim.version import __version__
 
 __all__ = [
-    "Binning", "Chip", "Conv", "Dense", "Explorer", "Findings", "Inputs", "Mapping", "MappingError", "Network",
+    "Binning", "Chip", "Cluster", "Conv", "Dense", "Explorer", "Findings", "Inputs", "Mapping", "MappingError", "Network",
     "NeurosimError", "Output", "Record", "Recording", "Result", "Search", "Shortcut", "SpikeTrace", "Study", "__version__",
     "compare", "estimate", "evaluate", "export", "load_chip", "load_inputs", "load_mapping", "load_network", "load_recordings",
     "load_run", "load_study", "load_trace", "map_network", "mismatches", "neurobench", "quantize", "run", "simulate", "sweep",

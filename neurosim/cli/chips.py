@@ -28,6 +28,7 @@ from neurosim.cli.console import (
 from neurosim.cli.names import NamingCommand, argument, named_or_file
 from neurosim.cli.options import (
     ChipOption,
+    DaskOption,
     ImagesOption,
     InputsArg,
     JsonOption,
@@ -85,6 +86,7 @@ def run(
     changes: SetOption = None,
     images: ImagesOption = None,
     workers: WorkersOption = None,
+    dask: DaskOption = None,
     placer: PlacerOption = None,
     partitioner: PartitionerOption = None,
     mapping: MappingOption = None,
@@ -105,7 +107,7 @@ def run(
     net, data = ns.load_network(network), loaded(inputs, images)
     target = load_chip(chip, changes or ())
     placed = mapped(net, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed)
-    recorded = simulated(net, data, inputs, placed.chip.core.state_bits, workers, neurobench)
+    recorded = simulated(net, data, inputs, placed.chip.core.state_bits, workers, neurobench, dask)
     if trace is not None:
         recorded.save(str(trace))
     result = evaluated(recorded, placed, how, workers, perfetto, json_to)

@@ -17,6 +17,7 @@ from rich.console import Console, Group, RenderableType
 import neurosim as ns
 from neurosim.chip.chip import MAX_CORES
 from neurosim.errors import NeurosimError, about
+from neurosim.explore.cluster import Cluster
 from neurosim.io.hdf5 import check_target, command, replacing
 from neurosim.mapping.mapper import placed
 from neurosim.mapping.place import PLACERS
@@ -76,11 +77,25 @@ def loaded(path: Path, images: int | None) -> Inputs:
 
 def simulated(
     network: ns.Network, inputs: Inputs, path: Path, state_bits: int = STATE_BITS, workers: int | None = None,
-    changes: bool = False,
+    changes: bool = False, dask: str | None = None,
 ) -> ns.SpikeTrace:  # fmt: skip
-    """The trace, with *changes* of potentials where they are asked for."""
-    with about(path), progress("simulating", len(inputs), quiet()) as done:
-        return simulate(network, inputs, state_bits=state_bits, workers=workers, record_changes=changes, progress=done)
+    """The trace, with *changes* of potentials where they are asked for; *dask*: the scheduler whose workers simulate."""
+    with about(path), clustered(dask) as executor, progress("simulating", len(inputs), quiet()) as done:
+        return simulate(
+            network, inputs, state_bits=state_bits, workers=workers, executor=executor, record_changes=changes, progress=done
+        )
+
+
+@contextmanager
+def clustered(address: str | None) -> Iterator[Cluster | None]:
+    """The Dask cluster with a scheduler at *address*, none without one; says how many workers it has."""
+    if address is None:
+        yield None
+        return
+    with Cluster(address) as cluster:
+        if not quiet():
+            print(f"neurosim: {cluster.workers} workers at {address}", file=sys.stderr)
+        yield cluster
 
 
 def mapped(

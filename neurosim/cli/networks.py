@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 import neurosim as ns
 from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, loaded, show, simulated
-from neurosim.cli.options import ImagesOption, InputsArg, JsonOption, NetworkArg, NeuroBenchOption, WorkersOption
+from neurosim.cli.options import DaskOption, ImagesOption, InputsArg, JsonOption, NetworkArg, NeuroBenchOption, WorkersOption
 from neurosim.io.event_files import format_of, survey
 from neurosim.io.listing import listing
 from neurosim.report import text, training_text
@@ -44,6 +44,7 @@ def trace(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="TRACE.h5", help="Where the spike trace goes.")],
     images: ImagesOption = None,
     workers: WorkersOption = None,
+    dask: DaskOption = None,
     state_bits: Annotated[int, typer.Option("--state-bits", min=2, max=32, help="Width of a potential.")] = STATE_BITS,
     neurobench: NeuroBenchOption = False,
     json_to: JsonOption = None,
@@ -51,7 +52,7 @@ def trace(
     """Record the spikes of a network; no chip is involved."""
     check_targets(output, json_to, sources=(network, inputs))
     net, data = ns.load_network(network), loaded(inputs, images)
-    recorded = simulated(net, data, inputs, state_bits, workers, neurobench)
+    recorded = simulated(net, data, inputs, state_bits, workers, neurobench, dask)
     recorded.save(str(output))
     counts = recorded.spike_counts()
     values = {"images": len(recorded), "accuracy": recorded.accuracy, "spikes": counts, "trace": str(output)}

@@ -23,6 +23,7 @@ ImagesOption = Annotated[int | None, typer.Option("--images", min=1, metavar="N"
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, metavar="N", help="Threads that share the samples, else one per core.")
 ]
+DaskOption = Annotated[str | None, typer.Option("--dask", metavar="ADDRESS", help="Workers of this Dask scheduler.")]
 PlacerOption = Annotated[str | None, named(PLACERS, "--placer", help="How bricks are given cores, row-major without")]
 PartitionerOption = Annotated[str | None, named(OBJECTIVES, "--partition", help="What a partition saves, cores without")]
 MappingOption = Annotated[Path | None, typer.Option("--mapping", metavar="MAP", help="A mapping from neurosim map -o.")]

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from concurrent.futures import Executor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +11,10 @@ import typer
 
 import neurosim as ns
 from neurosim.cli.app import app
-from neurosim.cli.console import check_targets, loaded, mapped, quiet, show, time_choice
+from neurosim.cli.console import check_targets, clustered, loaded, mapped, quiet, show, time_choice
 from neurosim.cli.names import NamingCommand, named_or_file
 from neurosim.cli.options import (
+    DaskOption,
     ImagesOption,
     InputsArg,
     JsonOption,
@@ -54,7 +52,7 @@ def sweep(
     study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="What is varied, and what counts.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where tables and store go.")],
     workers: Annotated[int | None, typer.Option("--workers", min=1, metavar="N", help="Processes, else one per core.")] = None,
-    dask: Annotated[str | None, typer.Option("--dask", metavar="ADDRESS", help="Scheduler of a Dask cluster.")] = None,
+    dask: DaskOption = None,
     store: Annotated[Path | None, typer.Option("--store", metavar="DIR", help="What is known, shared by studies.")] = None,
     json_to: JsonOption = None,
 ) -> None:
@@ -64,7 +62,7 @@ def sweep(
     check_targets(json_to, sources=(study,))
     asked = load_study(study)
     _folder(output)
-    with points("points", quiet()) as (tick, write), cluster(dask) as executor:
+    with points("points", quiet()) as (tick, write), clustered(dask) as executor:
         try:
             found = swept(
                 asked, store=store or output / STORE, executor=executor, workers=workers or os.cpu_count() or 1, progress=tick,
@@ -171,24 +169,6 @@ def save_findings(found: Findings, folder: Path) -> None:
     with replacing(folder / VALUES) as temporary:
         temporary.write_text(json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     save_table(found.table, {"study": found.study.name}, folder / COLUMNS)
-
-
-@contextmanager
-def cluster(address: str | None) -> Iterator[Executor | None]:
-    """The executor of the Dask cluster at *address*, none without one."""
-    if address is None:
-        yield None
-        return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise NeurosimError("Dask is not installed: python -m pip install 'neurosim-hw[dask]'") from None
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, ValueError) as error:
-        raise NeurosimError(f"--dask {address}: no scheduler answers: {error}") from None
-    with client:
-        yield client.get_executor()
 
 
 def _folder(path: Path) -> None:

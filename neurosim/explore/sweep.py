@@ -15,18 +15,20 @@ import numpy as np
 
 from neurosim.errors import ChipError, NeurosimError
 from neurosim.explore.axis import Value
+from neurosim.explore.cluster import WorkerLostError
 from neurosim.explore.findings import Findings, StudyPoint
 from neurosim.explore.reading import load_study, study_of
 from neurosim.explore.sampling import Settings
 from neurosim.explore.store import Outcome, Store
 from neurosim.explore.study import NETWORK, WEIGHT_BITS, Study
-from neurosim.explore.task import FAILED, NEEDS, Task, done, infeasible
+from neurosim.explore.task import FAILED, NEEDS, Task, done, failed, infeasible, recorded_in
 from neurosim.explore.workers import processes
 from neurosim.network.network import Network
+from neurosim.spikes.courier import Courier
 from neurosim.spikes.simulate import simulate
 
 # Tasks that wait for a worker; more would only fill memory.
-WAITING = 256
+WAITING = 4096
 
 Progress = Callable[[int, int], None]
 Log = Callable[[str], None]
@@ -44,9 +46,10 @@ def sweep(
     """Do a *study*: a Study, its file, or the values of one.
 
     *store*: folder in which everything found is kept, and found again by this study and others; without, a temporary one.
-    *executor*: any of PEP 3148, whose workers must see the store; without, so many *workers*, processes of this machine. The
-    findings are the same bits for all of them. *progress* is told points done and points in all, *log* what is done besides.
-    Raises StudyError or FileError before any work starts if something is wrong with the study or the store.
+    *executor*: a `Cluster`, or any other of PEP 3148, whose workers must see the store; without, so many *workers*, processes
+    of this machine. The findings are the same bits for all of them. *progress* is told points done and points in all, *log*
+    what is done besides. Raises StudyError or FileError before any work starts if something is wrong with the study or the
+    store.
     """
     found = study_from(study)
     with _folder(store) as folder:
@@ -178,9 +181,9 @@ class _Sweep:
                     if (known := self.store.point(task.key)) is not None:
                         yield task.key, known
                     else:
-                        running[self.pool.submit(done, task)] = task
+                        running[self._submitted(task)] = task
                 for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
-                    task, outcome = running.pop(future), future.result()
+                    task, outcome = running.pop(future), _outcome(future)
                     if outcome["status"] != NEEDS:
                         yield task.key, outcome
                         continue
@@ -190,3 +193,17 @@ class _Sweep:
         finally:
             for future in running:
                 future.cancel()
+
+    def _submitted(self, task: Task) -> Future[Outcome]:
+        """The point on its way to a worker, with what it needs where that is not seen from there."""
+        if not isinstance(self.pool, Courier):
+            return self.pool.submit(done, task)
+        needed = self.pool.bring(task.trace_key, lambda: recorded_in(task.store, task.network, task.trace_key))
+        return self.pool.submit(done, task, needed)
+
+
+def _outcome(future: Future[Outcome]) -> Outcome:
+    try:
+        return future.result()
+    except WorkerLostError as error:
+        return failed(str(error))

@@ -59,15 +59,23 @@ class Task(NamedTuple):
         return trace_key(self.network, self.inputs, self.state_bits)
 
 
+class Recorded(NamedTuple):
+    """What points have in common: a network, and what it does."""
+
+    network: Network
+    trace: SpikeTrace
+
+
 def trace_key(network: str, inputs: str, state_bits: int) -> str:
     return key_of({"network": network, "inputs": inputs, "state_bits": state_bits})
 
 
-def done(task: Task) -> Outcome:
+def done(task: Task, recorded: Recorded | None = None) -> Outcome:
     """What comes of a point. Where it does not fit, its reasons; *needs*, where its chip would change the recorded spikes, the
-    state width to record them with; where something unforeseen happens, what. Raises FileError if the store is damaged."""
-    network = _network(task.store, task.network)
-    trace = _trace(task.store, task.trace_key, task.network).head(task.images)
+    state width to record them with; where something unforeseen happens, what. *recorded*: what it needs, where the store is
+    not seen. Raises FileError if the store is damaged."""
+    network, trace = recorded or recorded_in(task.store, task.network, task.trace_key)
+    trace = trace.head(task.images)
     try:
         chip = Chip.parse(task.chip, "chip of a study")
         search = Search(seed=task.seed)
@@ -124,10 +132,12 @@ def _ratio(one: float, other: float) -> float | None:
 
 
 @lru_cache(4)
-def _network(store: str, sha256: str) -> Network:
-    return Store(store).network(sha256)
+def recorded_in(store: str, network: str, key: str) -> Recorded:
+    """What a store keeps of a network and under the key of its trace."""
+    found = _network(store, network)
+    return Recorded(found, Store(store).trace(key, found))
 
 
 @lru_cache(4)
-def _trace(store: str, key: str, network: str) -> SpikeTrace:
-    return Store(store).trace(key, _network(store, network))
+def _network(store: str, sha256: str) -> Network:
+    return Store(store).network(sha256)

@@ -39,6 +39,7 @@ from neurosim.network.inputs import Inputs, check_inputs, pixels
 from neurosim.network.layers import INPUT, Layer
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
+from neurosim.spikes.courier import brought
 from neurosim.spikes.population import by_site, new_state, new_tape, population
 from neurosim.spikes.synapses import feeds
 from neurosim.spikes.trace import LayerTrace, Ragged, SpikeTrace
@@ -99,10 +100,9 @@ def _sliced(
     progress: Callable[[int], None] | None,
 ) -> Iterator[SpikeTrace]:  # fmt: skip
     """The traces of slices of the inputs, in order, as the workers of *executor* find them."""
-    # What travels to the workers.
-    bare = replace(network, golden=None, float_twin=None)
     slices = [inputs[first : first + SLICE_IMAGES] for first in range(0, len(inputs), SLICE_IMAGES)]
-    for future in [executor.submit(work, bare, part) for part in slices]:
+    needed = brought(executor, network.sha256, lambda: replace(network, golden=None, float_twin=None))
+    for future in [executor.submit(work, needed, part) for part in slices]:
         part = future.result()
         if progress:
             progress(len(part))

@@ -269,7 +269,7 @@ def test_a_damaged_trace_is_named(folder, tmp_path):
     found_in(folder, tmp_path / "store")
     (array,) = (tmp_path / "store" / "traces").glob("*/outputs.npy")
     array.write_bytes(array.read_bytes()[:20])
-    task._trace.cache_clear()
+    task.recorded_in.cache_clear()
     with pytest.raises(FileError, match="delete it, and it is made anew"):
         found_in(folder, tmp_path / "store", axes={"core.lanes": [16]})
 
