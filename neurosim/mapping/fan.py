@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array
 
 from neurosim.chip.chip import Chip, CoreDescription
-from neurosim.mapping.brick import Brick, reach, readers
+from neurosim.mapping.brick import Brick, readers
 from neurosim.mapping.brick_rows import BrickRows
 from neurosim.mapping.storage import Visit, visit, zeros_matter
 from neurosim.network.layers import INPUT, POOL, Pool, Shape, Shortcut, pooled

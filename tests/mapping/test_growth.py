@@ -68,7 +68,9 @@ class WholeSweeps(_Cutter):
 
 
 @examples(60)
-@given(st.one_of(networks(), recurrent_networks()), st.sampled_from(sorted(OBJECTIVES)), st.integers(3, 40), st.integers(4, 200))
+@given(
+    st.one_of(networks(), recurrent_networks()), st.sampled_from(sorted(OBJECTIVES)), st.integers(3, 40), st.integers(4, 200)
+)
 def test_sizes_are_those_of_whole_sweeps(network, objective, neurons, routes):
     chip = ns.load_chip("mesh45", [f"core.max_neurons={neurons}", f"core.max_routes={routes}"])
     _, rank = OBJECTIVES.of(objective)
