@@ -76,7 +76,8 @@ class Reach:
     @property
     def site(self) -> np.ndarray:
         """int64 [positions]: which these are, row * W + column."""
-        return np.add.outer(self.rows * len(self.across), self.columns).ravel()
+        found: np.ndarray = np.add.outer(self.rows * len(self.across), self.columns).ravel()
+        return found
 
     @property
     def sites(self) -> np.ndarray:
