@@ -8,6 +8,8 @@ stride, padding and pooling is in the table of runs, so the loops below know non
 from typing import NamedTuple
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from neurosim.kernels import jit
 from neurosim.kernels.neurons import Number, after_reset, decay, decayed, fire
@@ -146,19 +148,85 @@ def first_of_windows(state, synapses, channel, site, step):
     return state.passed_channel[:n], state.passed_site[:n]
 
 
+def plus(u, a, b, c, d, e, f, g, h):
+    """A potential and the weights of eight events, in the order of the events, which decides the bits of floats."""
+    return u + a + b + c + d + e + f + g + h
+
+
+@overload(plus)
+def _plus(u, a, b, c, d, e, f, g, h):
+    if a != types.int8:
+        return plus
+    short = np.int16
+
+    def plus_bytes(u, a, b, c, d, e, f, g, h):
+        # Eight of them fit 16 bits, of which a register holds twice as many as of 32.
+        return u + short(short(short(a + b) + short(c + d)) + short(short(e + f) + short(g + h)))
+
+    return plus_bytes
+
+
+@jit
+def add_eight(potential, synapses, site, at):
+    """Add the weights of eight events of one site, which reach the same potentials; *at*: what the channel of each adds to the
+    index of a weight."""
+    weight = synapses.weight
+    a, b, c, d, e, f, g, h = at
+    for r in range(synapses.first[site], synapses.first[site + 1]):
+        # Unsigned: with indices that may be negative the loop does not vectorise.
+        target = np.uint64(synapses.target[r])
+        offset = np.uint64(synapses.offset[r])
+        for k in range(np.uint64(synapses.length[r])):
+            w = offset + k
+            potential[target + k] = plus(
+                potential[target + k], weight[w + a], weight[w + b], weight[w + c], weight[w + d], weight[w + e],
+                weight[w + f], weight[w + g], weight[w + h],
+            )  # fmt: skip
+
+
+@jit
+def add_pair(potential, synapses, site, a, b):
+    """Add the weights of two events of one site."""
+    weight = synapses.weight
+    for r in range(synapses.first[site], synapses.first[site + 1]):
+        target = np.uint64(synapses.target[r])
+        offset = np.uint64(synapses.offset[r])
+        for k in range(np.uint64(synapses.length[r])):
+            potential[target + k] = potential[target + k] + weight[offset + a + k] + weight[offset + b + k]
+
+
+@jit
+def add_row(potential, synapses, site, a):
+    """Add the weights of one event."""
+    for r in range(synapses.first[site], synapses.first[site + 1]):
+        target = np.uint64(synapses.target[r])
+        offset = np.uint64(synapses.offset[r]) + a
+        for k in range(np.uint64(synapses.length[r])):
+            potential[target + k] += synapses.weight[offset + k]
+
+
 @jit
 def add_rows(potential, synapses, channel, site):
-    """Add the weights of one step's events."""
-    for e in range(len(channel)):
-        c = channel[e]
+    """Add the weights of one step's events, as many of a site at once as there are: the potential is then read and written
+    once for all of them (with eight, 2.5 times as fast)."""
+    step = np.uint64(synapses.channel_step)
+    e = 0
+    while e < len(site):
         s = site[e]
-        shift = c * synapses.channel_step
-        for r in range(synapses.first[s], synapses.first[s + 1]):
-            # Unsigned: with indices that may be negative the loop does not vectorise.
-            target = np.uint64(synapses.target[r])
-            offset = np.uint64(synapses.offset[r] + shift)
-            for k in range(np.uint64(synapses.length[r])):
-                potential[target + k] += synapses.weight[offset + k]
+        if e + 7 < len(site) and site[e + 7] == s:
+            c = channel[e : e + 8]
+            at = (
+                np.uint64(c[0]) * step, np.uint64(c[1]) * step, np.uint64(c[2]) * step, np.uint64(c[3]) * step,
+                np.uint64(c[4]) * step, np.uint64(c[5]) * step, np.uint64(c[6]) * step, np.uint64(c[7]) * step,
+            )  # fmt: skip
+            add_eight(potential, synapses, s, at)
+            e += 8
+        elif e + 1 < len(site) and site[e + 1] == s:
+            add_pair(potential, synapses, s, np.uint64(channel[e]) * step, np.uint64(channel[e + 1]) * step)
+            e += 2
+        else:
+            add_row(potential, synapses, s, np.uint64(channel[e]) * step)
+            e += 1
 
 
 @jit
@@ -289,9 +357,9 @@ def add_pixels(current, pixels, synapses):
             if x == 0:
                 continue
             for r in range(synapses.first[s], synapses.first[s + 1]):
-                target = synapses.target[r]
-                offset = synapses.offset[r] + shift
-                for k in range(synapses.length[r]):
+                target = np.uint64(synapses.target[r])
+                offset = np.uint64(synapses.offset[r] + shift)
+                for k in range(np.uint64(synapses.length[r])):
                     current[target + k] += x * synapses.weight[offset + k]
 
 

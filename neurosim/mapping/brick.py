@@ -86,8 +86,9 @@ class Reach:
 
     def over(self, kernels: np.ndarray) -> np.ndarray:
         """[..., positions]: sums of kernels [..., kernel down, kernel across] over the elements by which each reaches it."""
-        found: np.ndarray = self.down[self.rows] @ kernels @ self.across[self.columns].T
-        return found.reshape(*kernels.shape[:-2], self.positions)
+        sums = self.down[self.rows] @ kernels @ self.across[self.columns].T
+        found: np.ndarray = sums.reshape(*kernels.shape[:-2], self.positions)
+        return found
 
 
 def reach(network: Network, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Reach:

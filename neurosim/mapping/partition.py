@@ -71,7 +71,7 @@ def partition(network: Network, chip: Chip, objective: str | Objective = "cores"
     return _Cutter(network, chip, spill=True).cut(rank)
 
 
-class _Sweep(NamedTuple):
+class _Pass(NamedTuple):
     """Sizes of all layers as one sweep over them leaves them, from the last to the first. packets: of every layer. moved:
     layers that came out otherwise than those which feed them back were told."""
 
@@ -124,14 +124,14 @@ class _Cutter:
     def _best(self, objective: Objective, guess: tuple[Size, ...]) -> tuple[Size, ...]:
         """Layer by layer the size with which all that are still open come out best."""
         last = len(self.layers)
-        best = self._swept(_Sweep(Ways(guess, 0, 0), {}, frozenset()), last, {*range(last)})
+        best = self._swept(_Pass(Ways(guess, 0, 0), {}, frozenset()), last, {*range(last)})
         for index in reversed(range(last)):
             options = self.front(index, self._fanout(index, best.ways.sizes)) or (best.ways.sizes[index],)
             found = [self._resized(best, index, size) for size in options]
             best = min(found, key=lambda sweep: objective(sweep.ways, self.chip.cores))
         return best.ways.sizes
 
-    def _resized(self, before: _Sweep, index: int, size: Size) -> _Sweep:
+    def _resized(self, before: _Pass, index: int, size: Size) -> _Pass:
         """The sweep after *before* in which layer *index* has this size, those after it stay, and those before it get the size
         with the fewest cores."""
         sizes, old = before.ways.sizes, before.ways.sizes[index]
@@ -143,7 +143,7 @@ class _Cutter:
         resized = Ways((*sizes[:index], size, *sizes[index + 1 :]), cores, before.ways.packets)
         return self._swept(before._replace(ways=resized), index, late | {index, *self.sources[index]})
 
-    def _swept(self, before: _Sweep, fixed: int, stale: set[int]) -> _Sweep:
+    def _swept(self, before: _Pass, fixed: int, stale: set[int]) -> _Pass:
         """Go through the *stale* layers, and those that become so, from the last to the first: their packets, and the size with
         the fewest cores for those before layer *fixed*."""
         sizes, (_, cores, total) = list(before.ways.sizes), before.ways
@@ -166,7 +166,7 @@ class _Cutter:
                 sizes[index] = size
             packets[index] = self.layers[index].shape[0] * int(self._sent(index, sizes).sum())
             total += packets[index] - before.packets.get(index, 0)
-        return _Sweep(Ways(tuple(sizes), cores, total), {**before.packets, **packets}, frozenset(moved))
+        return _Pass(Ways(tuple(sizes), cores, total), {**before.packets, **packets}, frozenset(moved))
 
     def _cores(self, index: int, size: Size) -> int:
         """Bricks of that size that a layer takes."""

@@ -49,8 +49,8 @@ class Projection(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """What one spike of an axon causes, int64 [channels, positions] each, at the positions *site*. synapses: that it meets. items: what it fetches, of so
-    many *bits* each; adds: additions; passes: rounds of the core's lanes that these take."""
+    """What one spike of an axon causes, int64 [channels, positions] each, where *site* says. synapses: that it meets.
+    items: what it fetches, of so many *bits* each; adds: additions; passes: rounds of the core's lanes that these take."""
 
     site: np.ndarray
     synapses: np.ndarray
