@@ -30,7 +30,8 @@ from neurosim.network.layers import Output
 from neurosim.network.network import Network
 from neurosim.network.inputs import Inputs
 
-net = Network.build("n", timesteps=1, input_shape=(2, 1, 1), encoding="spikes", layers=[Output("out", np.ones((2, 2), np.int8))])
+layers = [Output("out", np.ones((2, 2), np.int8))]
+net = Network.build("n", timesteps=1, input_shape=(2, 1, 1), encoding="spikes", layers=layers)
 data = Inputs.from_spikes(np.ones((1, 1, 2, 1, 1), bool))
 assert not any(name.startswith("neurosim.io") for name in sys.modules)
 IMPORTS
