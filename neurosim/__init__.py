@@ -1,51 +1,32 @@
 """neurosim: event-driven simulator of neuromorphic hardware."""
 
-import neurosim.report  # noqa: F401  (registers its writers)
-from neurosim.api import (
-    compare,
-    estimate,
-    evaluate,
-    export,
-    load_mapping,
-    map_network,
-    neurobench,
-    quantize,
-    run,
-    simulate,
-)
-from neurosim.chip.chip import Chip
-from neurosim.errors import NeurosimError
-from neurosim.events.binning import Binning
-from neurosim.events.recording import Recording
-from neurosim.explore.cluster import Cluster
-from neurosim.explore.explorer import Explorer
-from neurosim.explore.findings import Findings
-from neurosim.explore.reading import load_study
-from neurosim.explore.study import Study
-from neurosim.explore.sweep import sweep
-from neurosim.io.chip_file import load_chip
-from neurosim.io.event_files import load_recordings
-from neurosim.io.inputs_file import load_inputs
-from neurosim.io.network_file import load_network
-from neurosim.io.run_file import load_run
-from neurosim.io.trace_file import load_trace
-from neurosim.mapping.demand import MappingError
-from neurosim.mapping.mapping import Mapping
-from neurosim.mapping.place.search import Search
-from neurosim.network.inputs import Inputs
-from neurosim.network.layers import Conv, Dense, Output, Shortcut
-from neurosim.network.network import Network
-from neurosim.outcome.record import Record
-from neurosim.outcome.result import Result
-from neurosim.spikes.trace import SpikeTrace, mismatches
-from neurosim.version import __version__
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "Binning", "Chip", "Cluster", "Conv", "Dense", "Explorer", "Findings", "Inputs", "Mapping", "MappingError", "Network",
-    "NeurosimError", "Output", "Record", "Recording", "Result", "Search", "Shortcut", "SpikeTrace", "Study", "__version__",
-    "compare", "estimate", "evaluate", "export", "load_chip", "load_inputs", "load_mapping", "load_network", "load_recordings",
-    "load_run", "load_study", "load_trace", "map_network", "mismatches", "neurobench", "quantize", "run", "simulate", "sweep",
-]  # fmt: skip
+# Where each name for users lives; imported when it is first asked for, so that nobody waits for what is not used. What type
+# checkers see of it is in ``__init__.pyi``.
+HOMES = {
+    "Binning": "events.binning", "Chip": "chip.chip", "Cluster": "explore.cluster", "Conv": "network.layers",
+    "Dense": "network.layers", "Explorer": "explore.explorer", "Findings": "explore.findings", "Inputs": "network.inputs",
+    "Mapping": "mapping.mapping", "MappingError": "mapping.demand", "Network": "network.network", "NeurosimError": "errors",
+    "Output": "network.layers", "Record": "outcome.record", "Recording": "events.recording", "Result": "outcome.result",
+    "Search": "mapping.place.search", "Shortcut": "network.layers", "SpikeTrace": "spikes.trace", "Study": "explore.study",
+    "__version__": "version", "compare": "api", "estimate": "api", "evaluate": "api", "export": "api",
+    "load_chip": "io.chip_file", "load_inputs": "io.inputs_file", "load_mapping": "api", "load_network": "io.network_file",
+    "load_recordings": "io.event_files", "load_run": "io.run_file", "load_study": "explore.reading",
+    "load_trace": "io.trace_file", "map_network": "api", "mismatches": "spikes.trace", "neurobench": "api", "quantize": "api",
+    "run": "api", "simulate": "api", "sweep": "explore.sweep",
+}  # fmt: skip
+
+__all__ = sorted(HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """A name for users, kept from then on."""
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+    return found
 
 
 def __dir__() -> list[str]:

@@ -7,12 +7,8 @@ import os
 import sys
 import traceback
 
-from neurosim.cli import chips, events, exports, imports, networks, noc, studies, training
-from neurosim.cli.app import app
-from neurosim.cli.console import QUIET
+from neurosim.cli.app import QUIET, app
 from neurosim.errors import NeurosimError
-
-__all__ = ["app", "chips", "events", "exports", "imports", "main", "networks", "noc", "studies", "training"]
 
 WORDS = {"--quiet", "-q"}
 UNEXPECTED = "internal error, please report it with the output of --debug: {}: {}"

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated
+from contextvars import ContextVar
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 import neurosim as ns
-from neurosim.cli.console import QUIET
-from neurosim.kernels import CODE_CACHE
+from neurosim.cli.commands import COMMANDS, CommandToCome
 
+
+class Commands(TyperGroup):
+    """All commands, those whose modules are imported themselves and the others by name and help."""
+
+    def __init__(self, *, commands: dict[str, Any], **settings: Any):
+        known = [(name, help) for module in COMMANDS.values() for name, help in module.items()]
+        super().__init__(commands={n: commands.get(n) or CommandToCome(n, help, come) for n, help in known}, **settings)
+
+
+# Set once, before a command begins: whether nothing is to be printed for people.
+QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
 app = typer.Typer(
-    name="neurosim", no_args_is_help=True, pretty_exceptions_enable=False,
+    name="neurosim", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
 
-UNKEPT = "compiled code cannot be kept, as no folder for it can be written: every command compiles anew"
-KEPT = "compiled code will be kept in {}, as no other folder for it can be written"
-CHOOSE = "neurosim: {}; set NUMBA_CACHE_DIR to a folder that can\n"
+def come(name: str) -> TyperCommand:
+    """The command of this name, its module imported, which makes it join. Should it compile, that is told."""
+    from neurosim.report.progress import compilation
+
+    compilation(QUIET.get())
+    import_module(f"neurosim.cli.{next(module for module, names in COMMANDS.items() if name in names)}")
+    return typer.main.get_group(app).commands[name]  # type: ignore[return-value]
 
 
 def print_version(wanted: bool) -> None:
@@ -38,5 +54,3 @@ def options(
 ) -> None:
     """Event-driven simulator of neuromorphic hardware: what a trained spiking network answers on a described chip, how long
     it takes, and where the energy goes. Exit codes: 0 done, 1 the check failed, 2 bad input."""
-    if CODE_CACHE.slow and not QUIET.get():
-        sys.stderr.write(CHOOSE.format(KEPT.format(CODE_CACHE.folder) if CODE_CACHE.kept else UNKEPT))

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from rich.console import Console, Group, RenderableType
 
 import neurosim as ns
 from neurosim.chip.chip import MAX_CORES
+from neurosim.cli.app import QUIET
 from neurosim.errors import NeurosimError, about
 from neurosim.explore.cluster import Cluster
 from neurosim.io.hdf5 import check_target, command, replacing
@@ -33,10 +33,6 @@ from neurosim.timing.choice import TimeChoice
 def quiet() -> bool:
     """Whether nothing is to be printed for people."""
     return QUIET.get()
-
-
-# Set once, before a command begins.
-QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
 
 
 def show(rendered: RenderableType, json_to: str | None, values: Any) -> None:

@@ -17,6 +17,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from neurosim.kernels import CODE_CACHE
+from neurosim.kernels.compilation import tell_first_compilation
+
+COMPILING = "compiling for this machine, which is done once and takes some seconds"
+UNKEPT = "compiled code cannot be kept, as no folder for it can be written: every command compiles anew"
+KEPT = "compiled code will be kept in {}, as no other folder for it can be written"
+CHOOSE = "{}; set NUMBA_CACHE_DIR to a folder that can"
+
 
 @contextmanager
 def progress(what: str, total: int, hidden: bool = False) -> Iterator[Callable[[int], None]]:
@@ -26,6 +34,20 @@ def progress(what: str, total: int, hidden: bool = False) -> Iterator[Callable[[
     with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)
+
+
+def compilation(hidden: bool = False) -> None:
+    """From now on, one line when the first code is compiled that no earlier command left; where it is not kept as usual, the
+    line says so, also without a terminal."""
+
+    def tell() -> None:
+        if CODE_CACHE.slow:
+            sys.stderr.write(f"neurosim: {CHOOSE.format(KEPT.format(CODE_CACHE.folder) if CODE_CACHE.kept else UNKEPT)}\n")
+        elif Console(stderr=True).is_terminal:
+            sys.stderr.write(f"neurosim: {COMPILING}\n")
+
+    if not hidden:
+        tell_first_compilation(tell)
 
 
 @contextmanager

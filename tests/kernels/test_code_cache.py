@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numba
@@ -97,20 +98,60 @@ def test_a_folder_of_another_user_is_not_used(temporary, monkeypatch):
     assert own_folder() is None
 
 
+# Both end in words; the first needs no kernel, the second one of the smallest.
+NO_KERNEL = ("-m", "neurosim", "presets", "loihi")
+ONE_KERNEL = ("-m", "neurosim", "map", str(PACKAGE.parent / "models" / "mnist_vgg_t5.h5"), "--chip", "loihi")
+
+
 @needs_jit
 def test_the_command_line_says_once_where_code_is_kept(python, own):
-    first = python("-m", "neurosim", "presets", "loihi")
+    first = python(*ONE_KERNEL)
     assert first.returncode == 0 and str(own) in first.stderr and "NUMBA_CACHE_DIR" in first.stderr
     assert first.stderr.count("\n") == 1
-    counted(python)
-    assert not python("-m", "neurosim", "presets", "loihi").stderr
+    assert not python(*ONE_KERNEL).stderr
 
 
 @needs_jit
 def test_the_command_line_says_that_code_is_not_kept(python, own):
     own.write_text("")
-    found = python("-m", "neurosim", "presets", "loihi")
-    assert found.returncode == 0 and "cannot be kept" in found.stderr and found.stderr.count("\n") == 1
-    silent = python("-m", "neurosim", "presets", "loihi", "--quiet")
+    for _ in range(2):
+        found = python(*ONE_KERNEL)
+        assert found.returncode == 0 and "cannot be kept" in found.stderr and found.stderr.count("\n") == 1
+    silent = python(*ONE_KERNEL, "--quiet")
     assert silent.returncode == 0 and not silent.stderr
     assert counted(python) == ["False", "None", "3", "0"]
+
+
+@needs_jit
+@pytest.mark.parametrize("command", [("--help",), ("--version",), ("run", "--help"), NO_KERNEL[2:]], ids=" ".join)
+def test_commands_that_compile_nothing_say_nothing_of_it(python, own, command):
+    own.write_text("")
+    found = python("-m", "neurosim", *command)
+    assert found.returncode == 0 and found.stdout and not found.stderr
+
+
+def at_terminal(*command):
+    """What a command writes to a terminal that is its stderr."""
+    ours, theirs = os.openpty()
+    done = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    told = b""
+    # Reading ends with an error when the last writer is gone.
+    with suppress(OSError), open(ours, "rb", buffering=0) as terminal:
+        while more := terminal.read(4096):
+            told += more
+    assert done.wait() == 0, told
+    return told.decode()
+
+
+@needs_jit
+def test_people_are_told_that_it_compiles_and_only_when_it_does(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.chdir(PACKAGE.parent)
+    assert "compiling" not in at_terminal(*ONE_KERNEL, "--quiet")
+    shutil.rmtree(tmp_path)
+    assert at_terminal(*ONE_KERNEL).count("compiling for this machine") == 1
+    assert "compiling" not in at_terminal(*ONE_KERNEL)
+    shutil.rmtree(tmp_path)
+    silent = subprocess.run([sys.executable, *ONE_KERNEL], capture_output=True, text=True, check=True)
+    assert not silent.stderr
