@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import Any
 
+from neurosim import saving
+
 # Where each name for users lives; imported when it is first asked for, so that nobody waits for what is not used. What type
 # checkers see of it is in ``__init__.pyi``.
 HOMES = {
@@ -18,6 +20,15 @@ HOMES = {
     "run": "api", "simulate": "api", "sweep": "explore.sweep",
 }  # fmt: skip
 
+# Where the values of a type are written to files, and reported; imported when the first of them is.
+WRITERS = {
+    "save": {
+        "Network": "io.network_file", "Inputs": "io.inputs_file", "SpikeTrace": "io.trace_file", "Mapping": "io.mapping_file",
+        "Record": "io.run_file",
+    },
+    "report": {"Record": "report"},
+}  # fmt: skip
+
 __all__ = sorted(HOMES)
 
 
@@ -27,6 +38,13 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = globals()[name] = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
     return found
+
+
+@saving.finder
+def _bring_writer(doing: str, kind: str) -> None:
+    """Import what writes values of the type called *kind* ("save") or reports them ("report")."""
+    if kind in WRITERS[doing]:
+        import_module(f"{__name__}.{WRITERS[doing][kind]}")
 
 
 def __dir__() -> list[str]:

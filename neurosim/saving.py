@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import singledispatch
-from importlib import import_module
 from typing import Any
 
-# The module that registers the writer of a type, imported when the first value of that type is written.
-SAVERS = {
-    "Network": "neurosim.io.network_file", "Inputs": "neurosim.io.inputs_file", "SpikeTrace": "neurosim.io.trace_file",
-    "Mapping": "neurosim.io.mapping_file", "Record": "neurosim.io.run_file",
-}  # fmt: skip
-REPORTERS = {"Record": "neurosim.report"}
+_finders: list[Callable[[str, str], None]] = []
+
+
+def finder(find: Callable[[str, str], None]) -> Callable[[str, str], None]:
+    """Make *find* known: given "save" or "report" and the name of a type, it loads what registers the writer of that type.
+
+    Nothing here knows a format: whoever stands on all modules brings them, when the first value of a type is written.
+    """
+    _finders.append(find)
+    return find
 
 
 @singledispatch
 def save(value: object, path: str | os.PathLike[str]) -> None:
     """Write *value* to the file *path*."""
-    write = _registered(save, SAVERS, value)
+    write = _registered(save, "save", value)
     if write is None:
         raise TypeError(f"nothing is registered that writes a {type(value).__name__} to a file")
     write(value, path)
@@ -27,17 +31,17 @@ def save(value: object, path: str | os.PathLike[str]) -> None:
 @singledispatch
 def report(value: object, path: str | os.PathLike[str]) -> None:
     """Write the report of *value*: one HTML file that needs nothing else."""
-    write = _registered(report, REPORTERS, value)
+    write = _registered(report, "report", value)
     if write is None:
         raise TypeError(f"nothing is registered that reports a {type(value).__name__}")
     write(value, path)
 
 
-def _registered(family: Any, homes: dict[str, str], value: object) -> Any:
-    """The writer for *value* of a *family* of writers, after the modules of *homes* that register one for its type are there;
-    None without one."""
+def _registered(family: Any, name: str, value: object) -> Any:
+    """The writer for *value* of a *family* of writers called *name*, after the finders have brought those of its type; None
+    without one."""
     for kind in type(value).__mro__:
-        if kind.__name__ in homes:
-            import_module(homes[kind.__name__])
+        for find in _finders:
+            find(name, kind.__name__)
     found = family.dispatch(type(value))
     return None if found is family.dispatch(object) else found

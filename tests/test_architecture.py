@@ -31,6 +31,7 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
+USES = (ast.Name, ast.Attribute)
 FILES = sorted(PACKAGE.rglob("*.py"))
 MODULES = {".".join(("neurosim", *p.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): p for p in FILES}
 
@@ -71,6 +72,14 @@ def test_arrows_point_down(name):
     for imported in filter(None, map(module, imports(MODULES[name]))):
         same = room(imported) == room(name)
         assert same or floor(imported) < floor(name), f"{name} ({room(name)}) imports {imported}, which is not below it"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_only_the_face_and_the_commands_import_by_name(name):
+    """An arrow in a string is one that the tests above cannot see: it may start at the top alone, where all arrows go down."""
+    nodes = ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+    by_name = {"import_module", "__import__"} & {ast.unparse(node).split(".")[-1] for node in nodes if isinstance(node, USES)}
+    assert not by_name or room(name) in ("__init__", "cli"), f"{name} uses {by_name}"
 
 
 def test_no_module_reaches_itself():

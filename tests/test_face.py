@@ -98,7 +98,8 @@ def writers():
 
 
 def test_every_writer_is_found_by_the_type_that_it_writes():
-    assert writers() == {"save": saving.SAVERS, "report": saving.REPORTERS}
+    told = {doing: {kind: f"neurosim.{home}" for kind, home in homes.items()} for doing, homes in ns.WRITERS.items()}
+    assert writers() == told
 
 
 @pytest.mark.parametrize("kind", WRITTEN)
