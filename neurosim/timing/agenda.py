@@ -11,7 +11,7 @@ from neurosim.kernels.bounds import add_work
 from neurosim.mapping.mapping import Mapping
 from neurosim.network.layers import INPUT
 from neurosim.spikes.trace import SpikeTrace
-from neurosim.timing.packets import PacketWriter, Spiking
+from neurosim.timing.packet_tables import PacketWriter, Spiking
 from neurosim.timing.schedule import Schedule
 
 
