@@ -13,7 +13,7 @@ NEVER = np.iinfo(np.int64).max
 
 
 @jit
-def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums):
+def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums, gathered):
     """Add what the spikes of one population cause; row r of bits travels in turn + r * stride.
 
     bits: uint8 [rows, bytes], lowest bit first, order channel, site. segment: int64 [channels]. delivery: as for
@@ -21,13 +21,12 @@ def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums):
     [columns + 1], int64, links of the packets of one spike). sending: (tree, one packet for all entries of a column, or one for
     each; cycles between packets of a core; flits of a packet). sums: (packets sent so far; least arrival, at first NEVER;
     latest arrival and work on it; cycles of work, int64 [turns, cores] each; flits, int64 [turns, links]; cycles of work that
-    wait for a memory, int64 [cores]).
+    wait for a memory, int64 [cores]). gathered: see `nothing`.
     """
-    first, sender, core, _place, service, stall, _sites, _window, windows = delivery
+    first, _sender, core, _place, service, stall, _sites, _window, _windows = delivery
     distance, first_link, crossed = ways
     tree, pace, flits = sending
     sent, first_in, last_out, served, links, waiting = sums
-    gathered = nothing(len(sender), len(segment) * windows)
     columns, many, begun, ended, _latched = gathered
     for row in range(len(bits)):
         at = turn + row * stride
@@ -76,7 +75,10 @@ def close_turns(sums, fetch, local, update, intervals, barrier, cycles, split, b
             flits[link] += links[turn, link]
             peak_use[link] = max(peak_use[link], links[turn, link] * intervals[link] / max(cycles[turn], 1))
         worked = min(worked, delivered)
-        split[turn] = worked, delivered - worked, updating, barrier
+        split[turn, 0] = worked
+        split[turn, 1] = delivered - worked
+        split[turn, 2] = updating
+        split[turn, 3] = barrier
 
 
 @jit
@@ -88,13 +90,11 @@ def add_work(by_brick, bricks, cores, turn, stride, total):
 
 
 @jit
-def work_outside(bits, segment, delivery, work, waits):
-    """Add to work and waits [rows, bricks] the cycles of the spikes that enter from outside; see `bound_packets`."""
-    first, _sender, core, _place, service, stall, _sites, _window, windows = delivery
-    gathered = nothing(len(first) - 1, len(segment) * windows)
+def work_outside(bits, segment, delivery, work, waits, sent, gathered):
+    """Add to work and waits [rows, bricks] the cycles of the spikes that enter from outside; see `bound_packets`. *sent*: int64
+    [1], for their sender is -1; nobody reads it."""
+    first, _sender, core, _place, service, stall, _sites, _window, _windows = delivery
     columns, many, _begun, _ended, _latched = gathered
-    # Their sender is -1: the last of these numbers, which nobody reads.
-    sent = np.zeros(1, np.int64)
     for row in range(len(bits)):
         for c in columns[: gather(bits[row], segment, delivery, True, sent, gathered)]:
             for entry in range(first[c], first[c + 1]):
@@ -104,9 +104,8 @@ def work_outside(bits, segment, delivery, work, waits):
             many[c, 0] = many[c, 1] = 0
 
 
-@jit
 def nothing(columns, latches):
-    """Room for what `gather` finds, empty."""
+    """Room for what `gather` finds, empty. Not compiled: that would take longer than all that it is used for."""
     return (
         np.zeros(columns, np.int64), np.zeros((columns, 2), np.int64), np.zeros(columns, np.int64),
         np.zeros((columns, 2), np.int64), np.zeros(latches, np.uint8),

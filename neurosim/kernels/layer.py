@@ -11,7 +11,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from neurosim.kernels import jit
+from neurosim.kernels import inlined, jit
 from neurosim.kernels.neurons import Number, after_reset, decay, decayed, fire
 
 
@@ -77,7 +77,7 @@ class Tape(NamedTuple):
     noted: np.ndarray  # int64 [4], spikes, lone visits, clips and held neurons noted by now
 
 
-@jit
+@inlined
 def list_reached(state, synapses, channels, site, step, n_visits):
     """Put every site that a weight row reaches on the visit list; return the length of the list."""
     previous = -1
@@ -98,7 +98,7 @@ def list_reached(state, synapses, channels, site, step, n_visits):
     return n_visits
 
 
-@jit
+@inlined
 def list_lone(state, neurons, channels, step, n_visits, n_candidates):
     """Put the sites of single *neurons* on the visit list, and the neurons on the list of candidates."""
     for neuron in neurons:
@@ -113,29 +113,28 @@ def list_lone(state, neurons, channels, step, n_visits, n_candidates):
     return n_visits, n_candidates
 
 
-@jit
+@inlined
 def identity_targets(synapses, channel, site, out):
-    """Write the neuron that each event reaches over an identity shortcut, if any; return the filled part of *out*."""
+    """Write the neurons that events reach over an identity shortcut; return how many there are."""
     n = 0
     for e in range(len(channel)):
         run = synapses.first[site[e]]
         if run < synapses.first[site[e] + 1]:
             out[n] = synapses.target[run] + channel[e]
             n += 1
-    return out[:n]
+    return n
 
 
-@jit
+@inlined
 def arriving(synapses, events, step, begin):
-    """Channels and sites of the events that arrive in this step, of those since step *begin*."""
+    """The first of the events that arrive in this step, of those since step *begin*, and the one after the last."""
     left = step - synapses.delay
-    first, last = (events.start[left], events.start[left + 1]) if left >= begin else (0, 0)
-    return events.channel[first:last], events.site[first:last]
+    return (events.start[left], events.start[left + 1]) if left >= begin else (0, 0)
 
 
-@jit
+@inlined
 def first_of_windows(state, synapses, channel, site, step):
-    """The channels and sites of the events that max pooling passes: the first of each window."""
+    """Write channels and sites of the events that max pooling passes, the first of each window; return how many there are."""
     n = 0
     for e in range(len(channel)):
         window = synapses.pooled[site[e]]
@@ -145,7 +144,7 @@ def first_of_windows(state, synapses, channel, site, step):
             state.passed_channel[n] = channel[e]
             state.passed_site[n] = site[e]
             n += 1
-    return state.passed_channel[:n], state.passed_site[:n]
+    return n
 
 
 def plus(u, a, b, c, d, e, f, g, h):
@@ -166,7 +165,7 @@ def _plus(u, a, b, c, d, e, f, g, h):
     return plus_bytes
 
 
-@jit
+@inlined
 def add_eight(potential, synapses, site, at):
     """Add the weights of eight events of one site, which reach the same potentials; *at*: what the channel of each adds to the
     index of a weight."""
@@ -184,7 +183,7 @@ def add_eight(potential, synapses, site, at):
             )  # fmt: skip
 
 
-@jit
+@inlined
 def add_pair(potential, synapses, site, a, b):
     """Add the weights of two events of one site."""
     weight = synapses.weight
@@ -195,7 +194,7 @@ def add_pair(potential, synapses, site, a, b):
             potential[target + k] = potential[target + k] + weight[offset + a + k] + weight[offset + b + k]
 
 
-@jit
+@inlined
 def add_row(potential, synapses, site, a):
     """Add the weights of one event."""
     for r in range(synapses.first[site], synapses.first[site + 1]):
@@ -205,7 +204,7 @@ def add_row(potential, synapses, site, a):
             potential[target + k] += synapses.weight[offset + k]
 
 
-@jit
+@inlined
 def add_rows(potential, synapses, channel, site):
     """Add the weights of one step's events, as many of a site at once as there are: the potential is then read and written
     once for all of them (with eight, 2.5 times as fast)."""
@@ -229,7 +228,7 @@ def add_rows(potential, synapses, channel, site):
             e += 1
 
 
-@jit
+@inlined
 def write_lone(lif, state, tape, step, n_candidates, n_lone):
     """Write down the neurons visited at sites that no weight row reached; return how many there are by now."""
     for i in range(n_candidates):
@@ -240,15 +239,17 @@ def write_lone(lif, state, tape, step, n_candidates, n_lone):
     return n_lone
 
 
-@jit
+@inlined
 def write_potentials(lif, state, out, step):
-    """Copy all potentials, those of idle sites brought up to date."""
-    decay(lif, state, range(len(state.updated)), step)
+    """Copy all potentials, those of idle sites brought up to date; nothing may ask for the visits of this step any more."""
+    for site in range(len(state.visits)):
+        state.visits[site] = site
+    decay(lif, state, state.visits, step)
     for i in range(len(out)):
         out[i] = state.potential[i]
 
 
-@jit
+@inlined
 def list_visits(lif, state, sources, driven, step, begin, n_held):
     """Fill the visit list of this step; return its length and the number of candidates for lone visits."""
     n_visits = 0
@@ -261,42 +262,41 @@ def list_visits(lif, state, sources, driven, step, begin, n_held):
         n_visits = len(state.updated)
     n_visits, n_candidates = list_lone(state, state.held[:n_held], lif.channels, step, n_visits, n_candidates)
     for synapses, events in sources:
-        channel, site = arriving(synapses, events, step, begin)
+        first, last = arriving(synapses, events, step, begin)
+        channel, site = events.channel[first:last], events.site[first:last]
         if synapses.identity:
-            neurons = identity_targets(synapses, channel, site, state.singles)
-            n_visits, n_candidates = list_lone(state, neurons, lif.channels, step, n_visits, n_candidates)
+            n = identity_targets(synapses, channel, site, state.singles)
+            n_visits, n_candidates = list_lone(state, state.singles[:n], lif.channels, step, n_visits, n_candidates)
         else:
             n_visits = list_reached(state, synapses, lif.channels, site, step, n_visits)
     return n_visits, n_candidates
 
 
-@jit
-def integrate(potential, state, sources, current, step, begin):
-    """Add the constant *current* and the weights of all events that arrive in this step to *potential*."""
-    for i in range(len(current)):
-        potential[i] += current[i]
-    for synapses, events in sources:
-        channel, site = arriving(synapses, events, step, begin)
-        if synapses.windows > 0:
-            channel, site = first_of_windows(state, synapses, channel, site, step)
-        if synapses.identity:
-            for neuron in identity_targets(synapses, channel, site, state.singles):
-                potential[neuron] += synapses.unit
-        else:
-            add_rows(potential, synapses, channel, site)
-
-
-@jit
-def filter_inputs(lif, state, sources, current, step, begin):
-    """Let the synaptic current leak, add what arrives to it, and add it to the potential."""
+@inlined
+def integrate(lif, state, sources, current, step, begin):
+    """Add the constant *current* and the weights of all events that arrive in this step to the potential; where inputs are
+    filtered, to the synaptic current, which leaks before and which the potential then integrates."""
+    reached = state.current if lif.filters else state.potential
     for i in range(len(state.current)):
-        state.current[i] = decayed(state.current[i], lif.current_leak, i)
-    integrate(state.current, state, sources, current, step, begin)
+        reached[i] = decayed(reached[i], lif.current_leak, i)
+    for i in range(len(current)):
+        reached[i] += current[i]
+    for synapses, events in sources:
+        first, last = arriving(synapses, events, step, begin)
+        channel, site = events.channel[first:last], events.site[first:last]
+        if synapses.windows > 0:
+            n = first_of_windows(state, synapses, channel, site, step)
+            channel, site = state.passed_channel[:n], state.passed_site[:n]
+        if synapses.identity:
+            for i in range(identity_targets(synapses, channel, site, state.singles)):
+                reached[state.singles[i]] += synapses.unit
+        else:
+            add_rows(reached, synapses, channel, site)
     for i in range(len(state.current)):
         state.potential[i] += state.current[i]
 
 
-@jit
+@inlined
 def run_steps(lif, state, sources, current, image, begin, first, last, tape):
     """Run a population from step *first* to the one before *last* of an image that began at step *begin*."""
     n_spikes, n_lone, n_clipped, n_held = tape.noted[0], tape.noted[1], tape.noted[2], tape.noted[3]
@@ -305,10 +305,7 @@ def run_steps(lif, state, sources, current, image, begin, first, last, tape):
         n_visits, n_candidates = list_visits(lif, state, sources, driven, step, begin, n_held)
         visits = state.visits[:n_visits]
         decay(lif, state, visits, step)
-        if lif.filters:
-            filter_inputs(lif, state, sources, current, step, begin)
-        else:
-            integrate(state.potential, state, sources, current, step, begin)
+        integrate(lif, state, sources, current, step, begin)
         if lif.resets_late:
             for i in state.held[:n_held]:
                 state.potential[i] = after_reset(lif, state.potential[i], i)
@@ -324,7 +321,7 @@ def run_steps(lif, state, sources, current, image, begin, first, last, tape):
     tape.noted[0], tape.noted[1], tape.noted[2], tape.noted[3] = n_spikes, n_lone, n_clipped, n_held
 
 
-@jit
+@inlined
 def begin_image(state, tape, begin):
     """Forget the image before; *begin*: first step of this one."""
     state.potential[:] = 0
@@ -334,17 +331,21 @@ def begin_image(state, tape, begin):
 
 
 @jit
-def run_layer(lif, state, sources, currents, images, steps, tape):
-    """Run a population through all steps of all images.
+def run_layer(lif, state, sources, currents, images, steps, window, tape):
+    """Run a population through some steps of some images.
 
-    sources: tuple of (Synapses, Events); currents: [images, neurons], constant over the steps, or [images, 0].
+    sources: tuple of (Synapses, Events); currents: [images, neurons], constant over the steps, or [images, 0]; images, window:
+    the first image and the first step of each, and those after the last; steps: of an image. An image begins with its first
+    step, and its potentials after the last one are final.
     Mutates *state* and writes *tape*.
     """
-    for image in range(images):
+    for image in range(images[0], images[1]):
         begin = image * steps
-        begin_image(state, tape, begin)
-        run_steps(lif, state, sources, currents[image], image, begin, begin, begin + steps, tape)
-        write_potentials(lif, state, tape.final[image], begin + steps - 1)
+        if window[0] == 0:
+            begin_image(state, tape, begin)
+        run_steps(lif, state, sources, currents[image], image, begin, begin + window[0], begin + window[1], tape)
+        if window[1] == steps:
+            write_potentials(lif, state, tape.final[image], begin + steps - 1)
 
 
 @jit

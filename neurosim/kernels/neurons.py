@@ -6,7 +6,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from neurosim.kernels import jit
+from neurosim.kernels import inlined
 
 Number = int | float | np.number
 # One for the whole population, or an array of one for every neuron.
@@ -71,7 +71,7 @@ def _decayed(u, leak, i):
     return lambda u, leak, i: u * of(leak.factor, i)
 
 
-@jit
+@inlined
 def decay(lif, state, sites, step):
     """Apply the leak of the steps a site was idle, one by one: the same bits as if it had been visited each step."""
     for site in sites:
@@ -86,7 +86,7 @@ def decay(lif, state, sites, step):
             state.potential[i] = u
 
 
-@jit
+@inlined
 def clip(lif, state, tape, site, n_clipped):
     """Bring a site's potentials into the state width; return how many clips are noted by now."""
     for i in range(site * lif.channels, (site + 1) * lif.channels):
@@ -98,13 +98,13 @@ def clip(lif, state, tape, site, n_clipped):
     return n_clipped
 
 
-@jit
+@inlined
 def after_reset(lif, u, i):
     """What is left of the potential of neuron *i*."""
     return of(lif.rest, i) if lif.resets_to_zero else u - of(lif.threshold, i)
 
 
-@jit
+@inlined
 def fire(lif, state, tape, image, sites, n_spikes, n_clipped):
     """Clip, compare and reset at the visited sites; return how many spikes, held neurons and clips are noted."""
     n_held = 0

@@ -30,16 +30,16 @@ def count_packets(bits, segment, delivery, tree, turn, stride, packets, targets)
 
 
 @jit
-def fill_packets(bits, segment, delivery, sending, turn, stride, turns, next_packet, next_target):
+def fill_packets(bits, segment, delivery, sending, turn, stride, turns, next_packet, next_target, latched):
     """Write the packets of the spikes of one population, row r of bits in turn + r * stride, in the order of the neurons.
 
     bits, segment: as for `count_packets`. delivery: (first, sender, core, place, service, stall, sites, window, windows), see
     `neurosim.mapping.delivery.Delivery`. sending: (tree; cycles from packet to packet of a core; flits of a packet). turns: see
     `neurosim.kernels.turns.Turns`. next_packet, next_target: int64 [turns, cores], those of the turn that are the core's next.
+    latched: uint8 [channels * windows], overwritten.
     """
     first, sender, core, place, service, stall, sites, window, windows = delivery
     tree, step, flits = sending
-    latched = np.zeros(len(segment) * windows, np.uint8)
     for row in range(len(bits)):
         at = turn + row * stride
         latched[:] = 0

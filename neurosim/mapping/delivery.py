@@ -46,6 +46,11 @@ class Delivery:
     windows: int
 
     @property
+    def latches(self) -> int:
+        """Windows of all channels, each of which holds a spike or not."""
+        return len(self.segment) * self.windows
+
+    @property
     def columns(self) -> tuple[np.ndarray | int, ...]:
         """As the kernel takes them."""
         work = self.service, self.stall

@@ -28,11 +28,8 @@ from neurosim.kernels.layer import (
     Synapses,
     Tape,
     add_pixels,
-    begin_image,
     pack,
     run_layer,
-    run_steps,
-    write_potentials,
 )
 from neurosim.kernels.neurons import NeuronConstants
 from neurosim.network.inputs import Inputs, check_inputs, pixels
@@ -161,7 +158,7 @@ class _Batch:
         images, steps = len(self.inputs), self.network.timesteps
         dtype = self._state_dtype(layer)
         tape = self._tape(layer, dtype)
-        run_layer(*self._made(layer, dtype), images, steps, tape)
+        run_layer(*self._made(layer, dtype), (0, images), steps, (0, steps), tape)
         return self._written(layer, tape)
 
     def _run_loop(self, loop: list[Layer]) -> dict[str, LayerTrace]:
@@ -169,18 +166,10 @@ class _Batch:
         dtypes = [self._state_dtype(layer) for layer in loop]
         tapes = [self._tape(layer, dtype) for layer, dtype in zip(loop, dtypes, strict=True)]
         made = [self._made(layer, dtype) for layer, dtype in zip(loop, dtypes, strict=True)]
-        for image in range(len(self.inputs)):
-            begin, end = (i * self.network.timesteps for i in (image, image + 1))
-            for (_, state, _, _), tape in zip(made, tapes, strict=True):
-                begin_image(state, tape, begin)
-            for step in range(begin, end):
-                for (lif, state, sources, currents), tape in zip(made, tapes, strict=True):
-                    run_steps(
-                        lif=lif, state=state, sources=sources, current=currents[image], image=image, begin=begin, first=step,
-                        last=step + 1, tape=tape,
-                    )  # fmt: skip
-            for (lif, state, _, _), tape in zip(made, tapes, strict=True):
-                write_potentials(lif, state, tape.final[image], end - 1)
+        steps = self.network.timesteps
+        for image, step in product(range(len(self.inputs)), range(steps)):
+            for about, tape in zip(made, tapes, strict=True):
+                run_layer(*about, (image, image + 1), steps, (step, step + 1), tape)
         return {layer.name: self._written(layer, tape) for layer, tape in zip(loop, tapes, strict=True)}
 
     def _made(self, layer: Layer, dtype: type[np.generic]) -> tuple[NeuronConstants, PopulationState, Sources, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurosim.kernels.bounds import NEVER, bound_packets, close_turns
+from neurosim.kernels.bounds import NEVER, bound_packets, close_turns, nothing
 from neurosim.mapping.delivery import Delivery
 from neurosim.noc.analytic import AnalyticNetwork
 from neurosim.noc.machine import Machine
@@ -43,7 +43,7 @@ class Bound:
             to = self.agenda.mapping.deliveries[name]
             bound_packets(
                 bits=bits, segment=to.segment, delivery=to.columns, ways=self.ways[name], sending=self.sending, turn=turn,
-                stride=stride, sums=sums,
+                stride=stride, sums=sums, gathered=nothing(len(to.sender), to.latches),
             )  # fmt: skip
         tally.waiting += work.waiting.sum(0)
         close_turns(

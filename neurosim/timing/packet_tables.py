@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurosim.kernels import fabric as f
-from neurosim.kernels.bounds import work_outside
+from neurosim.kernels.bounds import nothing, work_outside
 from neurosim.kernels.fabric import table
 from neurosim.kernels.packets import count_packets, fill_packets
 from neurosim.kernels.turns import Turns
@@ -53,6 +53,7 @@ class PacketWriter:
             fill_packets(
                 bits=bits, segment=to.segment, delivery=to.columns, sending=(self.tree, self.step, self.flits), turn=turn,
                 stride=stride, turns=turns, next_packet=next_packet, next_target=next_target,
+                latched=np.zeros(to.latches, np.uint8),
             )  # fmt: skip
         return turns
 
@@ -61,7 +62,8 @@ class PacketWriter:
         wait for memories."""
         delivery = self.deliveries[INPUT]
         work, waits = np.zeros((2, len(bits), self.bricks), np.int64)
-        work_outside(bits, delivery.segment, delivery.columns, work, waits)
+        gathered = nothing(len(delivery.sender), delivery.latches)
+        work_outside(bits, delivery.segment, delivery.columns, work, waits, np.zeros(1, np.int64), gathered)
         return work, waits
 
 

@@ -1,5 +1,6 @@
 """Events of a site are added together, and come to what they come to one by one."""
 
+import numba
 import numpy as np
 import pytest
 
@@ -10,9 +11,13 @@ from neurosim.spikes.synapses import main_synapses
 CHANNELS = 20
 
 
-@pytest.mark.parametrize("run", [add_rows, getattr(add_rows, "py_func", add_rows)], ids=["jit", "python"])
+@numba.njit
+def run(potential, synapses, channel, site):
+    add_rows(potential, synapses, channel, site)
+
+
 @pytest.mark.parametrize("weights", ["int8", "int16", "float32", "lowest", "highest"])
-def test_many_events_of_a_site_are_added_in_their_order(run, weights):
+def test_many_events_of_a_site_are_added_in_their_order(weights):
     rng, kind = np.random.default_rng(0), weights if weights[-1].isdigit() else "int8"
     drawn = rng.normal(0, 1e3 if kind == "int16" else 40, (16, CHANNELS, 3, 3))
     weight = {"lowest": np.full(drawn.shape, -128), "highest": np.full(drawn.shape, 127)}.get(weights, drawn).astype(kind)
