@@ -56,7 +56,8 @@ class Convolution:
         self.tape = new_tape(self.layer, IMAGES, STEPS, np.int32, False)
 
     def run(self) -> None:
-        run_layer(self.lif, self.state, ((self.synapses, self.events),), self.currents, (0, IMAGES), STEPS, (0, STEPS), self.tape)
+        sources = ((self.synapses, self.events),)
+        run_layer(self.lif, self.state, sources, self.currents, (0, IMAGES), STEPS, (0, STEPS), self.tape)
 
     @property
     def synaptic_events(self) -> int:

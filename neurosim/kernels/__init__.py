@@ -6,14 +6,14 @@ from typing import Any
 
 import numba
 
-from neurosim.kernels.code_cache import code_cache
+from neurosim.kernels.code_cache import code_cache, stamped
 
 CODE_CACHE = code_cache()
 
 
 def jit(function: Callable[..., Any] | None = None, **options: Any) -> Callable[..., Any]:
     """Compile at the first call and keep the code on disk where that can be (compiling the layer kernel takes 5 s, loading it
-    0.1 s).
+    0.1 s) until any file of kernels changes.
 
     Without the interpreter's lock, so that batches of images run in threads.
     """
@@ -21,7 +21,7 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Callable[
         return partial(jit, **options)
     with CODE_CACHE.offered():
         compiled: Callable[..., Any] = numba.njit(nogil=True, cache=CODE_CACHE.kept, **options)(function)
-    return compiled
+    return stamped(compiled)
 
 
 # For small functions that allocate nothing: part of the code that calls them, references to tables not counted. They cannot be

@@ -104,7 +104,7 @@ def work_outside(bits, segment, delivery, work, waits, sent, gathered):
             many[c, 0] = many[c, 1] = 0
 
 
-def nothing(columns, latches):
+def nothing(columns: int, latches: int) -> tuple[np.ndarray, ...]:
     """Room for what `gather` finds, empty. Not compiled: that would take longer than all that it is used for."""
     return (
         np.zeros(columns, np.int64), np.zeros((columns, 2), np.int64), np.zeros(columns, np.int64),

@@ -1,9 +1,10 @@
 """Where compiled code is kept: where numba would keep it, else in a temporary folder of the user, else nowhere."""
 
+import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,8 @@ from typing import Any, NamedTuple
 import numba
 
 SETTINGS: Any = numba.config
+# Of all kernels: helpers of other files are part of the code that calls them.
+SOURCE = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
 
 
 class CodeCache(NamedTuple):
@@ -60,6 +63,15 @@ def own_folder() -> Path | None:
         return None
     mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
     return folder if mine else None
+
+
+def stamped(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same compiled function, whose kept code is old when any file of kernels has changed; numba looks at its own alone, so
+    that a pull which changes a helper would leave its callers as they were."""
+    kept: Any = getattr(getattr(function, "_cache", None), "_cache_file", None)
+    if kept is not None:
+        kept._source_stamp = SOURCE
+    return function
 
 
 def _works(place: CodeCache) -> bool:

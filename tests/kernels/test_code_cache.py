@@ -76,6 +76,19 @@ def test_a_chosen_folder_that_cannot_be_written_is_passed_over(python, own):
     assert counted(python, NUMBA_CACHE_DIR="/dev/null/chosen") == ["True", str(own), "3", "0"]
 
 
+@needs_jit
+def test_code_is_compiled_anew_when_another_file_of_kernels_has_changed(python, tmp_path):
+    counted(python)
+    kernels = tmp_path / "site" / "neurosim" / "kernels"
+    changed = kernels / "bits.py"
+    assert (kernels / "histogram.py").read_text().count("from neurosim.kernels.bits import") == 1
+    times = changed.stat()
+    changed.write_text(changed.read_text() + "\n# Another.\n")
+    os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert counted(python)[2:] == ["3", "0"]
+    assert counted(python)[2:] == ["3", "1"]
+
+
 @pytest.fixture
 def temporary(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
