@@ -12,7 +12,7 @@ from neurosim.timing.agenda import Agenda
 from neurosim.timing.tally import Pace
 
 # Numbers in a table by turn and link.
-MOST = 2**16
+MOST = 2**18
 
 Ways = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -34,7 +34,7 @@ class Bound:
     def run(self, turns: range) -> Pace:
         """Time and sums of these turns."""
         grid, work = self.machine.grid, self.agenda.work(turns)
-        pace = Pace.empty(len(turns), grid)
+        pace = Pace.empty(len(turns), grid, blocked=False)
         tally = pace.tally
         sent, last_out, served = np.zeros((3, len(turns), grid.cores), np.int64)
         first_in, links = np.full((len(turns), grid.cores), NEVER), np.zeros((len(turns), grid.links), np.int64)

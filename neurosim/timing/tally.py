@@ -26,8 +26,8 @@ class Pace:
     sample: Sample | None = None
 
     @classmethod
-    def empty(cls, turns: int, grid: Grid) -> Pace:
-        return cls(np.zeros(turns, np.int64), np.zeros((turns, len(BOUNDS)), np.int64), Tally.empty(grid))
+    def empty(cls, turns: int, grid: Grid, *, blocked: bool = True) -> Pace:
+        return cls(np.zeros(turns, np.int64), np.zeros((turns, len(BOUNDS)), np.int64), Tally.empty(grid, blocked=blocked))
 
     @classmethod
     def joined(cls, parts: Sequence[Pace], grid: Grid) -> Pace:
@@ -56,13 +56,14 @@ class Tally:
     blocked: np.ndarray | None
 
     @classmethod
-    def empty(cls, grid: Grid) -> Tally:
+    def empty(cls, grid: Grid, *, blocked: bool = True) -> Tally:
+        """Of no turn; *blocked*: with the table of who waited for whom, where machines have one."""
         busy, waiting, refused, peak = np.zeros((4, grid.cores), np.int64)
         flits, stalled = np.zeros((2, grid.links), np.int64)
-        blocked = np.zeros((grid.cores, grid.cores), np.int64) if grid.cores <= MOST_BLOCKED else None
+        table = np.zeros((grid.cores, grid.cores), np.int64) if blocked and grid.cores <= MOST_BLOCKED else None
         return cls(
             busy=busy, waiting=waiting, refused=refused, peak=peak, flits=flits, stalled=stalled, peak_use=np.zeros(grid.links),
-            blocked=blocked,
+            blocked=table,
         )  # fmt: skip
 
     def add(self, other: Tally) -> None:
