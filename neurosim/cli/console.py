@@ -148,10 +148,13 @@ def evaluated(
             say(text.first_answer(result.document))
 
     with progress("timing", len(trace), quiet()) as done, recording(perfetto, mapping) as recorder:
-        return ns.evaluate(
+        result = ns.evaluate(
             trace, mapping, **how._asdict(), workers=workers, progress=done, recorder=recorder, preview=first,
             command=command(),
         )  # fmt: skip
+        if recorder and result.time.sample:
+            recorder.sampled(result.time.sample.images, len(trace))
+    return result
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,12 +22,14 @@ class PerfettoTrace:
 
     Every core is a track with a slice for each packet that it works on, for work of its own and for its update; a further track
     has the turns. Timestamps are microseconds of the modelled chip. Of a sample of images, the turns of these follow each other
-    without the gaps in which others ran.
+    without the gaps in which others ran; `sampled` makes the file and `summary` say so.
     """
 
     def __init__(self, path: Path, mapping: Mapping, limit: int = LIMIT_BYTES):
         self.mapping, self.limit = mapping, limit
         self.size = self.turns = self.cut = 0
+        self.images: Sequence[int] = ()
+        self.of = 0
         self._target = replacing(path)
 
     def __enter__(self) -> Self:
@@ -53,8 +55,15 @@ class PerfettoTrace:
         for line in lines:
             self._write(line)
 
+    def sampled(self, images: Sequence[int], of: int) -> None:
+        """The turns are those of these *images*, of so many that ran."""
+        self.images, self.of = images, of
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        about = {"turns": self.turns, "turns_left_out": self.cut, "limit_bytes": self.limit, "time": "modelled, not measured"}
+        about = {
+            "turns": self.turns, "turns_left_out": self.cut, "limit_bytes": self.limit, "time": "modelled, not measured",
+            "images": list(self.images),
+        }  # fmt: skip
         self._write(f'{{"ph": "M", "name": "trace_end", "pid": 0}}\n], "otherData": {json.dumps(about)}}}\n')
         self._file.close()
         self._target.__exit__(kind, error, trace)
@@ -62,9 +71,11 @@ class PerfettoTrace:
     @property
     def summary(self) -> str:
         """What was recorded, and what was not."""
+        timed = "" if len(self.images) == self.of else f" of the {len(self.images)} of {self.of} images timed by packets"
         if not self.cut:
-            return f"{self.turns:,} turns"
-        return f"the first {self.turns - self.cut:,} of {self.turns:,} turns: the file may have {self.limit / 2**20:.0f} MiB"
+            return f"{self.turns:,} turns{timed}"
+        kept = f"the first {self.turns - self.cut:,} of {self.turns:,} turns{timed}"
+        return f"{kept}: the file may have {self.limit / 2**20:.0f} MiB"
 
     def _slices(self, turn: int, start: int, traffic: Traffic, journey: Journey) -> Iterator[dict[str, Any]]:
         barrier = self.mapping.chip.operation.barrier.cycles
