@@ -94,7 +94,7 @@ def _imagenet(side: int, found: dict[str, float], last: bool) -> Iterator[Row]:
 def _crowd(many: int) -> Iterator[Row]:
     found = answer("mapping", "populations", str(many))
     told = f"network of {many:,} cores, {NEURONS} neurons each, {SYNAPSES} synapses per neuron: map and survey"
-    yield Row(told, "CPU s", [found["map"] + found["survey"]], below=60, readme=told)
+    yield Row(f"{many:,} populations: map and survey", "CPU s", [found["map"] + found["survey"]], below=60, readme=told)
     yield Row("  cores", "", [found["cores"]])
     memory = "  most memory, with the network"
     yield Row(memory, "GB", [found["mapped_memory"] / 1e9], below=4, readme="the same: most memory, with the network")

@@ -20,8 +20,9 @@ from neurosim.noc.packet_network import PacketNetwork
 from neurosim.noc.traffic import Traffic
 from neurosim.timing.timeline import Timeline
 
-# Neurons by layer of a network with few packets in a turn.
+# Neurons by layer of a network with few packets in a turn, and a mesh on which SimPy takes little time for it.
 QUIET = (64, 64, 64, 10)
+FEW = ("mesh.width=2", "mesh.height=2")
 
 
 class Turns:
@@ -82,7 +83,7 @@ def _beside_simulation(size: Size) -> Iterator[Row]:
     yield Row("VGG9, one image: flit-hops", "M", [found.counts["flit_hops"] / 1e6])
     yield Row("VGG9, one image: turns by packets", "M flit-hops/s", speed, 12, readme=f"{told}: turns by packets, per thread")
     yield Row("VGG9, one image: simulate", "s", times.seconds["simulate"])
-    told += ": `evaluate` with {} timing, its simulation"
+    told += ": `evaluate` with {} timing beside `simulate`"
     yield Row("evaluate, packet / simulate", "times", packet, below=3, readme=told.format("packet"))
     yield Row("evaluate, analytic / simulate", "times", analytic, readme=told.format("analytic"))
 
@@ -97,7 +98,7 @@ def _small_turns(size: Size) -> Iterator[Row]:
     each, told = 1e6 * times.seconds["turns"] / many, "one small turn by packets, of many at one call"
     yield Row("small turns: packets in each", "", [ns.evaluate(trace, mapping).counts["packets"] / many])
     yield Row("small turns: each, of many at one call", "us", each, below=20, readme=told)
-    yield from _twins("small turns", trace.head(1), mapping)
+    yield from _twins("small turns", trace.head(1), ns.map_network(network, ns.load_chip("mesh45", FEW)))
 
 
 def _levels(size: Size) -> Iterator[Row]:

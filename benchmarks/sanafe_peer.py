@@ -30,7 +30,7 @@ NEVER = 1e12
 FLOAT_LEAK = 0.9
 
 
-THEIRS = f"synaptic events/s, `simulate` and `evaluate`, all counts, beside SANA-FE {VERSION}"
+THEIRS = f"synaptic events/s with all counts beside SANA-FE {VERSION}"
 
 
 class MissingError(Exception):
@@ -206,7 +206,7 @@ def _rates(label: str, speed: dict[str, np.ndarray], samples: int) -> Iterator[R
     for key, name in names.items():
         yield Row(f"{label}: {name}", "M events/s", speed[key] / 1e6)
     ratio = {name: found / speed["simple"] for name, found in speed.items()}
-    least, told = (250, f"{THEIRS}: same network and spikes, {samples} samples") if label == "int8" else (None, None)
+    least, told = (250, f"{THEIRS}, same network and spikes, {samples} samples") if label == "int8" else (None, None)
     yield Row(f"{label}: simulate + evaluate, {samples} samples / SANA-FE", "ratio", ratio["many"], least, readme=told)
     yield Row(f"{label}: simulate, {samples} samples / SANA-FE", "ratio", ratio["function"])
     yield Row(f"{label}: simulate + evaluate, 1 sample / SANA-FE", "ratio", ratio["one"])
@@ -221,7 +221,7 @@ def _larger(peer: Peer, size: Size) -> Iterator[Row]:
         times = interleaved(jobs, size.repeats)
         theirs = times.per_second("simple", peer.events(train))
     ours = times.per_second("vgg", both(inputs, mapping).counts["synaptic_events"])
-    told = f"{THEIRS}: VGG9, {size.images} images"
+    told = f"{THEIRS} on the network before: VGG9, {size.images} images"
     yield Row("VGG9: simulate + evaluate / SANA-FE on its network", "ratio", ours / theirs, at_least=1100, readme=told)
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +30,7 @@ def benchmarks(folder, *words):
 def test_every_part_loads():
     """In a process of its own: the benchmarks limit the threads of the whole interpreter."""
     parts = sorted(f"benchmarks.{p.stem}" for p in (ROOT / "benchmarks").glob("[!_]*.py"))
-    assert len(parts) > 10
+    assert len(parts) > 10 and len(SECTIONS) > 10
     program = "import " + ", ".join([*parts, "benchmarks.__main__"])
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -42,7 +43,7 @@ def test_every_section_runs(section, tmp_path):
     rows = found["sections"][section]["rows"]
     if rows[0]["name"].startswith("skipped: "):
         pytest.skip(rows[0]["name"].removeprefix("skipped: "))
-    assert all(row["samples"] and 0 <= row["low"] <= row["median"] <= row["high"] for row in rows if "apart" not in row["unit"])
+    assert all(row["samples"] and np.isfinite(row["samples"]).all() for row in rows)
     assert printed.count(NOTHING) == 2 and not re.search(r"MISSED|>= |< |targets", printed)
     told = [row["readme"] for row in rows if row["readme"]]
     assert told and all(table.count(f"\n| {name} | ") == 1 for name in told)
