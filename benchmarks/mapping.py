@@ -27,7 +27,7 @@ PLAN = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, 
 FIRES = 1.48
 SPREAD = 20.0
 LARGE = ("mesh.width=100", "mesh.height=100")
-# Of a population; of its pairs of neurons SYNAPSES of NEURONS are connected.
+# Of a population, and of a neuron of one.
 NEURONS, SYNAPSES = 256, 128
 CROWD = (f"core.max_neurons={NEURONS}", f"memory.weight_sram.bits={8 * 2**20}", f"memory.table_sram.bits={8 * 2**20}")
 
@@ -59,13 +59,14 @@ def _drawn(rng: np.random.Generator, shape: tuple[int, ...], pool: str | None, i
 
 
 def populations(many: int) -> ns.Network:
-    """Every population reads one drawn from those before it: a neuron sends to one other core in the mean."""
+    """Each has half of its synapses from one drawn from those before it, half from one drawn from all, a step late."""
     rng, layers = np.random.default_rng(0), []
     for index in range(many):
-        weight = rng.integers(1, 127, (NEURONS, NEURONS), np.int8)
-        weight *= rng.random((NEURONS, NEURONS), np.float32) < SYNAPSES / NEURONS
+        weight = rng.integers(1, 127, (2, NEURONS, NEURONS), np.int8)
+        weight *= rng.random(weight.shape, np.float32) < SYNAPSES / NEURONS / len(weight)
         before = f"p{rng.integers(index)}" if index else "input"
-        layers.append(ns.Dense(f"p{index}", weight, 3000, LEAK, inputs=[before]))
+        late = ns.Shortcut(f"p{rng.integers(many)}", weight[1], delay=1)
+        layers.append(ns.Dense(f"p{index}", weight[0], 3000, LEAK, inputs=[before], shortcuts=[late]))
     return ns.Network.build("populations", timesteps=5, input_shape=(NEURONS, 1, 1), encoding="spikes", layers=layers)
 
 
