@@ -58,7 +58,6 @@ def rows(size: Size) -> Iterator[Row]:
     yield Row("first `demo`: first line, wall", "s", begun, below=8, readme=f"{first}: its first line, wall")
     yield from _whole("first `demo`", found["first"], 18, f"{first}: whole")
     yield from _whole(f"`demo` again, {many:,} images", found["again"], 3.5)
-    yield from _whole("first `run` after that", found["first run"])
     yield from _whole(f"`run` of {size.trained[-1].name}, {size.run} images", found["run"], 4)
     yield from _whole("first `verify` after that", found["first verify"])
     more = [one.cpu - other.cpu for one, other in zip(found["first verify"], found["verify"], strict=True)]
@@ -74,8 +73,7 @@ def _session(place: Installation, size: Size) -> Iterator[tuple[str, Spent]]:
     mesh = [word for setting in net.mesh for word in ("--set", setting)]
     yield "first", place.command("demo", "--images", str(few))
     yield "again", place.command("demo", "--images", str(many))
-    for name in ("first run", "run"):
-        yield name, place.command("run", net.network_file, net.inputs_file, "--images", str(size.run), *mesh)
+    yield "run", place.command("run", net.network_file, net.inputs_file, "--images", str(size.run), *mesh)
     for name in ("first verify", "verify"):
         yield name, place.command("verify", net.network_file)
     yield "import", place.python("-c", "import neurosim")

@@ -43,6 +43,7 @@ def rows(size: Size) -> Iterator[Row]:
     """Flit-hops per second; cost beside the simulation; distance between the levels."""
     yield from _alone(size)
     yield from _beside_simulation(size)
+    yield from _real_turns(size)
     yield from _small_turns(size)
     yield from _levels(size)
 
@@ -69,23 +70,29 @@ def _beside_simulation(size: Size) -> Iterator[Row]:
     network, inputs = vgg9(size.narrower), images(1)
     mapping = ns.map_network(network, large_chip())
     trace = ns.simulate(network, inputs)
-    found, turns = ns.evaluate(trace, mapping), Turns(trace, mapping)
+    found = ns.evaluate(trace, mapping)
     jobs = {
         "simulate": Job(lambda: ns.simulate(network, inputs, workers=1)),
         "packet": Job(lambda: ns.evaluate(trace, mapping, workers=1)),
         "analytic": Job(lambda: ns.evaluate(trace, mapping, timing="analytic", workers=1)),
-        "turns": Job(turns.run, turns.fresh),
     }
     times = interleaved(jobs, size.repeats)
     packet, analytic = (times.seconds[name] / times.seconds["simulate"] for name in ("packet", "analytic"))
-    speed, told = times.per_second("turns", found.counts["flit_hops"]) / 1e6, "VGG9, one image"
     yield Row("VGG9, one image: packets", "k", [found.counts["packets"] / 1e3])
     yield Row("VGG9, one image: flit-hops", "M", [found.counts["flit_hops"] / 1e6])
-    yield Row("VGG9, one image: turns by packets", "M flit-hops/s", speed, 12, readme=f"{told}: turns by packets, per thread")
     yield Row("VGG9, one image: simulate", "s", times.seconds["simulate"])
-    told += ": `evaluate` with {} timing beside `simulate`"
+    told = "VGG9, one image: `evaluate` with {} timing beside `simulate`"
     yield Row("evaluate, packet / simulate", "times", packet, below=3, readme=told.format("packet"))
     yield Row("evaluate, analytic / simulate", "times", analytic, readme=told.format("analytic"))
+
+
+def _real_turns(size: Size) -> Iterator[Row]:
+    net = size.trained[-1]
+    turns = Turns(ns.simulate(net.network(), net.inputs(1)), net.mapping())
+    times = interleaved({"turns": Job(turns.run, turns.fresh)}, size.repeats)
+    speed = times.per_second("turns", turns.timeline.pace.tally.flits.sum()) / 1e6
+    told = f"packet network, per thread, real turns of {net.name}"
+    yield Row(f"{net.name}, one image: turns by packets", "M flit-hops/s", speed, at_least=12, readme=told)
 
 
 def _small_turns(size: Size) -> Iterator[Row]:
