@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import wait
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,17 +31,16 @@ WORKERS = 2
 
 
 def rows(size: Size) -> Iterator[Row]:
-    """A study, twice, as the first compiles at the workers; then tasks that do nothing."""
+    """A study, after one with few points, with which the workers compile; then tasks that do nothing."""
     if not find_spec("distributed"):
         yield Row.skipped("Dask is not installed")
         return
-    chips = study(size, HALF)
+    few, chips = study(replace(size, axes=1), HALF), study(size, HALF)
     with started() as address, ns.Cluster(address) as cluster, tempfile.TemporaryDirectory() as folder:
-        for name in ("first", "second"):
-            spent = _cpu(cluster)
-            begun = time.perf_counter()
-            found = ns.sweep(chips, store=Path(folder) / name, executor=cluster)
-            whole = time.perf_counter() - begun
+        ns.sweep(few, store=Path(folder) / "few", executor=cluster)
+        spent, begun = _cpu(cluster), time.perf_counter()
+        found = ns.sweep(chips, store=Path(folder) / "all", executor=cluster)
+        whole = time.perf_counter() - begun
         here, there, work = (now - before for now, before in zip(_cpu(cluster), spent, strict=True))
         points = len(found.rows)
         yield Row("points", "", [points])
@@ -48,7 +48,7 @@ def rows(size: Size) -> Iterator[Row]:
         yield Row("  of a point, CPU of the workers", "s", [work / points])
         yield Row("  of a point, CPU of the client", "ms", [1e3 * here / points])
         yield Row("  of a point, CPU of the scheduler", "ms", [1e3 * there / points])
-        yield from _overhead(cluster, chips, Path(folder) / "second", size)
+        yield from _overhead(cluster, chips, Path(folder) / "all", size)
 
 
 def _overhead(cluster: ns.Cluster, chips: Study, store: Path, size: Size) -> Iterator[Row]:
