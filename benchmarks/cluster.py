@@ -12,75 +12,67 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import wait
 from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import neurosim as ns
 from benchmarks.row import Row
-from neurosim.explore.reading import study_of
+from benchmarks.size import Size
+from benchmarks.study import AXES, study
 from neurosim.explore.store import Store
 from neurosim.explore.study import Study
 from neurosim.explore.sweep import Recorder
 from neurosim.explore.task import Task, recorded_in
 
-FOLDER = Path(__file__).parents[1]
-STUDY = {
-    "name": "100 chips",
-    "network": "models/cifar10_vgg9_t5.h5",
-    "inputs": "traces/cifar10_test_1000.h5",
-    "images": 100,
-    "objectives": ["energy", "latency", "cores"],
-    "set": {"mesh.width": 32, "mesh.height": 32},
-    "axes": {
-        "core.lanes": [1, 4, 16, 64, 128],
-        "memory.weight_sram.word_bits": [32, 64, 128, 256, 512],
-        "mesh.delivery": ["unicast", "multicast"],
-        "placer": ["row-major", "spectral"],
-    },
-}
-WORKERS, NOTHINGS = 2, 500
+# Half of the chips of the study without a cluster.
+HALF = AXES | {"memory.weight_sram.bits": [262144]}
+WORKERS = 2
 
 
-def rows(repeats: int) -> Iterator[Row]:
-    """Tasks that do nothing, *repeats* times, and a study, twice: the first compiles at the workers."""
-    study = study_of(STUDY, FOLDER)
+def rows(size: Size) -> Iterator[Row]:
+    """A study, after one with few points, with which the workers compile; then tasks that do nothing."""
+    if not find_spec("distributed"):
+        yield Row.skipped("Dask is not installed")
+        return
+    few, chips = study(replace(size, axes=1), HALF), study(size, HALF)
     with started() as address, ns.Cluster(address) as cluster, tempfile.TemporaryDirectory() as folder:
-        for name in ("first", "second"):
-            spent = _spent(cluster)
-            begun = time.perf_counter()
-            found = ns.sweep(study, store=Path(folder) / name, executor=cluster)
-            whole = time.perf_counter() - begun
-        here, there, work = (now - before for now, before in zip(_spent(cluster), spent, strict=True))
+        ns.sweep(few, store=Path(folder) / "few", executor=cluster)
+        spent, begun = _cpu(cluster), time.perf_counter()
+        found = ns.sweep(chips, store=Path(folder) / "all", executor=cluster)
+        whole = time.perf_counter() - begun
+        here, there, work = (now - before for now, before in zip(_cpu(cluster), spent, strict=True))
         points = len(found.rows)
         yield Row("points", "", [points])
         yield Row("the study, two workers", "s", [whole])
         yield Row("  of a point, CPU of the workers", "s", [work / points])
         yield Row("  of a point, CPU of the client", "ms", [1e3 * here / points])
         yield Row("  of a point, CPU of the scheduler", "ms", [1e3 * there / points])
-        yield from _overhead(cluster, study, Path(folder) / "second", repeats)
+        yield from _overhead(cluster, chips, Path(folder) / "all", size)
 
 
-def _overhead(cluster: ns.Cluster, study: Study, store: Path, repeats: int) -> Iterator[Row]:
-    task = Recorder(study, Store(store), lambda text: None).task(study.settings()[0])
+def _overhead(cluster: ns.Cluster, chips: Study, store: Path, size: Size) -> Iterator[Row]:
+    task = Recorder(chips, Store(store), lambda text: None).task(chips.settings()[0])
     assert isinstance(task, Task)
     needed = cluster.bring(task.trace_key, lambda: recorded_in(task.store, task.network, task.trace_key))
     times, here, there = [], [], []
-    for _ in range(repeats):
-        spent, begun = _spent(cluster), time.perf_counter()
-        wait([cluster.submit(operator.is_, task, needed) for _ in range(NOTHINGS)])
-        times.append(1e3 * (time.perf_counter() - begun) / NOTHINGS)
-        now = _spent(cluster)
-        here.append(1e3 * (now[0] - spent[0]) / NOTHINGS)
-        there.append(1e3 * (now[1] - spent[1]) / NOTHINGS)
-    yield Row("a point that does nothing", "ms", times, below=20)
+    for _ in range(size.repeats):
+        spent, begun = _cpu(cluster), time.perf_counter()
+        wait([cluster.submit(operator.is_, task, needed) for _ in range(size.nothings)])
+        times.append(1e3 * (time.perf_counter() - begun) / size.nothings)
+        now = _cpu(cluster)
+        here.append(1e3 * (now[0] - spent[0]) / size.nothings)
+        there.append(1e3 * (now[1] - spent[1]) / size.nothings)
+    yield Row("a point that does nothing", "ms", times, below=20, readme="a point that does nothing, on a Dask cluster")
     yield Row("  CPU of the client", "ms", here)
     yield Row("  CPU of the scheduler", "ms", there)
     held = next(iter(cluster.client.who_has([needed]).values()))
     packed = pickle.dumps(recorded_in(task.store, task.network, task.trace_key), pickle.HIGHEST_PROTOCOL)
-    yield Row("network and trace of 100 images, as they travel", "MB", [len(packed) / 1e6])
+    yield Row(f"network and trace of {size.studied} images, as they travel", "MB", [len(packed) / 1e6])
     yield Row("  workers that fetched them", "", [len(held)])
 
 
-def _spent(cluster: ns.Cluster) -> tuple[float, float, float]:
+def _cpu(cluster: ns.Cluster) -> tuple[float, float, float]:
     """CPU seconds of the client, of the scheduler and of all workers."""
     of_workers = sum(cluster.client.run(time.process_time).values())
     return time.process_time(), cluster.client.run_on_scheduler(time.process_time), of_workers

@@ -10,11 +10,10 @@ import numpy as np
 import neurosim as ns
 from benchmarks.measure import Job, interleaved
 from benchmarks.row import Row
+from benchmarks.size import Size
 from benchmarks.workloads import images, vgg9
 from neurosim.network.layers import Layer
 from neurosim.network.network import Network
-
-BATCHES = (1, 32)
 
 
 class DenseNetwork:
@@ -26,6 +25,7 @@ class DenseNetwork:
     def __init__(self, network: Network):
         import torch
 
+        torch.set_num_threads(1)
         self.torch, self.network = torch, network
         self.weights = [torch.from_numpy(layer.weight.astype(np.float32)) for layer in network.layers]
 
@@ -66,15 +66,15 @@ class DenseNetwork:
         return F.conv2d(x, weight, padding=layer.padding) if isinstance(layer, ns.Conv) else F.linear(x.flatten(1), weight)
 
 
-def rows(repeats: int) -> Iterator[Row]:
+def rows(size: Size) -> Iterator[Row]:
     """Images per second of both, and the ratio; above 1 neurosim is faster."""
     try:
-        dense = DenseNetwork(vgg9())
+        dense = DenseNetwork(vgg9(size.narrower))
     except ImportError as error:
-        yield Row(f"skipped: PyTorch is not installed ({error})", "", [])
+        yield Row.skipped(f"PyTorch is not installed ({error})")
         return
-    for batch in BATCHES:
-        yield from _compared(dense, images(batch), repeats)
+    for batch in size.batches:
+        yield from _compared(dense, images(batch), size.repeats)
 
 
 def _compared(dense: DenseNetwork, inputs: ns.Inputs, repeats: int) -> Iterator[Row]:
@@ -90,7 +90,8 @@ def _compared(dense: DenseNetwork, inputs: ns.Inputs, repeats: int) -> Iterator[
     rate = trace.spikes_per_neuron / dense.network.timesteps
     yield Row(f"batch {batch}: neurosim simulate, {rate:.3f} spikes per neuron and step", "images/s", ours)
     yield Row(f"batch {batch}: PyTorch dense float32", "images/s", theirs)
-    yield Row(f"batch {batch}: neurosim / PyTorch", "ratio", ours / theirs)
+    told = f"VGG9, `simulate`, images/s, batch {batch}, beside a dense float32 forward pass in PyTorch"
+    yield Row(f"batch {batch}: neurosim / PyTorch", "ratio", ours / theirs, readme=told)
     yield Row(f"batch {batch}: same output potentials, all of them", "1 = yes", [same])
     fired = sum(trace.spike_counts().values())
     yield Row(f"batch {batch}: difference in number of spikes, of {fired:,}", "", [abs(fired - dense.spikes)])

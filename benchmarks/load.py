@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,14 +14,14 @@ import numpy as np
 
 import neurosim as ns
 from benchmarks.machine import memory
+from benchmarks.process import answer
 from benchmarks.row import Row
+from benchmarks.size import Size
 from benchmarks.workloads import int8
 from neurosim.spikes.synapses import feeds
 
-SIZES = (2048, 1536, 1200, 10)
 
-
-def dense(sizes: tuple[int, ...]) -> ns.Network:
+def unexcited(sizes: tuple[int, ...]) -> ns.Network:
     """A fully connected network of random int8 weights."""
     rng = np.random.default_rng(0)
     weights = [int8(rng, (b, a)) for a, b in pairwise(sizes)]
@@ -31,33 +30,28 @@ def dense(sizes: tuple[int, ...]) -> ns.Network:
     return ns.Network.build("dense", timesteps=1, input_shape=(sizes[0], 1, 1), encoding="spikes", layers=layers)
 
 
-def rows(repeats: int) -> Iterator[Row]:
+def rows(size: Size) -> Iterator[Row]:
     """Time of `load_network` and of building the synapse rows; growth of resident memory per synapse."""
     with tempfile.TemporaryDirectory() as folder:
         path, small = Path(folder, "network.h5"), Path(folder, "small.h5")
-        network = dense(SIZES)
+        network = unexcited(size.loaded)
         network.save(str(path))
-        dense((4, 3, 2)).save(str(small))
-        found = [_fresh(path, small) for _ in range(repeats)]
-        size = path.stat().st_size
+        unexcited((4, 3, 2)).save(str(small))
+        found = [answer("load", path, small) for _ in range(size.repeats)]
+        stored = path.stat().st_size
 
     def column(key: str) -> np.ndarray:
         return np.array([f[key] for f in found])
 
     n = network.synapses
+    told = f"loading a network of {n / 1e6:.1f} M synapses"
     yield Row("synapses", "M", [n / 1e6])
-    yield Row("load_network + synapse rows", "s", column("load") + column("rows"), below=1)
+    yield Row("load_network + synapse rows", "s", column("load") + column("rows"), below=1, readme=told)
     yield Row("load_network + synapse rows, per synapse", "us", 1e6 * (column("load") + column("rows")) / n)
     yield Row("load_network alone", "s", column("load"))
     yield Row("memory per synapse, weights and rows", "B", column("resident") / n, below=50)
     yield Row("memory per synapse at the worst moment", "B", column("peak") / n)
-    yield Row("file per synapse", "B", [size / n])
-
-
-def _fresh(path: Path, small: Path) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.load", str(path), str(small)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
-    return json.loads(done.stdout)
+    yield Row("file per synapse", "B", [stored / n])
 
 
 def probe(path: str, small: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The machine and the programs that are measured, and one thread for all of them."""
+"""The machine and the programs that are measured."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("numpy", "numba", "scipy", "h5py", "torch")
-
-
-def one_thread() -> None:
-    """Limit PyTorch as well; the environment of the others is set in ``__init__``."""
-    try:
-        import torch
-    except ImportError:
-        return
-    torch.set_num_threads(1)
 
 
 def machine() -> dict[str, Any]:

@@ -8,30 +8,29 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import neurosim as ns
-from benchmarks.calibration import calibrated
 from benchmarks.machine import memory
-from benchmarks.measure import Job, Timings, interleaved, quiet
+from benchmarks.measure import Job, interleaved, quiet
 from benchmarks.row import Row
-from benchmarks.workloads import int8, spike_inputs
+from benchmarks.size import Size
+from benchmarks.vgg import large_chip
+from benchmarks.workloads import STEPS, dense, images, spike_inputs, vgg9
 from neurosim.network.layers import Layer
 from neurosim.network.network import Network
 
 VERSION = "2.2.9"
-SIZES = (784, 512, 512, 10)
-STEPS = 20
-SAMPLES = 16
-INPUT_RATE = RATE = 0.1
 # It truncates potentials to 1/64 at every step; scaling weights and thresholds makes that too small to matter.
 SCALE = 2.0**12
 NEVER = 1e12
 FLOAT_LEAK = 0.9
+
+
+THEIRS = f"synaptic events/s with all counts beside SANA-FE {VERSION}"
 
 
 class MissingError(Exception):
@@ -106,6 +105,11 @@ class Peer:
     def run(self, steps: int, timing: str = "simple", **traces: Any) -> Any:
         return self.chip.sim(steps, timing_model=timing, processing_threads=1, **traces)
 
+    def events(self, spikes: np.ndarray) -> int:
+        """Synaptic events, by its own count, from spikes [T, neurons]."""
+        self.feed(spikes)
+        return self.run(len(spikes))["spikes"]
+
     def fired(self, spikes: np.ndarray) -> dict[str, np.ndarray]:
         """bool [T, neurons] of each spiking layer, the delay of one step per layer taken out."""
         self.feed(spikes)
@@ -119,19 +123,14 @@ class Peer:
         return {name: bits[lag[name] : lag[name] + len(spikes)] for name, bits in found.items()}
 
 
-def network(leak: float | None = None) -> Network:
-    """784-512-512-10: int8 without leak, where both are exact; or float32 with *leak*."""
-    rng = np.random.default_rng(0)
-    weights = [int8(rng, (b, a)) for a, b in pairwise(SIZES)]
-    layers: list[Layer] = [ns.Dense(f"fc{i + 1}", w) for i, w in enumerate(weights[:-1])]
-    layers.append(ns.Output("out", weights[-1]))
-    spec = {"timesteps": STEPS, "input_shape": (SIZES[0], 1, 1), "encoding": "spikes"}
-    whole = calibrated("dense", layers, spike_inputs(4, STEPS, SIZES[0], INPUT_RATE, seed=2), RATE, **spec)
-    if leak is None:
-        return whole
-    kept = {layer.name: layer for layer in whole.layers}
-    floats: list[Layer] = [ns.Dense(n, kept[n].weight.astype(np.float32), kept[n].threshold, leak) for n in ("fc1", "fc2")]
-    floats.append(ns.Output("out", kept["out"].weight.astype(np.float32)))
+def leaking(whole: Network) -> Network:
+    """The same as float32, with a leak."""
+    floats: list[Layer] = [
+        ns.Dense(layer.name, layer.weight.astype(np.float32), layer.threshold, FLOAT_LEAK)
+        for layer in whole.layers[:-1]
+    ]  # fmt: skip
+    floats.append(ns.Output("out", whole.layers[-1].weight.astype(np.float32)))
+    spec = {"timesteps": STEPS, "input_shape": whole.input.shape, "encoding": "spikes"}
     return Network.build("dense float", layers=floats, **spec)
 
 
@@ -141,19 +140,21 @@ def chip(network: Network) -> ns.Chip:
     return preset if network.integer else preset.replace("mesh.width", 10).replace("mesh.height", 10)
 
 
-def rows(repeats: int) -> Iterator[Row]:
+def rows(size: Size) -> Iterator[Row]:
     """Synaptic events per second of wall time; each program's own count of events over its own time."""
+    exact = dense(size.dense)
     try:
         with quiet():
-            exact = Peer(network())
+            peer = Peer(exact)
     except MissingError as error:
-        yield Row(f"skipped: SANA-FE cannot be installed: {error}", "", [])
+        yield Row.skipped(f"SANA-FE cannot be installed: {error}")
         return
-    yield from _built(exact)
-    yield from _compared("int8", exact, repeats)
+    yield from _built(peer)
+    yield from _compared("int8", peer, size)
+    yield from _larger(peer, size)
     with quiet():
-        leaking = Peer(network(FLOAT_LEAK))
-    yield from _compared(f"float32, leak {FLOAT_LEAK}", leaking, repeats)
+        peer = Peer(leaking(exact))
+    yield from _compared(f"float32, leak {FLOAT_LEAK}", peer, size)
 
 
 def _built(peer: Peer) -> Iterator[Row]:
@@ -169,44 +170,59 @@ def _built(peer: Peer) -> Iterator[Row]:
     yield Row("SANA-FE: memory per synapse, network + load", "B", [(peer.bytes["network"] + peer.bytes["load"]) / n])
 
 
-def _compared(label: str, peer: Peer, repeats: int) -> Iterator[Row]:
-    inputs = spike_inputs(SAMPLES, STEPS, SIZES[0], INPUT_RATE)
-    trains = inputs.spikes.reshape(SAMPLES, STEPS, -1)
+def both(samples: ns.Inputs, mapping: ns.Mapping) -> ns.Result:
+    """Function, counts, energy and analytic time, in one thread."""
+    return ns.evaluate(ns.simulate(mapping.network, samples, workers=1), mapping, timing="analytic", workers=1)
+
+
+def _compared(label: str, peer: Peer, size: Size) -> Iterator[Row]:
+    inputs = spike_inputs(size.samples, size.dense[0])
+    trains = inputs.spikes.reshape(size.samples, STEPS, -1)
     mapping = ns.map_network(peer.network, chip(peer.network))
-
-    def both(samples: ns.Inputs) -> ns.Result:
-        return ns.evaluate(ns.simulate(peer.network, samples, workers=1), mapping, timing="analytic")
-
-    jobs = {"many": Job(lambda: both(inputs)), "function": Job(lambda: ns.simulate(peer.network, inputs, workers=1))}
-    jobs["one"] = Job(lambda: both(inputs[:1]))
+    jobs = {
+        "many": Job(lambda: both(inputs, mapping)),
+        "function": Job(lambda: ns.simulate(peer.network, inputs, workers=1)),
+        "one": Job(lambda: both(inputs[:1], mapping)),
+    }
     for timing in ("simple", "detailed"):
         jobs[timing] = Job(lambda timing=timing: peer.run(STEPS, timing), lambda: peer.feed(trains[0]))
     with quiet():
-        times = interleaved(jobs, repeats)
-        peer.feed(trains[0])
-        theirs = peer.run(STEPS)["spikes"]  # its name for synaptic events
-        differing = _differing(peer, both(inputs[:1]).trace, trains[0])
-    yield from _rates(label, times, both(inputs).counts["synaptic_events"], both(inputs[:1]).counts["synaptic_events"], theirs)
+        times = interleaved(jobs, size.repeats)
+        theirs = peer.events(trains[0])
+        differing = _differing(peer, both(inputs[:1], mapping).trace, trains[0])
+    many, one = (both(samples, mapping).counts["synaptic_events"] for samples in (inputs, inputs[:1]))
+    events = {"many": many, "function": many, "one": one, "simple": theirs, "detailed": theirs}
+    speed = {name: times.per_second(name, count) for name, count in events.items()}
+    yield from _rates(label, speed, size.samples)
     yield Row(f"{label}: spikes that differ, of {differing[1]}", "", [differing[0]])
 
 
-def _rates(label: str, times: Timings, many: int, one: int, theirs: int) -> Iterator[Row]:
-    speed = {
-        "many": times.per_second("many", many), "function": times.per_second("function", many),
-        "one": times.per_second("one", one), "simple": times.per_second("simple", theirs),
-        "detailed": times.per_second("detailed", theirs),
-    }  # fmt: skip
+def _rates(label: str, speed: dict[str, np.ndarray], samples: int) -> Iterator[Row]:
     names = {
-        "many": f"neurosim simulate + evaluate, {SAMPLES} samples", "function": f"neurosim simulate, {SAMPLES} samples",
+        "many": f"neurosim simulate + evaluate, {samples} samples", "function": f"neurosim simulate, {samples} samples",
         "one": "neurosim simulate + evaluate, 1 sample", "simple": "SANA-FE sim, timing simple",
         "detailed": "SANA-FE sim, timing detailed",
     }  # fmt: skip
     for key, name in names.items():
         yield Row(f"{label}: {name}", "M events/s", speed[key] / 1e6)
-    target = 100 if label == "int8" else None
-    yield Row(f"{label}: simulate + evaluate, {SAMPLES} samples / SANA-FE", "ratio", speed["many"] / speed["simple"], target)
-    yield Row(f"{label}: simulate, {SAMPLES} samples / SANA-FE", "ratio", speed["function"] / speed["simple"])
-    yield Row(f"{label}: simulate + evaluate, 1 sample / SANA-FE", "ratio", speed["one"] / speed["simple"])
+    ratio = {name: found / speed["simple"] for name, found in speed.items()}
+    least, told = (250, f"{THEIRS}, same network and spikes, {samples} samples") if label == "int8" else (None, None)
+    yield Row(f"{label}: simulate + evaluate, {samples} samples / SANA-FE", "ratio", ratio["many"], least, readme=told)
+    yield Row(f"{label}: simulate, {samples} samples / SANA-FE", "ratio", ratio["function"])
+    yield Row(f"{label}: simulate + evaluate, 1 sample / SANA-FE", "ratio", ratio["one"])
+
+
+def _larger(peer: Peer, size: Size) -> Iterator[Row]:
+    """VGG9, which SANA-FE does not hold, beside its rate on the network that it does."""
+    inputs, train = images(size.images), spike_inputs(1, size.dense[0]).spikes.reshape(STEPS, -1)
+    mapping = ns.map_network(vgg9(size.narrower), large_chip())
+    jobs = {"vgg": Job(lambda: both(inputs, mapping)), "simple": Job(lambda: peer.run(STEPS), lambda: peer.feed(train))}
+    with quiet():
+        times = interleaved(jobs, size.repeats)
+        theirs = times.per_second("simple", peer.events(train))
+    ours = times.per_second("vgg", both(inputs, mapping).counts["synaptic_events"])
+    told = f"{THEIRS} on the network before: VGG9, {size.images} images"
+    yield Row("VGG9: simulate + evaluate / SANA-FE on its network", "ratio", ours / theirs, at_least=1100, readme=told)
 
 
 def _differing(peer: Peer, trace: ns.SpikeTrace, train: np.ndarray) -> tuple[int, int]:
