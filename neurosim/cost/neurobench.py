@@ -20,14 +20,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurosim.bits import popcount
 from neurosim.errors import NeurosimError
 from neurosim.mapping.brick import Brick, reach
 from neurosim.network.inputs import pixels
 from neurosim.network.layers import INPUT, POOL, Layer, Parameter, Pool, Shortcut, pooled
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, factor
-from neurosim.spikes.trace import SpikeTrace
+from neurosim.spikes.trace import SpikeTrace, slices
 
 HARNESS = "2.3.0"
 SOURCE = f"Yik et al., Nature Communications 16, 1545 (2025); rules of the neurobench harness {HARNESS}"
@@ -182,7 +181,7 @@ def connection_sparsity(network: Network) -> float:
 def activation_sparsity(trace: SpikeTrace) -> float:
     """0 without spiking layers, as in the harness."""
     pairs = len(trace) * trace.timesteps * sum(layer.neurons for layer in spiking(trace.network))
-    spikes = sum(popcount(trace.bits_of(layer.name)) for layer in spiking(trace.network))
+    spikes = sum(trace.spike_counts().values())
     return (pairs - spikes) / pairs if pairs else 0.0
 
 
@@ -193,7 +192,7 @@ def membrane_updates(trace: SpikeTrace) -> float | None:
         changes = trace.layers[layer.name].changes
         if changes is None:
             return None
-        total += len(trace) * layer.neurons + int(changes[:, 1:].sum())
+        total += len(trace) * layer.neurons + sum(int(part[:, 1:].sum()) for part in slices(changes))
     return total / len(trace)
 
 

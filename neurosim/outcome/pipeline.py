@@ -138,8 +138,9 @@ def evaluate(
         preview(evaluate(trace, mapping, timing=ANALYTIC, schedule=schedule, workers=workers, command=command))
     size = slice_images(mapping)
     for first in range(0, len(trace), size):
-        counts = activity(trace, mapping, first, min(first + size, len(trace)))
-        clock.add(counts, first * trace.timesteps)
+        part = trace.part(first, min(first + size, len(trace)))
+        counts = activity(part, mapping)
+        clock.add(part, counts, first * trace.timesteps)
         for kind, values in counts.counts.items():
             totals[kind] += values.sum(0)
         if progress:

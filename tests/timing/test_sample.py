@@ -41,7 +41,7 @@ def both(network, inputs, chip, schedule):
     mapping = mapping.over(trace.timesteps)
     lines = [Timeline(trace, mapping, timing, schedule) for timing in ("analytic", "packet")]
     for line in lines:
-        line.add(activity(trace, mapping), 0)
+        line.add(trace, activity(trace, mapping), 0)
     return lines[0], lines[1].finish()
 
 
