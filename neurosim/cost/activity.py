@@ -21,7 +21,7 @@ from neurosim.spikes.synapses import pool_sites
 from neurosim.spikes.trace import Ragged, SpikeTrace
 
 # Bytes of the largest array of column counts of one slice of images.
-SLICE_BYTES = 2**26
+SLICE_BYTES = 2**24
 
 
 @dataclass(frozen=True, eq=False)

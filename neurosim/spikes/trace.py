@@ -19,7 +19,7 @@ from neurosim.network.layers import INPUT
 from neurosim.network.network import Network
 
 # Of one array, looked at at once.
-SLICE_BYTES = 2**22
+SLICE_BYTES = 2**20
 
 
 class Ragged(NamedTuple):
@@ -64,6 +64,12 @@ class LayerTrace:
     potentials: np.ndarray | None = None
     changes: np.ndarray | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """Of all arrays."""
+        arrays = (self.bits, self.reached, *self.lone, *self.clipped, self.peak, self.potentials, self.changes)
+        return sum(array.nbytes for array in arrays if array is not None)
+
     def part(self, first: int, end: int) -> LayerTrace:
         """Samples *first* to *end* - 1."""
         images, steps = slice(first, end), self.bits.shape[1]
@@ -107,6 +113,12 @@ class SpikeTrace:
         return f"<SpikeTrace of {self.network.name!r}: {len(self)} samples, {self.timesteps} steps>"
 
     @property
+    def nbytes(self) -> int:
+        """Of all arrays."""
+        shown = (self.outputs, self.labels, self.input_bits, self.images)
+        return sum(array.nbytes for array in (*shown, *self.layers.values()) if array is not None)
+
+    @property
     def timesteps(self) -> int:
         return self.network.timesteps
 
@@ -122,9 +134,13 @@ class SpikeTrace:
 
     def head(self, images: int) -> SpikeTrace:
         """The trace of the first *images* samples."""
+        self.check_holds(images)
+        return self.part(0, images)
+
+    def check_holds(self, images: int) -> None:
+        """Raise TraceError if there are not so many *images*."""
         if not 1 <= images <= len(self):
             raise TraceError("spike trace", [f"it holds {len(self)} samples, not {images}"])
-        return self.part(0, images)
 
     def sample(self, number: int) -> SpikeTrace:
         """The trace of one sample, counted from 0."""
