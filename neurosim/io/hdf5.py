@@ -47,7 +47,7 @@ def growing(
 ) -> Iterator[tuple[h5py.File, Callable[[], None]]]:  # fmt: skip
     """As `writing`, for files that take long: with a function that raises OSError if anything could not be written so far."""
     with replacing(path) as temporary, steady(temporary) as content:
-        with h5py.File(content, "w", track_order=True) as file:
+        with h5py.File(content, "w", track_order=True, rdcc_nbytes=2 * CHUNK_BYTES) as file:
             file.attrs["format"] = f"neurosim-{kind}"
             file.attrs["format_version"] = FIRST
             file.attrs["producer"] = f"neurosim {__version__}"
@@ -148,7 +148,8 @@ def opening(
         if not sound_heaps(path):
             raise FileError(str(path), ["is damaged: a heap in which it keeps texts does not end where it says"])
         with contextlib.ExitStack() as own:
-            file = (keep or own).enter_context(h5py.File(path, "r"))
+            # Every chunk is read once, so that none needs to be kept.
+            file = (keep or own).enter_context(h5py.File(path, "r", rdcc_nbytes=0))
             yield file, Node(file, problems)
     except NeurosimError:
         raise

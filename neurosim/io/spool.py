@@ -12,6 +12,7 @@ import h5py
 
 from neurosim.errors import FileError
 from neurosim.io.steady_file import SteadyFile
+from neurosim.io.stored import CHUNK_BYTES
 from neurosim.io.trace_file import TraceWriter
 from neurosim.spikes.trace import SpikeTrace
 
@@ -42,7 +43,7 @@ def _spooled(stack: ExitStack, parts: Iterable[SpikeTrace], images: int) -> Spik
         if content.error is not None:
             raise _no_room(content.error)
 
-    writer = TraceWriter(stack.enter_context(h5py.File(content, "w")), images, check)
+    writer = TraceWriter(stack.enter_context(h5py.File(content, "w", rdcc_nbytes=2 * CHUNK_BYTES)), images, check)
     for part in parts:
         writer.add(part)
         network = part.network
