@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +17,8 @@ from neurosim.cli.console import (
     check_targets,
     evaluated,
     finish,
-    loaded,
     mapped,
+    opened,
     parsed_pins,
     recorded,
     say,
@@ -105,10 +106,13 @@ def run(
     """Simulate a network on a chip."""
     how = time_choice(timing, schedule, packet_images, seed, placer)
     check_targets(trace, output, report, perfetto, json_to, sources=(network, inputs, mapping))
-    net, data = ns.load_network(network), loaded(inputs, images)
-    target = load_chip(chip, changes or ())
-    placed = mapped(net, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed)
-    with recorded(net, data, inputs, placed.chip.core.state_bits, workers, neurobench, dask) as spikes:
+    net = ns.load_network(network)
+    with ExitStack() as stack:
+        data = stack.enter_context(opened(inputs, images))
+        target = load_chip(chip, changes or ())
+        placed = mapped(net, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed)
+        bits = placed.chip.core.state_bits
+        spikes = stack.enter_context(recorded(net, data, inputs, bits, workers, neurobench, dask))
         if trace is not None:
             spikes.save(str(trace))
         result = evaluated(spikes, placed, how, workers, perfetto, json_to)

@@ -19,6 +19,7 @@ from neurosim.cli.app import QUIET
 from neurosim.errors import NeurosimError, about
 from neurosim.explore.cluster import Cluster
 from neurosim.io.hdf5 import check_target, command, replacing
+from neurosim.io.inputs_file import opened_inputs
 from neurosim.io.spool import spooled
 from neurosim.mapping.mapper import placed
 from neurosim.mapping.place import PLACERS
@@ -67,9 +68,22 @@ def bundled(name: str) -> Path:
 def loaded(path: Path, images: int | None) -> Inputs:
     """The first *images* samples of an inputs file; more than there are is an error."""
     inputs = ns.load_inputs(path)
+    check_images(images, path, inputs)
+    return inputs if images is None else inputs[:images]
+
+
+@contextmanager
+def opened(path: Path, images: int | None) -> Iterator[Inputs]:
+    """As `loaded`, but many images stay in their file."""
+    with opened_inputs(path) as inputs:
+        check_images(images, path, inputs)
+        yield inputs if images is None else inputs.head(images)
+
+
+def check_images(images: int | None, path: Path, inputs: Inputs) -> None:
+    """Raise NeurosimError if so many *images* are not in the file."""
     if images is not None and images > len(inputs):
         raise NeurosimError(f"--images {images}: {path} holds {len(inputs)} samples")
-    return inputs if images is None else inputs[:images]
 
 
 @contextmanager

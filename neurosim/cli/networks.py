@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 
 import neurosim as ns
 from neurosim.cli.app import app
-from neurosim.cli.console import check_targets, loaded, show, simulating
+from neurosim.cli.console import check_targets, opened, show, simulating
 from neurosim.cli.options import DaskOption, ImagesOption, InputsArg, JsonOption, NetworkArg, NeuroBenchOption, WorkersOption
 from neurosim.io.event_files import format_of, survey
 from neurosim.io.listing import listing
@@ -53,9 +53,12 @@ def trace(
 ) -> None:
     """Record the spikes of a network; no chip is involved."""
     check_targets(output, json_to, sources=(network, inputs))
-    net, data = ns.load_network(network), loaded(inputs, images)
-    counts, right = Counter[str](), 0
-    with simulating(net, data, inputs, state_bits, workers, neurobench, dask) as parts, writing_trace(output, len(data)) as add:
+    net, counts, right = ns.load_network(network), Counter[str](), 0
+    with (
+        opened(inputs, images) as data,
+        simulating(net, data, inputs, state_bits, workers, neurobench, dask) as parts,
+        writing_trace(output, len(data)) as add,
+    ):
         for part in parts:
             add(part)
             counts.update(part.spike_counts())

@@ -77,7 +77,8 @@ COUNTS = tuple(f.name for f in fields(Activity))
 def slice_images(mapping: Mapping) -> int:
     """Images whose activity fits comfortably in memory at once."""
     widest = max((f.segments * f.sites for f in mapping.fanouts.values()), default=1)
-    per_step = 8 * max(widest, len(COUNTS) * len(mapping.bricks))
+    recorded = sum(layer.neurons for layer in mapping.network.layers) // 8
+    per_step = 8 * max(widest, len(COUNTS) * len(mapping.bricks)) + recorded
     return max(1, SLICE_BYTES // (per_step * mapping.network.timesteps))
 
 

@@ -22,11 +22,11 @@ import numpy as np
 
 from neurosim.errors import NeurosimError
 from neurosim.mapping.brick import Brick, reach
-from neurosim.network.inputs import pixels
+from neurosim.network.inputs import pixels, slices
 from neurosim.network.layers import INPUT, POOL, Layer, Parameter, Pool, Shortcut, pooled
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, factor
-from neurosim.spikes.trace import SpikeTrace, slices
+from neurosim.spikes.trace import SpikeTrace
 
 HARNESS = "2.3.0"
 SOURCE = f"Yik et al., Nature Communications 16, 1545 (2025); rules of the neurobench harness {HARNESS}"
@@ -263,9 +263,11 @@ def _shown(trace: SpikeTrace, call: Call, first: int, last: int) -> tuple[np.nda
     -1, 0 and 1, bool [steps]; a single step where an image alone is shown."""
     shape = pooled(trace.network.shape_of(call.sources[0]), call.pool)
     size = max(1, SLICE_ENTRIES // (trace.timesteps * int(np.prod(shape))))
-    slices = (_values(trace, call, slice(start, min(start + size, last))) for start in range(first, last, size))
-    seen, graded = zip(*((np.count_nonzero(values, axis=0), _graded(values)) for values in slices), strict=True)
-    return sum(seen), np.any(graded, axis=0)
+    seen, graded = np.zeros((), np.int64), np.zeros((), bool)
+    for start in range(first, last, size):
+        values = _values(trace, call, slice(start, min(start + size, last)))
+        seen, graded = seen + np.count_nonzero(values, axis=0), graded | _graded(values)
+    return seen, graded
 
 
 def _graded(values: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from neurosim.errors import FileError
+from neurosim.network.inputs import Filed
 
 # Of a chunk; libhdf5 keeps 1 MB of every dataset, so that one which is written in parts is compressed once.
 CHUNK_BYTES = 2**17
@@ -37,9 +38,8 @@ class Growing:
             self.dataset[first : self.filled] = part
 
 
-class Stored:
-    """A dataset of an open file, as an array of which slices along the first axis are taken: each is read when it is, and only
-    the chunks that were read last stay in memory. Raises FileError where they cannot be read."""
+class Stored(Filed):
+    """A dataset of an open file; only the chunk read last stays in memory. Raises FileError where one cannot be read."""
 
     def __init__(self, dataset: h5py.Dataset, dtype: Any = None, rows: int | None = None):
         self.dataset, self.dtype = dataset, np.dtype(dtype or dataset.dtype)

@@ -17,11 +17,11 @@ from neurosim.io.hdf5 import COMPRESSED, SMALL, Node, command, explain, growing,
 from neurosim.io.network_file import NETWORK, read_network, write_network
 from neurosim.io.stored import Growing, Stored
 from neurosim.io.vocabulary import ANY, Vocabulary, of_file, since_first
-from neurosim.network.inputs import Inputs, check_inputs
+from neurosim.network.inputs import Inputs, check_inputs, slices
 from neurosim.network.layers import Layer
 from neurosim.network.network import Network
 from neurosim.saving import save
-from neurosim.spikes.trace import LayerTrace, Ragged, SpikeTrace, slices
+from neurosim.spikes.trace import LayerTrace, Ragged, SpikeTrace
 
 RECORDED = Vocabulary(
     datasets=since_first("spikes", "reached", "lone_start", "lone", "clipped_start", "clipped", "peak", "changes")
@@ -243,8 +243,7 @@ def _check_images(root: Node, images: np.ndarray, network: Network, count: int) 
         root.say(f"dataset 'images' holds {len(images)} images; needed {count}")
         return
     try:
-        for part in slices(images):
-            check_inputs(network, Inputs(part))
+        check_inputs(network, Inputs(images))
     except InputsError as error:
         for problem in error.problems:
             root.say(f"dataset 'images': {problem}")

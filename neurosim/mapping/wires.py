@@ -11,8 +11,9 @@ import numpy as np
 from neurosim.chip.chip import Chip
 from neurosim.kernels.histogram import count_columns
 from neurosim.mapping.fan import Fan
+from neurosim.network.inputs import slices
 from neurosim.noc.geometry import Grid
-from neurosim.spikes.trace import SpikeTrace, slices
+from neurosim.spikes.trace import SpikeTrace
 
 # Of a trace, counted at once.
 ROWS = 64

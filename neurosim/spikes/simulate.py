@@ -36,14 +36,14 @@ from neurosim.kernels.layer import (
     write_potentials,
 )
 from neurosim.kernels.neurons import NeuronConstants
-from neurosim.network.inputs import Inputs, check_inputs, pixels
+from neurosim.network.inputs import Inputs, check_inputs, pixels, slices
 from neurosim.network.layers import INPUT, Layer
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
 from neurosim.spikes.courier import brought
 from neurosim.spikes.population import by_site, new_state, new_tape, population
 from neurosim.spikes.synapses import feeds
-from neurosim.spikes.trace import LayerTrace, Ragged, SpikeTrace, slices
+from neurosim.spikes.trace import LayerTrace, Ragged, SpikeTrace
 
 Sources = tuple[tuple[Synapses, Events], ...]
 STATE_BITS = 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,12 +14,9 @@ import numpy as np
 from neurosim import saving
 from neurosim.bits import popcount, unpacked
 from neurosim.errors import NetworkError, TraceError
-from neurosim.network.inputs import Shown, shown_sha256
+from neurosim.network.inputs import Shown, shown_sha256, slices
 from neurosim.network.layers import INPUT
 from neurosim.network.network import Network
-
-# Of one array, looked at at once.
-SLICE_BYTES = 2**20
 
 
 class Ragged(NamedTuple):
@@ -225,19 +222,11 @@ class SpikeTrace:
         neurons = math.prod(self.network.input.shape)
         spikes = None if bits is None else Shown(np.dtype(bool), shape, (unpacked(part, neurons) for part in slices(bits)))
         labels = None if self.labels is None else self.labels.astype(np.int64)
-        images = None if self.images is None else Shown(self.images.dtype, self.images.shape, slices(self.images))
-        return shown_sha256(images, spikes, Shown.whole(labels))
+        return shown_sha256(Shown.whole(self.images), spikes, Shown.whole(labels))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace file (HDF5, see README)."""
         saving.save(self, path)
-
-
-def slices(array: np.ndarray) -> Iterator[np.ndarray]:
-    """*array* in parts along its first axis, so that no more than a few MB of one that stays in a file are in memory."""
-    size = max(1, SLICE_BYTES * len(array) // max(1, array.nbytes))
-    for first in range(0, len(array), size):
-        yield array[first : first + size]
 
 
 def concatenated(parts: Sequence[np.ndarray | None]) -> Any:
