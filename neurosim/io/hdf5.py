@@ -46,7 +46,8 @@ def growing(
     path: str | os.PathLike[str], kind: str, vocabulary: Vocabulary | None = None
 ) -> Iterator[tuple[h5py.File, Callable[[], None]]]:  # fmt: skip
     """As `writing`, for files that take long: with a function that raises OSError if anything could not be written so far."""
-    with replacing(path) as temporary, steady(temporary) as content:
+    with replacing(path) as temporary, open(temporary, "r+b", buffering=0) as opened:
+        content = SteadyFile(opened)
         with h5py.File(content, "w", track_order=True, rdcc_nbytes=2 * CHUNK_BYTES) as file:
             file.attrs["format"] = f"neurosim-{kind}"
             file.attrs["format_version"] = FIRST
@@ -57,17 +58,7 @@ def growing(
             if version != FIRST:
                 file.attrs["format_version"] = version
         content.check()
-        os.fsync(content.descriptor)
-
-
-@contextlib.contextmanager
-def steady(path: Path) -> Iterator[SteadyFile]:
-    """An existing file, open for libhdf5."""
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        yield SteadyFile(descriptor)
-    finally:
-        os.close(descriptor)
+        os.fsync(opened.fileno())
 
 
 @contextlib.contextmanager

@@ -33,11 +33,17 @@ def spooled(parts: Iterable[SpikeTrace], images: int) -> Iterator[SpikeTrace]:
         yield SpikeTrace.joined(first)
         return
     with ExitStack() as stack:
-        yield _spooled(stack, chain(first, coming), images)
+        yield _spooled(stack, chain(_taken(first), coming), images)
+
+
+def _taken(parts: list[SpikeTrace]) -> Iterator[SpikeTrace]:
+    """All *parts*, which are not kept here any longer."""
+    while parts:
+        yield parts.pop(0)
 
 
 def _spooled(stack: ExitStack, parts: Iterable[SpikeTrace], images: int) -> SpikeTrace:
-    content = SteadyFile(stack.enter_context(_temporary()).fileno())
+    content = SteadyFile(stack.enter_context(_temporary()))
 
     def check() -> None:
         if content.error is not None:
@@ -47,7 +53,7 @@ def _spooled(stack: ExitStack, parts: Iterable[SpikeTrace], images: int) -> Spik
     for part in parts:
         writer.add(part)
         network = part.network
-    writer.flush()
+    writer.finish()
     return writer.written(network)
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+from typing import BinaryIO
 
 from typing_extensions import Buffer
 
 
 class SteadyFile(io.RawIOBase):
-    """An open file that never fails to be written: from the first failure on what is written stays in memory, and *error* says
-    why. Whoever writes much looks there from time to time, by `check`."""
+    """An open file without a buffer that never fails to be written: from the first failure on what is written stays in memory,
+    and *error* says why. Whoever writes much looks there from time to time, by `check`."""
 
-    def __init__(self, descriptor: int):
+    def __init__(self, file: BinaryIO):
         super().__init__()
-        self.descriptor = descriptor
+        self.file = file
         self.at = self.size = 0
         self.error: OSError | None = None
         self.kept: list[tuple[int, bytes]] = []
@@ -33,7 +34,8 @@ class SteadyFile(io.RawIOBase):
 
     def readinto(self, buffer: Buffer) -> int:
         view = memoryview(buffer).cast("B")
-        found = os.pread(self.descriptor, len(view), self.at)
+        self.file.seek(self.at)
+        found = self.file.read(len(view))
         # What was never written is zero.
         view[:] = found + bytes(len(view) - len(found))
         for start, data in self.kept:
@@ -48,7 +50,8 @@ class SteadyFile(io.RawIOBase):
         done = 0
         try:
             while self.error is None and done < len(view):
-                done += os.pwrite(self.descriptor, view[done:], self.at + done)
+                self.file.seek(self.at + done)
+                done += self.file.write(view[done:])
         except OSError as error:
             self.error = error
         if self.error is not None:
@@ -60,7 +63,7 @@ class SteadyFile(io.RawIOBase):
     def truncate(self, size: int | None = None) -> int:
         self.size = self.at if size is None else size
         try:
-            os.ftruncate(self.descriptor, self.size)
+            self.file.truncate(self.size)
         except OSError as error:
             self.error = self.error or error
         return self.size

@@ -75,7 +75,7 @@ def writing_trace(path: str | os.PathLike[str], images: int) -> Iterator[Callabl
         file.attrs["command"] = command()
         writer = TraceWriter(file, images, check, **COMPRESSED)
         yield writer.add
-        writer.flush()
+        writer.finish()
 
 
 class TraceWriter:
@@ -108,6 +108,11 @@ class TraceWriter:
             before = self.columns[layer, ENDS[name]].filled if name in ENDS else 0
             self.columns[layer, name].add(array + before if before else array)
         self.check()
+
+    def finish(self) -> None:
+        """Write all that is left."""
+        self.flush()
+        assert self.columns["", "outputs"].filled == self.images, "a trace has as many samples as were announced"
 
     def written(self, network: Network) -> SpikeTrace:
         """The trace of all that was written, of which *network* is the network; it stays in the file."""

@@ -1,5 +1,7 @@
 """Traces that stay in files: written and read slice by slice, they are those that are in memory."""
 
+import errno
+import io
 import os
 import resource
 import signal
@@ -21,11 +23,12 @@ import neurosim as ns
 from neurosim.cost import activity
 from neurosim.errors import FileError
 from neurosim.io import hdf5, heaps, spool, stored, trace_file
+from neurosim.io.inputs_file import opened_inputs
 from neurosim.io.spool import spooled
 from neurosim.io.steady_file import SteadyFile
 from neurosim.io.stored import Stored
 from neurosim.io.trace_file import opened_trace, writing_trace
-from neurosim.spikes import trace as trace_module
+from neurosim.network import inputs as inputs_module
 from neurosim.spikes.simulate import AHEAD, simulated
 from tests.helpers import samples
 from tests.helpers.strategies import cases
@@ -53,7 +56,7 @@ def in_slices(size):
     """Chunks, slices and what is written at once of about so many bytes; nothing is small."""
     stack = ExitStack()
     for module, name in (
-        (stored, "CHUNK_BYTES"), (trace_file, "WRITE_BYTES"), (trace_module, "SLICE_BYTES"), (activity, "SLICE_BYTES"),
+        (stored, "CHUNK_BYTES"), (trace_file, "WRITE_BYTES"), (inputs_module, "SLICE_BYTES"), (activity, "SLICE_BYTES"),
     ):  # fmt: skip
         stack.enter_context(mock.patch.object(module, name, size))
     for module, name in ((hdf5, "CHUNK_BYTES"), (spool, "SMALL_BYTES"), (trace_file, "SMALL")):
@@ -132,6 +135,35 @@ def test_a_run_of_what_stays_in_a_file_is_that_of_memory(trace, cuts, size, sche
             assert told(found) == expected
 
 
+@settings(max_examples=20)
+@given(cases(["direct"]), SIZES)
+def test_images_that_stay_in_their_file_are_shown_as_they_were(case, size):
+    network, data = case
+    with tempfile.TemporaryDirectory() as folder, in_slices(size):
+        data.save(f"{folder}/in.h5")
+        with opened_inputs(f"{folder}/in.h5") as found:
+            assert isinstance(found.images, Stored)
+            assert found.sha256 == data.sha256
+            assert_same_trace(ns.simulate(network, data), ns.simulate(network, found))
+            head = found.head(1)
+            assert isinstance(head.images, Stored)
+            assert_same_trace(ns.simulate(network, data[:1]), ns.simulate(network, head))
+
+
+@pytest.mark.parametrize("images", [np.full((3, 2, 6, 6), np.nan, np.float32), np.full((3, 2, 6, 6), 2**31, np.int64)])
+def test_images_that_stay_in_their_file_are_refused_in_the_same_words(tmp_path, images):
+    network = samples.residual()
+    network.save(tmp_path / "net.h5")
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file.attrs["format"], file.attrs["format_version"] = "neurosim-inputs", "1.0"
+        file["images"] = images
+    command = ["trace", tmp_path / "net.h5", tmp_path / "in.h5", "-o", tmp_path / "t.h5"]
+    expected = samples.call(*command)
+    with in_slices(40):
+        assert samples.call(*command) == expected
+    assert expected.code == 2
+
+
 def test_a_small_trace_that_is_used_at_once_stays_in_memory():
     network = samples.residual()
     trace = ns.simulate(network, samples.inputs(network))
@@ -163,16 +195,19 @@ WRITES = st.lists(st.tuples(st.integers(0, 60), st.binary(min_size=1, max_size=4
 @given(WRITES, st.integers(0, 12))
 def test_a_file_that_cannot_be_written_any_more_holds_what_was_written(writes, works):
     """Twin: an array of bytes. After so many writes that work, the disk is full."""
-    twin, real, left = bytearray(200), os.pwrite, [works]
 
-    def limited(*given):
-        left[0] -= 1
-        if left[0] < 0:
-            raise OSError(28, "No space left on device")
-        return real(*given)
+    class Full(io.FileIO):
+        left = works
 
-    with tempfile.TemporaryFile(buffering=0) as temporary, mock.patch.object(os, "pwrite", limited):
-        file = SteadyFile(temporary.fileno())
+        def write(self, data):
+            self.left -= 1
+            if self.left < 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    twin = bytearray(200)
+    with tempfile.NamedTemporaryFile() as temporary, Full(temporary.name, "r+") as opened:
+        file = SteadyFile(opened)
         for at, data in writes:
             file.seek(at)
             assert file.write(data) == len(data)
@@ -254,6 +289,7 @@ def test_what_is_damaged_in_a_trace_that_stays_in_its_file_is_said_with_its_plac
         samples.refused("replay", tmp_path / "t.h5", says=["/layers/conv1: dataset 'spikes' cannot be read"])
 
 
+FEW_AND_MANY = 3000, 9000
 PEAK = """
 import resource, sys
 from neurosim.cli import main
@@ -274,7 +310,7 @@ def wide(tmp_path_factory):
     layers = [ns.Conv("conv1", kernel, threshold=250), ns.Output("out", np.ones((2, 64 * 256), int))]
     network = ns.Network.build("wide", timesteps=4, input_shape=(1, 16, 16), layers=layers)
     network.save(folder / "net.h5")
-    for images in (1000, 9000):
+    for images in FEW_AND_MANY:
         pixels = np.zeros((images, 1, 16, 16), np.uint8)
         pixels[:, 0, 0, 0] = np.arange(images) % 251
         ns.Inputs(pixels, np.zeros(images, int)).save(folder / f"{images}.h5")
@@ -290,10 +326,10 @@ def peak(folder, *arguments):
 
 
 def test_memory_does_not_grow_with_the_number_of_images(wide):
-    """8,000 more images are 65 MB more of trace."""
+    """6,000 more images are 50 MB more of trace."""
+    chip = ["--timing", "analytic", "--set", "memory.table_sram.bits=4194304"]
     for command in (
-        ["trace", "net.h5", "{}.h5", "-o", "t{}.h5"], ["run", "net.h5", "{}.h5", "--timing", "analytic"],
-        ["replay", "t{}.h5", "--timing", "analytic"],
+        ["trace", "net.h5", "{}.h5", "-o", "t{}.h5"], ["run", "net.h5", "{}.h5", *chip], ["replay", "t{}.h5", *chip],
     ):  # fmt: skip
-        few, many = (peak(wide, *(word.format(images) for word in command)) for images in (1000, 9000))
+        few, many = (peak(wide, *(word.format(images) for word in command)) for images in FEW_AND_MANY)
         assert many - few < 20, (command[0], few, many)
