@@ -31,7 +31,7 @@ from neurosim.io.trace_file import opened_trace, writing_trace
 from neurosim.network import inputs as inputs_module
 from neurosim.spikes.simulate import AHEAD, simulated
 from tests.helpers import samples
-from tests.helpers.strategies import cases
+from tests.helpers.strategies import cases, residuals
 from tests.io.test_files import assert_same_trace
 
 ROOT = Path(ns.__file__).resolve().parents[1]
@@ -39,11 +39,12 @@ ROOT = Path(ns.__file__).resolve().parents[1]
 
 @st.composite
 def traces(draw):
-    """A trace of one to nine samples, with changes or without."""
-    network, data = draw(cases())
+    """A trace of one to nine samples, with changes or without, with lists of neurons that were clipped or visited alone."""
+    network, data = draw(st.one_of(cases(), residuals()))
     many = draw(st.integers(1, 9))
     arrays = (None if a is None else np.resize(a, (many, *a.shape[1:])) for a in (data.images, data.labels, data.spikes))
-    return ns.simulate(network, ns.Inputs(*arrays, name="resized"), record_changes=draw(st.booleans()))
+    how = {"state_bits": draw(st.sampled_from([5, 32])), "record_changes": draw(st.booleans())}
+    return ns.simulate(network, ns.Inputs(*arrays, name="resized"), **how)
 
 
 def pieces(trace, cuts):
@@ -83,7 +84,7 @@ CUTS = st.lists(st.integers(0, 8), max_size=4)
 SIZES = st.sampled_from([1, 40, 300, 2**20])
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(traces(), CUTS, SIZES)
 def test_a_file_written_part_by_part_is_the_one_saved_from_memory(trace, cuts, size):
     with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +96,7 @@ def test_a_file_written_part_by_part_is_the_one_saved_from_memory(trace, cuts, s
         assert_same_trace(trace, ns.load_trace(f"{folder}/parts.h5"))
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(traces(), CUTS, SIZES)
 def test_what_stays_in_a_file_is_read_as_it_was(trace, cuts, size):
     with tempfile.TemporaryDirectory() as folder, in_slices(size):
@@ -119,7 +120,7 @@ def test_what_stays_in_a_file_is_read_as_it_was(trace, cuts, size):
 @settings(max_examples=15)
 @given(traces(), CUTS, SIZES, st.sampled_from(["sequential", "pipelined"]), st.sampled_from(["auto", "all", 2]))
 def test_a_run_of_what_stays_in_a_file_is_that_of_memory(trace, cuts, size, schedule, packets):
-    mapping = ns.map_network(trace.network, ns.load_chip("mesh45"))
+    mapping = ns.map_network(trace.network, ns.load_chip("mesh45").replace("core.state_bits", trace.state_bits))
 
     def told(given):
         values = ns.evaluate(given, mapping, schedule=schedule, packet_images=packets).to_dict()
@@ -135,7 +136,7 @@ def test_a_run_of_what_stays_in_a_file_is_that_of_memory(trace, cuts, size, sche
             assert told(found) == expected
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(cases(["direct"]), SIZES)
 def test_images_that_stay_in_their_file_are_shown_as_they_were(case, size):
     network, data = case
@@ -221,6 +222,13 @@ def test_a_file_that_cannot_be_written_any_more_holds_what_was_written(writes, w
                 file.check()
         else:
             file.check()
+
+
+@given(st.lists(st.sampled_from([heaps.HEAP, b"G", b"GCOL", b"\x01", b"xyz"]), max_size=8), st.integers(1, 20))
+def test_heaps_are_found_wherever_blocks_end(pieces, size):
+    data = b"".join(pieces)
+    with mock.patch.object(heaps, "BLOCK_BYTES", size):
+        assert list(heaps._starts(io.BytesIO(data))) == [at for at in range(len(data)) if data.startswith(heaps.HEAP, at)]
 
 
 def test_a_disk_that_fills_up_is_noticed_on_the_way(tmp_path):
