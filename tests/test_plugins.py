@@ -316,8 +316,8 @@ def test_a_timing_that_cannot_be_used_is_refused_before_anything_is_simulated(fi
     install(tmp_path, "poor-parts", parts, {"poor_parts.py": "import surely_not_there"})
     using = use(tmp_path, monkeypatch)
     next(using)
-    for room in ("outcome.pipeline", "cli.console"):
-        monkeypatch.setattr(f"neurosim.{room}.simulate", lambda *given, **named: pytest.fail("simulated"))
+    for name in ("outcome.pipeline.simulate", "cli.console.simulated"):
+        monkeypatch.setattr(f"neurosim.{name}", lambda *given, **named: pytest.fail("simulated"))
     net, data, wrong = files / "net.h5", files / "in.h5", {"timing": "gone", "schedule": "x", "placer": "y"}
     for function in (ns.run, ns.compare):
         with pytest.raises(NeurosimError, match=r"placer 'y' does not(.|\n)*surely_not_there(.|\n)*schedule 'x' does not"):

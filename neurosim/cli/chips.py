@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +17,12 @@ from neurosim.cli.console import (
     check_targets,
     evaluated,
     finish,
-    loaded,
     mapped,
+    opened,
     parsed_pins,
+    recorded,
     say,
     show,
-    simulated,
     time_choice,
     violations_to,
 )
@@ -52,6 +53,7 @@ from neurosim.errors import NeurosimError, about
 from neurosim.io.chip_file import DEFAULT, PRESETS, changed_chip, load_chip, preset_toml
 from neurosim.io.hdf5 import command
 from neurosim.io.run_file import load_run
+from neurosim.io.trace_file import opened_trace
 from neurosim.mapping.survey import Survey
 from neurosim.report import text
 
@@ -104,19 +106,22 @@ def run(
     """Simulate a network on a chip."""
     how = time_choice(timing, schedule, packet_images, seed, placer)
     check_targets(trace, output, report, perfetto, json_to, sources=(network, inputs, mapping))
-    net, data = ns.load_network(network), loaded(inputs, images)
-    target = load_chip(chip, changes or ())
-    placed = mapped(net, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed)
-    recorded = simulated(net, data, inputs, placed.chip.core.state_bits, workers, neurobench, dask)
-    if trace is not None:
-        recorded.save(str(trace))
-    result = evaluated(recorded, placed, how, workers, perfetto, json_to)
-    finish(result, output, report, json_to, neurobench)
+    net = ns.load_network(network)
+    with ExitStack() as stack:
+        data = stack.enter_context(opened(inputs, images))
+        target = load_chip(chip, changes or ())
+        placed = mapped(net, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed)
+        bits = placed.chip.core.state_bits
+        spikes = stack.enter_context(recorded(net, data, inputs, bits, workers, neurobench, dask))
+        if trace is not None:
+            spikes.save(str(trace))
+        result = evaluated(spikes, placed, how, workers, perfetto, json_to)
+        finish(result, output, report, json_to, neurobench)
 
 
 @app.command(cls=NamingCommand)
 def replay(
-    recorded: Annotated[Path, typer.Argument(metavar="TRACE.h5", help="Spike trace file.")],
+    file: Annotated[Path, typer.Argument(metavar="TRACE.h5", help="Spike trace file.")],
     chip: ChipOption = DEFAULT,
     changes: SetOption = None,
     images: ImagesOption = None,
@@ -137,31 +142,29 @@ def replay(
 ) -> None:
     """The result of `run` from a recorded trace, with the options of `run`; nothing is simulated again."""
     how = time_choice(timing, schedule, packet_images, seed, placer)
-    check_targets(trace, output, report, perfetto, json_to, sources=(recorded, mapping))
-    spikes = ns.load_trace(recorded)
-    with about(recorded):
-        spikes = spikes if images is None else spikes.head(images)
+    check_targets(trace, output, report, perfetto, json_to, sources=(file, mapping))
+    with about(file), opened_trace(file, images) as spikes:
         target = load_chip(chip, changes or ())
         placed = mapped(spikes.network, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed)
         result = evaluated(spikes, placed, how, workers, perfetto, json_to)
-    if trace is not None:
-        spikes.save(str(trace))
-    finish(result, output, report, json_to, neurobench)
+        if trace is not None:
+            spikes.save(str(trace))
+        finish(result, output, report, json_to, neurobench)
 
 
 @app.command(cls=NamingCommand)
 def reprice(
-    recorded: Annotated[Path, typer.Argument(metavar="RUN.h5", help="Run file.")],
+    file: Annotated[Path, typer.Argument(metavar="RUN.h5", help="Run file.")],
     chip: Annotated[str | None, named_or_file(PRESETS, "--chip", help="Prices to use, of a TOML file or a preset")] = None,
     changes: SetOption = None,
     output: OutputOption = None,
     json_to: JsonOption = None,
 ) -> None:
     """New prices on the stored counts of a run; nothing is simulated again. Without --chip, those of the run are changed."""
-    check_targets(output, json_to, sources=(recorded,))
-    before = load_run(recorded)
+    check_targets(output, json_to, sources=(file,))
+    before = load_run(file)
     own = before.chip.values
-    target = load_chip(chip, changes or ()) if chip else changed_chip(own, changes or (), f"chip of {recorded}")
+    target = load_chip(chip, changes or ()) if chip else changed_chip(own, changes or (), f"chip of {file}")
     after = before.at(target, command())
     if output is not None:
         after.save(str(output))

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from neurosim.cli.app import QUIET
 from neurosim.errors import NeurosimError, about
 from neurosim.explore.cluster import Cluster
 from neurosim.io.hdf5 import check_target, command, replacing
+from neurosim.io.inputs_file import opened_inputs
+from neurosim.io.spool import spooled
 from neurosim.mapping.mapper import placed
 from neurosim.mapping.place import PLACERS
 from neurosim.network.inputs import Inputs
@@ -26,7 +28,7 @@ from neurosim.outcome.result import Result
 from neurosim.report import text
 from neurosim.report.perfetto import PerfettoTrace
 from neurosim.report.progress import progress, share
-from neurosim.spikes.simulate import STATE_BITS, simulate
+from neurosim.spikes.simulate import STATE_BITS, simulated
 from neurosim.timing.choice import TimeChoice
 
 
@@ -66,20 +68,49 @@ def bundled(name: str) -> Path:
 def loaded(path: Path, images: int | None) -> Inputs:
     """The first *images* samples of an inputs file; more than there are is an error."""
     inputs = ns.load_inputs(path)
-    if images is not None and images > len(inputs):
-        raise NeurosimError(f"--images {images}: {path} holds {len(inputs)} samples")
+    check_images(images, path, inputs)
     return inputs if images is None else inputs[:images]
 
 
-def simulated(
+@contextmanager
+def opened(path: Path, images: int | None) -> Iterator[Inputs]:
+    """As `loaded`, but many images stay in their file."""
+    with opened_inputs(path) as inputs:
+        check_images(images, path, inputs)
+        yield inputs if images is None else inputs.head(images)
+
+
+def check_images(images: int | None, path: Path, inputs: Inputs) -> None:
+    """Raise NeurosimError if so many *images* are not in the file."""
+    if images is not None and images > len(inputs):
+        raise NeurosimError(f"--images {images}: {path} holds {len(inputs)} samples")
+
+
+@contextmanager
+def simulating(
     network: ns.Network, inputs: Inputs, path: Path, state_bits: int = STATE_BITS, workers: int | None = None,
     changes: bool = False, dask: str | None = None,
-) -> ns.SpikeTrace:  # fmt: skip
-    """The trace, with *changes* of potentials where they are asked for; *dask*: the scheduler whose workers simulate."""
+) -> Iterator[Iterator[ns.SpikeTrace]]:  # fmt: skip
+    """The traces of slices of *inputs*, as they come, with *changes* of potentials where they are asked for; *dask*: the
+    scheduler whose workers simulate."""
     with about(path), clustered(dask) as executor, progress("simulating", len(inputs), quiet()) as done:
-        return simulate(
-            network, inputs, state_bits=state_bits, workers=workers, executor=executor, record_changes=changes, progress=done
-        )
+        parts = simulated(network, inputs, state_bits=state_bits, workers=workers, executor=executor, record_changes=changes)
+
+        def told() -> Iterator[ns.SpikeTrace]:
+            for part in parts:
+                yield part
+                done(len(part))
+
+        yield told()
+
+
+@contextmanager
+def recorded(network: ns.Network, inputs: Inputs, path: Path, *how: Any) -> Iterator[ns.SpikeTrace]:
+    """The trace, in memory or in a temporary file; see `simulating`."""
+    with ExitStack() as stack:
+        with simulating(network, inputs, path, *how) as parts:
+            found = stack.enter_context(spooled(parts, len(inputs)))
+        yield found
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,11 @@ from rich.console import Group, RenderableType
 
 import neurosim as ns
 from neurosim.cli.app import app
-from neurosim.cli.console import check_targets, loaded, show, simulated
+from neurosim.cli.console import check_targets, opened, show, simulating
 from neurosim.cli.options import DaskOption, ImagesOption, InputsArg, JsonOption, NetworkArg, NeuroBenchOption, WorkersOption
 from neurosim.io.event_files import format_of, survey
 from neurosim.io.listing import listing
+from neurosim.io.trace_file import writing_trace
 from neurosim.report import text, training_text
 from neurosim.report.events_text import survey_text
 from neurosim.spikes.simulate import STATE_BITS
@@ -51,12 +53,19 @@ def trace(
 ) -> None:
     """Record the spikes of a network; no chip is involved."""
     check_targets(output, json_to, sources=(network, inputs))
-    net, data = ns.load_network(network), loaded(inputs, images)
-    recorded = simulated(net, data, inputs, state_bits, workers, neurobench, dask)
-    recorded.save(str(output))
-    counts = recorded.spike_counts()
-    values = {"images": len(recorded), "accuracy": recorded.accuracy, "spikes": counts, "trace": str(output)}
-    show(text.spikes_table(counts, net, len(recorded)), json_to, values)
+    net, counts, right = ns.load_network(network), Counter[str](), 0
+    with (
+        opened(inputs, images) as data,
+        simulating(net, data, inputs, state_bits, workers, neurobench, dask) as parts,
+        writing_trace(output, len(data)) as add,
+    ):
+        for part in parts:
+            add(part)
+            counts.update(part.spike_counts())
+            right += 0 if part.labels is None else int((part.predictions == part.labels).sum())
+    accuracy = None if data.labels is None else right / len(data)
+    values = {"images": len(data), "accuracy": accuracy, "spikes": dict(counts), "trace": str(output)}
+    show(text.spikes_table(counts, net, len(data)), json_to, values)
 
 
 @app.command()

@@ -13,7 +13,7 @@ import typer
 
 import neurosim as ns
 from neurosim.cli.app import app
-from neurosim.cli.console import check_targets, quiet, show, simulated
+from neurosim.cli.console import check_targets, quiet, recorded, show
 from neurosim.cli.options import JsonOption
 from neurosim.errors import NeurosimError
 from neurosim.report import training_text
@@ -213,8 +213,8 @@ def quantize(
     values: dict[str, Any] = {"bits": widths[0], "accuracy": None, "network": None if output is None else str(output)}
     if inputs is not None:
         data = ns.load_inputs(inputs)
-        accuracies = {width: simulated(integer, data, inputs).accuracy for width, integer in integers.items()}
-        values |= {"accuracy": accuracies[widths[0]], "float_accuracy": simulated(source, data, inputs).accuracy}
+        accuracies = {width: _accuracy(integer, data, inputs) for width, integer in integers.items()}
+        values |= {"accuracy": accuracies[widths[0]], "float_accuracy": _accuracy(source, data, inputs)}
         values |= {"samples": len(data)}
     values["widths"] = [{"bits": width, "accuracy": accuracies[width]} for width in widths]
     if output is not None:
@@ -253,3 +253,8 @@ def training(module: str, needs: str | None = None) -> Any:
             raise
         install = "python -m pip install 'neurosim-hw[train]'"
         raise NeurosimError(f"{error.name} is not installed; training needs: {install}") from None
+
+
+def _accuracy(network: ns.Network, data: ns.Inputs, path: Path) -> float | None:
+    with recorded(network, data, path) as trace:
+        return trace.accuracy

@@ -18,10 +18,10 @@ from neurosim.mapping.routes import Fanout
 from neurosim.network.layers import INPUT, Layer, axes, pooled
 from neurosim.network.neuron import PARAMETERS
 from neurosim.spikes.synapses import pool_sites
-from neurosim.spikes.trace import SpikeTrace
+from neurosim.spikes.trace import Ragged, SpikeTrace
 
 # Bytes of the largest array of column counts of one slice of images.
-SLICE_BYTES = 2**26
+SLICE_BYTES = 2**24
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,8 @@ COUNTS = tuple(f.name for f in fields(Activity))
 def slice_images(mapping: Mapping) -> int:
     """Images whose activity fits comfortably in memory at once."""
     widest = max((f.segments * f.sites for f in mapping.fanouts.values()), default=1)
-    per_step = 8 * max(widest, len(COUNTS) * len(mapping.bricks))
+    recorded = sum(layer.neurons for layer in mapping.network.layers) // 8
+    per_step = 8 * max(widest, len(COUNTS) * len(mapping.bricks)) + recorded
     return max(1, SLICE_BYTES // (per_step * mapping.network.timesteps))
 
 
@@ -86,7 +87,7 @@ def activity(trace: SpikeTrace, mapping: Mapping, first: int = 0, last: int | No
 
     The trace must belong to the mapping (`trace_problems`).
     """
-    return _Counter(trace, mapping, first, len(trace) if last is None else last).count()
+    return _Counter(trace.part(first, len(trace) if last is None else last), mapping).count()
 
 
 def trace_problems(trace: SpikeTrace, mapping: Mapping) -> list[str]:
@@ -110,13 +111,13 @@ def trace_problems(trace: SpikeTrace, mapping: Mapping) -> list[str]:
 
 
 class _Counter:
-    """Counts one slice of a trace."""
+    """Counts a slice of a trace."""
 
-    def __init__(self, trace: SpikeTrace, mapping: Mapping, first: int, last: int):
-        self.trace, self.mapping, self.first, self.last = trace, mapping, first, last
+    def __init__(self, trace: SpikeTrace, mapping: Mapping):
+        self.trace, self.mapping = trace, mapping
         self.network, self.chip = mapping.network, mapping.chip
         self.steps = trace.timesteps
-        self.rows = (last - first) * self.steps
+        self.rows = len(trace) * self.steps
         self.bricks = len(mapping.bricks)
         self.neurons = np.array([b.neurons for b in mapping.bricks])
         self.found = {name: np.zeros((self.rows, self.bricks), np.int64) for name in COUNTS}
@@ -138,8 +139,8 @@ class _Counter:
         return Activity(**self.found)
 
     def _bits(self, bits: np.ndarray) -> np.ndarray:
-        """[rows, bytes] of this slice."""
-        return bits[self.first : self.last].reshape(self.rows, -1)
+        """[rows, bytes]."""
+        return bits.reshape(self.rows, -1)
 
     def _spikes(self, source: Fanout) -> None:
         """Spikes, packets, flits, arrivals and work caused by one population."""
@@ -214,7 +215,7 @@ class _Counter:
         recorded = self.trace.layers[layer.name]
         sites = layer.shape[1] * layer.shape[2]
         reached = unpacked(self._bits(recorded.reached), sites).reshape(self.rows, *layer.shape[1:])
-        lone = self._listed(recorded.lone.start, recorded.lone.neuron, layer, mine)
+        lone = self._listed(recorded.lone, layer, mine)
         for place, index in enumerate(mine):
             b = self.mapping.bricks[index]
             touched = reached[:, b.y0 : b.y1, b.x0 : b.x1].sum((1, 2)) * b.channels + lone[:, place]
@@ -231,19 +232,16 @@ class _Counter:
             self._add("readouts", self._step(self.steps - 1), mine, self.neurons[mine])
 
     def _clips(self, layer: Layer, mine: np.ndarray) -> None:
-        recorded = self.trace.layers[layer.name].clipped
-        self.found["clips"][:, mine] = self._listed(recorded.start, recorded.neuron, layer, mine)
+        self.found["clips"][:, mine] = self._listed(self.trace.layers[layer.name].clipped, layer, mine)
 
-    def _listed(self, start: np.ndarray, neuron: np.ndarray, layer: Layer, mine: np.ndarray) -> np.ndarray:
+    def _listed(self, lists: Ragged, layer: Layer, mine: np.ndarray) -> np.ndarray:
         """int64 [rows, bricks of the layer]: how many listed neurons live in each brick."""
-        first, last = self.first * self.steps, self.last * self.steps
-        listed = neuron[start[first] : start[last]]
-        row = np.repeat(np.arange(self.rows), np.diff(start[first : last + 1]))
+        row = np.repeat(np.arange(self.rows), lists.counts)
         home = np.empty(layer.shape, np.int64)
         for place, index in enumerate(mine):
             b = self.mapping.bricks[index]
             home[b.c0 : b.c1, b.y0 : b.y1, b.x0 : b.x1] = place
-        flat = row * len(mine) + home.ravel()[listed]
+        flat = row * len(mine) + home.ravel()[lists.neuron]
         return np.bincount(flat, minlength=self.rows * len(mine)).reshape(self.rows, len(mine))
 
     def _step(self, step: int) -> np.ndarray:

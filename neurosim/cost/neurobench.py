@@ -20,10 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurosim.bits import popcount
 from neurosim.errors import NeurosimError
 from neurosim.mapping.brick import Brick, reach
-from neurosim.network.inputs import pixels
+from neurosim.network.inputs import pixels, slices
 from neurosim.network.layers import INPUT, POOL, Layer, Parameter, Pool, Shortcut, pooled
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, factor
@@ -182,7 +181,7 @@ def connection_sparsity(network: Network) -> float:
 def activation_sparsity(trace: SpikeTrace) -> float:
     """0 without spiking layers, as in the harness."""
     pairs = len(trace) * trace.timesteps * sum(layer.neurons for layer in spiking(trace.network))
-    spikes = sum(popcount(trace.bits_of(layer.name)) for layer in spiking(trace.network))
+    spikes = sum(trace.spike_counts().values())
     return (pairs - spikes) / pairs if pairs else 0.0
 
 
@@ -193,7 +192,7 @@ def membrane_updates(trace: SpikeTrace) -> float | None:
         changes = trace.layers[layer.name].changes
         if changes is None:
             return None
-        total += len(trace) * layer.neurons + int(changes[:, 1:].sum())
+        total += len(trace) * layer.neurons + sum(int(part[:, 1:].sum()) for part in slices(changes))
     return total / len(trace)
 
 
@@ -264,9 +263,11 @@ def _shown(trace: SpikeTrace, call: Call, first: int, last: int) -> tuple[np.nda
     -1, 0 and 1, bool [steps]; a single step where an image alone is shown."""
     shape = pooled(trace.network.shape_of(call.sources[0]), call.pool)
     size = max(1, SLICE_ENTRIES // (trace.timesteps * int(np.prod(shape))))
-    slices = (_values(trace, call, slice(start, min(start + size, last))) for start in range(first, last, size))
-    seen, graded = zip(*((np.count_nonzero(values, axis=0), _graded(values)) for values in slices), strict=True)
-    return sum(seen), np.any(graded, axis=0)
+    seen, graded = np.zeros((), np.int64), np.zeros((), bool)
+    for start in range(first, last, size):
+        values = _values(trace, call, slice(start, min(start + size, last)))
+        seen, graded = seen + np.count_nonzero(values, axis=0), graded | _graded(values)
+    return seen, graded
 
 
 def _graded(values: np.ndarray) -> np.ndarray:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import io
 import json
 import os
 import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 import numpy as np
 
 from neurosim.errors import FileError, NeurosimError
 from neurosim.io.heaps import sound_heaps
+from neurosim.io.steady_file import SteadyFile
+from neurosim.io.stored import CHUNK_BYTES, Stored
 from neurosim.io.vocabulary import FIRST, Vocabulary, newest, number, strangers
 from neurosim.version import __version__
 
@@ -28,24 +29,36 @@ VERSIONS = ("1.0", "2.0")
 # gzip reaches at most about 1030:1, so a dataset that declares more than this per stored byte was not written by anyone.
 MAX_RATIO = 1100
 FREE_BYTES = 2**20
+# Entries from which on a dataset is compressed, and how.
+SMALL = 64
+COMPRESSED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike[str], kind: str, vocabulary: Vocabulary | None = None) -> Iterator[h5py.File]:
     """A new HDF5 file that appears under *path* only when it is whole; its version is that of its names in *vocabulary*."""
-    with replacing(path) as temporary:
-        # In memory first: libhdf5 does not survive a disk that fills up under it.
-        content = io.BytesIO()
-        with h5py.File(content, "w", track_order=True) as file:
+    with growing(path, kind, vocabulary) as (file, _):
+        yield file
+
+
+@contextlib.contextmanager
+def growing(
+    path: str | os.PathLike[str], kind: str, vocabulary: Vocabulary | None = None
+) -> Iterator[tuple[h5py.File, Callable[[], None]]]:  # fmt: skip
+    """As `writing`, for files that take long: with a function that raises OSError if anything could not be written so far."""
+    with replacing(path) as temporary, open(temporary, "r+b", buffering=0) as opened:
+        content = SteadyFile(opened)
+        with h5py.File(content, "w", track_order=True, rdcc_nbytes=2 * CHUNK_BYTES) as file:
             file.attrs["format"] = f"neurosim-{kind}"
             file.attrs["format_version"] = FIRST
             file.attrs["producer"] = f"neurosim {__version__}"
             file.attrs["created"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            yield file
+            yield file, content.check
             version = FIRST if vocabulary is None else newest(file, vocabulary)
             if version != FIRST:
                 file.attrs["format_version"] = version
-        temporary.write_bytes(content.getbuffer())
+        content.check()
+        os.fsync(opened.fileno())
 
 
 @contextlib.contextmanager
@@ -88,19 +101,23 @@ def check_target(path: str | os.PathLike[str]) -> Path:
 def put(group: h5py.Group, name: str, data: Any, units: str, description: str) -> None:
     """Write a dataset with what it means; large ones compressed, identical bytes for identical data."""
     array = np.asarray(data)
-    options = {} if array.size < 64 else {"compression": "gzip", "compression_opts": 4, "shuffle": True}
-    dataset = group.create_dataset(name, data=array, track_times=False, **options)
+    dataset = group.create_dataset(name, data=array, track_times=False, **({} if array.size < SMALL else COMPRESSED))
+    explain(dataset, units, description)
+
+
+def explain(dataset: h5py.Dataset, units: str, description: str) -> None:
+    """Write down what a dataset means."""
     dataset.attrs["units"] = units
     dataset.attrs["description"] = description
 
 
 @contextlib.contextmanager
 def reading(
-    path: str | os.PathLike[str], *kinds: str, vocabulary: Vocabulary | None = None
+    path: str | os.PathLike[str], *kinds: str, vocabulary: Vocabulary | None = None, keep: contextlib.ExitStack | None = None
 ) -> Iterator[tuple[h5py.File, Node]]:  # fmt: skip
     """An open file of one of our *kinds*, and the reader of its root; problems noted on the way are raised at the end, first
-    every name that is not in the *vocabulary*."""
-    with opening(path) as (file, root):
+    every name that is not in the *vocabulary*. The file stays open for as long as *keep*, which arrays `Node.stored` need."""
+    with opening(path, keep) as (file, root):
         found = _text(file.attrs.get("format", "nothing"))
         version = _text(file.attrs.get("format_version", ""))
         expected = " or ".join(f"'neurosim-{k}'" for k in kinds)
@@ -113,13 +130,17 @@ def reading(
 
 
 @contextlib.contextmanager
-def opening(path: str | os.PathLike[str]) -> Iterator[tuple[h5py.File, Node]]:
-    """Any HDF5 file, and the reader of its root; problems noted on the way are raised at the end."""
+def opening(
+    path: str | os.PathLike[str], keep: contextlib.ExitStack | None = None
+) -> Iterator[tuple[h5py.File, Node]]:  # fmt: skip
+    """Any HDF5 file, and the reader of its root; problems noted on the way are raised at the end. *keep*: see `reading`."""
     problems: list[str] = []
     try:
         if not sound_heaps(path):
             raise FileError(str(path), ["is damaged: a heap in which it keeps texts does not end where it says"])
-        with h5py.File(path, "r") as file:
+        with contextlib.ExitStack() as own:
+            # Every chunk is read once, so that none needs to be kept.
+            file = (keep or own).enter_context(h5py.File(path, "r", rdcc_nbytes=0))
             yield file, Node(file, problems)
     except NeurosimError:
         raise
@@ -210,6 +231,21 @@ class Node:
     def array(self, name: str, kinds: str, ndim: int | None, optional: bool = False) -> np.ndarray | None:
         """Dataset *name* whose dtype kind is one of *kinds*, of any number of dimensions where *ndim* is None; None with a note
         (without one if *optional* and absent)."""
+        dataset = self._dataset(name, kinds, ndim, optional)
+        try:
+            return None if dataset is None else np.asarray(dataset[()])
+        except (OSError, RuntimeError, ValueError) as error:
+            self.say(f"dataset {name!r} cannot be read: {error}")
+        return None
+
+    def stored(self, name: str, kinds: str, ndim: int | None, optional: bool = False) -> np.ndarray | None:
+        """As `array`; what is not small stays in the file, and has of an array what `Stored` has."""
+        dataset = self._dataset(name, kinds, ndim, optional)
+        if dataset is None or dataset.nbytes <= CHUNK_BYTES:
+            return self.array(name, kinds, ndim, optional=True)
+        return cast(np.ndarray, Stored(dataset))
+
+    def _dataset(self, name: str, kinds: str, ndim: int | None, optional: bool) -> h5py.Dataset | None:
         if name not in self:
             if not optional:
                 self.say(f"dataset {name!r} is missing")
@@ -225,10 +261,7 @@ class Node:
         elif dataset.nbytes > FREE_BYTES + MAX_RATIO * dataset.id.get_storage_size():
             self.say(f"dataset {name!r} declares {dataset.nbytes} bytes but stores {dataset.id.get_storage_size()}")
         else:
-            try:
-                return np.asarray(dataset[()])
-            except (OSError, RuntimeError, ValueError) as error:
-                self.say(f"dataset {name!r} cannot be read: {error}")
+            return dataset
         return None
 
     def dimensions(self, name: str) -> int:

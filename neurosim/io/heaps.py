@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Iterator
+from typing import BinaryIO
 
 # With the version; libhdf5 ignores the 3 bytes that follow.
 HEAP = b"GCOL\x01"
 HEAD = 16
+BLOCK_BYTES = 2**20
 
 
 def sound_heaps(path: str | os.PathLike[str]) -> bool:
@@ -19,12 +22,20 @@ def sound_heaps(path: str | os.PathLike[str]) -> bool:
         if os.fstat(file.fileno()).st_size == 0:
             return True
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            start = data.find(HEAP)
-            while start >= 0:
-                if not _sound(data, start):
-                    return False
-                start = data.find(HEAP, start + 1)
-    return True
+            return all(_sound(data, start) for start in _starts(file))
+
+
+def _starts(file: BinaryIO) -> Iterator[int]:
+    """Where there may be heaps. Read, not mapped: what is mapped and looked at is memory."""
+    tail, at = b"", 0
+    while block := file.read(BLOCK_BYTES):
+        data, first = tail + block, at - len(tail)
+        found = data.find(HEAP)
+        while found >= 0:
+            yield first + found
+            found = data.find(HEAP, found + 1)
+        at += len(block)
+        tail = data[1 - len(HEAP) :]
 
 
 def _sound(data: mmap.mmap, start: int) -> bool:

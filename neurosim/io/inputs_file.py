@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,17 @@ def load_inputs(path: str | os.PathLike[str], *, binning: Binning | None = None,
 
     From a recording of events (see `load_recordings`, which takes what is *said*): its spikes in the steps of *binning*.
     """
+    return _loaded(path, None, binning, said)
+
+
+@contextmanager
+def opened_inputs(path: str | os.PathLike[str]) -> Iterator[Inputs]:
+    """As `load_inputs`; where an inputs file holds many images, they stay there, and are read slice by slice."""
+    with ExitStack() as stack:
+        yield _loaded(path, stack, None, {})
+
+
+def _loaded(path: str | os.PathLike[str], keep: ExitStack | None, binning: Binning | None, said: dict[str, Any]) -> Inputs:
     suffix = Path(path).suffix.lower()
     try:
         if said or format_of(Path(path)) is not None:
@@ -59,7 +72,7 @@ def load_inputs(path: str | os.PathLike[str], *, binning: Binning | None = None,
             raise InputsError(str(path), ["is no recording of events; a binning is for events with times, leave it out"])
         if suffix in (".npz", ".npy"):
             return _from_numpy(Path(path), suffix)
-        return _from_hdf5(path)
+        return _from_hdf5(path, keep)
     except InputsError as error:
         raise FileError(str(path), error.problems, error.count) from error
 
@@ -71,12 +84,13 @@ def _from_events(path: Path, binning: Binning | None, said: dict[str, Any]) -> I
     return binned_inputs(load_recordings(path, **said), binning, path.stem)[0]
 
 
-def _from_hdf5(path: str | os.PathLike[str]) -> Inputs:
-    with reading(path, "inputs", vocabulary=INPUTS) as (_, root):
+def _from_hdf5(path: str | os.PathLike[str], keep: ExitStack | None) -> Inputs:
+    with reading(path, "inputs", vocabulary=INPUTS, keep=keep) as (_, root):
         labels = root.array("labels", "iu", 1, optional=True)
         name = root.text("name", Path(path).stem)
         spikes = _spikes(root) if "events" in root else None
-        images = root.array("images", "iuf", 4) if "events" not in root else None
+        take = root.array if keep is None else root.stored
+        images = take("images", "iuf", 4) if "events" not in root else None
         what = "images" if "events" not in root else "events"
         root.refuse(OF_THE_OTHER[what], f"does not belong to inputs of {what}")
     return Inputs(images, labels, spikes, name)

@@ -11,6 +11,7 @@ import numpy as np
 from neurosim.chip.chip import Chip
 from neurosim.kernels.histogram import count_columns
 from neurosim.mapping.fan import Fan
+from neurosim.network.inputs import slices
 from neurosim.noc.geometry import Grid
 from neurosim.spikes.trace import SpikeTrace
 
@@ -79,13 +80,13 @@ def traffic(load: np.ndarray, grid: Grid) -> ExpectedTraffic:
 
 def fired(trace: SpikeTrace, fan: Fan) -> np.ndarray:
     """float64 [columns]: spikes per image of every column of a source."""
-    bits = trace.bits_of(fan.source)
-    bits = bits.reshape(-1, bits.shape[-1])
     total = np.zeros(fan.segments * fan.sites, np.int64)
-    for first in range(0, len(bits), ROWS):
-        counted = np.zeros((len(bits[first : first + ROWS]), len(total)), np.int64)
-        count_columns(bits[first : first + ROWS], fan.segment, fan.sites, counted)
-        total += counted.sum(0)
+    for part in slices(trace.bits_of(fan.source)):
+        bits = part.reshape(-1, part.shape[-1])
+        for first in range(0, len(bits), ROWS):
+            counted = np.zeros((len(bits[first : first + ROWS]), len(total)), np.int64)
+            count_columns(bits[first : first + ROWS], fan.segment, fan.sites, counted)
+            total += counted.sum(0)
     return total / len(trace)
 
 

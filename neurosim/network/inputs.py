@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,23 @@ from neurosim.network.layers import InputSpec
 from neurosim.network.network import Network
 
 LARGEST = 2**31 - 1
+# Of one array, looked at at once.
+SLICE_BYTES = 2**20
+
+
+def slices(array: np.ndarray) -> Iterator[np.ndarray]:
+    """*array* in parts along its first axis, so that no more than a few MB of one that stays in a file are in memory."""
+    size = max(1, SLICE_BYTES * len(array) // max(1, array.nbytes))
+    for first in range(0, len(array), size):
+        yield array[first : first + size]
+
+
+class Filed:
+    """What stands for an array that stays in a file: slices along its first axis are read when they are taken."""
+
+    def head(self, rows: int) -> Any:
+        """The first *rows*, which stay there."""
+        raise NotImplementedError
 
 
 class Shown(NamedTuple):
@@ -28,7 +45,7 @@ class Shown(NamedTuple):
 
     @classmethod
     def whole(cls, array: np.ndarray | None) -> Shown | None:
-        return None if array is None else cls(array.dtype, array.shape, [array])
+        return None if array is None else cls(array.dtype, array.shape, slices(array))
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +53,7 @@ class Inputs:
     """Samples for a network.
 
     images: uint8, another integer type or float32 [N, C, H, W], shown unchanged at every step; or
-    spikes: bool [N, T, C, H, W]. labels: int64 [N] or None.
+    spikes: bool [N, T, C, H, W]. labels: int64 [N] or None. Images may also stay in a file, which is read slice by slice.
     """
 
     images: np.ndarray | None
@@ -45,13 +62,13 @@ class Inputs:
     name: str = "inputs"
 
     def __post_init__(self) -> None:
+        if self.images is not None and not isinstance(self.images, Filed):
+            object.__setattr__(self, "images", np.asarray(self.images))
         problems = _problems(self)
         if problems:
             raise InputsError(self.name, problems)
         if self.labels is not None:
             object.__setattr__(self, "labels", np.asarray(self.labels).astype(np.int64))
-        if self.images is not None:
-            object.__setattr__(self, "images", np.asarray(self.images))
 
     @classmethod
     def from_spikes(cls, spikes: np.ndarray, labels: np.ndarray | None = None, name: str = "inputs") -> Inputs:
@@ -73,6 +90,12 @@ class Inputs:
         images, labels, spikes = (None if a is None else a[key] for a in (self.images, self.labels, self.spikes))
         return Inputs(images, labels, spikes, self.name)
 
+    def head(self, many: int) -> Inputs:
+        """The same inputs, of the first samples; what stays in a file stays there."""
+        if not isinstance(self.images, Filed):
+            return self[:many]
+        return Inputs(self.images.head(many), None if self.labels is None else self.labels[:many], name=self.name)
+
     @property
     def steps(self) -> int:
         """Time steps of spikes; 1 for images, which are shown for as long as a network asks."""
@@ -80,7 +103,9 @@ class Inputs:
 
     @property
     def _data(self) -> np.ndarray:
-        return self.spikes if self.spikes is not None else np.asarray(self.images)
+        found = self.spikes if self.spikes is not None else self.images
+        assert found is not None
+        return found
 
     @cached_property
     def sha256(self) -> str:
@@ -106,13 +131,13 @@ def _problems(inputs: Inputs) -> list[str]:
     problems = []
     if (inputs.images is None) == (inputs.spikes is None):
         return ["give either images or spikes"]
-    data = np.asarray(inputs._data)
+    data = inputs._data if inputs.images is not None else np.asarray(inputs.spikes)
     if inputs.images is not None and (data.ndim != 4 or data.dtype.kind not in "iuf"):
         problems.append(f"images are {data.dtype} {list(data.shape)}; they must be numbers [N,C,H,W]")
     if data.ndim == 0 or 0 in data.shape:
         problems.append(f"there are no samples: the data have shape {list(data.shape)}")
-    elif data.dtype.kind == "f" and not np.isfinite(data).all():
-        problems.append(f"{np.count_nonzero(~np.isfinite(data))} pixels are not finite")
+    elif data.dtype.kind == "f" and (strange := sum(np.count_nonzero(~np.isfinite(part)) for part in slices(data))):
+        problems.append(f"{strange} pixels are not finite")
     if inputs.labels is not None and data.ndim:
         labels = np.asarray(inputs.labels)
         if labels.dtype.kind not in "iu" or labels.shape != data.shape[:1]:
@@ -152,8 +177,9 @@ def _image_problems(network: Network, inputs: Inputs) -> list[str]:
         need = list(network.input.shape)
         problems.append(f"images have shape [N,C,H,W] = {list(inputs.images.shape)}; the network needs [N]+{need}")
     dtype = inputs.images.dtype
-    if dtype.kind in "iu" and max(-int(inputs.images.min()), int(inputs.images.max())) > LARGEST:
-        problems.append(f"pixels span {inputs.images.min()} to {inputs.images.max()}; at most {LARGEST} in size is supported")
+    low, high = _span(inputs.images)
+    if dtype.kind in "iu" and max(-low, high) > LARGEST:
+        problems.append(f"pixels span {low} to {high}; at most {LARGEST} in size is supported")
     if network.input.mean is not None and dtype != np.uint8:
         problems.append(f"images are {dtype}; the network normalises pixels and needs uint8")
     elif network.integer and dtype.kind == "f":
@@ -161,6 +187,14 @@ def _image_problems(network: Network, inputs: Inputs) -> list[str]:
     elif not network.integer and dtype.kind != "f" and dtype != np.uint8:
         problems.append(f"images are {dtype}; a float network needs uint8 pixels or floats")
     return problems
+
+
+def _span(images: np.ndarray) -> tuple[int, int]:
+    """The smallest and the largest integer; none of what needs none."""
+    if images.dtype.kind not in "iu" or np.iinfo(images.dtype).bits < 32:
+        return 0, 0
+    least, most = zip(*((int(part.min()), int(part.max())) for part in slices(images)), strict=True)
+    return min(least), max(most)
 
 
 def pixels(network: Network, images: np.ndarray) -> np.ndarray:

@@ -137,13 +137,19 @@ def evaluate(
     if preview and clock.timing != ANALYTIC and clock.far is None:
         preview(evaluate(trace, mapping, timing=ANALYTIC, schedule=schedule, workers=workers, command=command))
     size = slice_images(mapping)
-    for first in range(0, len(trace), size):
-        counts = activity(trace, mapping, first, min(first + size, len(trace)))
-        clock.add(counts, first * trace.timesteps)
+
+    def count(first: int, last: int) -> None:
+        part = trace.part(first, last)
+        counts = activity(part, mapping)
+        clock.add(part, counts, first * trace.timesteps)
         for kind, values in counts.counts.items():
             totals[kind] += values.sum(0)
+
+    for first in range(0, len(trace), size):
+        last = min(first + size, len(trace))
+        count(first, last)
         if progress:
-            progress(min(size, len(trace) - first))
+            progress(last - first)
 
     def found(pace: Pace, timing: str) -> Result:
         time = times(pace, clock.schedule, len(trace), mapping.chip.clock.hz, timing, clock.order)

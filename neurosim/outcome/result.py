@@ -256,8 +256,7 @@ class Result:
 
     def _spikes_per_step(self, layer: str) -> list[float]:
         """Mean over images."""
-        spikes = np.bitwise_count(self.trace.bits_of(layer)).sum((0, 2), dtype=np.int64)
-        means: list[float] = (spikes / len(self.trace)).tolist()
+        means: list[float] = (self.trace.spikes_per_step[layer] / len(self.trace)).tolist()
         return means
 
     def _cores(self) -> list[dict[str, Any]]:

@@ -8,12 +8,13 @@ step.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from graphlib import TopologicalSorter
-from itertools import product
+from itertools import islice, product
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -32,7 +33,7 @@ from neurosim.kernels.layer import (
     run_layer,
 )
 from neurosim.kernels.neurons import NeuronConstants
-from neurosim.network.inputs import Inputs, check_inputs, pixels
+from neurosim.network.inputs import Inputs, check_inputs, pixels, slices
 from neurosim.network.layers import INPUT, Layer
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
@@ -46,8 +47,11 @@ STATE_BITS = 32
 # Entries of the largest spike list of a batch: 256 MB of address space, of which only what is used becomes memory.
 BATCH_ENTRIES = 2**25
 BATCH_IMAGES = 16
-# Of a task for an executor.
+# Batches that each thread has before it.
+AHEAD = 4
+# Of a task for an executor, and tasks that it has before it.
 SLICE_IMAGES = 64
+SLICES_AHEAD = 64
 
 
 def simulate(
@@ -70,40 +74,83 @@ def simulate(
     *progress* is called with the number of images done.
     Raises InputsError if the inputs do not suit the network.
     """
+    parts = []
+    for part in simulated(
+        network, inputs, state_bits=state_bits, workers=workers, executor=executor, record_potentials=record_potentials,
+        record_changes=record_changes,
+    ):
+        parts.append(part)
+        if progress:
+            progress(len(part))
+    return SpikeTrace.joined(parts)
+
+
+def simulated(
+    network: Network,
+    inputs: Inputs,
+    *,
+    state_bits: int = STATE_BITS,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    record_potentials: bool = False,
+    record_changes: bool = False,
+) -> Iterator[SpikeTrace]:
+    """The traces of slices of *inputs*, one after the other; what is not taken yet is at most as much as the workers are busy
+    with. See `simulate`."""
     check_inputs(network, inputs)
     network = network.over(inputs.steps)
     if not 2 <= state_bits <= STATE_BITS:
         raise NeurosimError(f"state_bits is {state_bits}; it must lie in 2..{STATE_BITS}")
-    if executor is not None:
-        work = partial(simulate, state_bits=state_bits, record_potentials=record_potentials, record_changes=record_changes)
-        return _joined(list(_sliced(executor, network, inputs, work, progress)), network, inputs)
+    how = _How(state_bits, record_potentials, record_changes, _largest_pixel(network, inputs))
+    return _shared(network, inputs, how, workers) if executor is None else _sliced(executor, network, inputs, how)
+
+
+class _How(NamedTuple):
+    """What is simulated and recorded; largest_pixel: of all inputs."""
+
+    state_bits: int
+    record_potentials: bool
+    record_changes: bool
+    largest_pixel: float
+
+
+def _largest_pixel(network: Network, inputs: Inputs) -> float:
+    if inputs.images is None:
+        return 1.0
+    return max(float(np.abs(pixels(network, part)).max()) for part in slices(inputs.images))
+
+
+def _shared(network: Network, inputs: Inputs, how: _How, workers: int | None) -> Iterator[SpikeTrace]:
+    """By threads."""
     feeds(network)
-    largest_pixel = float(np.abs(pixels(network, inputs.images)).max()) if inputs.images is not None else 1.0
-
-    def run(batch: Inputs) -> SpikeTrace:
-        return _Batch(network, batch, state_bits, record_potentials, record_changes, largest_pixel).run()
-
-    parts, sharing = [], workers or threads.usable()
+    sharing = workers or threads.usable()
     with ThreadPoolExecutor(sharing) as pool:
-        for part in pool.map(run, _batches(network, inputs, sharing)):
-            parts.append(part)
-            if progress:
-                progress(len(part))
-    return _joined(parts, network, inputs)
+        batches = _batches(network, inputs, sharing)
+        yield from _in_order((pool.submit(_Batch(network, batch, how).run) for batch in batches), AHEAD * sharing)
 
 
-def _sliced(
-    executor: Executor, network: Network, inputs: Inputs, work: Callable[[Network, Inputs], SpikeTrace],
-    progress: Callable[[int], None] | None,
-) -> Iterator[SpikeTrace]:  # fmt: skip
-    """The traces of slices of the inputs, in order, as the workers of *executor* find them."""
-    slices = [inputs[first : first + SLICE_IMAGES] for first in range(0, len(inputs), SLICE_IMAGES)]
+def _sliced(executor: Executor, network: Network, inputs: Inputs, how: _How) -> Iterator[SpikeTrace]:
+    """By the workers of *executor*."""
     needed = brought(executor, network.sha256, lambda: replace(network, golden=None, float_twin=None))
-    for future in [executor.submit(work, needed, part) for part in slices]:
-        part = future.result()
-        if progress:
-            progress(len(part))
-        yield part
+    parts = (inputs[first : first + SLICE_IMAGES] for first in range(0, len(inputs), SLICE_IMAGES))
+    for part in _in_order((executor.submit(_slice, needed, part, how) for part in parts), SLICES_AHEAD):
+        yield replace(part, network=network)
+
+
+def _slice(network: Network, inputs: Inputs, how: _How) -> SpikeTrace:
+    return SpikeTrace.joined(list(_shared(network, inputs, how, None)))
+
+
+def _in_order(futures: Iterator[Future[SpikeTrace]], ahead: int) -> Iterator[SpikeTrace]:
+    """What comes of *futures*, of which no more than *ahead* are asked for before they are needed."""
+    waiting = deque(islice(futures, ahead))
+    try:
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(islice(futures, 1))
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _batches(network: Network, inputs: Inputs, workers: int) -> Iterator[Inputs]:
@@ -116,23 +163,13 @@ def _batches(network: Network, inputs: Inputs, workers: int) -> Iterator[Inputs]
 class _Batch:
     """One batch of images on its way through the layers."""
 
-    def __init__(
-        self,
-        network: Network,
-        inputs: Inputs,
-        state_bits: int,
-        record_potentials: bool,
-        record_changes: bool,
-        largest_pixel: float,
-    ):
+    def __init__(self, network: Network, inputs: Inputs, how: _How):
         self.network = network
         self.feeds = feeds(network)
         self.inputs = inputs
         self.rows = len(inputs) * network.timesteps
-        self.state_bits = state_bits
-        self.record_potentials = record_potentials
-        self.record_changes = record_changes or record_potentials
-        self.largest_pixel = largest_pixel
+        self.how = how
+        self.record_changes = how.record_changes or how.record_potentials
         self.events: dict[str, Events] = {}
         self.outputs = np.empty(0)
 
@@ -150,7 +187,7 @@ class _Batch:
         layers = {layer.name: found[layer.name] for layer in self.network.layers}
         outputs = self._outputs(layers[self.network.output.name])
         return SpikeTrace(
-            network=self.network, layers=layers, outputs=outputs, labels=self.inputs.labels, state_bits=self.state_bits,
+            network=self.network, layers=layers, outputs=outputs, labels=self.inputs.labels, state_bits=self.how.state_bits,
             inputs_name=self.inputs.name, input_bits=input_bits, images=self.inputs.images,
         )  # fmt: skip
 
@@ -176,7 +213,7 @@ class _Batch:
         """What the kernels run."""
         sources = tuple(zip(self.feeds[layer.name].synapses, (self.events[name] for name in layer.sources), strict=True))
         empty = new_state(layer, [s for s, _ in sources], dtype)
-        return population(self.network, layer, self.state_bits), empty, sources, self._currents(layer, dtype)
+        return population(self.network, layer, self.how.state_bits), empty, sources, self._currents(layer, dtype)
 
     def _tape(self, layer: Layer, dtype: type[np.generic]) -> Tape:
         """An empty one; what is written on it are the events of the layers to come, and of the layer itself."""
@@ -194,7 +231,7 @@ class _Batch:
         if not self.network.integer:
             return np.float32
         feed = self.feeds[layer.name]
-        largest_input = self.largest_pixel if INPUT in (layer.inputs or ()) else 1.0
+        largest_input = self.how.largest_pixel if INPUT in (layer.inputs or ()) else 1.0
         bound = (feed.largest_main * largest_input + feed.largest_shortcut) * self.network.timesteps
         if layer.current_leak is not None:
             bound *= self.network.timesteps
@@ -238,7 +275,7 @@ class _Batch:
             return Ragged(start, channel * sites + site)
 
         potentials = None
-        if self.record_potentials:
+        if self.how.record_potentials:
             by_site = tape.potentials.reshape(images, steps, sites, channels)
             potentials = np.ascontiguousarray(by_site.swapaxes(2, 3)).reshape(images, steps, -1)
         return LayerTrace(
@@ -275,27 +312,6 @@ def events_of(spikes: np.ndarray, sites: int) -> Events:
     return Events(start.astype(np.int64), channel.astype(np.int32), site.astype(np.int32))
 
 
-def _joined(parts: list[SpikeTrace], network: Network, inputs: Inputs) -> SpikeTrace:
-    first = parts[0]
-
-    def joined(name: str) -> LayerTrace:
-        layers = [p.layers[name] for p in parts]
-        potentials = None if layers[0].potentials is None else np.concatenate([x.potentials for x in layers])
-        changes = None if layers[0].changes is None else np.concatenate([x.changes for x in layers])
-        return LayerTrace(
-            bits=np.concatenate([x.bits for x in layers]), reached=np.concatenate([x.reached for x in layers]),
-            lone=Ragged.joined([x.lone for x in layers]), clipped=Ragged.joined([x.clipped for x in layers]),
-            peak=np.concatenate([x.peak for x in layers]), potentials=potentials, changes=changes,
-        )  # fmt: skip
-
-    input_bits = None if first.input_bits is None else np.concatenate([p.input_bits for p in parts])
-    return SpikeTrace(
-        network=network, layers={name: joined(name) for name in first.layers},
-        outputs=np.concatenate([p.outputs for p in parts]), labels=inputs.labels, state_bits=first.state_bits,
-        inputs_name=inputs.name, input_bits=input_bits, images=inputs.images,
-    )  # fmt: skip
-
-
 def drive(network: Network, layer: Layer, stimuli: dict[str, np.ndarray]) -> LayerTrace:
     """Run one layer alone, its sources replaced by *stimuli*: {source: bool [1, T, neurons], or an image [1, C, H, W]}."""
     shape = network.input.shape
@@ -305,7 +321,7 @@ def drive(network: Network, layer: Layer, stimuli: dict[str, np.ndarray]) -> Lay
     else:
         inputs = Inputs(np.zeros((1, *shape), np.uint8) if image is None else image)
     largest = 1.0 if image is None else float(np.abs(pixels(network, image)).max())
-    batch = _Batch(network, inputs, STATE_BITS, True, False, largest)
+    batch = _Batch(network, inputs, _How(STATE_BITS, True, False, largest))
     for source in set(layer.sources):
         shape = network.shape_of(source)
         silent = image is not None and source == INPUT

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from neurosim import saving
 from neurosim.bits import popcount, unpacked
 from neurosim.errors import NetworkError, TraceError
-from neurosim.network.inputs import Shown, shown_sha256
+from neurosim.network.inputs import Shown, shown_sha256, slices
 from neurosim.network.layers import INPUT
 from neurosim.network.network import Network
 
@@ -32,10 +33,10 @@ class Ragged(NamedTuple):
     def part(self, first: int, end: int) -> Ragged:
         """The lists of rows *first* to *end* - 1."""
         start = self.start[first : end + 1]
-        return Ragged(start - start[0], self.neuron[start[0] : start[-1]])
+        return Ragged(start - start[0], self.neuron[int(start[0]) : int(start[-1])])
 
     @classmethod
-    def joined(cls, parts: list[Ragged]) -> Ragged:
+    def joined(cls, parts: Sequence[Ragged]) -> Ragged:
         start = np.concatenate([[0], np.cumsum(np.concatenate([p.counts for p in parts]))])
         return cls(start.astype(np.int64), np.concatenate([p.neuron for p in parts]))
 
@@ -60,6 +61,12 @@ class LayerTrace:
     potentials: np.ndarray | None = None
     changes: np.ndarray | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """Of all arrays."""
+        arrays = (self.bits, self.reached, *self.lone, *self.clipped, self.peak, self.potentials, self.changes)
+        return sum(array.nbytes for array in arrays if array is not None)
+
     def part(self, first: int, end: int) -> LayerTrace:
         """Samples *first* to *end* - 1."""
         images, steps = slice(first, end), self.bits.shape[1]
@@ -70,10 +77,22 @@ class LayerTrace:
             potentials=potentials, changes=changes,
         )  # fmt: skip
 
+    @classmethod
+    def joined(cls, parts: Sequence[LayerTrace]) -> LayerTrace:
+        """Samples after samples."""
+        columns = {name: concatenated([getattr(p, name) for p in parts]) for name in ("bits", "reached", "peak")}
+        potentials, changes = (concatenated([getattr(p, name) for p in parts]) for name in ("potentials", "changes"))
+        lone, clipped = Ragged.joined([p.lone for p in parts]), Ragged.joined([p.clipped for p in parts])
+        return LayerTrace(**columns, lone=lone, clipped=clipped, potentials=potentials, changes=changes)
+
 
 @dataclass(frozen=True, eq=False)
 class SpikeTrace:
-    """A simulated network: spikes, visits and output potentials. *outputs*: [N, classes], potentials after the last step."""
+    """A simulated network: spikes, visits and output potentials. *outputs*: [N, classes], potentials after the last step.
+
+    What has a row per sample may also stay in a file, which is read slice by slice: only slices along the first axis are taken
+    of it here and by whoever must not need more memory for more samples.
+    """
 
     network: Network
     layers: dict[str, LayerTrace]
@@ -91,6 +110,12 @@ class SpikeTrace:
         return f"<SpikeTrace of {self.network.name!r}: {len(self)} samples, {self.timesteps} steps>"
 
     @property
+    def nbytes(self) -> int:
+        """Of all arrays."""
+        shown = (self.outputs, self.labels, self.input_bits, self.images)
+        return sum(array.nbytes for array in (*shown, *self.layers.values()) if array is not None)
+
+    @property
     def timesteps(self) -> int:
         return self.network.timesteps
 
@@ -106,18 +131,23 @@ class SpikeTrace:
 
     def head(self, images: int) -> SpikeTrace:
         """The trace of the first *images* samples."""
+        self.check_holds(images)
+        return self.part(0, images)
+
+    def check_holds(self, images: int) -> None:
+        """Raise TraceError if there are not so many *images*."""
         if not 1 <= images <= len(self):
             raise TraceError("spike trace", [f"it holds {len(self)} samples, not {images}"])
-        return self._part(0, images)
 
     def sample(self, number: int) -> SpikeTrace:
         """The trace of one sample, counted from 0."""
         if not 0 <= number < len(self):
             problem = f"it holds {len(self)} samples, counted from 0; there is no sample {number}"
             raise TraceError("spike trace", [problem])
-        return self._part(number, number + 1)
+        return self.part(number, number + 1)
 
-    def _part(self, first: int, end: int) -> SpikeTrace:
+    def part(self, first: int, end: int) -> SpikeTrace:
+        """The trace of samples *first* to *end* - 1, in memory."""
         layers = {name: layer.part(first, end) for name, layer in self.layers.items()}
         given = (self.labels, self.input_bits, self.images)
         labels, bits, shown = (None if a is None else a[first:end] for a in given)
@@ -125,6 +155,17 @@ class SpikeTrace:
             network=self.network, layers=layers, outputs=self.outputs[first:end], labels=labels, state_bits=self.state_bits,
             inputs_name=self.inputs_name, input_bits=bits, images=shown,
         )  # fmt: skip
+
+    @classmethod
+    def joined(cls, parts: Sequence[SpikeTrace]) -> SpikeTrace:
+        """The trace of the samples of all *parts*, which are of one network."""
+        first = parts[0]
+        names = ("outputs", "labels", "input_bits", "images")
+        columns = {name: concatenated([getattr(p, name) for p in parts]) for name in names}
+        layers = {name: LayerTrace.joined([p.layers[name] for p in parts]) for name in first.layers}
+        return SpikeTrace(
+            network=first.network, layers=layers, state_bits=first.state_bits, inputs_name=first.inputs_name, **columns
+        )
 
     def bits_of(self, source: str) -> np.ndarray:
         """Packed spikes of a layer or of the input."""
@@ -150,17 +191,21 @@ class SpikeTrace:
             raise NetworkError(f"layer {name!r}", ["potentials were not recorded; simulate(..., record_potentials=True)"])
         return found
 
+    @cached_property
+    def spikes_per_step(self) -> dict[str, np.ndarray]:
+        """int64 [T]: spikes of every spiking layer and of an input of spikes, summed over images."""
+        sources = [layer.name for layer in self.network.layers if layer.spiking]
+        return {name: _per_step(self.bits_of(name)) for name in [*sources, *[INPUT] * (self.input_bits is not None)]}
+
     def spike_counts(self) -> dict[str, int]:
         """Spikes of every spiking layer, summed over images and steps."""
-        return {layer.name: popcount(self.layers[layer.name].bits) for layer in self.network.layers if layer.spiking}
+        return {name: int(spikes.sum()) for name, spikes in self.spikes_per_step.items() if name != INPUT}
 
     @property
     def rates(self) -> dict[str, float]:
         """Spikes per neuron over all steps of an image, of every spiking layer and of an input of spikes."""
-        sources = [layer.name for layer in self.network.layers if layer.spiking]
-        sources += [] if self.input_bits is None else [INPUT]
-        neurons = {name: int(np.prod(self.network.shape_of(name))) * len(self) for name in sources}
-        return {name: popcount(self.bits_of(name)) / n for name, n in neurons.items()}
+        neurons = {name: int(np.prod(self.network.shape_of(name))) * len(self) for name in self.spikes_per_step}
+        return {name: int(spikes.sum()) / neurons[name] for name, spikes in self.spikes_per_step.items()}
 
     @property
     def spikes_per_neuron(self) -> float:
@@ -175,13 +220,25 @@ class SpikeTrace:
         if bits is None and self.images is None:
             return None
         neurons = math.prod(self.network.input.shape)
-        spikes = None if bits is None else Shown(np.dtype(bool), shape, (unpacked(row, neurons) for row in bits))
+        spikes = None if bits is None else Shown(np.dtype(bool), shape, (unpacked(part, neurons) for part in slices(bits)))
         labels = None if self.labels is None else self.labels.astype(np.int64)
         return shown_sha256(Shown.whole(self.images), spikes, Shown.whole(labels))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace file (HDF5, see README)."""
         saving.save(self, path)
+
+
+def concatenated(parts: Sequence[np.ndarray | None]) -> Any:
+    """Parts after parts; None where they are none."""
+    return None if parts[0] is None else np.concatenate([part for part in parts if part is not None])
+
+
+def _per_step(bits: np.ndarray) -> np.ndarray:
+    found = np.zeros(bits.shape[1], np.int64)
+    for part in slices(bits):
+        found += np.bitwise_count(part).sum((0, 2), dtype=np.int64)
+    return found
 
 
 def mismatches(one: SpikeTrace, other: SpikeTrace) -> dict[str, float]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,34 +32,45 @@ class Work:
         return len(self.update)
 
 
+class Known(NamedTuple):
+    """Of some rows: work, and the spikes of whatever sends, uint8 [rows, bytes], packed."""
+
+    work: Work
+    spikes: dict[str, np.ndarray]
+
+
 class Agenda:
-    """Takes the activity of a run, slice by slice in order, and says what happens in the turns that are thereby known."""
+    """Takes a run, slice by slice in order, and says what happens in the turns that are thereby known."""
 
     def __init__(self, trace: SpikeTrace, mapping: Mapping, schedule: Schedule):
         self.trace, self.mapping, self.schedule = trace, mapping, schedule
         self.rows = len(trace) * trace.timesteps
         self.packets = PacketWriter(mapping)
-        self.known: dict[int, Work] = {}
+        layers = mapping.network.layers
+        self.sending = [layers[layer].name for layer in schedule.sends]
+        self.sending += [INPUT] * (mapping.network.input.encoding == "spikes")
+        self.known: dict[int, Known] = {}
 
     @property
     def turns(self) -> int:
         return self.schedule.turns(self.rows)
 
-    def add(self, activity: Activity, first: int) -> int:
-        """Take the activity from row *first* on; returns the turns that are known."""
-        work = self.known[first] = work_of(activity, self.packets, self.spikes(INPUT), self.mapping, first)
-        return self.schedule.ready(first + len(work), self.rows)
+    def add(self, part: SpikeTrace, activity: Activity, first: int) -> int:
+        """Take a part of the trace and its activity, from row *first* on; returns the turns that are known."""
+        rows = len(part) * part.timesteps
+        spikes = {name: part.bits_of(name).reshape(rows, -1) for name in self.sending}
+        self.known[first] = Known(work_of(activity, self.packets, spikes.get(INPUT), self.mapping, first), spikes)
+        return self.schedule.ready(first + rows, self.rows)
 
     def forget(self, turn: int) -> None:
         """Drop what no turn from *turn* on needs."""
         oldest = self.schedule.oldest(turn)
-        self.known = {first: work for first, work in self.known.items() if first + len(work) > oldest}
+        self.known = {first: known for first, known in self.known.items() if first + len(known.work) > oldest}
 
-    def spikes(self, population: str) -> np.ndarray:
-        """uint8 [rows, bytes], packed; of the input only if it is made of spikes."""
-        if population == INPUT and self.mapping.network.input.encoding != "spikes":
-            return np.empty((self.rows, 0), np.uint8)
-        return self.trace.bits_of(population).reshape(self.rows, -1)
+    def spikes(self, population: str, rows: range) -> np.ndarray:
+        """uint8 [rows, bytes], packed, of rows that are known."""
+        parts = [known.spikes[population][part] for _, known, part in self._parts(rows)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def travelling(self, turns: range) -> list[tuple[str, range, int]]:
         """(population, rows whose spikes travel in these turns, number among these turns of the first of them)."""
@@ -74,7 +87,7 @@ class Agenda:
         """What travels in these turns, which are numbered from the first of them."""
         stride = self.schedule.stride
         return [
-            Spiking(name, self.spikes(name)[rows.start : rows.stop], turn, stride)
+            Spiking(name, self.spikes(name, rows), turn, stride)
             for name, rows, turn in self.travelling(turns)
         ]  # fmt: skip
 
@@ -84,19 +97,23 @@ class Agenda:
         for layer in self.schedule.busy(self.schedule.works, turns, self.rows):
             offset, mine = self.schedule.works[layer], np.flatnonzero(self.mapping.layer_of == layer)
             rows = self.schedule.rows(offset, turns, self.rows)
-            for first, work in self.known.items():
-                start, stop = max(first, rows.start), min(first + len(work), rows.stop)
-                if start >= stop:
-                    continue
-                turn = start * self.schedule.stride + offset - turns.start
+            for first, known, part in self._parts(rows):
+                turn = first * self.schedule.stride + offset - turns.start
                 for field in fields(Work):
-                    by_brick = getattr(work, field.name)[start - first : stop - first]
+                    by_brick = getattr(known.work, field.name)[part]
                     add_work(by_brick, mine, self.mapping.cores, turn, self.schedule.stride, getattr(total, field.name))
         return total
 
+    def _parts(self, rows: range) -> Iterator[tuple[int, Known, slice]]:
+        """(a row from which on something is known, what, and which of it) of all of these rows that are known."""
+        for first, known in self.known.items():
+            start, stop = max(first, rows.start), min(first + len(known.work), rows.stop)
+            if start < stop:
+                yield start, known, slice(start - first, stop - first)
 
-def work_of(activity: Activity, packets: PacketWriter, outside: np.ndarray, mapping: Mapping, first: int) -> Work:
-    """The cycles of the cores' own work, by row and brick; *outside*: spikes fed from outside, uint8 [rows, bytes]."""
+
+def work_of(activity: Activity, packets: PacketWriter, outside: np.ndarray | None, mapping: Mapping, first: int) -> Work:
+    """The cycles of the cores' own work, by row and brick; *outside*: spikes fed from outside, uint8 [rows, bytes], if any."""
     chip, cost = mapping.chip, mapping.chip.operation
     channels = np.array([b.channels for b in mapping.bricks])
     bits = np.array([mapping.network.layers[b.layer].weight_bits or 8 for b in mapping.bricks])
@@ -113,8 +130,8 @@ def work_of(activity: Activity, packets: PacketWriter, outside: np.ndarray, mapp
     touched = chip.memory_cycles({"state": state_words})
     update, local = np.maximum(visits, touched), np.maximum(multiply, fetched)
     waiting = update - visits + local - multiply
-    if outside.size:
-        work, waits = packets.outside(outside[first : first + len(update)])
+    if outside is not None:
+        work, waits = packets.outside(outside)
         local += work
         waiting += waits
     port = chip.home("input").words_per_cycle

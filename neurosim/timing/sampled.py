@@ -9,6 +9,9 @@ from neurosim.timing.schedule import Schedule
 from neurosim.timing.tally import Pace, Tally
 from neurosim.timing.timeline import Timeline
 
+# Scaled at once.
+IMAGES = 256
+
 
 class SampledTimeline:
     """As a `Timeline`, but only of the analytic one all turns are run; *near* times images of a sample, and the one with the
@@ -93,9 +96,14 @@ def scaled(far: np.ndarray, sampled: np.ndarray, near: np.ndarray) -> np.ndarray
     turns, and which part of them was work, is as in the sample. So are those after it, updates and barriers, which no packet
     changes: their ratio is 1 unless a timing of one's own has other ideas.
     """
-    travel = _spread(far[..., :2].sum(2), far[sampled, :, :2].sum(2), near[..., :2].sum(2))
-    parts = travel[..., None] * _shares(near[..., :2], far[..., :2]), far[..., 2:] * _ratio(near[..., 2:], far[sampled, :, 2:])
-    return np.concatenate([whole(part.reshape(len(far), -1)).reshape(part.shape) for part in parts], 2)
+    found, picked = np.empty_like(far), far[sampled]
+    shares, rest = _shares(near[..., :2], far[..., :2]), _ratio(near[..., 2:], picked[..., 2:])
+    for first in range(0, len(far), IMAGES):
+        some = far[first : first + IMAGES]
+        travel = _spread(some[..., :2].sum(2), picked[..., :2].sum(2), near[..., :2].sum(2))
+        parts = travel[..., None] * shares, some[..., 2:] * rest
+        found[first : first + IMAGES] = np.concatenate([whole(p.reshape(len(p), -1)).reshape(p.shape) for p in parts], 2)
+    return found
 
 
 def _spread(far: np.ndarray, sample: np.ndarray, near: np.ndarray) -> np.ndarray:

@@ -53,7 +53,7 @@ PARTS = 4
 
 
 class Timeline:
-    """Takes the activity of a run, slice by slice in order, and tells the time: *pace*.
+    """Takes a run, slice by slice in order, and tells the time: *pace*.
 
     *timing*, *order*: names of the timing and the schedule. *recorder* is shown every turn: (number, cycle in which it begins,
     traffic, journey); with it there is one thread.
@@ -83,9 +83,9 @@ class Timeline:
         self.pace = Pace.empty(self.agenda.turns, self.grid)
         self.next = 0
 
-    def add(self, activity: Activity, first: int) -> None:
-        """The activity from row *first* on; runs every turn that is thereby known."""
-        ready = self.agenda.add(activity, first)
+    def add(self, part: SpikeTrace, activity: Activity, first: int) -> None:
+        """A part of the trace and its activity, from row *first* on; runs every turn that is thereby known."""
+        ready = self.agenda.add(part, activity, first)
         parts = PARTS * self.workers if self.workers > 1 else 1
         size = min(self.runners[0].most, max(1, (ready - self.next) // parts))
         chunks = [range(at, min(at + size, ready)) for at in range(self.next, ready, size)]
@@ -106,7 +106,8 @@ class Timeline:
         spans = [range(image * each, (image + 1) * each) for image in images]
         first = [self.schedule.oldest(span.start) // steps for span in spans]
         for image in sorted({i for start, last in zip(first, images, strict=True) for i in range(start, last + 1)}):
-            self.agenda.add(activity(trace, mapping, image, image + 1), image * steps)
+            part = trace.sample(image)
+            self.agenda.add(part, activity(part, mapping), image * steps)
         size = self.runners[0].most
         chunks = [[range(at, min(at + size, span.stop)) for at in range(span.start, span.stop, size)] for span in spans]
         done = self._run([chunk for span in chunks for chunk in span])

@@ -1,5 +1,7 @@
 """Time from a sample of images: what it keeps, and how often its interval holds."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from neurosim.cli.console import bundled
 from neurosim.cost.activity import activity
 from neurosim.errors import NeurosimError
 from neurosim.timing import sample
+from neurosim.timing import sampled as timing_sampled
 from neurosim.timing.sampled import SampledTimeline, scaled
 from neurosim.timing.schedule import SCHEDULES
 from neurosim.timing.tally import Pace, Tally
@@ -41,7 +44,7 @@ def both(network, inputs, chip, schedule):
     mapping = mapping.over(trace.timesteps)
     lines = [Timeline(trace, mapping, timing, schedule) for timing in ("analytic", "packet")]
     for line in lines:
-        line.add(activity(trace, mapping), 0)
+        line.add(trace, activity(trace, mapping), 0)
     return lines[0], lines[1].finish()
 
 
@@ -125,6 +128,16 @@ def test_the_interval_of_five_images_by_hand():
     assert by_hand < sample.FLOOR == sample.half_width(near, expected, 100)
     assert sample.half_width((near - 1000) * 10 + 1000, expected, 100) == pytest.approx(10 * by_hand, rel=1e-3)
     assert sample.half_width(near, expected, 5) == 0
+
+
+@given(st.integers(2, 40), st.integers(1, 9), st.integers(1, 7), st.integers(0, 2**32 - 1))
+def test_images_are_scaled_alike_in_slices_of_any_size(images, turns, size, seed):
+    rng = np.random.default_rng(seed)
+    far, sampled = rng.integers(0, 1000, (images, turns, 4)), rng.permutation(images)[:5]
+    near = rng.integers(0, 2000, (len(sampled), turns, 4))
+    with mock.patch.object(timing_sampled, "IMAGES", size):
+        found = scaled(far, sampled, near)
+    assert (found == scaled(far, sampled, near)).all()
 
 
 @given(st.integers(2, 6), st.integers(1, 5), st.integers(1, 4), st.integers(0, 2**32 - 1))
