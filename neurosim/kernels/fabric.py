@@ -18,11 +18,14 @@ CREDIT_LANE, LOCAL_LANE, LINK_LANE, CHIP_LANE = range(4)
 DELIVERED, ACTIVE, SENDING, ALARMS, ASKED, NAMED = range(6)
 
 
-def row(names: str) -> np.dtype:
-    """Columns of a table; the size of a row is a power of two, so that finding it is a shift."""
-    fields = names.split()
-    size = 4 << (len(fields) - 1).bit_length()
-    return np.dtype({"names": fields, "formats": [np.int32] * len(fields), "itemsize": size})
+def row(names: str, sets: str = "", small: str = "") -> np.dtype:
+    """Columns of a table: sets of bits, int64, then numbers, int32, then small ones, int8; the size of a row is a power of two,
+    so that finding it is a shift."""
+    columns = [(name, width) for names, width in ((sets, 8), (names, 4), (small, 1)) for name in names.split()]
+    offsets = [sum(width for _, width in columns[:i]) for i in range(len(columns) + 1)]
+    size = 1 << (offsets.pop() - 1).bit_length()
+    formats = [f"i{width}" for _, width in columns]
+    return np.dtype({"names": [name for name, _ in columns], "formats": formats, "offsets": offsets, "itemsize": size})
 
 
 # Packets: cycle from which it may leave, flits, first of its targets, core it leaves from.

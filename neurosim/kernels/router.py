@@ -36,6 +36,7 @@ from neurosim.kernels.fabric import (
     WEST,
 )  # fmt: skip
 from neurosim.kernels.route import shorter
+from neurosim.kernels.rows import at
 
 # Nothing is allocated inside: counting references to every table at every call would cost 50 times the work.
 compiled = jit(_nrt=False)
@@ -43,18 +44,19 @@ compiled = jit(_nrt=False)
 READY, BLOCKED, LATER, ABSENT = range(4)
 
 
-@jit(_nrt=False, inline="always")
-def at(table, index):
-    """A row; that *index* is not negative spares a fifth of the time."""
-    return table[np.uintp(index)]
-
-
 @compiled
 def transport(fabric, packets, state, passage, limit):
     """Move *packets* until all have been delivered, or up to cycle *limit*; returns the cycle reached, -1 if nothing can move.
 
-    Writes *passage* and *state*, which must be as `begin` leaves it.
+    Writes *passage* and *state*, of which the cycles from which cores are free are given.
     """
+    return follow(fabric, packets, state, passage, limit)
+
+
+@inlined
+def follow(fabric, packets, state, passage, limit):
+    """For code that is compiled with it: `transport`."""
+    begin(packets, state, passage)
     scalars, about = state.scalars, packets.about
     targets, count = len(packets.targets), len(packets.by_time)
     due, t = 0, np.int64(0)
@@ -78,7 +80,7 @@ def transport(fabric, packets, state, passage, limit):
     return t
 
 
-@compiled
+@inlined
 def begin(packets, state, passage):
     """Every arbiter starts with the first; no core has sent or taken anything."""
     for packet in range(len(passage.packets)):
@@ -264,25 +266,35 @@ def set_alarm(state, output, time):
 
 
 @inlined
+def due_alarm(state, t):
+    """Take the next alarm that is due at *t*; returns its link, -1 if there is none."""
+    alarms, scalars = state.alarms, state.scalars
+    if scalars[ALARMS] == 0 or alarms[0] >> 32 > t:
+        return np.int64(-1)
+    output = np.int64(alarms[0] & 0xFFFFFFFF)
+    scalars[ALARMS] -= 1
+    last, size = alarms[scalars[ALARMS]], scalars[ALARMS]
+    i = 0
+    while 2 * i + 1 < size:
+        child = 2 * i + 1
+        if child + 1 < size and alarms[child + 1] < alarms[child]:
+            child += 1
+        if last <= alarms[child]:
+            break
+        alarms[i] = alarms[child]
+        i = child
+    alarms[i] = last
+    at(state.links, output).alarm = 0
+    return output
+
+
+@inlined
 def ring_alarms(fabric, state, t):
     """Wake what waits for the links whose alarms are due."""
-    alarms, scalars = state.alarms, state.scalars
-    while scalars[ALARMS] > 0 and alarms[0] >> 32 <= t:
-        output = np.int64(alarms[0] & 0xFFFFFFFF)
-        scalars[ALARMS] -= 1
-        last, size = alarms[scalars[ALARMS]], scalars[ALARMS]
-        i = 0
-        while 2 * i + 1 < size:
-            child = 2 * i + 1
-            if child + 1 < size and alarms[child + 1] < alarms[child]:
-                child += 1
-            if last <= alarms[child]:
-                break
-            alarms[i] = alarms[child]
-            i = child
-        alarms[i] = last
-        at(state.links, output).alarm = 0
+    output = due_alarm(state, t)
+    while output >= 0:
         wake_waiting(fabric, state, output)
+        output = due_alarm(state, t)
 
 
 @inlined

@@ -10,7 +10,9 @@ import numpy as np
 from neurosim.kernels import inlined, jit
 from neurosim.kernels.fabric import NEVER, Packets, Passage
 from neurosim.kernels.packets import order_by_time
-from neurosim.kernels.router import at, begin, transport
+from neurosim.kernels.router import follow
+from neurosim.kernels.rows import at
+from neurosim.kernels.single_router import follow_singles
 
 
 class Turns(NamedTuple):
@@ -63,19 +65,33 @@ def take_turns(network, turns, own, rules, pace, sums, desk):
     a core; cycles between flits, int64 [links]; cycles of the barrier). pace: (cycles, int64 [turns]; split, int64 [turns, 4]).
     """
     fabric, state, room = network
-    step, intervals, barrier = rules
     for turn in range(len(pace[0])):
-        packets, passage = packets_of(turns, turn, step, desk), passage_of(turns, turn, room)
+        packets, passage = packets_of(turns, turn, rules[0], desk), passage_of(turns, turn, room)
         latest = occupy(own, turn, state) + serve(packets, sums, desk)
         if latest >= NEVER // 2:
             return turn, latest
+        if len(packets.targets) > 0 and follow(fabric, packets, state, passage, np.int64(NEVER)) < 0:
+            return turn, 0
+        close(turn, state, own, rules[2], pace, sums, desk)
         if len(packets.targets) > 0:
-            begin(packets, state, passage)
-            if transport(fabric, packets, state, passage, np.int64(NEVER)) < 0:
-                return turn, 0
-        close(turn, state, own, barrier, pace, sums, desk)
+            add_journey(fabric, packets, state, passage, rules[1], pace[0][turn], sums)
+    return len(pace[0]), 0
+
+
+@jit(_nrt=False)
+def take_single_turns(network, turns, own, rules, pace, sums, desk):
+    """As `take_turns`, of packets of one flit for one core each."""
+    fabric, state, room = network
+    for turn in range(len(pace[0])):
+        packets, passage = packets_of(turns, turn, rules[0], desk), passage_of(turns, turn, room)
+        latest = occupy(own, turn, state) + serve(packets, sums, desk)
+        if latest >= NEVER // 2:
+            return turn, latest
+        if len(packets.targets) > 0 and follow_singles(fabric, packets, state, passage, np.int64(NEVER)) < 0:
+            return turn, 0
+        close(turn, state, own, rules[2], pace, sums, desk)
         if len(packets.targets) > 0:
-            add_journey(fabric, packets, state, passage, intervals, pace[0][turn], sums)
+            add_journey(fabric, packets, state, passage, rules[1], pace[0][turn], sums)
     return len(pace[0]), 0
 
 
@@ -154,9 +170,10 @@ def close(turn, state, own, barrier, pace, sums, desk):
 @inlined
 def add_journey(fabric, packets, state, passage, intervals, cycles, sums):
     """Add what the network did in a turn."""
-    for tile in range(fabric.width * fabric.height):
+    tiles = len(state.cores) // fabric.cores
+    for tile in range(tiles):
         for port in range(fabric.ports):
-            link = at(state.links, tile * fabric.ports + port)
+            link = at(state.links, tile * (len(state.links) // tiles) + port)
             if port < fabric.cores:
                 sums.refused[tile * fabric.cores + port] += link.stalled
             else:

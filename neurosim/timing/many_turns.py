@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from neurosim.kernels.turns import Desk, Own, Sums, take_turns
+from neurosim.kernels.turns import Desk, Own, Sums, take_single_turns, take_turns
 from neurosim.noc.packet_network import PacketNetwork, too_long
 from neurosim.timing.agenda import Agenda, Work
 from neurosim.timing.tally import Pace
@@ -22,7 +22,8 @@ class ManyTurns:
     def __init__(self, agenda: Agenda):
         self.agenda = agenda
         self.machine = agenda.mapping.chip.machine
-        self.network = PacketNetwork(self.machine)
+        writer = agenda.packets
+        self.tables = PacketNetwork(self.machine).tables(writer.flits == 1 and not writer.tree)
         self.most = max(1, MOST // self.machine.grid.cores)
 
     def run(self, turns: range) -> Pace:
@@ -39,10 +40,11 @@ class ManyTurns:
         machine, tally, writer = self.machine, pace.tally, self.agenda.packets
         written = writer.written(self.agenda.spiking(turns), packets, targets)
         most = int(packets.sum(1).max())
-        state, passage = self.network.room(most, int(targets.sum(1).max()))
+        state, passage = self.tables.room(most, int(targets.sum(1).max()))
         none = np.zeros((0, 0), np.int64)
-        done, latest = take_turns(
-            network=(self.network.fabric, state, passage), turns=written,
+        take = take_single_turns if self.tables.single else take_turns
+        done, latest = take(
+            network=(self.tables.fabric, state, passage), turns=written,
             own=Own(work.fetch[part], work.local[part], work.update[part]),
             rules=(writer.step, machine.intervals, machine.barrier_cycles), pace=(pace.cycles[part], pace.split[part]),
             sums=Sums(
@@ -52,7 +54,7 @@ class ManyTurns:
             desk=desk(machine.grid.cores, most, int(packets.max())),
         )  # fmt: skip
         if done < len(turns):
-            raise too_long(latest) if latest else self.network.locked()
+            raise too_long(latest) if latest else self.tables.locked()
 
 
 def desk(cores: int, packets: int, of_core: int) -> Desk:

@@ -29,17 +29,18 @@ def machines(draw, torus=st.booleans(), whole=st.booleans()):
 
 
 @st.composite
-def traffics(draw, machine, most=500, service=(0, 0, 2, 20), busy=st.booleans()):
-    """Up to *most* packets, for several cores where packets move whole, to all cores or to a few that are popular."""
+def traffics(draw, machine, most=500, service=(0, 0, 2, 20), busy=st.booleans(), longest=LARGEST):
+    """Up to *most* packets of up to *longest* flits, for several cores where packets move whole, to all cores or to a few that
+    are popular."""
     grid, rng = machine.grid, np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    count, period, longest = draw(st.integers(0, most)), draw(st.integers(1, 150)), draw(st.sampled_from(service))
-    largest = min(LARGEST, machine.depth) if machine.whole else LARGEST
+    count, period, most_service = draw(st.integers(0, most)), draw(st.integers(1, 150)), draw(st.sampled_from(service))
+    largest = min(longest, machine.depth) if machine.whole else longest
     popular = rng.permutation(grid.cores)[: draw(st.integers(1, grid.cores))]
     copies = min(draw(st.integers(1, 5)), len(popular)) if machine.whole else 1
     packets = []
     for _ in range(count):
         cores = rng.choice(popular, rng.integers(1, copies + 1), replace=False).tolist()
-        to = {core: int(rng.integers(longest + 1)) for core in cores}
+        to = {core: int(rng.integers(most_service + 1)) for core in cores}
         packets.append((int(rng.integers(grid.cores)), int(rng.integers(period)), int(rng.integers(1, largest + 1)), to))
     if not draw(busy):
         return traffic(grid, packets)
@@ -52,6 +53,15 @@ def journeys(draw, **how):
     """A machine and its traffic."""
     machine = draw(machines())
     return machine, draw(traffics(machine, **how))
+
+
+@st.composite
+def single_journeys(draw, **how):
+    """A mesh and packets of one flit for one core each."""
+    machine = draw(machines(torus=st.just(False), whole=st.just(False)))
+    grid = machine.grid._replace(cores_per_tile=draw(st.sampled_from([1, 2, 4])))
+    machine = replace(machine, grid=grid, channels=draw(st.integers(1, 4)), depth=draw(st.sampled_from([1, 2, 4, 7, 8])))
+    return machine, draw(traffics(machine, longest=1, **how))
 
 
 def traffic(grid, packets, fetch=0, work=0, update=0):

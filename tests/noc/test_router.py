@@ -19,16 +19,17 @@ from hypothesis import strategies as st
 
 from neurosim import kernels
 from neurosim.errors import NeurosimError
-from neurosim.kernels import route, router
+from neurosim.kernels import route, router, single_router
 from neurosim.kernels.fabric import DELIVERED
-from neurosim.noc import packet_network
+from neurosim.kernels.single_fabric import TOUCHED
+from neurosim.noc import packet_network, single_tables
 from neurosim.noc.deadlock import check_deadlock, check_room, waiting_circle
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import Machine
 from neurosim.noc.packet_network import PacketNetwork
 from neurosim.noc.simpy_model import SimpyNetwork
 from neurosim.noc.traffic import Traffic
-from tests.helpers.traffic_strategies import journeys, machines, traffic, traffics
+from tests.helpers.traffic_strategies import journeys, machines, single_journeys, traffic, traffics
 
 # Far enough apart that packets never meet, on the largest and slowest machine of these tests.
 APART = 1000
@@ -77,37 +78,110 @@ def test_the_compiled_network_is_the_simpy_model_on_many_more(case):
     assert travelled(machine, trip) == told(SimpyNetwork(machine).travel(trip))
 
 
+def travelled_as_trees(machine, trip, limit=None):
+    """Over the tables for packets of any number of flits and targets."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(single_tables, "fits", lambda _: False)
+        return travelled(machine, trip, limit)
+
+
+@settings(max_examples=200)
+@given(single_journeys(), st.one_of(st.none(), st.integers(0, 200)))
+def test_packets_of_one_flit_for_one_core_have_a_kernel_of_their_own_that_is_the_general_one(case, limit):
+    machine, trip = case
+    network = PacketNetwork(machine)
+    assert told(network.travel(trip, limit)) == travelled_as_trees(machine, trip, limit)
+    assert list(network.made) == [True]
+
+
+@settings(max_examples=60)
+@given(single_journeys())
+def test_the_kernel_for_packets_of_one_flit_is_the_simpy_model_in_every_cycle(case):
+    machine, trip = case
+    assert travelled(machine, trip) == told(SimpyNetwork(machine).travel(trip))
+
+
+@pytest.mark.slow
+@settings(max_examples=1500)
+@given(single_journeys())
+def test_the_kernel_for_packets_of_one_flit_is_the_general_one_on_many_more(case):
+    assert travelled(*case) == travelled_as_trees(*case)
+
+
+@pytest.mark.parametrize("load", [0.05, 0.3, 0.6])
+def test_crowds_of_packets_of_one_flit_take_as_long_as_by_the_general_kernel(load):
+    machine = Machine(Grid(8, 8, 1), queue=4)
+    trip, _ = Traffic.unicast(machine.grid, *random_packets(machine.grid, np.random.default_rng(5), load, 2000))
+    trip = replace(trip, service=np.arange(len(trip)) % 3)
+    assert travelled(machine, trip) == travelled_as_trees(machine, trip)
+
+
+@pytest.mark.parametrize(
+    ("machine", "flits", "single"),
+    [
+        (Machine(Grid(3, 3, 4)), 1, True), (Machine(Grid(3, 3, 4)), 2, False), (Machine(Grid(3, 3, 5)), 1, False),
+        (Machine(Grid(3, 3, 1), channels=5), 1, False), (Machine(Grid(3, 3, 1), depth=9), 1, False),
+        (Machine(Grid(3, 3, 1, torus=True)), 1, False), (Machine(Grid(3, 3, 1), whole=True), 1, False),
+    ],
+)  # fmt: skip
+def test_what_the_tables_for_packets_of_one_flit_have_no_room_for_travels_all_the_same(machine, flits, single):
+    network = PacketNetwork(machine)
+    trip = lone_packets(machine.grid, flits)
+    journey = network.travel(trip)
+    assert list(network.made) == [single]
+    expected = [machine.unhindered(int(s), int(t), flits) for s, t in zip(trip.source, trip.target, strict=True)]
+    assert (journey.arrived - trip.created).tolist() == expected
+
+
+def plainly(module):
+    """A module of kernels as it is written, not compiled."""
+    spec = importlib.util.spec_from_file_location(f"plain_{module.__name__.rpartition('.')[2]}", module.__file__)
+    plain = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(plain)
+    mine = [value for value in vars(plain).values() if getattr(value, "__module__", "") == plain.__name__]
+    assert mine and not [function for function in mine if hasattr(function, "py_func")]
+    return plain
+
+
 @pytest.fixture(scope="module")
 def plain():
-    """The kernel as it is written, not compiled."""
-    spec = importlib.util.spec_from_file_location("plain_router", router.__file__)
-    module = importlib.util.module_from_spec(spec)
+    """(The general kernel, that for packets of one flit), not compiled."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "jit", lambda function=None, **_: function or (lambda f: f))
         patch.setattr(kernels, "inlined", lambda function: function)
         patch.setattr(route, "shorter", getattr(route.shorter, "py_func", route.shorter))
-        spec.loader.exec_module(module)
-    mine = [value for value in vars(module).values() if getattr(value, "__module__", "") == "plain_router"]
-    assert not [function for function in mine if hasattr(function, "py_func")]
-    return module
+        general = plainly(router)
+        for name in ("compiled", "due_alarm", "set_alarm"):
+            patch.setattr(router, name, getattr(general, name))
+        return general, plainly(single_router)
 
 
 @settings(max_examples=25)
-@given(journeys(most=120))
-def test_the_kernel_in_plain_python_is_the_compiled_one(plain, case):
-    compiled = travelled(*case)
+@given(st.one_of(journeys(most=120), single_journeys(most=120)))
+def test_the_kernels_in_plain_python_are_the_compiled_ones(plain, case):
+    compiled, (general, single) = travelled(*case), plain
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packet_network, "begin", plain.begin)
-        patch.setattr(packet_network, "transport", plain.transport)
+        patch.setattr(packet_network, "transport", general.transport)
+        patch.setattr(packet_network, "transport_singles", single.transport_singles)
         assert travelled(*case) == compiled
 
 
 COMPILED_ONCE = """
-from neurosim.kernels import packets, router
-from tests.noc.test_router import busy_case, travelled
-travelled(*busy_case())
-found = {name: len(f.signatures) for m in (router, packets) for name, f in vars(m).items() if hasattr(f, "signatures")}
-assert found["transport"] == found["move"] == 1 and max(found.values()) == 1, found
+from dataclasses import replace
+from neurosim.kernels import packets, router, single_router
+from tests.noc.test_router import busy_case, lone_packets, travelled
+modules = (router, packets, single_router)
+def found():
+    return {name: len(f.signatures) for m in modules for name, f in vars(m).items() if hasattr(f, "signatures")}
+machine, trip = busy_case()
+simple = replace(machine, grid=machine.grid._replace(torus=False), whole=False)
+travelled(simple, lone_packets(simple.grid))
+alone = found()
+assert alone["transport_singles"] == alone["move_single"] == 1 and alone["move"] == 0 and max(alone.values()) == 1, alone
+travelled(machine, trip)
+both = found()
+shared = {"set_alarm", "due_alarm"}
+assert both["transport"] == both["move"] == 1 and {name for name, many in both.items() if many > 1} == shared, both
 """
 
 
@@ -290,7 +364,7 @@ def test_queues_hold_no_more_than_their_bound(case):
 @given(st.data())
 def test_a_network_at_rest_is_as_good_as_new(data):
     machine = data.draw(machines())
-    one, other = data.draw(traffics(machine, most=150)), data.draw(traffics(machine, most=150))
+    one, other = (data.draw(traffics(machine, most=150, longest=data.draw(st.sampled_from([1, 4])))) for _ in range(2))
     network = PacketNetwork(machine)
     network.travel(one)
     assert_at_rest(network)
@@ -299,12 +373,29 @@ def test_a_network_at_rest_is_as_good_as_new(data):
 
 def assert_at_rest(network):
     """Every slot is free, everybody knows it, and nothing is on its way."""
-    state, depth = network.state, network.machine.depth
+    depth = network.machine.depth
+    for single, tables in network.made.items():
+        (single_at_rest if single else general_at_rest)(tables.state, depth)
+
+
+def general_at_rest(state, depth):
     assert not state.inputs["count"].any()
     assert (state.outputs["credits"] == depth).all()
     assert (state.source_credits == depth).all()
     assert not state.lanes["many"].any()
     assert not np.delete(state.scalars, DELIVERED).any()
+
+
+def single_at_rest(state, depth):
+    assert (state.channels["credits"] == depth).all()
+    assert (state.cores["room"] == state.links["open"][0]).all() and (state.links["open"] == state.links["open"][0]).all()
+    assert (state.channels["head"] == state.channels["tail"]).all()
+    assert (state.lanes["oldest"] == state.lanes["next"]).all()
+    assert (state.links["stalled_since"] == -1).all()
+    for name in ("asking", "seen", "starved", "alarm", "awake"):
+        assert not state.links[name].any(), name
+    assert not any(column.any() for column in (state.routers["ready"], state.routers["awake"], state.cores["sends"]))
+    assert not np.delete(state.scalars, TOUCHED).any()
 
 
 @settings(max_examples=60)
