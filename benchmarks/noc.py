@@ -30,13 +30,13 @@ class Turns:
 
     def __init__(self, trace: ns.SpikeTrace, mapping: ns.Mapping):
         self.trace, self.mapping = trace, mapping
-        self.activity = activity(trace, mapping, 0, len(trace))
+        self.activity = activity(trace, mapping)
 
     def fresh(self) -> None:
         self.timeline = Timeline(self.trace, self.mapping, "packet")
 
     def run(self) -> None:
-        self.timeline.add(self.activity, 0)
+        self.timeline.add(self.trace, self.activity, 0)
 
 
 def rows(size: Size) -> Iterator[Row]:

@@ -49,6 +49,7 @@ class Shipped(NamedTuple):
 
 
 MNIST = Shipped("mnist_vgg_t5", "mnist_test_1000")
+RESIDUAL = Shipped("cifar10_resnet20_t5", "cifar10_test_1000", ("mesh.width=32", "mesh.height=32"))
 CIFAR = Shipped("cifar10_vgg9_t5", "cifar10_test_1000", ("mesh.width=32", "mesh.height=16"))
 
 

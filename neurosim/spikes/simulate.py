@@ -15,6 +15,7 @@ from dataclasses import replace
 from graphlib import TopologicalSorter
 from itertools import islice, product
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -285,8 +286,18 @@ class _Batch:
         )  # fmt: skip
 
 
+# Networks never change.
+_loops: WeakKeyDictionary[Network, list[list[Layer]]] = WeakKeyDictionary()
+
+
 def loops(network: Network) -> list[list[Layer]]:
     """The layers in an order in which each finds its sources done; those that feed back to each other together."""
+    if network not in _loops:
+        _loops[network] = _found_loops(network)
+    return _loops[network]
+
+
+def _found_loops(network: Network) -> list[list[Layer]]:
     number = {layer.name: i for i, layer in enumerate(network.layers)}
     reads = [(number[layer.name], number[s]) for layer in network.layers for s in layer.sources if s != INPUT]
     rows, columns = np.array(reads, np.int64).reshape(-1, 2).T
