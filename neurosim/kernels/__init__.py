@@ -9,6 +9,8 @@ import numba
 from neurosim.kernels.code_cache import code_cache, stamped
 
 CODE_CACHE = code_cache()
+# Python calls kernels; nothing else does.
+WAYS_IN = {"no_cfunc_wrapper": True}
 
 
 def jit(function: Callable[..., Any] | None = None, **options: Any) -> Callable[..., Any]:
@@ -20,7 +22,7 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Callable[
     if function is None:
         return partial(jit, **options)
     with CODE_CACHE.offered():
-        compiled: Callable[..., Any] = numba.njit(nogil=True, cache=CODE_CACHE.kept, **options)(function)
+        compiled: Callable[..., Any] = numba.njit(nogil=True, cache=CODE_CACHE.kept, **(WAYS_IN | options))(function)
     return stamped(compiled)
 
 
