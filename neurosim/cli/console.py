@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -109,12 +109,13 @@ def simulating(
             spans=None if blocks is None else blocks.missing,
         )  # fmt: skip
 
-        def told() -> Iterator[ns.SpikeTrace]:
+        def told() -> Generator[ns.SpikeTrace]:
             for part in parts:
                 yield part
                 done(len(part))
 
-        yield blocks.parts(told()) if blocks else told()
+        with closing(blocks.parts(told()) if blocks else told()) as found:
+            yield found
         if blocks:
             blocks.remove()
 

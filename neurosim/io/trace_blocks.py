@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +69,7 @@ class TraceBlocks:
         """Of a block."""
         return self.folder / f"{span[0] // BLOCK_IMAGES:06}.h5"
 
-    def parts(self, coming: Iterator[SpikeTrace]) -> Iterator[SpikeTrace]:
+    def parts(self, coming: Iterator[SpikeTrace]) -> Generator[SpikeTrace]:
         """The trace of all samples, part after part; what is missing is *coming*, and kept before the next block begins. Raises
         FileError where it cannot be kept."""
         network = self.network.over(self.inputs.steps)

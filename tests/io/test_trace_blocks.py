@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -14,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosim as ns
-from neurosim.io import trace_blocks
+from neurosim.errors import FileError
+from neurosim.io import trace_blocks, trace_file
 from neurosim.io.trace_blocks import TraceBlocks
 from neurosim.spikes import simulate as simulate_module
 from neurosim.spikes.simulate import simulated
@@ -218,6 +220,23 @@ def test_a_block_that_is_damaged_or_foreign_is_simulated_anew(folder, damage):
     assert datasets(folder / "t.h5") == datasets(folder / "whole.h5")
 
 
+def test_an_output_that_cannot_be_written_leaves_whole_blocks_alone(folder):
+    written = trace_file.TraceWriter.add
+
+    def add(writer, part):
+        if writer.images == IMAGES and writer.waiting:
+            raise FileError("t.h5", ["no room"])
+        written(writer, part)
+
+    with mock.patch.object(trace_file.TraceWriter, "add", add):
+        assert trace(folder, "--workers", 20)[0].code == 2
+    left = [path for path in (folder / "kept").rglob("*") if path.is_file()]
+    assert not [path for path in left if path.name.startswith(".")]
+    assert all(len(ns.load_trace(path)) == BLOCK for path in left)
+    assert trace(folder)[0].code == 0
+    assert datasets(folder / "t.h5") == datasets(folder / "whole.h5")
+
+
 def test_what_is_not_of_the_command_stays(folder):
     interrupt(folder)
     stranger = kept(folder)[0].with_name("notes.txt")
@@ -261,18 +280,26 @@ def test_potentials_are_as_wide_as_the_largest_pixel_of_all_images_asks_for(tmp_
     assert datasets(tmp_path / "t.h5") == datasets(tmp_path / "whole.h5")
 
 
-@settings(max_examples=15)
-@given(st.one_of(cases(), residuals()), st.integers(1, 9), st.integers(1, 5), st.sets(st.integers(0, 8)), st.booleans())
-def test_whatever_is_missing_the_parts_are_those_of_one_simulation(case, many, size, lost, changes):
+@settings(max_examples=10)
+@given(
+    st.one_of(cases(), residuals()), st.integers(1, 9), st.integers(1, 5), st.sets(st.integers(0, 8)), st.booleans(),
+    st.booleans(),
+)  # fmt: skip
+def test_whatever_is_missing_the_parts_are_those_of_one_simulation(case, many, size, lost, changes, executed):
     network, data = case
     arrays = [None if a is None else np.resize(a, (many, *a.shape[1:])) for a in (data.images, data.labels, data.spikes)]
     given = ns.Inputs(*arrays, name="resized")
     whole = ns.simulate(network, given, record_changes=changes)
-    with tempfile.TemporaryDirectory() as name, mock.patch.object(trace_blocks, "BLOCK_IMAGES", size):
+    with (
+        tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as pool,
+        mock.patch.object(trace_blocks, "BLOCK_IMAGES", size), mock.patch.object(simulate_module, "SLICE_IMAGES", 2),
+    ):  # fmt: skip
+        executor = pool if executed else None
+
         def passed():
             blocks = TraceBlocks(Path(name), network, given, 32, changes)
             blocks.look(lambda line: None, lambda images: None)
-            coming = simulated(network, given, record_changes=changes, spans=blocks.missing)
+            coming = simulated(network, given, executor=executor, record_changes=changes, spans=blocks.missing)
             return blocks, ns.SpikeTrace.joined(list(blocks.parts(coming)))
 
         whole.save(f"{name}/whole.h5")
