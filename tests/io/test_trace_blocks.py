@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import neurosim as ns
 from neurosim.errors import FileError
-from neurosim.io import trace_blocks, trace_file
+from neurosim.io import hdf5, trace_blocks, trace_file
 from neurosim.io.trace_blocks import TraceBlocks
 from neurosim.spikes import simulate as simulate_module
 from neurosim.spikes.simulate import simulated
@@ -218,6 +218,16 @@ def test_a_block_that_is_damaged_or_foreign_is_simulated_anew(folder, damage):
     assert first.startswith(f"neurosim: {path}: ") and first.endswith("; its images are simulated anew")
     assert second == "neurosim: continues at image 8 of 20; 8 after it are there too"
     assert datasets(folder / "t.h5") == datasets(folder / "whole.h5")
+
+
+def test_a_block_is_read_whole_before_it_is_taken(folder):
+    """Also what is not read when a file is opened."""
+    interrupt(folder)
+    flip(kept(folder)[2])
+    with mock.patch.object(hdf5, "CHUNK_BYTES", 0):
+        found, simulated = trace(folder)
+    assert (found.code, simulated) == (0, BLOCK)
+    assert "dataset 'spikes' cannot be read" in found.err
 
 
 def test_an_output_that_cannot_be_written_leaves_whole_blocks_alone(folder):
