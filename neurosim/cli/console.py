@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from neurosim.explore.cluster import Cluster
 from neurosim.io.hdf5 import check_target, command, replacing
 from neurosim.io.inputs_file import opened_inputs
 from neurosim.io.spool import spooled
+from neurosim.io.trace_blocks import TraceBlocks
 from neurosim.mapping.mapper import placed
 from neurosim.mapping.place import PLACERS
 from neurosim.network.inputs import Inputs
@@ -48,6 +49,12 @@ def say(rendered: RenderableType) -> None:
     """Print for people."""
     width = None if sys.stdout.isatty() else 140
     Console(width=width, highlight=False, markup=False, emoji=False, quiet=quiet()).print(rendered)
+
+
+def note(line: str) -> None:
+    """Write a line for people to stderr."""
+    if not quiet():
+        print(f"neurosim: {line}", file=sys.stderr)
 
 
 def write_json(json_to: str | None, values: Any) -> None:
@@ -89,19 +96,28 @@ def check_images(images: int | None, path: Path, inputs: Inputs) -> None:
 @contextmanager
 def simulating(
     network: ns.Network, inputs: Inputs, path: Path, state_bits: int = STATE_BITS, workers: int | None = None,
-    changes: bool = False, dask: str | None = None,
+    changes: bool = False, dask: str | None = None, checkpoints: Path | None = None,
 ) -> Iterator[Iterator[ns.SpikeTrace]]:  # fmt: skip
     """The traces of slices of *inputs*, as they come, with *changes* of potentials where they are asked for; *dask*: the
-    scheduler whose workers simulate."""
+    scheduler whose workers simulate; *checkpoints*: a folder in which blocks of them are kept until all goes well."""
     with about(path), clustered(dask) as executor, progress("simulating", len(inputs), quiet()) as done:
-        parts = simulated(network, inputs, state_bits=state_bits, workers=workers, executor=executor, record_changes=changes)
+        blocks = None if checkpoints is None else TraceBlocks(checkpoints, network, inputs, state_bits, changes)
+        if blocks:
+            blocks.look(note, done)
+        parts = simulated(
+            network, inputs, state_bits=state_bits, workers=workers, executor=executor, record_changes=changes,
+            spans=None if blocks is None else blocks.missing,
+        )  # fmt: skip
 
-        def told() -> Iterator[ns.SpikeTrace]:
+        def told() -> Generator[ns.SpikeTrace]:
             for part in parts:
                 yield part
                 done(len(part))
 
-        yield told()
+        with closing(blocks.parts(told()) if blocks else told()) as found:
+            yield found
+        if blocks:
+            blocks.remove()
 
 
 @contextmanager
@@ -120,8 +136,7 @@ def clustered(address: str | None) -> Iterator[Cluster | None]:
         yield None
         return
     with Cluster(address) as cluster:
-        if not quiet():
-            print(f"neurosim: {cluster.workers} workers at {address}", file=sys.stderr)
+        note(f"{cluster.workers} workers at {address}")
         yield cluster
 
 

@@ -12,9 +12,19 @@ from rich.console import Group, RenderableType
 import neurosim as ns
 from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, opened, show, simulating
-from neurosim.cli.options import DaskOption, ImagesOption, InputsArg, JsonOption, NetworkArg, NeuroBenchOption, WorkersOption
+from neurosim.cli.options import (
+    CheckpointsOption,
+    DaskOption,
+    ImagesOption,
+    InputsArg,
+    JsonOption,
+    NetworkArg,
+    NeuroBenchOption,
+    WorkersOption,
+)
 from neurosim.io.event_files import format_of, survey
 from neurosim.io.listing import listing
+from neurosim.io.trace_blocks import check_checkpoints
 from neurosim.io.trace_file import writing_trace
 from neurosim.report import text, training_text
 from neurosim.report.events_text import survey_text
@@ -49,14 +59,17 @@ def trace(
     dask: DaskOption = None,
     state_bits: Annotated[int, typer.Option("--state-bits", min=2, max=32, help="Width of a potential.")] = STATE_BITS,
     neurobench: NeuroBenchOption = False,
+    checkpoints: CheckpointsOption = None,
     json_to: JsonOption = None,
 ) -> None:
     """Record the spikes of a network; no chip is involved."""
-    check_targets(output, json_to, sources=(network, inputs))
+    check_targets(output, json_to, sources=(network, inputs, checkpoints))
+    if checkpoints is not None:
+        check_checkpoints(checkpoints)
     net, counts, right = ns.load_network(network), Counter[str](), 0
     with (
         opened(inputs, images) as data,
-        simulating(net, data, inputs, state_bits, workers, neurobench, dask) as parts,
+        simulating(net, data, inputs, state_bits, workers, neurobench, dask, checkpoints) as parts,
         writing_trace(output, len(data)) as add,
     ):
         for part in parts:

@@ -24,6 +24,9 @@ WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, metavar="N", help="Threads that share the samples, else one per core.")
 ]
 DaskOption = Annotated[str | None, typer.Option("--dask", metavar="ADDRESS", help="Workers of this Dask scheduler.")]
+CheckpointsOption = Annotated[
+    Path | None, typer.Option("--checkpoints", metavar="DIR", help="Keep what is done there: the same command continues.")
+]
 PlacerOption = Annotated[str | None, named(PLACERS, "--placer", help="How bricks are given cores, row-major without")]
 PartitionerOption = Annotated[str | None, named(OBJECTIVES, "--partition", help="What a partition saves, cores without")]
 MappingOption = Annotated[Path | None, typer.Option("--mapping", metavar="MAP", help="A mapping from neurosim map -o.")]

@@ -62,9 +62,15 @@ WRITE_BYTES = 2**22
 def save_trace(trace: SpikeTrace, path: str | os.PathLike[str]) -> None:
     """Write *trace* with its network (without golden samples)."""
     with writing_trace(path, len(trace)) as add:
-        size = max(1, len(trace) * WRITE_BYTES // max(1, trace.nbytes))
-        for first in range(0, len(trace), size):
-            add(trace.part(first, min(first + size, len(trace))))
+        for part in pieces(trace):
+            add(part)
+
+
+def pieces(trace: SpikeTrace) -> Iterator[SpikeTrace]:
+    """The *trace* in parts, in memory, of what is written at once."""
+    size = max(1, len(trace) * WRITE_BYTES // max(1, trace.nbytes))
+    for first in range(0, len(trace), size):
+        yield trace.part(first, min(first + size, len(trace)))
 
 
 @contextmanager

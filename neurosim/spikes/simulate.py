@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from graphlib import TopologicalSorter
@@ -44,6 +44,8 @@ from neurosim.spikes.synapses import feeds
 from neurosim.spikes.trace import LayerTrace, Ragged, SpikeTrace
 
 Sources = tuple[tuple[Synapses, Events], ...]
+# The first sample, and the one after the last.
+Span = tuple[int, int]
 STATE_BITS = 32
 # Entries of the largest spike list of a batch: 256 MB of address space, of which only what is used becomes memory.
 BATCH_ENTRIES = 2**25
@@ -95,15 +97,19 @@ def simulated(
     executor: Executor | None = None,
     record_potentials: bool = False,
     record_changes: bool = False,
+    spans: Sequence[Span] | None = None,
 ) -> Iterator[SpikeTrace]:
     """The traces of slices of *inputs*, one after the other; what is not taken yet is at most as much as the workers are busy
-    with. See `simulate`."""
+    with. *spans*: the samples that are simulated, all without; each slice lies in one of them. See `simulate`."""
     check_inputs(network, inputs)
     network = network.over(inputs.steps)
     if not 2 <= state_bits <= STATE_BITS:
         raise NeurosimError(f"state_bits is {state_bits}; it must lie in 2..{STATE_BITS}")
     how = _How(state_bits, record_potentials, record_changes, _largest_pixel(network, inputs))
-    return _shared(network, inputs, how, workers) if executor is None else _sliced(executor, network, inputs, how)
+    told = [(0, len(inputs))] if spans is None else spans
+    if executor is None:
+        return _shared(network, inputs, how, workers, told)
+    return _sliced(executor, network, inputs, how, told)
 
 
 class _How(NamedTuple):
@@ -121,25 +127,27 @@ def _largest_pixel(network: Network, inputs: Inputs) -> float:
     return max(float(np.abs(pixels(network, part)).max()) for part in slices(inputs.images))
 
 
-def _shared(network: Network, inputs: Inputs, how: _How, workers: int | None) -> Iterator[SpikeTrace]:
+def _shared(network: Network, inputs: Inputs, how: _How, workers: int | None, spans: Sequence[Span]) -> Iterator[SpikeTrace]:
     """By threads."""
     feeds(network)
     sharing = workers or threads.usable()
     with ThreadPoolExecutor(sharing) as pool:
-        batches = _batches(network, inputs, sharing)
+        batches = _cut(inputs, spans, _batch_images(network, inputs, sharing))
         yield from _in_order((pool.submit(_Batch(network, batch, how).run) for batch in batches), AHEAD * sharing)
 
 
-def _sliced(executor: Executor, network: Network, inputs: Inputs, how: _How) -> Iterator[SpikeTrace]:
+def _sliced(
+    executor: Executor, network: Network, inputs: Inputs, how: _How, spans: Sequence[Span]
+) -> Iterator[SpikeTrace]:  # fmt: skip
     """By the workers of *executor*."""
     needed = brought(executor, network.sha256, lambda: replace(network, golden=None, float_twin=None))
-    parts = (inputs[first : first + SLICE_IMAGES] for first in range(0, len(inputs), SLICE_IMAGES))
+    parts = _cut(inputs, spans, SLICE_IMAGES)
     for part in _in_order((executor.submit(_slice, needed, part, how) for part in parts), SLICES_AHEAD):
         yield replace(part, network=network)
 
 
 def _slice(network: Network, inputs: Inputs, how: _How) -> SpikeTrace:
-    return SpikeTrace.joined(list(_shared(network, inputs, how, None)))
+    return SpikeTrace.joined(list(_shared(network, inputs, how, None, [(0, len(inputs))])))
 
 
 def _in_order(futures: Iterator[Future[SpikeTrace]], ahead: int) -> Iterator[SpikeTrace]:
@@ -154,11 +162,16 @@ def _in_order(futures: Iterator[Future[SpikeTrace]], ahead: int) -> Iterator[Spi
             future.cancel()
 
 
-def _batches(network: Network, inputs: Inputs, workers: int) -> Iterator[Inputs]:
+def _batch_images(network: Network, inputs: Inputs, workers: int) -> int:
     entries = max(layer.neurons for layer in network.layers) * network.timesteps
-    size = int(np.clip(BATCH_ENTRIES // entries, 1, min(BATCH_IMAGES, -(-len(inputs) // workers))))
-    for first in range(0, len(inputs), size):
-        yield inputs[first : first + size]
+    return int(np.clip(BATCH_ENTRIES // entries, 1, min(BATCH_IMAGES, -(-len(inputs) // workers))))
+
+
+def _cut(inputs: Inputs, spans: Sequence[Span], size: int) -> Iterator[Inputs]:
+    """The samples of *spans*, at most *size* at once."""
+    for start, end in spans:
+        for first in range(start, end, size):
+            yield inputs[first : min(first + size, end)]
 
 
 class _Batch:

@@ -18,6 +18,7 @@ import pytest
 import neurosim as ns
 from neurosim.explore.cluster import Cluster, ClusterError, VersionsError, WorkerLostError, difference, versions
 from neurosim.explore.reading import study_of
+from neurosim.io import trace_blocks
 from neurosim.spikes.courier import Courier, brought
 from tests.helpers.samples import call
 from tests.helpers.studies import filled, values
@@ -131,6 +132,20 @@ def test_run_and_trace_share_the_simulation(folder, pair, monkeypatch):
             assert found.code == 0, found.err
             traces.append(ns.load_trace(path))
         assert traces[0].outputs.tolist() == traces[1].outputs.tolist() and not any(ns.mismatches(*traces).values())
+
+
+@pytest.mark.slow
+def test_an_interrupted_trace_continues_on_workers(folder, pair, monkeypatch):
+    monkeypatch.setattr(trace_blocks, "BLOCK_IMAGES", 2)
+    words = ("trace", folder / "net.h5", folder / "in.h5", "-o", folder / "continued.h5", "--checkpoints", folder / "blocks")
+    with monkeypatch.context() as patched:
+        patched.setattr(trace_blocks.TraceBlocks, "remove", lambda blocks: None)
+        assert call(*words).code == 0
+    whole = ns.load_trace(folder / "continued.h5")
+    next((folder / "blocks").glob("*/000001.h5")).unlink()
+    found = call(*words, "--dask", pair.address)
+    assert found.code == 0 and "continues at image 2 of" in found.err, found.err
+    assert not any(ns.mismatches(whole, ns.load_trace(folder / "continued.h5")).values())
 
 
 @pytest.mark.slow

@@ -338,6 +338,7 @@ def test_memory_does_not_grow_with_the_number_of_images(wide):
     chip = ["--timing", "analytic", "--set", "memory.table_sram.bits=4194304"]
     for command in (
         ["trace", "net.h5", "{}.h5", "-o", "t{}.h5"], ["run", "net.h5", "{}.h5", *chip], ["replay", "t{}.h5", *chip],
+        ["trace", "net.h5", "{}.h5", "-o", "t{}.h5", "--checkpoints", "kept"],
     ):  # fmt: skip
         few, many = (peak(wide, *(word.format(images) for word in command)) for images in FEW_AND_MANY)
         assert many - few < 20, (command[0], few, many)
