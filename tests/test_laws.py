@@ -206,6 +206,7 @@ def test_images_alone_add_up_to_images_together(case):
     # Misses are rounded up.
     if not any(memory.miss_rate for memory in mapping.chip.memory):
         assert sum(a.energy.total_J for a in alone) == almost(whole.energy.total_J)
+        assert [a.energy.total_J for a in alone] == [almost(joules) for joules in whole.energy.images_J.tolist()]
 
 
 @examples(20)

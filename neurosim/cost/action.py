@@ -24,7 +24,8 @@ class Action:
     """Something that costs energy: its component and purpose, how often each core did it, and what it costs once.
 
     count: [bricks], int64, or float64 where the cores share what happens once per chip. constant: the price's place in the
-    chip file; price: see `neurosim.chip.chip.Chip.prices`.
+    chip file; price: see `neurosim.chip.chip.Chip.prices`. images: how often in each image, in all cores, float64 [images];
+    None where that is not known.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Action:
     count: np.ndarray
     constant: str
     price: Price = FREE
+    images: np.ndarray | None = None
 
     @property
     def group(self) -> str:

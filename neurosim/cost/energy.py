@@ -66,6 +66,12 @@ class Energy:
         return self.total_J / self.images
 
     @property
+    def images_J(self) -> np.ndarray | None:
+        """float64 [images]: what each of them cost; None where that is not known."""
+        found = [action.images * action.price.pj for action in self.actions if action.images is not None]
+        return np.sum(found, axis=0) * PJ if len(found) == len(self.actions) else None
+
+    @property
     def compute_J(self) -> float:
         return self._group(COMPUTE)
 
@@ -77,6 +83,11 @@ class Energy:
     def static_J(self) -> float:
         return self._group(STATIC)
 
+    @property
+    def dynamic_J(self) -> float:
+        """Of all that is done: compute and data movement."""
+        return self.compute_J + self.data_movement_J
+
     def action(self, name: str) -> Action:
         """By its name."""
         return next(action for action in self.actions if action.name == name)
@@ -87,11 +98,12 @@ class Energy:
 
 def energy(mapping: Mapping, counts: Counts, images: int, cycles: int, barriers: int) -> Energy:
     """The energy of *counts* (int64 [bricks], summed over images and steps) that took *cycles* and *barriers* in all."""
-    found = [*_operations(mapping, counts, barriers), *_accesses(mapping, counts, images), *leakage(mapping, cycles)]
+    found = [*operations(mapping, counts, barriers), *accesses(mapping, counts, images), *leakage(mapping, cycles)]
     return Energy(priced(found, mapping.chip), images)
 
 
-def _operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Action]:
+def operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Action]:
+    """What cores and mesh did, of *counts*, int64 [..., bricks]."""
     visited = counts["active"] + counts["idle"]
     done = (
         ("accumulate", ACCUMULATES, counts["accumulates"]),
@@ -154,8 +166,8 @@ def leakage(mapping: Mapping, cycles: int) -> Iterator[Action]:
         yield Action(f"cycle of {kind}", *LEAKAGE, on[kind], f"static.{kind}_mw")
 
 
-def _accesses(mapping: Mapping, counts: Counts, images: int) -> Iterator[Action]:
-    """Whole words read and written, for every kind of item."""
+def accesses(mapping: Mapping, counts: Counts, images: int) -> Iterator[Action]:
+    """Whole words read and written, for every kind of item, of *counts*, int64 [..., bricks]."""
     chip = mapping.chip
     home = {kind: chip.home(kind) for kind in KINDS}
     bits = np.array([mapping.network.layers[b.layer].weight_bits for b in mapping.bricks])

@@ -81,10 +81,11 @@ def _is_json(path: str | os.PathLike[str]) -> bool:
 
 
 class Done(NamedTuple):
-    """The actions of one part of the ledger: words, and counts [actions, bricks]."""
+    """The actions of one part of the ledger: words, counts [actions, bricks], and, of a run, [actions, images]."""
 
     words: list[Any]
     counts: np.ndarray
+    images: np.ndarray | None
 
 
 class Contents(NamedTuple):
@@ -139,14 +140,18 @@ def _json(root: Node) -> Any:
 def _done(node: Node | None) -> Done | None:
     if node is None:
         return None
-    words, counts = node.json("actions", []), node.array("counts", "f", 2)
+    words, counts, images = node.json("actions", []), node.array("counts", "f", 2), node.array("images", "f", 2, optional=True)
     wrong = [w for w in words if not (isinstance(w, list) and len(w) == len(FIELDS) and {*map(type, w)} == {str})]
     if counts is None or wrong or len(words) != len(counts):
         node.say("'actions' and 'counts' do not belong together")
         return None
-    if not (np.isfinite(counts) & (counts >= 0)).all():
-        node.say("'counts' must be finite and not negative")
-    return Done(words, counts)
+    for name, values in (("counts", counts), ("images", images)):
+        if values is not None and not (np.isfinite(values) & (values >= 0)).all():
+            node.say(f"'{name}' must be finite and not negative")
+    if images is not None and len(images) != len(words):
+        node.say("'actions' and 'images' do not belong together")
+        return None
+    return Done(words, counts, images)
 
 
 def _record(found: Contents | None, problems: list[str]) -> Record | None:
@@ -196,7 +201,8 @@ def _ledger(found: Contents, mapping: Placement) -> Ledger:
 def _actions(done: Done) -> list[Action]:
     told = [dict(zip(FIELDS, words, strict=True)) for words in done.words]
     own = [{key: word for key, word in words.items() if key != "group"} for words in told]
-    return [Action(**words, count=row) for words, row in zip(own, done.counts, strict=True)]
+    images = [None] * len(own) if done.images is None else done.images
+    return [Action(**words, count=row, images=each) for words, row, each in zip(own, done.counts, images, strict=True)]
 
 
 def _misfits(found: Contents, mapping: Placement, document: RunDocument) -> Iterator[str]:
@@ -226,6 +232,10 @@ def _sizes(found: Contents, document: RunDocument) -> Iterator[str]:
     for name, shape in sizes.items():
         if found.arrays[name].shape != shape:
             yield f"dataset {name!r} has shape {list(found.arrays[name].shape)}; needed {list(shape)}"
+    for name in PARTS:
+        each = found.done[name].images
+        if each is not None and each.shape[1] != document.images:
+            yield f"/ledger/{name}: 'images' is for {each.shape[1]} images; there are {document.images}"
     for name, told in (("outputs", document.outputs), ("predictions", document.predictions)):
         if found.arrays[name].shape == sizes[name] and not np.array_equal(found.arrays[name], np.array(told)):
             yield f"json.{name}: are not those of dataset {name!r}"
@@ -263,6 +273,9 @@ def _put_ledger(file: h5py.File, ledger: Ledger) -> None:
         each.attrs["actions"] = json.dumps([[getattr(action, field) for field in FIELDS] for action in actions])
         counts = np.array([action.count for action in actions], np.float64)
         put(each, "counts", counts, "count", "per action and brick [actions,bricks]")
+        images = [action.images for action in actions if action.images is not None]
+        if images:
+            put(each, "images", np.array(images), "count", "per action and image, in all cores [actions,images]")
 
 
 def _stored(table: np.ndarray) -> np.ndarray:

@@ -20,6 +20,21 @@ else:
     ByPurpose = TypedDict("ByPurpose", dict.fromkeys(PURPOSES, Real))
 
 
+class PerEvent(Section):
+    """pJ per synaptic event, of all energy without what is drawn all the time, and of all of it."""
+
+    dynamic: Real
+    total: Real
+
+
+class PowerSection(Section):
+    """W while the run lasts: of all energy, of what is done, and of what is drawn all the time."""
+
+    average: Real
+    dynamic: Real
+    static: Real
+
+
 class EnergySection(Section):
     """Of the whole run. per_image_J_error: half-width of the 95 % interval that a time known from a sample of images leaves, 0
     where all were timed by packets, null where none was."""
@@ -32,6 +47,7 @@ class EnergySection(Section):
     by_component_J: Shares
     by_purpose_J: ByPurpose
     per_image_J_error: Real | None = None
+    pj_per_synaptic_event: PerEvent | None = None
 
 
 class ActionRow(Section):

@@ -4,27 +4,44 @@ from __future__ import annotations
 
 from typing import Any
 
+from neurosim.cost.action import PJ
 from neurosim.cost.energy import Energy
 from neurosim.cost.ledger import Ledger
-from neurosim.outcome.cost_sections import ActionRow, AnnSection, EnergySection
+from neurosim.outcome.cost_sections import ActionRow, AnnSection, EnergySection, PerEvent, PowerSection
+from neurosim.outcome.document import TimeSection
 
 
-def costs(ledger: Ledger, time_error: float | None = None) -> dict[str, Any]:
-    """The fields of a `RunDocument` that prices decide; *time_error*: half-width of the interval of the time, and so of
-    leakage, as a share of it."""
+def costs(ledger: Ledger, time: TimeSection, synaptic_events: int) -> dict[str, Any]:
+    """The fields of a `RunDocument` that prices decide; *time*: of the run, in which there were so many *synaptic_events*."""
+    spent, each = ledger.energy, ledger.energy.images_J
     return {
-        "energy": _energy(ledger.energy, time_error), "actions": _actions(ledger.energy),
+        "energy": _energy(spent, time.error, synaptic_events), "actions": _actions(spent),
+        "images_energy_J": None if each is None else each.tolist(), "power_W": _power(spent, time.seconds),
+        "energy_delay_Js": spent.per_image_J * time.latency_seconds_per_image,
         "ann": AnnSection.model_validate(ledger.ann),
         "break_even": ledger.break_even, "uncertainty": ledger.spread,
     }  # fmt: skip
 
 
-def _energy(spent: Energy, time_error: float | None) -> EnergySection:
+def _energy(spent: Energy, time_error: float | None, synaptic_events: int) -> EnergySection:
     return EnergySection(
         total_J=spent.total_J, per_image_J=spent.per_image_J, compute_J=spent.compute_J, data_movement_J=spent.data_movement_J,
         static_J=spent.static_J, by_component_J=spent.by_component_J, by_purpose_J=spent.by_purpose_J,
         per_image_J_error=None if time_error is None else time_error * spent.static_J / spent.images,
+        pj_per_synaptic_event=_per_event(spent, synaptic_events),
     )  # fmt: skip
+
+
+def _per_event(spent: Energy, events: int) -> PerEvent | None:
+    """None where there are none."""
+    return PerEvent(dynamic=spent.dynamic_J / PJ / events, total=spent.total_J / PJ / events) if events else None
+
+
+def _power(spent: Energy, seconds: float) -> PowerSection | None:
+    """None for a run that takes no time."""
+    if not seconds:
+        return None
+    return PowerSection(average=spent.total_J / seconds, dynamic=spent.dynamic_J / seconds, static=spent.static_J / seconds)
 
 
 def _actions(spent: Energy) -> list[ActionRow]:

@@ -21,7 +21,14 @@ from neurosim.cost.action import GROUP_OF, PURPOSES
 from neurosim.cost.ann import REUSES
 from neurosim.cost.comparison import BreakEven, CostStep, steps
 from neurosim.cost.uncertainty import Spread
-from neurosim.outcome.cost_sections import ActionRow, AnnSection, EnergySection, NeuroBenchSection, PaperSection
+from neurosim.outcome.cost_sections import (
+    ActionRow,
+    AnnSection,
+    EnergySection,
+    NeuroBenchSection,
+    PaperSection,
+    PowerSection,
+)
 from neurosim.schema import AtLeastOne, Real, Section, Whole
 from neurosim.timing.tally import BOUNDS
 
@@ -66,6 +73,12 @@ class TimeSection(Section):
     def sampled(self) -> bool:
         """Whether a sample of images was timed by packets, and others were not."""
         return bool(self.packet_images and self.seconds_per_image_error)
+
+    @property
+    def error(self) -> float | None:
+        """Half-width of the 95 % interval of the time, as a share of it."""
+        found = self.seconds_per_image_error
+        return found / self.seconds_per_image if found else found
 
     @property
     def timed_cycles(self) -> int:
@@ -272,11 +285,14 @@ def _whole_spread(found: Spread) -> Spread:
 
 class RunDocument(Section):
     """Everything that is said about a run; SI units in the names, integers as integers. outputs: potentials after the last
-    step, [images][classes]."""
+    step, [images][classes]. accuracy_interval: of 95 %, of the accuracy on all images of the kind, by Wilson. images_energy_J,
+    images_seconds: of every image, leakage by the time that it took, time from its first turn to its answer. energy_delay_Js:
+    energy per image times latency."""
 
     images: AtLeastOne
     timesteps: AtLeastOne
     accuracy: Real | None
+    accuracy_interval: list[Real] | None = Field(None, min_length=2, max_length=2)
     predictions: list[Whole]
     outputs: list[list[Real]]
     time: TimeSection
@@ -287,6 +303,10 @@ class RunDocument(Section):
     links: list[LinkRow]
     blocked: list[BlockedRow] = Field(default_factory=list)
     energy: EnergySection
+    images_energy_J: list[Real] | None = None
+    images_seconds: list[Real] | None = None
+    power_W: PowerSection | None = None
+    energy_delay_Js: Real | None = None
     actions: list[ActionRow]
     ann: AnnSection
     break_even: BreakEven
@@ -322,6 +342,7 @@ class RunDocument(Section):
     def _lengths(self) -> Iterator[str]:
         found: list[tuple[str, str, Sequence[Any] | None]] = [
             ("predictions", "images", self.predictions), ("outputs", "images", self.outputs),
+            ("images_energy_J", "images", self.images_energy_J), ("images_seconds", "images", self.images_seconds),
             ("time.cycles_per_step", "timesteps", self.time.cycles_per_step),
             ("time.bound_by_per_step", "timesteps", self.time.bound_by_per_step),
             ("time.cycles_per_step_max", "timesteps", self.time.cycles_per_step_max),

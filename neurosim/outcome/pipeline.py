@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import numpy as np
 
 from neurosim.chip.chip import Chip
 from neurosim.cost.activity import COUNTS, activity, slice_images, trace_problems
+from neurosim.cost.by_image import Done, by_image, done
 from neurosim.cost.energy import energy
 from neurosim.errors import TraceError
 from neurosim.kernels import threads
@@ -131,7 +133,7 @@ def evaluate(
     how = TimeChoice(timing, schedule, packet_images, seed)
     how.check()
     mapping = mapping.over(trace.timesteps)
-    totals = {name: np.zeros(len(mapping.bricks), np.int64) for name in COUNTS}
+    totals, images = {name: np.zeros(len(mapping.bricks), np.int64) for name in COUNTS}, list[Done]()
     workers = workers or threads.usable()
     clock = how.timeline(trace, mapping, workers, recorder)
     if preview and clock.timing != ANALYTIC and clock.far is None:
@@ -142,8 +144,10 @@ def evaluate(
         part = trace.part(first, last)
         counts = activity(part, mapping)
         clock.add(part, counts, first * trace.timesteps)
-        for kind, values in counts.counts.items():
+        each = {kind: values.reshape(last - first, -1, len(mapping.bricks)).sum(1) for kind, values in counts.counts.items()}
+        for kind, values in each.items():
             totals[kind] += values.sum(0)
+        images.append(done(mapping, each))
 
     for first in range(0, len(trace), size):
         last = min(first + size, len(trace))
@@ -154,6 +158,7 @@ def evaluate(
     def found(pace: Pace, timing: str) -> Result:
         time = times(pace, clock.schedule, len(trace), mapping.chip.clock.hz, timing, clock.order)
         spent = energy(mapping, totals, len(trace), time.cycles, len(pace.cycles))
+        spent = replace(spent, actions=by_image(spent.actions, images, time.image_cycles))
         return Result(trace, mapping, totals, time, spent, how, command)
 
     if preview and clock.far is not None:

@@ -120,14 +120,15 @@ class Record:
 
 def _told(run: Record, ledger: Ledger, chip: Chip, command: str) -> RunDocument:
     """What is said about a run at other prices."""
-    before, left = run.document, left_out_of_prices(run.chip)
+    before, left, slower = run.document, left_out_of_prices(run.chip), run.chip.clock.hz / chip.clock.hz
+    time, each = _slower(run.time, slower), run.document.images_seconds
     origin = Origin(name=run.chip.name, sha256=run.chip.sha256)
     how = {"command": command, "repriced_from": origin}
     if "chip_sha256" in before.provenance.model_fields_set:
         how["chip_sha256"] = chip.sha256
     return before.model_copy(update={
-        **costs(ledger, _share(before.time)), **_places(before, ledger),
-        "time": _slower(before.time, run.chip.clock.hz / chip.clock.hz),
+        **costs(ledger, time, before.counts.synaptic_events), **_places(before, ledger),
+        "time": time, "images_seconds": None if each is None else [seconds * slower for seconds in each],
         "memory": [_changed(use, energy_J=_memory_J(ledger.energy, use)) for use in before.memory],
         "chip": ChipSection(name=chip.name, sha256=chip.sha256, values=chip),
         "provenance": before.provenance.model_copy(update=how),
@@ -156,12 +157,6 @@ def _slower(time: TimeSection, factor: float) -> TimeSection:
     seconds = {name: value * factor for name, value in time if "seconds" in name and value is not None}
     rate = time.images_per_second
     return _changed(time, **seconds, images_per_second=rate / factor if rate else rate)
-
-
-def _share(time: TimeSection) -> float | None:
-    """The half-width of the interval of the time, as a share of it."""
-    error = time.seconds_per_image_error
-    return error / time.seconds_per_image if error else error
 
 
 def _memory_J(spent: Energy, use: MemoryRow) -> float:

@@ -22,7 +22,8 @@ from neurosim.mapping.demand import Use, joined
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.storage import kernel_weights
 from neurosim.outcome.costs import costs
-from neurosim.outcome.document import RunDocument
+from neurosim.outcome.document import RunDocument, TimeSection
+from neurosim.outcome.interval import wilson
 from neurosim.outcome.left_out import left_out
 from neurosim.outcome.record import Record, table_of
 from neurosim.outcome.times import Times
@@ -163,21 +164,23 @@ class Result:
             wrong = np.flatnonzero(~np.isfinite(self.outputs).all(1))
             problem = f"the outputs of {len(wrong):,} samples are not finite, of sample {wrong[0]} first"
             raise TraceError("spike trace", [f"{problem}; use smaller weights, or an integer network"])
-        trace, chip = self.trace, self.mapping.chip
+        trace, chip, time = self.trace, self.mapping.chip, TimeSection.model_validate(self._time())
         return RunDocument.model_validate({
             "images": len(trace),
             "timesteps": trace.timesteps,
             "accuracy": self.accuracy,
+            "accuracy_interval": None if self.accuracy is None else wilson(self.accuracy, len(trace)),
             "predictions": self.predictions.tolist(),
             "outputs": self.outputs.tolist(),
-            "time": self._time(),
+            "time": time,
             "counts": self.counts,
             "memory": self._memory(),
             "layers": self._layers(),
             "cores": self._cores(),
             "links": self._links(),
             "blocked": self.blocked,
-            **costs(self.ledger, self.time.sample.error),
+            **costs(self.ledger, time, self.counts["synaptic_events"]),
+            "images_seconds": (self.time.latency / self.time.hz).tolist(),
             "paper": self.paper,
             "neurobench": self.neurobench.to_dict(),
             "chip": {"name": chip.name, "sha256": chip.sha256, "values": chip},

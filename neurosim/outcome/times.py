@@ -49,6 +49,12 @@ class Times:
         return None if self.sample.error is None else self.sample.error * self.seconds_per_image
 
     @property
+    def image_cycles(self) -> np.ndarray:
+        """float64 [N]: of the run, those of every image, with equal parts of what comes after the last."""
+        found: np.ndarray = self.steps.sum(1) + self.drain / len(self.steps)
+        return found
+
+    @property
     def worst_step(self) -> tuple[int, int, int]:
         """(image, step, cycles) of the longest step."""
         image, step = np.unravel_index(self.steps.argmax(), self.steps.shape)

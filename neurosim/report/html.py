@@ -36,7 +36,7 @@ def page(run: RunDocument) -> str:
         ("Where the energy goes", _energy(run)), ("What set the pace", _time(run)),
         ("Against the same network without spikes", _comparison(run)), ("Layers", _layers(run)),
         ("Spikes per layer and step", _spikes(run)), ("NeuroBench", _neurobench(run)),
-        ("Cores", _cores(run)), ("Links", _links(run)),
+        ("Cores", _cores(run)), ("Links", _links(run)), ("From image to image", _images(run)),
         ("Constants and their sources", constants(run.chip.values)), ("Not counted", bullets(run.not_counted)),
         ("How to repeat", _provenance(run)),
     ]  # fmt: skip
@@ -59,10 +59,12 @@ def _tiles(run: RunDocument) -> list[tuple[str, str, str]]:
     chip, time = run.chip.values, run.time
     clocked = f"at {si(chip.clock.hz, 'Hz')}, {run.provenance.schedule}"
     accuracy = "no labels" if run.accuracy is None else percent(run.accuracy)
+    low, high = map(percent, run.accuracy_interval or (0.0, 1.0))
+    samples = f"{run.images:,} samples of {run.provenance.inputs}" + (f"; {low} to {high}" if run.accuracy_interval else "")
     steps = {step.purpose: step for step in run.steps}
     mesh = f"{chip.mesh.width}x{chip.mesh.height} {chip.mesh.topology}" + (f" on {chip.chips} chips" if chip.board else "")
     return [
-        ("accuracy", accuracy, f"{run.images:,} samples of {run.provenance.inputs}"),
+        ("accuracy", accuracy, samples),
         ("energy per image", words.within(run.energy.per_image_J, run.energy.per_image_J_error, "J"), "all that is counted"),
         ("time per image", words.within(time.seconds_per_image, time.seconds_per_image_error, "s"), clocked),
         ("latency", si(time.latency_seconds_per_image, "s"), "from an image to its answer"),
@@ -87,7 +89,17 @@ def _energy(run: RunDocument) -> str:
     by_purpose = [[purpose.name, *purpose.cells] for purpose in words.energy_purposes(run)]
     purposes = table(["purpose", "energy", "share"], by_purpose, "energy per image by purpose")
     figures = beside(run_figures.waterfall(run), run_figures.components(run))
+    figures += paragraph(words.power(run) + ".") if words.power(run) else ""
     return _key(groups) + figures + folded("These energies as tables", purposes + listed)
+
+
+def _images(run: RunDocument) -> str:
+    told = ((run.images_energy_J, "energy", "J"), (run.images_seconds, "from an image to its answer", "s"))
+    spread = [(name, words.spread_of(values, unit)) for values, name, unit in told]
+    rows = [[name, *map(str, found)] for name, found in spread if found is not None]
+    if not rows:
+        return ""
+    return run_figures.images(run) + table(["", "median", "99 % at most", "standard error of the mean"], rows)
 
 
 def _key(groups: list[words.Share]) -> str:

@@ -13,7 +13,7 @@ from neurosim.cost.comparison import BreakEven
 from neurosim.outcome.document import LayerRow, RunDocument
 from neurosim.report.figure import ACCENTS, HEAT_SCALE, INK, LINE, PAPER, colour_bar, figure, framed, label, named, plain
 from neurosim.report.units import percent, si
-from neurosim.report.words import BOUND_WORDS, energy_components
+from neurosim.report.words import BOUND_WORDS, energy_components, from_image_to_image
 
 COLOURS = {COMPUTE: ACCENTS[0], MOVEMENT: ACCENTS[1], STATIC: ACCENTS[2]}
 JOULES = {"tickformat": "~s", "ticksuffix": "J", "rangemode": "tozero", "nticks": 5}
@@ -61,6 +61,22 @@ def components(run: RunDocument) -> str:
     made = figure(bars, showlegend=False, margin=BESIDE_BARS, **axes)
     described = f"Bars of energy per image by component, most for {names[0]}, {_share(joules[0], total)}."
     return framed(made, "The same by component", described, f"{40 + 28 * len(parts)}px")
+
+
+def images(run: RunDocument) -> str:
+    """HTML of a figure: how many images cost how much; nothing where that is not known, or where there is one."""
+    told = from_image_to_image(run.images_energy_J, "J")
+    if not told or run.images_energy_J is None:
+        return ""
+    many, ends = np.histogram(run.images_energy_J, bins=min(40, max(5, round(np.sqrt(run.images)))))
+    words = [f"{n} images: {si(a, 'J')} to {si(b, 'J')}" for n, a, b in zip(many.tolist(), ends, ends[1:], strict=False)]
+    bars = go.Bar(
+        x=((ends[:-1] + ends[1:]) / 2).tolist(), y=many.tolist(), width=np.diff(ends).tolist(), marker={"color": ACCENTS[1]},
+        customdata=words, hovertemplate="%{customdata}<extra></extra>",
+    )  # fmt: skip
+    axes = {"xaxis": JOULES | {"rangemode": "normal"}, "yaxis": {"title": {"text": "images"}, "rangemode": "tozero"}}
+    made = figure(bars, showlegend=False, bargap=0, **axes)
+    return framed(made, "Energy of every image", f"Histogram of the energy of {run.images:,} images; {told}.", "240px")
 
 
 def pace(steps: list[dict[str, float]], hz: float) -> str:

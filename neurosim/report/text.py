@@ -94,8 +94,7 @@ def _answer(document: RunDocument) -> list[RenderableType]:
 
 def _correct(document: RunDocument) -> str:
     rate = f"{document.network.spikes_per_neuron:.3f} spikes per neuron over {document.timesteps} steps"
-    correct = "no labels" if document.accuracy is None else f"accuracy {percent(document.accuracy)}"
-    return f"{correct}; {rate}"
+    return f"{words.correct(document)}; {rate}"
 
 
 def _time(document: RunDocument) -> list[RenderableType]:
@@ -105,7 +104,8 @@ def _time(document: RunDocument) -> list[RenderableType]:
     line = f"{words.within(time.seconds_per_image, time.seconds_per_image_error, 's')} per image ({cycles})"
     if how.schedule == "pipelined":
         line += f"; {si(time.latency_seconds_per_image, 's')} from an image to its answer"
-    lines = [line, *filter(None, [words.sampled(document)]), f"set by: {shares}", *_contention(document)]
+    told = words.sampled(document), words.from_image_to_image(document.images_seconds, "s")
+    lines = [line, *filter(None, told), f"set by: {shares}", *_contention(document)]
     return [heading(f"Time ({how.timing}, {how.schedule})"), *(Text(x) for x in lines)]
 
 
@@ -137,7 +137,8 @@ def _energy(document: RunDocument) -> list[RenderableType]:
         for part in parts:
             if part.group == group.name:
                 rows.add_row(f"  {part.name}", *part.cells)
-    return [heading("Energy"), Text(f"{spent} per image"), rows]
+    told = filter(None, [words.from_image_to_image(document.images_energy_J, "J"), words.power(document)])
+    return [heading("Energy"), Text(f"{spent} per image"), *map(Text, told), rows]
 
 
 def repriced_text(before: RunDocument, after: RunDocument) -> Group:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from neurosim.cost.action import COMPUTE, MOVEMENT, STATIC
 from neurosim.cost.ann import STATED
@@ -86,6 +90,51 @@ def bounds(document: RunDocument) -> list[PaceShare]:
 def within(value: float, error: float | None, unit: str) -> str:
     """An amount, with the half-width of its interval where it was estimated from a sample."""
     return f"{si(value, unit)} ± {si(error, unit)}" if error else si(value, unit)
+
+
+def correct(document: RunDocument) -> str:
+    """The accuracy, with what so many samples leave open."""
+    if document.accuracy is None:
+        return "no labels"
+    between = "" if document.accuracy_interval is None else " ({} to {})".format(*map(percent, document.accuracy_interval))
+    return f"accuracy {percent(document.accuracy)}{between}"
+
+
+class Apart(NamedTuple):
+    """How far images are apart: the median, what 99 % do not exceed, the standard error of the mean."""
+
+    median: str
+    most: str
+    error: str
+
+
+def spread_of(values: Sequence[float] | None, unit: str) -> Apart | None:
+    """None where the *values* of images are not known, or where there is one."""
+    if values is None or len(values) < 2:
+        return None
+    each = np.array(values)
+    error = float(each.std(ddof=1)) / math.sqrt(len(each))
+    return Apart(*(si(float(value), unit) for value in (*np.quantile(each, (0.5, 0.99)), error)))
+
+
+def from_image_to_image(values: Sequence[float] | None, unit: str) -> str:
+    """The same as a sentence; nothing where there is none."""
+    found = spread_of(values, unit)
+    if found is None:
+        return ""
+    return f"from image to image: median {found.median}, 99 % at most {found.most}; standard error of the mean {found.error}"
+
+
+def power(document: RunDocument) -> str:
+    """Power, energy per synaptic event, and the product of energy and delay, as far as they are known."""
+    found, each, parts = document.power_W, document.energy.pj_per_synaptic_event, []
+    if found is not None:
+        parts.append(f"{si(found.average, 'W')} on average, {si(found.dynamic, 'W')} of it dynamic")
+    if each is not None:
+        parts.append(f"{each.total:.3g} pJ per synaptic event, {each.dynamic:.3g} pJ without leakage")
+    if document.energy_delay_Js is not None:
+        parts.append(f"energy-delay product {si(document.energy_delay_Js, 'Js')}")
+    return "; ".join(parts)
 
 
 def sampled(document: RunDocument) -> str:

@@ -18,9 +18,10 @@ from tests.helpers.samples import call, refused
 
 SECTIONS = [
     "Where the energy goes", "What set the pace", "Against the same network without spikes", "Layers",
-    "Spikes per layer and step", "NeuroBench", "Cores", "Links", "Constants and their sources", "Not counted", "How to repeat",
+    "Spikes per layer and step", "NeuroBench", "Cores", "Links", "From image to image",
+    "Constants and their sources", "Not counted", "How to repeat",
 ]  # fmt: skip
-FIGURES = 9
+FIGURES = 10
 
 
 @pytest.fixture(scope="module")
@@ -127,12 +128,14 @@ def test_a_run_file_that_makes_no_sense_is_refused(files, tmp_path, change):
 def test_the_report_of_an_older_run_leaves_out_what_it_did_not_keep(files):
     values = ns.load_run(files / "run.h5").to_dict()
     del values["time"]["bound_by_per_step"], values["blocked"], values["neurobench"]
+    del values["images_energy_J"], values["images_seconds"]
     for layer in values["layers"]:
         del layer["spikes_per_step"]
     older = RunDocument.model_validate(values)
     assert older.to_dict() == values
     shown = page(older)
-    assert len(figures(shown)) == FIGURES - 2 and "Spikes per layer and step" not in shown
+    assert len(figures(shown)) == FIGURES - 3
+    assert "Spikes per layer and step" not in shown and "From image to image" not in shown
     assert '<th scope="row">step 0<td>' in shown
 
 
