@@ -28,7 +28,7 @@ from neurosim.network.inputs import Inputs
 from neurosim.outcome.result import Result
 from neurosim.report import text
 from neurosim.report.perfetto import PerfettoTrace
-from neurosim.report.progress import progress, share
+from neurosim.report.progress import progress, share, waiting
 from neurosim.spikes.simulate import STATE_BITS, simulated
 from neurosim.timing.choice import TimeChoice
 
@@ -48,7 +48,9 @@ def show(rendered: RenderableType, json_to: str | None, values: Any) -> None:
 def say(rendered: RenderableType) -> None:
     """Print for people."""
     width = None if sys.stdout.isatty() else 140
-    Console(width=width, highlight=False, markup=False, emoji=False, quiet=quiet()).print(rendered)
+    # What is a line of its own, such as a command to be copied, is not broken.
+    whole = isinstance(rendered, str)
+    Console(width=width, highlight=False, markup=False, emoji=False, quiet=quiet()).print(rendered, soft_wrap=whole)
 
 
 def note(line: str) -> None:
@@ -188,18 +190,29 @@ def evaluated(
     trace: ns.SpikeTrace, mapping: ns.Mapping, how: TimeChoice, workers: int | None, perfetto: Path | None, json_to: str | None
 ) -> Result:
     """The result; the answer and the analytic estimate are printed before packets travel."""
+    left = len(trace)
 
     def first(result: Result) -> None:
+        if not left:
+            bar.close()
         if json_to != "-":
             say(text.first_answer(result.document))
+        if not left:
+            bar.enter_context(waiting("following packets", quiet()))
 
-    with progress("timing", len(trace), quiet()) as done, recording(perfetto, mapping) as recorder:
+    def done(images: int) -> None:
+        nonlocal left
+        left -= images
+        count(images)
+
+    with recording(perfetto, mapping) as recorder, ExitStack() as bar:
+        count = bar.enter_context(progress("timing", len(trace), quiet()))
         result = ns.evaluate(
             trace, mapping, **how._asdict(), workers=workers, progress=done, recorder=recorder, preview=first,
             command=command(),
         )  # fmt: skip
-        if recorder and result.time.sample:
-            recorder.sampled(result.time.sample.images, len(trace))
+        if recorder:
+            recorder.sampled(result.time.sample.images or range(len(trace)), len(trace))
     return result
 
 

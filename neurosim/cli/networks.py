@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,7 @@ from rich.console import Group, RenderableType
 
 import neurosim as ns
 from neurosim.cli.app import app
-from neurosim.cli.console import check_targets, opened, show, simulating
+from neurosim.cli.console import check_targets, note, opened, show, simulating
 from neurosim.cli.options import (
     CheckpointsOption,
     DaskOption,
@@ -68,6 +70,7 @@ def trace(
         check_checkpoints(checkpoints)
     net, counts, right = ns.load_network(network), Counter[str](), 0
     with (
+        _continued(checkpoints),
         opened(inputs, images) as data,
         simulating(net, data, inputs, state_bits, workers, neurobench, dask, checkpoints) as parts,
         writing_trace(output, len(data)) as add,
@@ -78,7 +81,18 @@ def trace(
             right += 0 if part.labels is None else int((part.predictions == part.labels).sum())
     accuracy = None if data.labels is None else right / len(data)
     values = {"images": len(data), "accuracy": accuracy, "spikes": dict(counts), "trace": str(output)}
-    show(text.spikes_table(counts, net, len(data)), json_to, values)
+    show(Group(text.spikes_table(counts, net, len(data)), f"{len(data):,} images are in {output}"), json_to, values)
+
+
+@contextmanager
+def _continued(checkpoints: Path | None) -> Iterator[None]:
+    """Says how a trace goes on whose blocks are kept, when it is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoints is not None:
+            note(f"interrupted; whole blocks are kept in {checkpoints}, and the same command continues with them")
+        raise
 
 
 @app.command()

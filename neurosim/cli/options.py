@@ -11,6 +11,7 @@ from neurosim.cli.names import named, named_or_file
 from neurosim.io.chip_file import PRESETS
 from neurosim.mapping.partition import OBJECTIVES
 from neurosim.mapping.place import PLACERS
+from neurosim.timing.sample import MOST_SEED
 from neurosim.timing.schedule import SCHEDULES
 from neurosim.timing.timeline import TIMINGS
 
@@ -30,10 +31,9 @@ CheckpointsOption = Annotated[
 PlacerOption = Annotated[str | None, named(PLACERS, "--placer", help="How bricks are given cores, row-major without")]
 PartitionerOption = Annotated[str | None, named(OBJECTIVES, "--partition", help="What a partition saves, cores without")]
 MappingOption = Annotated[Path | None, typer.Option("--mapping", metavar="MAP", help="A mapping from neurosim map -o.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")]
-PacketImagesOption = Annotated[
-    str, typer.Option("--packet-images", metavar="auto|all|N", help="Images timed by packets; the others in their ratio.")
-]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Of all that is drawn at random.")]
+PACKET_IMAGES = "Images whose packets are followed; the time of the others is estimated from theirs."
+PacketImagesOption = Annotated[str, typer.Option("--packet-images", metavar="auto|all|N", help=PACKET_IMAGES)]
 TimingOption = Annotated[str, named(TIMINGS, "--timing", help="Level of detail of time")]
 ScheduleOption = Annotated[str, named(SCHEDULES, "--schedule", help="Layers one by one, or all at once")]
 TraceOption = Annotated[Path | None, typer.Option("--trace", metavar="TRACE.h5", help="Keep the spike trace.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from functools import partial
@@ -45,6 +46,8 @@ class Cluster(Executor):
     def __init__(self, address: str):
         """Raises ClusterError where Dask is not installed or no scheduler answers, VersionsError where a worker or the
         scheduler has other versions than this process."""
+        if not re.fullmatch(r"(\w+://)?[^\s/:]+:\d{1,5}", str(address)):
+            raise ClusterError(f"Dask at {address}: no address of a scheduler; give one like tcp://127.0.0.1:8786")
         try:
             from distributed import Client
         except ImportError:

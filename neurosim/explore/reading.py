@@ -109,7 +109,7 @@ class _StudyReader:
         for key, value in self.values.items():
             if key not in KEYS:
                 self._say(f"unknown key {key!r}{meant(key, KEYS)}")
-            elif not isinstance(value, KEYS[key]) or isinstance(value, bool):
+            elif not isinstance(value, KEYS[key]) or (isinstance(value, bool) and KEYS[key] is not object):
                 self._say(f"{key} is {value!r}; it must be {_kind(KEYS[key])}")
         for key in ("inputs", "axes"):
             if key not in self.values:
@@ -313,7 +313,7 @@ class _StudyReader:
         """How many images are timed by packets; for all points the same, so that "auto" is a fixed number."""
         asked = self.values.get("packet_images", AUTO)
         if wrong := problem(asked):
-            self._say(f"packet_images: {wrong}")
+            self._say(wrong)
         found: PacketImages = STUDY_IMAGES if asked == AUTO else asked
         return found
 

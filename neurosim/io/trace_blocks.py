@@ -87,10 +87,9 @@ class TraceBlocks:
             self.folder.rmdir()
 
     def _where(self) -> str:
-        """Where the trace continues, counted from 0."""
-        first = min((start for start, _ in self.missing), default=len(self.inputs))
-        later = sum(end - start for start, end in self.taken if start > first)
-        return f"continues at image {first} of {len(self.inputs)}" + (f"; {later} after it are there too" if later else "")
+        """How much of the trace is there."""
+        kept = sum(end - start for start, end in self.taken)
+        return f"continues: {kept:,} of {len(self.inputs):,} images are there, {len(self.inputs) - kept:,} are simulated"
 
     def _problem(self, path: Path, span: Span) -> str | None:
         """Why the block at *path* cannot be taken."""
@@ -118,7 +117,7 @@ class TraceBlocks:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise FileError(str(self.folder), [f"cannot hold checkpoints: {error.strerror or error}"]) from error
+            raise FileError(str(self.folder.parent), [f"cannot hold checkpoints: {error.strerror or error}"]) from error
         left = span[1] - span[0]
         with writing_trace(self.path(span), left) as add:
             while left:

@@ -14,6 +14,7 @@ from rich.progress import (
     TaskID,
     TaskProgressColumn,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
@@ -34,6 +35,16 @@ def progress(what: str, total: int, hidden: bool = False) -> Iterator[Callable[[
     with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)
+
+
+@contextmanager
+def waiting(what: str, hidden: bool = False) -> Iterator[None]:
+    """Shows that something goes on of which nobody knows how long it takes, and for how long it has."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as bar:
+        bar.add_task(what, total=None)
+        yield
 
 
 def compilation(hidden: bool = False) -> None:

@@ -122,7 +122,7 @@ def _contention(document: RunDocument) -> list[str]:
     link = max(document.links, key=lambda row: row.stalled_cycles, default=None)
     if link is not None and link.stalled_cycles:
         (a, b), share = link.ends, percent(link.stalled_cycles / max(1, document.time.timed_cycles))
-        lines.append(f"most stalled link: {a} to {b}, {share} of the time")
+        lines.append(f"most stalled link: {a} to {b}, {share} {words.of_the_time(document)}")
     if document.blocked:
         mine, other = (document.core_words(core) for core in (document.blocked[0].waiting, document.blocked[0].behind))
         lines.append(f"most blocked: packets for {mine}, behind packets for {other}")
@@ -149,7 +149,8 @@ def repriced_text(before: RunDocument, after: RunDocument) -> Group:
         if was or joules:
             rows.add_row(name, si(was / before.images, "J"), si(joules / before.images, "J"), words.quotient(joules, was))
     ratio = words.quotient(new.per_image_J, old.per_image_J)
-    rows.add_row("total", si(old.per_image_J, "J"), si(new.per_image_J, "J"), ratio)
+    spent = (words.within(energy.per_image_J, energy.per_image_J_error, "J") for energy in (old, new))
+    rows.add_row("total", *spent, ratio)
     rows.add_row("ANN / SNN", *(words.ratio_bracket(document.steps[-1]) for document in (before, after)), "")
     head = Text(f"{before.network.name} on {before.chip.name}, priced as {after.chip.name}; per image")
     return Group(head, rows, Text(words.break_even_text(after.break_even)), Text(words.spread_text(after.uncertainty)))

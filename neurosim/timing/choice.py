@@ -28,8 +28,8 @@ class TimeChoice(NamedTuple):
 
     def check(self, *others: tuple[Family[Any], Any]) -> None:
         """Raise NeurosimError with all that cannot be used, of this and of *others* that were chosen."""
-        problem = sample.problem(self.packet_images)
-        besides = [NeurosimError(problem)] if problem else []
+        problems = sample.problem(self.packet_images), sample.seed_problem(self.seed)
+        besides = [NeurosimError(problem) for problem in problems if problem]
         families.check(*others, (TIMINGS, self.timing), (SCHEDULES, self.schedule), others=besides)
 
     def timeline(

@@ -15,6 +15,8 @@ import numpy as np
 # What is asked of a sample: images enough, all of them, or so many.
 AUTO, ALL = "auto", "all"
 PacketImages = str | int
+# JSON and HDF5 have no larger integers.
+MOST_SEED = 2**63 - 1
 # Up to so many images, all are timed; a sample has at least so many.
 HANDFUL = 5
 # Of a study, all points of which look at the same images.
@@ -36,11 +38,18 @@ class Sample:
     drawn: int
 
 
+def seed_problem(seed: object) -> str | None:
+    """Why *seed* is none."""
+    known = isinstance(seed, Integral) and 0 <= int(seed) <= MOST_SEED
+    return None if known else f"seed is {seed!r}; it must be an integer in 0..{MOST_SEED}"
+
+
 def problem(asked: object) -> str | None:
     """Why *asked* says not how many images are to be timed."""
-    if asked in (AUTO, ALL) or (isinstance(asked, Integral) and int(asked) >= 2):
+    if asked in (AUTO, ALL) or (isinstance(asked, Integral) and not isinstance(asked, bool) and int(asked) >= 2):
         return None
-    return f"packet images are {asked!r}; needed is {AUTO!r}, {ALL!r}, or at least 2, as one image alone has no interval"
+    known = f"{AUTO!r}, {ALL!r}, or a whole number from 2 on (one image alone has no interval)"
+    return f"packet_images is {asked!r}; it must be {known}"
 
 
 def drawn(images: int, seed: int) -> np.ndarray:

@@ -144,7 +144,7 @@ def test_an_interrupted_trace_continues_on_workers(folder, pair, monkeypatch):
     whole = ns.load_trace(folder / "continued.h5")
     next((folder / "blocks").glob("*/000001.h5")).unlink()
     found = call(*words, "--dask", pair.address)
-    assert found.code == 0 and "continues at image 2 of" in found.err, found.err
+    assert found.code == 0 and "continues: 2 of" in found.err, found.err
     assert not any(ns.mismatches(whole, ns.load_trace(folder / "continued.h5")).values())
 
 
@@ -181,6 +181,12 @@ def test_a_worker_that_dies_and_one_that_joins_change_nothing(folder, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("address", ["x", "", "tcp://127.0.0.1", "127.0.0.1:port", "tcp://a b:8786"])
+def test_what_is_no_address_is_refused_at_once(address):
+    with pytest.raises(ClusterError, match=r"no address of a scheduler; give one like tcp://127\.0\.0\.1:8786"):
+        Cluster(address)
+
+
 def test_a_worker_of_another_version_is_named(folder, tmp_path):
     with trial(folder, tmp_path, "one") as made:
         with Cluster(made.address) as cluster:

@@ -347,6 +347,7 @@ WRONG = {
     "a list of lists": ({"objectives": [["energy"]]}, "does not exist"),
     "an objective twice": ({"objectives": ["energy", "energy"]}, "objective 'energy' is given more than once"),
     "too many images for a closer look": ({"front": {"images": 5}}, "front: images is 5; it must be 1 to 4"),
+    "yes for packet images": ({"packet_images": True}, "packet_images is True; it must be 'auto', 'all', or a whole number"),
     "yes for images": ({"front": {"images": True}}, "front: images is True"),
     "a key that is a number": ({"axes": {3: [1]}}, "axes has the key 3; keys are words"),
     "an unknown setting": ({"set": {"core.line": 3}}, "set has 'core.line', which is no setting of chip 'mesh45'; did"),

@@ -101,7 +101,7 @@ def test_killed_in_the_middle_it_continues_where_it_was(folder, options):
     assert [len(ns.load_trace(path)) for path in kept(folder)] == [BLOCK] * 3
     found, simulated = trace(folder, *options)
     assert (found.code, simulated) == (0, images - 3 * BLOCK)
-    assert found.err == f"neurosim: continues at image 12 of {images}\n"
+    assert found.err == f"neurosim: continues: 12 of {images} images are there, {images - 12} are simulated\n"
     assert datasets(folder / "t.h5") == datasets(folder / "whole.h5")
     assert list((folder / "kept").iterdir()) == []
 
@@ -124,7 +124,7 @@ def interrupt(folder):
 def test_what_is_all_there_is_not_simulated(folder):
     interrupt(folder)
     found, simulated = trace(folder)
-    assert (found.err, simulated) == ("neurosim: continues at image 20 of 20\n", 0)
+    assert (found.err, simulated) == ("neurosim: continues: 20 of 20 images are there, 0 are simulated\n", 0)
     assert datasets(folder / "t.h5") == datasets(folder / "whole.h5")
 
 
@@ -139,7 +139,7 @@ def test_blocks_that_lack_between_others_are_simulated(folder):
     for number in (1, 3):
         kept(folder)[number - (number == 3)].unlink()
     found, simulated = trace(folder)
-    assert (found.err, simulated) == ("neurosim: continues at image 4 of 20; 8 after it are there too\n", 2 * BLOCK)
+    assert (found.err, simulated) == ("neurosim: continues: 12 of 20 images are there, 8 are simulated\n", 2 * BLOCK)
     assert datasets(folder / "t.h5") == datasets(folder / "whole.h5")
 
 
@@ -216,7 +216,7 @@ def test_a_block_that_is_damaged_or_foreign_is_simulated_anew(folder, damage):
     assert (found.code, simulated) == (0, BLOCK)
     first, second = found.err.splitlines()
     assert first.startswith(f"neurosim: {path}: ") and first.endswith("; its images are simulated anew")
-    assert second == "neurosim: continues at image 8 of 20; 8 after it are there too"
+    assert second == "neurosim: continues: 16 of 20 images are there, 4 are simulated"
     assert datasets(folder / "t.h5") == datasets(folder / "whole.h5")
 
 

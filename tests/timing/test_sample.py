@@ -105,7 +105,7 @@ def test_chips_that_are_compared_are_timed_by_the_same_images(mnist):
 
 @pytest.mark.parametrize("asked", [1, 0, -3, 2.5, "some", None, True])
 def test_what_is_no_sample_is_refused(mnist, asked):
-    with pytest.raises(NeurosimError, match="packet images are"):
+    with pytest.raises(NeurosimError, match="packet_images is"):
         ns.run(*mnist, "mesh45", packet_images=asked)
 
 
@@ -149,3 +149,9 @@ def test_images_that_packets_slow_down_alike_have_their_own_time(images, turns, 
     assert (found[..., 2:] == far[..., 2:]).all()
     assert abs(found[..., :2].sum((1, 2)) - near[..., :2].sum((1, 2))).max() <= 1
     assert (found >= 0).all()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 1.5, "x", None])
+def test_seeds_that_no_file_can_hold_are_refused_before_anything_runs(mnist, seed):
+    with pytest.raises(NeurosimError, match="seed is"):
+        ns.run(*mnist, "mesh45", seed=seed)
