@@ -144,7 +144,7 @@ def test_an_interrupted_trace_continues_on_workers(folder, pair, monkeypatch):
     whole = ns.load_trace(folder / "continued.h5")
     next((folder / "blocks").glob("*/000001.h5")).unlink()
     found = call(*words, "--dask", pair.address)
-    assert found.code == 0 and "continues: 2 of" in found.err, found.err
+    assert found.code == 0 and "continues: 4 of 6" in found.err, found.err
     assert not any(ns.mismatches(whole, ns.load_trace(folder / "continued.h5")).values())
 
 

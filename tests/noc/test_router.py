@@ -71,7 +71,7 @@ def test_the_compiled_network_is_the_simpy_model_in_every_cycle(case):
 
 
 @pytest.mark.slow
-@settings(max_examples=1500)
+@settings(max_examples=600)
 @given(journeys())
 def test_the_compiled_network_is_the_simpy_model_on_many_more(case):
     machine, trip = case
