@@ -24,7 +24,7 @@ from neurosim.explore.study import NETWORK, WEIGHT_BITS, Study
 from neurosim.explore.task import FAILED, NEEDS, Task, done, failed, infeasible, recorded_in
 from neurosim.explore.workers import processes
 from neurosim.network.network import Network
-from neurosim.spikes.courier import Courier
+from neurosim.spikes.executors import Courier
 from neurosim.spikes.simulate import simulate
 
 # Tasks that wait for a worker; more would only fill memory.

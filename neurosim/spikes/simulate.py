@@ -38,7 +38,7 @@ from neurosim.network.inputs import Inputs, check_inputs, pixels, slices
 from neurosim.network.layers import INPUT, Layer
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
-from neurosim.spikes.courier import brought
+from neurosim.spikes.executors import brought
 from neurosim.spikes.population import by_site, new_state, new_tape, population
 from neurosim.spikes.synapses import feeds
 from neurosim.spikes.trace import LayerTrace, Ragged, SpikeTrace

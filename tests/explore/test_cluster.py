@@ -19,7 +19,7 @@ import neurosim as ns
 from neurosim.explore.cluster import Cluster, ClusterError, VersionsError, WorkerLostError, difference, versions
 from neurosim.explore.reading import study_of
 from neurosim.io import trace_blocks
-from neurosim.spikes.courier import Courier, brought
+from neurosim.spikes.executors import Courier, brought
 from tests.helpers.samples import call
 from tests.helpers.studies import filled, values
 
