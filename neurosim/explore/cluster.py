@@ -82,8 +82,8 @@ class Cluster(Executor):
         return found
 
     def bring(self, key: str, make: Callable[[], Any]) -> Any:
-        """See `neurosim.spikes.executors`. The scheduler holds it as bytes and a call that unpacks them, so that it is made again
-        where all workers that had it are gone."""
+        """See `neurosim.spikes.executors`. The scheduler holds it as bytes and a call that unpacks them, so that it is made
+        again where all workers that had it are gone."""
         if key not in self.things:
             import dask
 
