@@ -11,7 +11,7 @@ import numpy as np
 
 from neurosim.io.nir import linear
 from neurosim.io.nir.fidelity import Fidelity
-from neurosim.io.nir.graph import NirNode
+from neurosim.io.nir.graph_file import NirNode
 from neurosim.io.nir.linear import Convolution, FoldError, Full, Op, Same
 from neurosim.io.nir.neuron_nodes import Cell, parameters
 from neurosim.io.nir.shapes import where

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurosim.io.nir.graph import NirNode
+from neurosim.io.nir.graph_file import NirNode
 from neurosim.io.nir.linear import LARGEST, FoldError, Two, check_size
 from neurosim.network.layers import Shape
 

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from neurosim.io.nir.fidelity import Fidelity
-from neurosim.io.nir.graph import Graph, NirNode
+from neurosim.io.nir.graph_file import Graph, NirNode
 from neurosim.io.nir.layers import Layers, NirPopulation
 from neurosim.io.nir.linear import FoldError, Same
 from neurosim.io.nir.linear_nodes import NEURONS, SPIKING, Dims, as_map

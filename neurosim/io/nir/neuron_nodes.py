@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from neurosim.io.nir.fidelity import Fidelity
-from neurosim.io.nir.graph import NirNode
+from neurosim.io.nir.graph_file import NirNode
 from neurosim.io.nir.linear import FoldError
 from neurosim.io.nir.linear_nodes import SPIKING, Dims, array
 from neurosim.io.nir.signals import each

@@ -10,7 +10,7 @@ import numpy as np
 
 from neurosim.io.nir import linear
 from neurosim.io.nir.fidelity import Fidelity
-from neurosim.io.nir.graph import NirNode
+from neurosim.io.nir.graph_file import NirNode
 from neurosim.io.nir.linear import FoldError, Op, Same
 from neurosim.io.nir.linear_nodes import Dims, Kernel, array, as_map, bias, flattened, out_shape
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from neurosim.errors import FileError, NetworkError, NeurosimError
 from neurosim.io.nir.fidelity import Fidelity
-from neurosim.io.nir.graph import Graph, read_graph
+from neurosim.io.nir.graph_file import Graph, read_graph
 from neurosim.io.nir.linear import FoldError
 from neurosim.io.nir.linear_nodes import NEURONS, SPIKING, array
 from neurosim.io.nir.lowering import Choices, lowered
