@@ -433,7 +433,7 @@ def test_a_full_disk_leaves_the_store_intact(folder, tmp_path):
 
 
 def forked(*arguments):
-    """The number of a process, leader of its own group, that runs a command with all that this one has imported and compiled."""
+    """The number of a process, leader of its own group, that runs a command with all that this one has imported."""
     child = os.fork()
     if not child:
         os.setsid()
