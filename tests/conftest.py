@@ -26,6 +26,8 @@ def pytest_terminal_summary(terminalreporter, config):
 
 
 def pytest_collection_modifyitems(config, items):
+    # Long tests first: no worker is left alone with one at the end.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     path = config.getoption("--only-skipped")
     if path is None:
         return

@@ -297,31 +297,6 @@ def integrate(lif, state, sources, current, step, begin):
 
 
 @inlined
-def run_steps(lif, state, sources, current, image, begin, first, last, tape):
-    """Run a population from step *first* to the one before *last* of an image that began at step *begin*."""
-    n_spikes, n_lone, n_clipped, n_held = tape.noted[0], tape.noted[1], tape.noted[2], tape.noted[3]
-    driven = len(current) > 0 or lif.filters
-    for step in range(first, last):
-        n_visits, n_candidates = list_visits(lif, state, sources, driven, step, begin, n_held)
-        visits = state.visits[:n_visits]
-        decay(lif, state, visits, step)
-        integrate(lif, state, sources, current, step, begin)
-        if lif.resets_late:
-            for i in state.held[:n_held]:
-                state.potential[i] = after_reset(lif, state.potential[i], i)
-        n_spikes, n_held, n_clipped = fire(lif, state, tape, image, visits, n_spikes, n_clipped)
-        n_lone = write_lone(lif, state, tape, step, n_candidates, n_lone)
-        tape.start[step + 1] = n_spikes
-        tape.lone_start[step + 1] = n_lone
-        tape.clipped_start[step + 1] = n_clipped
-        for site in range(len(state.reached)):
-            tape.reached[step, site] = state.reached[site] == step
-        if len(tape.potentials) > 0:
-            write_potentials(lif, state, tape.potentials[step], step)
-    tape.noted[0], tape.noted[1], tape.noted[2], tape.noted[3] = n_spikes, n_lone, n_clipped, n_held
-
-
-@inlined
 def begin_image(state, tape, begin):
     """Forget the image before; *begin*: first step of this one."""
     state.potential[:] = 0
@@ -339,11 +314,30 @@ def run_layer(lif, state, sources, currents, images, steps, window, tape):
     step, and its potentials after the last one are final.
     Mutates *state* and writes *tape*.
     """
+    driven = currents.shape[1] > 0 or lif.filters
     for image in range(images[0], images[1]):
         begin = image * steps
         if window[0] == 0:
             begin_image(state, tape, begin)
-        run_steps(lif, state, sources, currents[image], image, begin, begin + window[0], begin + window[1], tape)
+        n_spikes, n_lone, n_clipped, n_held = tape.noted[0], tape.noted[1], tape.noted[2], tape.noted[3]
+        for step in range(begin + window[0], begin + window[1]):
+            n_visits, n_candidates = list_visits(lif, state, sources, driven, step, begin, n_held)
+            visits = state.visits[:n_visits]
+            decay(lif, state, visits, step)
+            integrate(lif, state, sources, currents[image], step, begin)
+            if lif.resets_late:
+                for i in state.held[:n_held]:
+                    state.potential[i] = after_reset(lif, state.potential[i], i)
+            n_spikes, n_held, n_clipped = fire(lif, state, tape, image, visits, n_spikes, n_clipped)
+            n_lone = write_lone(lif, state, tape, step, n_candidates, n_lone)
+            tape.start[step + 1] = n_spikes
+            tape.lone_start[step + 1] = n_lone
+            tape.clipped_start[step + 1] = n_clipped
+            for site in range(len(state.reached)):
+                tape.reached[step, site] = state.reached[site] == step
+            if len(tape.potentials) > 0:
+                write_potentials(lif, state, tape.potentials[step], step)
+        tape.noted[0], tape.noted[1], tape.noted[2], tape.noted[3] = n_spikes, n_lone, n_clipped, n_held
         if window[1] == steps:
             write_potentials(lif, state, tape.final[image], begin + steps - 1)
 

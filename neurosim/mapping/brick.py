@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -68,7 +68,7 @@ class Reach:
         """int64: the columns that do."""
         return np.flatnonzero(self.x)
 
-    @property
+    @cached_property
     def positions(self) -> int:
         """Source positions that reach the brick at all."""
         return len(self.rows) * len(self.columns)
@@ -97,10 +97,17 @@ def reach(network: Network, layer: Layer, source: str, shortcut: Shortcut | None
     An identity shortcut reaches as a kernel of 1 does, but each of its channels reaches its own channel alone.
     """
     _, h, w = source_shape(network, layer, source, shortcut)
-    found = axes(shortcut or layer)
+    return _reach(h, w, axes(shortcut or layer), brick[3:])
+
+
+# Bricks that lie above each other, and all questions about one, have the same.
+@lru_cache(maxsize=1024)
+def _reach(height: int, width: int, found: tuple[KernelAxis, KernelAxis] | None, spans: tuple[int, ...]) -> Reach:
+    """*spans*: first row and the one after the last, and columns likewise."""
     if found is None:
-        return Reach(np.eye(h, dtype=np.int64), np.eye(w, dtype=np.int64))
-    return Reach(_met(h, found[0], brick.y0, brick.y1), _met(w, found[1], brick.x0, brick.x1))
+        return Reach(np.eye(height, dtype=np.int64), np.eye(width, dtype=np.int64))
+    y0, y1, x0, x1 = spans
+    return Reach(_met(height, found[0], y0, y1), _met(width, found[1], x0, x1))
 
 
 def _met(size: int, axis: KernelAxis, first: int, last: int) -> np.ndarray:

@@ -50,6 +50,8 @@ STATE_BITS = 32
 # Entries of the largest spike list of a batch: 256 MB of address space, of which only what is used becomes memory.
 BATCH_ENTRIES = 2**25
 BATCH_IMAGES = 16
+# Compiling the kernel for four sources takes as long as for two.
+SOURCES_AT_ONCE = 4
 # Batches that each thread has before it.
 AHEAD = 4
 # Of a task for an executor, and tasks that it has before it.
@@ -227,7 +229,16 @@ class _Batch:
         """What the kernels run."""
         sources = tuple(zip(self.feeds[layer.name].synapses, (self.events[name] for name in layer.sources), strict=True))
         empty = new_state(layer, [s for s, _ in sources], dtype)
-        return population(self.network, layer, self.how.state_bits), empty, sources, self._currents(layer, dtype)
+        constants, currents = population(self.network, layer, self.how.state_bits), self._currents(layer, dtype)
+        return constants, empty, self._filled_up(sources), currents
+
+    def _filled_up(self, sources: Sources) -> Sources:
+        """Sources that are silent make several a multiple of four: the kernel is compiled for each number of them."""
+        if len(sources) == 1:
+            return sources
+        nothing = np.empty(0, np.int32)
+        silent = sources[0][0], Events(np.zeros(self.rows + 1, np.int64), nothing, nothing)
+        return sources + (silent,) * (-len(sources) % SOURCES_AT_ONCE)
 
     def _tape(self, layer: Layer, dtype: type[np.generic]) -> Tape:
         """An empty one; what is written on it are the events of the layers to come, and of the layer itself."""

@@ -672,6 +672,8 @@ def case(seed):
     if found.code not in (0, 2) or "Traceback" in found.err or "internal error" in found.err or (found.code and found.out):
         print(json.dumps([seed, "inspect", found.code, found.err[:160]]), flush=True)
 use(f"{folder}/{kind}.h5")
+# What this imports and compiles, every fork has.
+samples.call("inspect", f"{folder}/{kind}.h5")
 for seed in seeds:
     child = os.fork()
     if child == 0:

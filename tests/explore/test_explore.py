@@ -432,24 +432,38 @@ def test_a_full_disk_leaves_the_store_intact(folder, tmp_path):
     assert again.returncode == 0, again.stderr
 
 
+def forked(*arguments):
+    """The number of a process, leader of its own group, that runs a command with all that this one has imported."""
+    child = os.fork()
+    if not child:
+        os.setsid()
+        os._exit(call(*arguments).code)
+    return child
+
+
 @pytest.mark.slow
-def test_killed_ten_times_a_study_ends_as_if_nothing_had_happened(folder, tmp_path):
+def test_killed_ten_times_a_study_ends_as_if_nothing_had_happened(folder, tmp_path, monkeypatch):
+    # Workers that begin at once, so that it is their work that is cut short.
+    monkeypatch.setattr("multiprocessing.get_context", lambda _: get_context("fork"))
     chance = random.Random(5)
 
     def sweep(out):
-        command = words("sweep", folder / "study.toml", "-o", out, "--workers", 2)
-        silent = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-        return subprocess.Popen(command, cwd=ROOT, start_new_session=True, **silent)
+        return forked("sweep", folder / "study.toml", "-o", out, "--workers", 2)
 
+    with ThreadPoolExecutor(2) as pool:
+        ns.sweep(folder / "study.toml", executor=pool)
+    assert call("sweep", folder / "study.toml", "-o", tmp_path / "first").code == 0
     began = time.monotonic()
-    assert sweep(tmp_path / "whole").wait() == 0
+    assert os.waitpid(sweep(tmp_path / "whole"), 0)[1] == 0
     whole = time.monotonic() - began
+    ends = []
     for _ in range(10):
         process = sweep(tmp_path / "killed")
-        time.sleep(chance.uniform(0.2, 1.1) * whole)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    assert sweep(tmp_path / "killed").wait() == 0
+        time.sleep(chance.uniform(0.05, 0.5) * whole)
+        os.killpg(process, signal.SIGKILL)
+        ends.append(os.waitpid(process, 0)[1])
+    assert signal.SIGKILL in ends
+    assert os.waitpid(sweep(tmp_path / "killed"), 0)[1] == 0
     for name in ("table.csv", "results.json", "table.h5"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 

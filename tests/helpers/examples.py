@@ -1,7 +1,5 @@
 """Small networks on random chips, and what is found on them."""
 
-from dataclasses import replace
-
 import numba
 import numpy as np
 import pytest
@@ -10,6 +8,8 @@ from hypothesis import strategies as st
 
 import neurosim as ns
 from neurosim.chip.settings import set_path
+from neurosim.mapping.mapping import Mapping
+from neurosim.mapping.partition import partition
 from neurosim.mapping.storage import kernel_weights
 from tests.helpers import hardware_twin
 from tests.helpers.strategies import cases, recurrents, residuals
@@ -94,12 +94,13 @@ def changed(chip, changes):
 @st.composite
 def mappings(draw, network):
     """Bricks on scattered cores of a mesh with a little room to spare, alone or with bricks of other layers."""
-    mapping = ns.map_network(network, draw(chips(network)))
-    mesh = mapping.chip.mesh
-    per_row = mesh.width * mesh.cores_per_tile * mapping.chip.chips
-    chip = mapping.chip.replace("mesh.height", -(-len(mapping.bricks) // per_row) + 1)
+    chip = draw(chips(network))
+    cut = partition(network, chip)
+    assert not cut.problems
+    per_row = chip.mesh.width * chip.mesh.cores_per_tile * chip.chips
+    chip = chip.replace("mesh.height", -(-len(cut.bricks) // per_row) + 1)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    return replace(mapping, chip=chip, cores=scattered(rng, mapping.bricks, chip))
+    return Mapping(network, chip, cut.bricks, scattered(rng, cut.bricks, chip), "row-major")
 
 
 def scattered(rng, bricks, chip):

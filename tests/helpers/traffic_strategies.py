@@ -37,11 +37,14 @@ def traffics(draw, machine, most=500, service=(0, 0, 2, 20), busy=st.booleans(),
     largest = min(longest, machine.depth) if machine.whole else longest
     popular = rng.permutation(grid.cores)[: draw(st.integers(1, grid.cores))]
     copies = min(draw(st.integers(1, 5)), len(popular)) if machine.whole else 1
-    packets = []
-    for _ in range(count):
-        cores = rng.choice(popular, rng.integers(1, copies + 1), replace=False).tolist()
-        to = {core: int(rng.integers(most_service + 1)) for core in cores}
-        packets.append((int(rng.integers(grid.cores)), int(rng.integers(period)), int(rng.integers(1, largest + 1)), to))
+    # Of *popular*, so many cores in a row for each packet, each time in another order.
+    cores = popular[rng.random((count, len(popular))).argsort(1)[:, :copies]].tolist()
+    many, services = rng.integers(1, copies + 1, count).tolist(), rng.integers(most_service + 1, size=(count, copies)).tolist()
+    of_each = ((grid.cores, 0), (period, 0), (largest + 1, 1))
+    source, created, flits = (rng.integers(low, high, count).tolist() for high, low in of_each)
+    packets = [
+        (source[i], created[i], flits[i], dict(zip(cores[i][: many[i]], services[i], strict=False))) for i in range(count)
+    ]
     if not draw(busy):
         return traffic(grid, packets)
     fetch, work, update = (rng.integers(0, high, grid.cores) * rng.integers(0, 2, grid.cores) for high in (6, 30, 9))
@@ -67,12 +70,14 @@ def single_journeys(draw, **how):
 def traffic(grid, packets, fetch=0, work=0, update=0):
     """Traffic of packets (source, created, flits, {target: service}) in any order, for cores that do *work* besides."""
     packets = sorted(packets, key=lambda packet: packet[:2])
-    targets = [
-        sorted(to.items(), key=lambda item, source=source: (*grid.offset(source, item[0]), item[0]))
-        for source, _, _, to in packets
-    ]  # fmt: skip
+    targets = [in_order(grid, source, to) for source, _, _, to in packets]
     sources, created, flits = (np.array([packet[i] for packet in packets], np.int64) for i in range(3))
     first = np.cumsum([0, *map(len, targets)])
     cores, service = np.array([item for to in targets for item in to], np.int64).reshape(-1, 2).T
     rest = (np.broadcast_to(np.asarray(c, np.int64), grid.cores) for c in (fetch, work, update))
     return Traffic(sources, created, flits, first, cores, service, *rest)
+
+
+def in_order(grid, source, to):
+    """The items of *to* in the order of a tree."""
+    return sorted(to.items(), key=lambda item: (*grid.offset(source, item[0]), item[0])) if len(to) > 1 else [*to.items()]

@@ -1,7 +1,7 @@
 """Bricks of different layers in one core."""
 
-from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -50,11 +50,10 @@ def test_what_shares_a_core_is_of_different_layers_and_fits(network, most, neuro
 def test_the_first_brick_that_could_have_joined_another_has(network, neurons):
     """First fit: of two bricks that are alone, no two would fit one core."""
     chip = roomy(network, 4, neurons)
-    mapping = ns.map_network(network, chip)
     cut = partition(network, chip)
-    alone = [core for core, many in Counter(mapping.home.tolist()).items() if many == 1]
-    pairs = [[i for i in range(len(cut.bricks)) if mapping.home[i] in (a, b)] for a in alone for b in alone if a < b]
-    for pair in pairs:
+    home = packed(network, chip, cut.bricks, cut.routes).tolist()
+    alone = [i for i, core in enumerate(home) if home.count(core) == 1]
+    for pair in map(list, combinations(alone, 2)):
         if len({cut.bricks[i].layer for i in pair}) == 2:
             asked = claims(network, chip, [cut.bricks[i] for i in pair], int(cut.routes[pair].sum()), spill=False)
             assert any(use.limit is not None and use.demand > use.limit for use in asked)

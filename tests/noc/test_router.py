@@ -72,7 +72,7 @@ def test_the_compiled_network_is_the_simpy_model_in_every_cycle(case):
 
 @pytest.mark.slow
 @settings(max_examples=600)
-@given(journeys())
+@given(journeys(most=250))
 def test_the_compiled_network_is_the_simpy_model_on_many_more(case):
     machine, trip = case
     assert travelled(machine, trip) == told(SimpyNetwork(machine).travel(trip))
