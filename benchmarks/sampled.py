@@ -1,4 +1,4 @@
-"""Time from a sample of images: how many of 100 drawings have the time of all images in their interval."""
+"""Time from a sample of steps: how many of 100 drawings have the time of all images in their interval."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ LEAST = 90
 
 
 class Timed:
-    """Times images as they were timed before."""
+    """Times turns as they were timed before."""
 
     timing, order = "packet", "sequential"
 
-    def __init__(self, pace: Pace, each: int, grid: Grid):
-        self.pace, self.each, self.grid = pace, each, grid
+    def __init__(self, pace: Pace, grid: Grid):
+        self.pace, self.none = pace, Tally.empty(grid, blocked=False)
 
-    def run_images(self, images: Sequence[int]) -> list[Pace]:
-        spans = [slice(image * self.each, (image + 1) * self.each) for image in images]
-        return [Pace(self.pace.cycles[span], self.pace.split[span], Tally.empty(self.grid, blocked=False)) for span in spans]
+    def run_spans(self, spans: Sequence[range]) -> Iterator[Pace]:
+        """What is known of some turns, without sums."""
+        return (Pace(self.pace.cycles[span], self.pace.split[span], self.none) for span in spans)
 
 
 def rows(size: Size) -> Iterator[Row]:
@@ -48,7 +48,7 @@ def _held(net: Shipped, images: int, chip: str) -> Iterator[Row]:
     for line in (far, near):
         line.add(trace, activity(trace, mapping), 0)
     truth = near.finish()
-    timed = Timed(truth, far.schedule.timesteps * far.schedule.stride, far.grid)
+    timed = Timed(truth, far.grid)
     found = [SampledTimeline(far, timed, "auto", seed).finish() for seed in SEEDS]
     total = int(truth.cycles.sum())
     off = np.array([abs(int(pace.cycles.sum()) - total) / int(pace.cycles.sum()) for pace in found])
