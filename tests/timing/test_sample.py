@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import astuple
 from itertools import pairwise
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -18,7 +19,7 @@ from neurosim.timing import sample
 from neurosim.timing import sampled as timing_sampled
 from neurosim.timing.choice import TimeChoice
 from neurosim.timing.sampled import SampledTimeline, by_ratio, fitted, scaled
-from neurosim.timing.schedule import SCHEDULES
+from neurosim.timing.schedule import SCHEDULES, Schedule
 from neurosim.timing.tally import Pace, Tally
 from neurosim.timing.timeline import Timeline
 from tests.helpers.examples import examples, runs, traced
@@ -63,6 +64,32 @@ def test_the_interval_holds_the_time_of_all_images_for_most_seeds(mnist, chip, s
         assert sample.FLOOR <= found.sample.error <= sample.ENOUGH or found.sample.drawn == IMAGES
         held += abs(int(found.cycles.sum()) - int(total)) <= found.sample.error * found.cycles.sum()
     assert held >= 90
+
+
+def made_up(images, steps, seed):
+    """(analytic timeline, pace by packets) of steps of two turns; packets slow the steps down differently, and differently from
+    image to image, both by themselves and all steps of an image alike."""
+    rng, shape = np.random.default_rng(seed), (images, steps, 2, 4)
+    far = rng.lognormal(9, 0.15, (images, 1, 1, 1)) * rng.lognormal(0, 0.1, shape)
+    ratio = rng.lognormal(np.linspace(0, 0.3, steps)[:, None, None], 0.1, shape) * rng.lognormal(0, 0.03, (images, 1, 1, 1))
+    ratio[..., 2:] = 1
+    grid = ns.load_chip("mesh45").machine.grid
+    splits = [np.rint(cycles).astype(np.int64).reshape(-1, 4) for cycles in (far, far * ratio)]
+    pace, truth = (Pace(split.sum(1), split, Tally.empty(grid)) for split in splits)
+    agenda, schedule = SimpleNamespace(trace=range(images)), Schedule(steps, 2, (0, 1), {})
+    return SimpleNamespace(pace=pace, schedule=schedule, agenda=agenda, grid=grid, add=None), truth
+
+
+@pytest.mark.parametrize("steps", [1, 5, 20])
+def test_the_interval_holds_where_images_differ_much(steps):
+    held, drawn = 0, 0
+    for seed in range(100):
+        far, truth = made_up(100, steps, seed)
+        found, total = SampledTimeline(far, Known(truth, far.grid), "auto", seed).finish(), truth.cycles.sum()
+        held += abs(found.cycles.sum() - total) <= found.sample.error * found.cycles.sum()
+        drawn += found.sample.drawn
+    assert held >= 90
+    assert drawn < 100 * (50 / steps + 1)
 
 
 @pytest.mark.parametrize("schedule", list(SCHEDULES))
