@@ -23,8 +23,9 @@ MOST_SEED = 2**63 - 1
 HANDFUL = 5
 # Of each step in a study, all points of which look at the same steps of the same images.
 STUDY_IMAGES = 5
-# The least that a sample begins with, unless it is a HANDFUL of each step, and how it grows.
-FREEDOM, GROWTH = 10, 1.25
+# The least that a sample begins with, unless it is a HANDFUL of each step, and how it grows. With 10 degrees of freedom the
+# intervals of a ResNet20 in a pipeline held the time of all for 90 of 100 seeds, with 20 for 93.
+FREEDOM, GROWTH = 20, 1.25
 # The half-width of an interval that ends the drawing, and the least that is stated, as shares of the time.
 ENOUGH, FLOOR = 0.01, 0.005
 CONFIDENCE = 0.95
@@ -34,7 +35,8 @@ CONFIDENCE = 0.95
 class Sample:
     """What was timed closely. rows: image * timesteps + step, rising; images: those of which any step was, rising; error:
     half-width of the 95 % interval of the time of all, as a share of it, 0 where all was timed, None where nothing was; cycles:
-    of the rows; drawn: of each step, how many images are a random sample, without the one that was timed for being longest."""
+    of the rows, and of what follows the last; drawn: of each step, how many images are a random sample, without the one that
+    was timed for being longest."""
 
     images: Sequence[int]
     rows: Sequence[int]

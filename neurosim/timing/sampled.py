@@ -18,7 +18,7 @@ IMAGES = 256
 
 class SampledTimeline:
     """As a `Timeline`, but only of the analytic one all turns are run; *near* times a sample of steps, as many of each step of
-    an image, and the analytically longest.
+    an image, the analytically longest, and the turns in which a pipeline runs empty.
 
     The time of a step that was not timed is the analytic one times the ratio of the sampled images in this step; turns and what
     set the pace are in proportion to those of the sample. Queues, stalls and who blocked whom are those that *near* saw.
@@ -72,26 +72,16 @@ class SampledTimeline:
             yield pace.split
 
     def _joined(self, expected: np.ndarray, error: float, drawn: int) -> Pace:
-        """Rows that were timed as they are, the others as expected; what follows the last image too."""
-        timed = sorted(self.found)
-        after = self._after(expected, drawn)
+        """Rows that were timed as they are, the others as expected; what follows the last image, once in a run, by packets."""
+        timed, steps, stride = sorted(self.found), self.schedule.timesteps, self.schedule.stride
         rows = expected.reshape(-1, *expected.shape[2:])
         rows[timed] = [self.found[row] for row in timed]
-        split = np.concatenate([rows.reshape(-1, rows.shape[2]), after])
-        cycles = int(split.sum()) if drawn == self.images else int(rows[timed].sum())
-        images = sorted({row // self.schedule.timesteps for row in timed})
+        after = range(len(rows) * stride, len(self.far.pace.cycles))
+        ends = [*self._splits([after] if after else [])]
+        split = np.concatenate([rows.reshape(-1, rows.shape[2]), *ends])
+        cycles = int(rows[timed].sum()) + sum(int(end.sum()) for end in ends)
+        images = sorted({row // steps for row in timed})
         return Pace(split.sum(1), split, self._tally(), Sample(images, timed, error, cycles, drawn))
-
-    def _after(self, expected: np.ndarray, drawn: int) -> np.ndarray:
-        """int64 [turns, bounds] in which a pipeline runs empty: by packets where all images are, else scaled as the others."""
-        first = self.images * self.schedule.timesteps * self.schedule.stride
-        turns = range(first, len(self.far.pace.cycles))
-        if drawn == self.images and turns:
-            return np.concatenate([*self._splits([turns])])
-        far = self.far.pace.split
-        ratio = expected.sum((0, 1, 2)) / np.maximum(far[:first].sum(0), 1)
-        after: np.ndarray = np.rint(far[first:] * ratio).astype(np.int64)
-        return after
 
     def _tally(self) -> Tally:
         """What is known of all turns, with what is known of those that were timed alone."""
