@@ -29,7 +29,7 @@ SECTIONS = {
     "study": ("8 study of 200 chips", "study"),
     "cluster": ("9 Dask: a scheduler and two workers", "cluster"),
     "trace": ("10 trace: memory of many images", "recording"),
-    "sampled": ("11 time from a sample of images", "sampled"),
+    "sampled": ("11 time from a sample of steps", "sampled"),
 }
 MEANINGLESS = "smoke mode: tiny workloads, whatever the sections are called; no figure means anything, and no target is judged"
 

@@ -212,7 +212,7 @@ def evaluated(
             command=command(),
         )  # fmt: skip
         if recorder:
-            recorder.sampled(result.time.sample.images or range(len(trace)), len(trace))
+            recorder.sampled(result.time)
     return result
 
 

@@ -32,7 +32,7 @@ PlacerOption = Annotated[str | None, named(PLACERS, "--placer", help="How bricks
 PartitionerOption = Annotated[str | None, named(OBJECTIVES, "--partition", help="What a partition saves, cores without")]
 MappingOption = Annotated[Path | None, typer.Option("--mapping", metavar="MAP", help="A mapping from neurosim map -o.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Of all that is drawn at random.")]
-PACKET_IMAGES = "Images whose packets are followed; the time of the others is estimated from theirs."
+PACKET_IMAGES = "Images of each step whose packets are followed; the time of the others is estimated from theirs."
 PacketImagesOption = Annotated[str, typer.Option("--packet-images", metavar="auto|all|N", help=PACKET_IMAGES)]
 TimingOption = Annotated[str, named(TIMINGS, "--timing", help="Level of detail of time")]
 ScheduleOption = Annotated[str, named(SCHEDULES, "--schedule", help="Layers one by one, or all at once")]

@@ -310,7 +310,7 @@ class _StudyReader:
         return found
 
     def _packet_images(self) -> PacketImages:
-        """How many images are timed by packets; for all points the same, so that "auto" is a fixed number."""
+        """How many images of each step are timed by packets; for all points the same, so that "auto" is a fixed number."""
         asked = self.values.get("packet_images", AUTO)
         if wrong := problem(asked):
             self._say(wrong)

@@ -61,8 +61,8 @@ class Front:
 @dataclass(frozen=True, eq=False)
 class Study:
     """Networks and chips by the name that the axes use; *choices*: placer, partition, schedule and timing where they are no
-    axes; *changes*: settings that are the same everywhere; *packet_images*: how many images are timed by packets where that is
-    the timing, the same in all points."""
+    axes; *changes*: settings that are the same everywhere; *packet_images*: how many images of each step are timed by packets
+    where that is the timing, the same in all points."""
 
     name: str
     networks: Mapping[str, Network]

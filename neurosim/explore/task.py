@@ -29,8 +29,8 @@ OK, INFEASIBLE, FAILED, NEEDS = "ok", "infeasible", "failed", "needs"
 
 class Task(NamedTuple):
     """One point: hashes of the network and of the inputs, the chip as values, and how it is to be done. images: of how many
-    samples, from the first on. packet_images: how many of them are timed by packets, where that is the timing. state_bits: with
-    which its trace was recorded."""
+    samples, from the first on. packet_images: of how many of them each step is timed by packets, where that is the timing.
+    state_bits: with which its trace was recorded."""
 
     store: str
     network: str

@@ -36,7 +36,7 @@ class PowerSection(Section):
 
 
 class EnergySection(Section):
-    """Of the whole run. per_image_J_error: half-width of the 95 % interval that a time known from a sample of images leaves, 0
+    """Of the whole run. per_image_J_error: half-width of the 95 % interval that a time known from a sample of steps leaves, 0
     where all were timed by packets, null where none was."""
 
     total_J: Real

@@ -50,9 +50,10 @@ class TimeSection(Section):
     """The time of the whole run. cycles_per_step: mean over images, cycles_per_step_max: the longest; bound_by: shares of the
     cycles, by what set the pace; bound_by_per_step: cycles, mean over images.
 
-    packet_images: how many images were drawn and timed packet by packet; with them the image of the worst step is timed, in
-    packet_cycles all together. Queues, stalls, peak use of links and who blocked whom are theirs. seconds_per_image_error:
-    half-width of the 95 % interval of the time of all images, 0 where all were timed so, null where none was.
+    packet_images: how many images were drawn for each step and timed in it packet by packet, other images for other steps; with
+    the analytically longest step that makes packet_steps steps, of packet_images_touched images, in packet_cycles. Queues,
+    stalls, peak use of links and who blocked whom are theirs. seconds_per_image_error: half-width of the 95 % interval of the
+    time of all images, 0 where all were timed so, null where none was.
     """
 
     cycles: Whole
@@ -66,12 +67,14 @@ class TimeSection(Section):
     seconds_per_image_error: Real | None = None
     packet_images: Whole | None = None
     packet_cycles: Whole | None = None
+    packet_steps: Whole | None = None
+    packet_images_touched: Whole | None = None
     cycles_per_step_max: list[Whole] | None = None
     worst_step: WorstStep | None = None
 
     @property
     def sampled(self) -> bool:
-        """Whether a sample of images was timed by packets, and others were not."""
+        """Whether a sample of steps was timed by packets, and others were not."""
         return bool(self.packet_images and self.seconds_per_image_error)
 
     @property
@@ -82,7 +85,7 @@ class TimeSection(Section):
 
     @property
     def timed_cycles(self) -> int:
-        """Those of the images whose queues and stalls are known."""
+        """Those of the steps whose queues and stalls are known."""
         return self.packet_cycles if self.sampled and self.packet_cycles else self.cycles
 
 
@@ -253,7 +256,7 @@ class Provenance(Section):
     """How the run came about, and all that it takes to repeat it: the network, the inputs and the chip with these hashes, and
     the choices. inputs_sha256: of what was shown, labels included (`Inputs.sha256`); null where a trace does not hold it.
     partitioner: null for a mapping from a file. seed: of the placer, null where it takes no chances.
-    packet_images: "auto", "all" or how many were asked for, drawn by packet_seed."""
+    packet_images: "auto", "all" or how many were asked for of each step, drawn by packet_seed."""
 
     version: str
     command: str

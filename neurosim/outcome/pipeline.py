@@ -71,7 +71,7 @@ def compare(
     """The result on each of *chips*, in order; the network is simulated once for every state width that changes its spikes.
 
     *placer*, *timing*, *schedule*, *packet_images*, *seed*, *workers*, and what is raised: see `run`. On all chips the same
-    images are timed by packets, as many as the one needs that needs most.
+    steps of the same images are timed by packets, as many as the one needs that needs most.
     """
     how = TimeChoice(timing, schedule, packet_images, seed)
     how.check((PLACERS, placer))
@@ -119,13 +119,13 @@ def evaluate(
     """What the recorded spikes cost on the mapped chip; nothing is simulated again.
 
     *timing*: level of detail of time (TIMINGS), or a function that makes a network of your own from a Machine. *schedule*:
-    order of the layers (SCHEDULES), or a function of a Network like them. *packet_images*: how many images are timed so, drawn
-    by *seed*: "all", so many, or "auto", as many as bring the 95 % interval of the time within 1 %; the time of the others is
-    the analytic one times the ratio of these, and `time.seconds_per_image_error` says how far off that may be. Up to five
-    images are all timed. *workers*: threads that share the turns; the result does not depend on them. *progress* is told the
-    images done. *recorder* is shown every turn that is not timed analytically. *preview* is shown the analytic result before
-    packets travel. *command*: what the run says it came from. Raises TraceError if the trace belongs to another network, or the
-    chip's state width would change the spikes.
+    order of the layers (SCHEDULES), or a function of a Network like them. *packet_images*: how many images of each step are
+    timed so, other images for other steps, drawn by *seed*: "all", so many, or "auto", as many as bring the 95 % interval of
+    the time within 1 %; the time of the others is the analytic one times the ratio of these in the same step, and
+    `time.seconds_per_image_error` says how far off that may be. Up to five images are all timed. *workers*: threads that share
+    the turns; the result does not depend on them. *progress* is told the images done. *recorder* is shown every turn that is
+    not timed analytically. *preview* is shown the analytic result before packets travel. *command*: what the run says it came
+    from. Raises TraceError if the trace belongs to another network, or the chip's state width would change the spikes.
     """
     problems = trace_problems(trace, mapping)
     if problems:

@@ -232,6 +232,8 @@ class Result:
             "seconds_per_image_error": self.time.seconds_per_image_error,
             "packet_images": self.time.sample.drawn,
             "packet_cycles": self.time.sample.cycles,
+            "packet_steps": len(self.time.sample.rows),
+            "packet_images_touched": len(self.time.sample.images),
             "cycles_per_step": self.time.steps.mean(0).tolist(),
             "cycles_per_step_max": self.time.steps.max(0).tolist(),
             "worst_step": dict(zip(("image", "step", "cycles"), self.time.worst_step, strict=True)),

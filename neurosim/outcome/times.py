@@ -16,7 +16,7 @@ from neurosim.timing.timeline import ANALYTIC
 class Times:
     """Cycles: steps int64 [N, T], of each step of each image; drain: after the last of them, until the last image is
     answered; latency int64 [N], from the first turn of an image to its answer; bound_by: by what set the pace; step_bound_by:
-    the same of each step, float64 [T, 4], mean per image; tally: by core and by link; sample: the images that were timed by
+    the same of each step, float64 [T, 4], mean per image; tally: by core and by link; sample: the steps that were timed by
     packets, and how far off that may be."""
 
     steps: np.ndarray
@@ -45,7 +45,7 @@ class Times:
 
     @property
     def seconds_per_image_error(self) -> float | None:
-        """Half-width of its 95 % interval: 0 where all images were timed by packets, None where none was."""
+        """Half-width of its 95 % interval: 0 where all was timed by packets, None where nothing was."""
         return None if self.sample.error is None else self.sample.error * self.seconds_per_image
 
     @property
@@ -78,10 +78,12 @@ def times(pace: Pace, schedule: Schedule, images: int, hz: float, timing: str, n
     latency, drain = ends[spans[:, 1]] - ends[spans[:, 0]], int(ends[-1] - rows[-1])
     return Times(
         steps=steps, drain=drain, latency=latency, bound_by=bound_by, step_bound_by=by_step, tally=pace.tally, hz=hz,
-        timing=timing, schedule=name, sample=pace.sample or everything(images, timing, int(ends[-1])),
+        timing=timing, schedule=name, sample=pace.sample or everything(steps, timing, int(ends[-1])),
     )  # fmt: skip
 
 
-def everything(images: int, timing: str, cycles: int) -> Sample:
-    """All images by packets, or none of them."""
-    return Sample((), None, 0, 0) if timing == ANALYTIC else Sample(tuple(range(images)), 0.0, cycles, images)
+def everything(steps: np.ndarray, timing: str, cycles: int) -> Sample:
+    """All steps [images, steps] by packets, or none of them."""
+    if timing == ANALYTIC:
+        return Sample((), (), None, 0, 0)
+    return Sample(range(len(steps)), range(steps.size), 0.0, cycles, len(steps))

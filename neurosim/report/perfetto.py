@@ -12,6 +12,7 @@ from neurosim.io.hdf5 import replacing
 from neurosim.mapping.demand import joined
 from neurosim.mapping.mapping import Mapping
 from neurosim.noc.traffic import Journey, Traffic
+from neurosim.outcome.times import Times
 
 CORES, TURNS = 1, 2
 LIMIT_BYTES = 64 * 2**20
@@ -21,7 +22,7 @@ class PerfettoTrace:
     """Records turns into *path* until the file would be larger than *limit* bytes; a context that moves the file into place.
 
     Every core is a track with a slice for each packet that it works on, for work of its own and for its update; a further track
-    has the turns. Timestamps are microseconds of the modelled chip. Of a sample of images, the turns of these follow each other
+    has the turns. Timestamps are microseconds of the modelled chip. Of a sample of steps, the turns of these follow each other
     without the gaps in which others ran; `sampled` makes the file and `summary` say so.
     """
 
@@ -29,6 +30,7 @@ class PerfettoTrace:
         self.mapping, self.limit = mapping, limit
         self.size = self.turns = self.cut = 0
         self.images: Sequence[int] = ()
+        self.steps: list[tuple[int, int]] = []
         self.of = 0
         self._target = replacing(path)
 
@@ -55,14 +57,16 @@ class PerfettoTrace:
         for line in lines:
             self._write(line)
 
-    def sampled(self, images: Sequence[int], of: int) -> None:
-        """The turns are those of these *images*, of so many that ran."""
-        self.images, self.of = images, of
+    def sampled(self, time: Times) -> None:
+        """The turns are those of the steps that were timed closely, of all where there is no such sample."""
+        images, steps = time.steps.shape
+        self.images, self.of = time.sample.images or range(images), images * steps
+        self.steps = [divmod(row, steps) for row in time.sample.rows or range(images * steps)]
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         about = {
             "turns": self.turns, "turns_left_out": self.cut, "limit_bytes": self.limit, "time": "modelled, not measured",
-            "images": list(self.images),
+            "images": list(self.images), "steps": self.steps,
         }  # fmt: skip
         self._write(f'{{"ph": "M", "name": "trace_end", "pid": 0}}\n], "otherData": {json.dumps(about)}}}\n')
         self._file.close()
@@ -71,7 +75,7 @@ class PerfettoTrace:
     @property
     def summary(self) -> str:
         """What was recorded, and what was not."""
-        timed = "" if len(self.images) == self.of else f" of the {len(self.images)} of {self.of} images timed by packets"
+        timed = "" if len(self.steps) == self.of else f" of the {len(self.steps):,} of {self.of:,} steps timed by packets"
         if not self.cut:
             return f"{self.turns:,} turns{timed}"
         kept = f"the first {self.turns - self.cut:,} of {self.turns:,} turns{timed}"

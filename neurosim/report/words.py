@@ -138,9 +138,9 @@ def power(document: RunDocument) -> str:
 
 
 def sampled(document: RunDocument) -> str:
-    """That packets were followed in a sample of the images alone; nothing where they were in all."""
+    """That packets were followed in a sample of the steps alone; nothing where they were in all."""
     time = document.time
-    some = f"{time.packet_images:,} of {document.images:,} images drawn at random and in that with the longest step"
+    some = f"{time.packet_images:,} of {document.images:,} images of each step, drawn at random, and in the longest step"
     drawn = f"packets were followed in {some}"
     others = "the others have their analytic time times the ratio of the drawn ones"
     interval = "± is a 95 % interval, at least 0.5 %; --packet-images all follows packets in all images"
@@ -149,7 +149,7 @@ def sampled(document: RunDocument) -> str:
 
 def of_the_time(document: RunDocument) -> str:
     """Of which time queues and stalls are known."""
-    return "of the time of the images with packets followed" if document.time.sampled else "of the time"
+    return "of the time of the steps with packets followed" if document.time.sampled else "of the time"
 
 
 def how_it_was_timed(how: Provenance) -> str:

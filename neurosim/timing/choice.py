@@ -18,7 +18,7 @@ from neurosim.timing.timeline import ANALYTIC, TIMINGS, Maker, Recorder, Timelin
 
 class TimeChoice(NamedTuple):
     """timing: level of detail of time (TIMINGS), or a function that makes a network of a Machine. schedule: order of the layers
-    (SCHEDULES), or a function of a Network like them. packet_images: how many images are timed so, see
+    (SCHEDULES), or a function of a Network like them. packet_images: how many images of each step are timed so, see
     `neurosim.timing.sample`; seed: of their drawing."""
 
     timing: str | Maker = "packet"
@@ -37,7 +37,8 @@ class TimeChoice(NamedTuple):
     ) -> Timeline | SampledTimeline:
         """That of all images where this is asked for, where there are few, or where they are timed analytically anyway."""
         near = Timeline(trace, mapping, self.timing, self.schedule, workers=workers, recorder=recorder)
-        if self.timing == ANALYTIC or next(sample.sizes(self.packet_images, len(trace))) == len(trace):
+        first = next(sample.sizes(self.packet_images, len(trace), trace.timesteps))
+        if self.timing == ANALYTIC or first == len(trace):
             return near
         far = Timeline(trace, mapping, ANALYTIC, self.schedule, workers=workers)
         return SampledTimeline(far, near, self.packet_images, self.seed)

@@ -1,10 +1,13 @@
-"""The time of a run of which a random sample of images is timed packet by packet, and the others analytically."""
+"""The time of a run of which a random sample of steps is timed packet by packet, and the others analytically."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 
-from neurosim.timing.sample import ENOUGH, PacketImages, Sample, drawn, half_width, sizes
+from neurosim.timing.sample import ENOUGH, PacketImages, Sample, half_width, rounds, sizes
 from neurosim.timing.schedule import Schedule
 from neurosim.timing.tally import Pace, Tally
 from neurosim.timing.timeline import Timeline
@@ -14,11 +17,11 @@ IMAGES = 256
 
 
 class SampledTimeline:
-    """As a `Timeline`, but only of the analytic one all turns are run; *near* times images of a sample, and the one with the
-    analytically longest step.
+    """As a `Timeline`, but only of the analytic one all turns are run; *near* times a sample of steps, as many of each step of
+    an image, the analytically longest, and the turns in which a pipeline runs empty.
 
-    The time of the other images is the analytic one times the ratio of the sample; steps and what set the pace are in
-    proportion to those of the sample. Queues, stalls and who blocked whom are those of the images that *near* timed.
+    The time of a step that was not timed is the analytic one times the ratio of the sampled images in this step; turns and what
+    set the pace are in proportion to those of the sample. Queues, stalls and who blocked whom are those that *near* saw.
     """
 
     def __init__(self, far: Timeline, near: Timeline, packet_images: PacketImages, seed: int):
@@ -26,7 +29,9 @@ class SampledTimeline:
         self.schedule = far.schedule
         self.images = len(far.agenda.trace)
         self.add = far.add
-        self.found: dict[int, Pace] = {}
+        # By row, [turns, bounds].
+        self.found: dict[int, np.ndarray] = {}
+        self.tally = Tally.empty(far.grid)
 
     @property
     def timing(self) -> str:
@@ -40,53 +45,67 @@ class SampledTimeline:
 
     def finish(self) -> Pace:
         """Time the sample; the time of all."""
-        far, order = by_image(self.far.pace.split, self.schedule, self.images), drawn(self.images, self.seed)
-        for size in sizes(self.asked, self.images):
+        steps = self.schedule.timesteps
+        far, order = by_step(self.far.pace.split, self.schedule, self.images), rounds(self.images, steps, self.seed)
+        for size in sizes(self.asked, self.images, steps):
             sampled = order[:size]
-            self._time(sampled)
-            expected = scaled(far, sampled, self._splits(sampled))
-            error = half_width(self._splits(sampled).sum((1, 2)), expected[sampled].sum((1, 2)), self.images)
+            near = self._timed(sampled * steps + np.arange(steps))
+            error = half_width(near.sum((2, 3)), fitted(far, sampled, near).sum((2, 3)), self.images)
             if error <= ENOUGH:
                 break
-        self._time(self.longest(far))
-        return self._joined(expected, error, size)
+        self._timed(far.sum((2, 3)).argmax(keepdims=True))
+        return self._joined(by_ratio(far, sampled, near), error, size)
 
-    def longest(self, far: np.ndarray) -> np.ndarray:
-        """The image with the longest step, by *far* [images, turns, bounds]."""
-        steps = far.reshape(self.images, self.schedule.timesteps, -1).sum(2)
-        return np.array([steps.max(1).argmax()])
+    def _timed(self, rows: np.ndarray) -> np.ndarray:
+        """[*rows, turns, bounds]: these rows, image * timesteps + step, by packets."""
+        stride = self.schedule.stride
+        missing = sorted({*rows.ravel().tolist()} - self.found.keys())
+        spans = [range(row * stride, (row + 1) * stride) for row in missing]
+        self.found |= zip(missing, self._splits(spans), strict=True)
+        found = np.array([self.found[row] for row in rows.ravel().tolist()])
+        return found.reshape(*rows.shape, *found.shape[1:])
 
-    def _time(self, images: np.ndarray) -> None:
-        missing = [image for image in sorted(images.tolist()) if image not in self.found]
-        self.found |= zip(missing, self.near.run_images(missing), strict=True)
-
-    def _splits(self, images: np.ndarray) -> np.ndarray:
-        """[images, turns, bounds] of those that were timed."""
-        return np.array([self.found[image].split for image in images.tolist()])
+    def _splits(self, spans: list[range]) -> Iterator[np.ndarray]:
+        """What set the pace of some turns, whose sums are added."""
+        for pace in self.near.run_spans(spans):
+            self.tally.add(pace.tally)
+            yield pace.split
 
     def _joined(self, expected: np.ndarray, error: float, drawn: int) -> Pace:
-        """Images that were timed as they are, the others as expected; what follows the last image too."""
-        far, timed = by_image(self.far.pace.split, self.schedule, self.images), np.array(sorted(self.found))
-        ratio = expected.sum((0, 1)) / np.maximum(far.sum((0, 1)), 1)
-        after = np.rint(self.far.pace.split[far.shape[0] * far.shape[1] :] * ratio).astype(np.int64)
-        expected[timed] = self._splits(timed)
-        split = np.concatenate([expected.reshape(-1, expected.shape[2]), after])
-        sample = Sample(tuple(timed.tolist()), error, int(expected[timed].sum()), drawn)
-        return Pace(split.sum(1), split, self._tally(), sample)
+        """Rows that were timed as they are, the others as expected; what follows the last image, once in a run, by packets."""
+        timed, steps, stride = sorted(self.found), self.schedule.timesteps, self.schedule.stride
+        rows = expected.reshape(-1, *expected.shape[2:])
+        rows[timed] = [self.found[row] for row in timed]
+        after = range(len(rows) * stride, len(self.far.pace.cycles))
+        ends = [*self._splits([after] if after else [])]
+        split = np.concatenate([rows.reshape(-1, rows.shape[2]), *ends])
+        cycles = int(rows[timed].sum()) + sum(int(end.sum()) for end in ends)
+        images = sorted({row // steps for row in timed})
+        return Pace(split.sum(1), split, self._tally(), Sample(images, timed, error, cycles, drawn))
 
     def _tally(self) -> Tally:
         """What is known of all turns, with what is known of those that were timed alone."""
-        tally, near = self.far.pace.tally, Tally.empty(self.far.grid)
-        for pace in self.found.values():
-            near.add(pace.tally)
-        near.busy, near.waiting, near.flits = tally.busy, tally.waiting, tally.flits
-        return near
+        tally = self.far.pace.tally
+        return replace(self.tally, busy=tally.busy, waiting=tally.waiting, flits=tally.flits)
 
 
-def by_image(turns: np.ndarray, schedule: Schedule, images: int) -> np.ndarray:
-    """[images, turns, bounds] of the turns in which steps begin; those after them, in which a pipeline runs empty, left out."""
-    each = schedule.timesteps * schedule.stride
-    return turns[: images * each].reshape(images, each, -1)
+def by_step(turns: np.ndarray, schedule: Schedule, images: int) -> np.ndarray:
+    """[images, steps, turns, bounds] of the turns in which steps begin; those after them, in which a pipeline runs empty, left
+    out."""
+    rows = images * schedule.timesteps
+    return turns[: rows * schedule.stride].reshape(images, schedule.timesteps, schedule.stride, -1)
+
+
+def by_ratio(far: np.ndarray, sampled: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """int64 [images, steps, turns, bounds]: the analytic cycles *far* of all images, every step `scaled` as the images
+    *sampled* for it [sampled, steps], in truth *near* [sampled, steps, turns, bounds], say."""
+    return np.stack([scaled(far[:, t], sampled[:, t], near[:, t]) for t in range(far.shape[1])], 1)
+
+
+def fitted(far: np.ndarray, sampled: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """As `by_ratio`, of the sampled images alone."""
+    picked = np.take_along_axis(far, sampled[:, :, None, None], 0)
+    return by_ratio(picked, np.broadcast_to(np.arange(len(sampled))[:, None], sampled.shape), near)
 
 
 def scaled(far: np.ndarray, sampled: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -115,7 +134,8 @@ def _spread(far: np.ndarray, sample: np.ndarray, near: np.ndarray) -> np.ndarray
 
 
 def _ratio(near: np.ndarray, far: np.ndarray) -> float:
-    return float(near.sum() / max(1, far.sum()))
+    """1 where there is nothing to compare."""
+    return float(near.sum() / far.sum()) if far.any() else 1.0
 
 
 def _shares(near: np.ndarray, far: np.ndarray) -> np.ndarray:

@@ -50,6 +50,8 @@ Recorder = Callable[[int, int, Traffic, Journey], None]
 
 # Parts that each thread gets of what is known, so that none waits long for another.
 PARTS = 4
+# Of turns that are run out of their order, at once.
+SPANS = 16
 
 
 class Timeline:
@@ -99,21 +101,30 @@ class Timeline:
         """The time of all turns, which have been run."""
         return self.pace
 
-    def run_images(self, images: Sequence[int]) -> list[Pace]:
-        """The turns in which the steps of some images begin, of each of them."""
-        trace, mapping, steps = self.agenda.trace, self.agenda.mapping, self.schedule.timesteps
-        each = steps * self.schedule.stride
-        spans = [range(image * each, (image + 1) * each) for image in images]
-        first = [self.schedule.oldest(span.start) // steps for span in spans]
-        for image in sorted({i for start, last in zip(first, images, strict=True) for i in range(start, last + 1)}):
-            part = trace.sample(image)
-            self.agenda.add(part, activity(part, mapping), image * steps)
+    def run_spans(self, spans: Sequence[range]) -> Iterator[Pace]:
+        """The time of each of some spans of turns, whatever else was run; only the images of a few are known at once."""
         size = self.runners[0].most
-        chunks = [[range(at, min(at + size, span.stop)) for at in range(span.start, span.stop, size)] for span in spans]
-        done = self._run([chunk for span in chunks for chunk in span])
-        found = [Pace.joined([next(done) for _ in span], self.grid) for span in chunks]
-        self.agenda.known.clear()
-        return found
+        for first in range(0, len(spans), SPANS):
+            some = spans[first : first + SPANS]
+            self._look_up(some)
+            chunks = [[range(at, min(at + size, span.stop)) for at in range(span.start, span.stop, size)] for span in some]
+            done = self._run([chunk for span in chunks for chunk in span])
+            yield from (Pace.joined([next(done) for _ in span], self.grid) for span in chunks)
+            self.agenda.known.clear()
+
+    def _look_up(self, spans: Sequence[range]) -> None:
+        """Take the images that some turns work on out of the trace."""
+        agenda, steps = self.agenda, self.schedule.timesteps
+        images: set[int] = set()
+        for span in spans:
+            last = min((span.stop - 1) // self.schedule.stride, agenda.rows - 1)
+            images |= {*range(self.schedule.oldest(span.start) // steps, last // steps + 1)}
+        parts = {image: agenda.trace.sample(image) for image in sorted(images)}
+        # At once it takes a fifth of the time of one by one.
+        counts = activity(SpikeTrace.joined([*parts.values()]), agenda.mapping).counts
+        for number, (image, part) in enumerate(parts.items()):
+            mine = slice(number * steps, (number + 1) * steps)
+            agenda.add(part, Activity(**{name: rows[mine] for name, rows in counts.items()}), image * steps)
 
     def _run(self, chunks: list[range]) -> Iterator[Pace]:
         with TIMINGS.running(self.timing):

@@ -35,6 +35,11 @@ OPTIONAL = {
     ("layers", "spikes_per_step"), ("paper", "layers", "accumulates"), ("provenance", "partitioner"), ("provenance", "images"),
     ("provenance", "network_sha256"), ("provenance", "inputs_sha256"), ("provenance", "chip_sha256"),
     ("provenance", "mapping_sha256"), ("provenance", "versions"), ("provenance", "repriced_from"),
+    ("provenance", "packet_images"), ("provenance", "packet_seed"), ("time", "seconds_per_image_error"),
+    ("time", "packet_images"), ("time", "packet_cycles"), ("time", "packet_steps"), ("time", "packet_images_touched"),
+    ("time", "cycles_per_step_max"), ("time", "worst_step"), ("energy", "per_image_J_error"),
+    ("energy", "pj_per_synaptic_event"), ("energy_delay_Js",), ("power_W",), ("accuracy_interval",), ("images_energy_J",),
+    ("images_seconds",),
 }  # fmt: skip
 # Tables whose keys say something of the run.
 OPEN = {

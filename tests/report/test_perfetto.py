@@ -26,8 +26,7 @@ def recorded(path, spikes, limit=2**26, **how):
     mapping = ns.map_network(spikes.network, ns.load_chip("mesh45"))
     with PerfettoTrace(path, mapping, limit) as recorder:
         run = ns.evaluate(spikes, mapping, recorder=recorder, **how)
-        if run.time.sample:
-            recorder.sampled(run.time.sample.images, len(spikes))
+        recorder.sampled(run.time)
     return run, recorder, json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -54,17 +53,20 @@ def test_cores_are_busy_as_long_as_the_run_says_and_do_one_thing_at_a_time(tmp_p
     turns = tracks[TURNS, 0]
     assert sum(end - begin for begin, end, _ in turns) == run.time.cycles * cycle
     assert len(turns) == recorder.turns == found["otherData"]["turns"]
-    assert found["otherData"]["images"] == [*range(IMAGES)] and recorder.summary == f"{recorder.turns:,} turns"
+    assert found["otherData"]["images"] == [*range(IMAGES)]
+    assert found["otherData"]["steps"] == [[image, step] for image in range(IMAGES) for step in range(5)]
+    assert recorder.summary == f"{recorder.turns:,} turns"
 
 
-def test_of_a_sample_the_file_and_the_summary_name_the_images(tmp_path, spikes):
+def test_of_a_sample_the_file_and_the_summary_name_the_steps(tmp_path, spikes):
     run, recorder, found = recorded(tmp_path / "p.json", spikes, packet_images=2, seed=3)
-    images = list(run.time.sample.images)
-    assert found["otherData"]["images"] == images and 2 <= len(images) <= 3
-    assert recorder.summary == f"{recorder.turns:,} turns of the {len(images)} of {IMAGES} images timed by packets"
-    each = len(run.time.steps[0]) * (recorder.turns // (len(images) * len(run.time.steps[0])))
+    rows, steps = list(run.time.sample.rows), len(run.time.steps[0])
+    assert found["otherData"]["steps"] == [[*divmod(row, steps)] for row in rows] and 2 * steps <= len(rows) <= 2 * steps + 1
+    assert found["otherData"]["images"] == list(run.time.sample.images) == sorted({row // steps for row in rows})
+    assert recorder.summary == f"{recorder.turns:,} turns of the {len(rows)} of {IMAGES * steps} steps timed by packets"
+    each = recorder.turns // len(rows)
     named = [int(name.removeprefix("turn ")) for _, _, name in slices(found)[TURNS, 0]]
-    assert sorted({turn // each for turn in named}) == images and len(named) == len(images) * each
+    assert sorted({turn // each for turn in named}) == rows and len(named) == len(rows) * each
 
 
 def test_a_file_that_would_be_too_large_ends_early_and_says_so(tmp_path, spikes):

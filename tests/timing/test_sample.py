@@ -1,5 +1,9 @@
-"""Time from a sample of images: what it keeps, and how often its interval holds."""
+"""Time from a sample of steps: what it keeps, and how often its interval holds."""
 
+from collections import Counter
+from dataclasses import astuple
+from itertools import pairwise
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -13,10 +17,12 @@ from neurosim.cost.activity import activity
 from neurosim.errors import NeurosimError
 from neurosim.timing import sample
 from neurosim.timing import sampled as timing_sampled
-from neurosim.timing.sampled import SampledTimeline, scaled
-from neurosim.timing.schedule import SCHEDULES
+from neurosim.timing.choice import TimeChoice
+from neurosim.timing.sampled import SampledTimeline, by_ratio, fitted, scaled
+from neurosim.timing.schedule import SCHEDULES, Schedule
 from neurosim.timing.tally import Pace, Tally
 from neurosim.timing.timeline import Timeline
+from tests.helpers.examples import examples, runs, traced
 
 IMAGES = 40
 
@@ -27,14 +33,13 @@ def mnist():
 
 
 class Known:
-    """Times images as it is told."""
+    """Times turns as it is told."""
 
-    def __init__(self, pace, each, grid):
-        self.pace, self.each, self.grid = pace, each, grid
+    def __init__(self, pace, grid):
+        self.pace, self.grid = pace, grid
 
-    def run_images(self, images):
-        spans = [slice(image * self.each, (image + 1) * self.each) for image in images]
-        return [Pace(self.pace.cycles[span], self.pace.split[span], Tally.empty(self.grid)) for span in spans]
+    def run_spans(self, spans):
+        return (Pace(self.pace.cycles[span], self.pace.split[span], Tally.empty(self.grid)) for span in spans)
 
 
 def both(network, inputs, chip, schedule):
@@ -52,13 +57,39 @@ def both(network, inputs, chip, schedule):
 @pytest.mark.parametrize("chip", ["mesh45", "loihi"])
 def test_the_interval_holds_the_time_of_all_images_for_most_seeds(mnist, chip, schedule):
     far, truth = both(*mnist, ns.load_chip(chip), schedule)
-    near = Known(truth, far.schedule.timesteps * far.schedule.stride, far.grid)
+    near = Known(truth, far.grid)
     total, held = truth.cycles.sum(), 0
     for seed in range(100):
         found = SampledTimeline(far, near, "auto", seed).finish()
         assert sample.FLOOR <= found.sample.error <= sample.ENOUGH or found.sample.drawn == IMAGES
         held += abs(int(found.cycles.sum()) - int(total)) <= found.sample.error * found.cycles.sum()
     assert held >= 90
+
+
+def made_up(images, steps, seed):
+    """(analytic timeline, pace by packets) of steps of two turns; packets slow the steps down differently, and differently from
+    image to image, both by themselves and all steps of an image alike."""
+    rng, shape = np.random.default_rng(seed), (images, steps, 2, 4)
+    far = rng.lognormal(9, 0.15, (images, 1, 1, 1)) * rng.lognormal(0, 0.1, shape)
+    ratio = rng.lognormal(np.linspace(0, 0.3, steps)[:, None, None], 0.1, shape) * rng.lognormal(0, 0.03, (images, 1, 1, 1))
+    ratio[..., 2:] = 1
+    grid = ns.load_chip("mesh45").machine.grid
+    splits = [np.rint(cycles).astype(np.int64).reshape(-1, 4) for cycles in (far, far * ratio)]
+    pace, truth = (Pace(split.sum(1), split, Tally.empty(grid)) for split in splits)
+    agenda, schedule = SimpleNamespace(trace=range(images)), Schedule(steps, 2, (0, 1), {})
+    return SimpleNamespace(pace=pace, schedule=schedule, agenda=agenda, grid=grid, add=None), truth
+
+
+@pytest.mark.parametrize("steps", [1, 5, 20])
+def test_the_interval_holds_where_images_differ_much(steps):
+    held, drawn = 0, 0
+    for seed in range(100):
+        far, truth = made_up(100, steps, seed)
+        found, total = SampledTimeline(far, Known(truth, far.grid), "auto", seed).finish(), truth.cycles.sum()
+        held += abs(found.cycles.sum() - total) <= found.sample.error * found.cycles.sum()
+        drawn += found.sample.drawn
+    assert held >= 90
+    assert drawn < 100 * (50 / steps + 1)
 
 
 @pytest.mark.parametrize("schedule", list(SCHEDULES))
@@ -70,9 +101,14 @@ def test_a_sample_leaves_all_that_takes_no_time_as_it_is(mnist, schedule):
         assert (getattr(few.time.tally, name) == getattr(every.time.tally, name)).all(), name
     parts = [run.energy.by_component_J for run in (few, every)]
     assert all(parts[0][name] == parts[1][name] for name in parts[0] if name != "leakage")
-    timed = list(few.time.sample.images)
-    assert few.time.sample.drawn == 8 <= len(timed) <= 9
-    assert (few.time.steps[timed] == every.time.steps[timed]).all()
+    timed, steps = list(few.time.sample.rows), few.trace.timesteps
+    assert few.time.sample.drawn == 8 and 8 * steps <= len(timed) <= 8 * steps + 1
+    assert (few.time.steps.flat[timed] == every.time.steps.flat[timed]).all()
+    assert few.time.drain == every.time.drain
+    assert few.time.sample.cycles == few.time.steps.flat[timed].sum() + few.time.drain
+    assert [*few.time.sample.images] == sorted({row // steps for row in timed})
+    longest = ns.run(*mnist, "mesh45", timing="analytic", schedule=schedule).time.steps.argmax()
+    assert longest in timed
     assert sum(few.time.bound_by.values()) == few.time.cycles
     assert few.time.bound_by["update"] == every.time.bound_by["update"]
     assert few.time.bound_by["barrier"] == every.time.bound_by["barrier"]
@@ -86,6 +122,8 @@ def test_what_was_sampled_is_in_the_document(mnist):
     run = ns.run(*mnist, "mesh45", packet_images=8, seed=3)
     told = run.to_dict()
     assert told["time"]["packet_images"] == 8
+    assert told["time"]["packet_steps"] == len(run.time.sample.rows) in (8 * 5, 8 * 5 + 1)
+    assert told["time"]["packet_images_touched"] == len(run.time.sample.images) == IMAGES
     assert told["provenance"]["packet_images"] == 8
     assert told["provenance"]["packet_seed"] == 3
     share = told["time"]["seconds_per_image_error"] / told["time"]["seconds_per_image"]
@@ -93,14 +131,18 @@ def test_what_was_sampled_is_in_the_document(mnist):
     worst = told["time"]["worst_step"]
     assert run.time.steps[worst["image"], worst["step"]] == worst["cycles"] == max(told["time"]["cycles_per_step_max"])
     assert any("were not drawn" in note for note in told["not_counted"])
+    every = ns.run(*mnist, "mesh45", packet_images="all").to_dict()["time"]
+    assert (every["packet_images"], every["packet_steps"], every["packet_images_touched"]) == (IMAGES, 5 * IMAGES, IMAGES)
     analytic = ns.run(*mnist, "mesh45", timing="analytic").to_dict()["time"]
-    assert analytic["packet_images"] == 0
+    assert analytic["packet_images"] == analytic["packet_steps"] == analytic["packet_images_touched"] == 0
     assert analytic["seconds_per_image_error"] is None
 
 
-def test_chips_that_are_compared_are_timed_by_the_same_images(mnist):
+def test_chips_that_are_compared_are_timed_by_the_same_steps(mnist):
     runs = ns.compare(*mnist, ["mesh45", "loihi"])
     assert len({run.time.sample.drawn for run in runs}) == 1
+    drawn = sample.rounds(IMAGES, 5, 0)[: runs[0].time.sample.drawn] * 5 + np.arange(5)
+    assert all({*drawn.ravel().tolist()} <= {*run.time.sample.rows} for run in runs)
 
 
 @pytest.mark.parametrize("asked", [1, 0, -3, 2.5, "some", None, True])
@@ -110,9 +152,36 @@ def test_what_is_no_sample_is_refused(mnist, asked):
 
 
 def test_a_handful_is_timed_whole():
-    assert [list(sample.sizes("auto", n)) for n in (1, 5, 6, 30)] == [[1], [5], [5, 6], [5, 10, 20, 30]]
-    assert list(sample.sizes("all", 1000)) == [1000]
-    assert list(sample.sizes(20, 12)) == [12]
+    assert [list(sample.sizes("auto", n, 1)) for n in (1, 5, 6, 9, 12)] == [[1], [5], [5, 6], [5, 7, 9], [5, 7, 9, 12]]
+    assert [list(sample.sizes("auto", n, 20)) for n in (1, 5, 6, 9)] == [[1], [5], [2, 3, 4, 5, 6], [2, 3, 4, 5, 7, 9]]
+    assert list(sample.sizes("all", 1000, 5)) == [1000]
+    assert list(sample.sizes(20, 12, 5)) == [12]
+
+
+@given(st.integers(sample.HANDFUL + 1, 5000), st.integers(1, 60))
+def test_a_sample_grows_by_a_quarter_from_few_of_each_step_to_all(images, steps):
+    sizes = list(sample.sizes("auto", images, steps))
+    assert 2 <= sizes[0] <= sample.HANDFUL and sizes[-1] == images
+    assert sizes[0] == sample.HANDFUL or (sizes[0] - 1) * steps >= sample.FREEDOM
+    assert all(one < other <= one * sample.GROWTH + 1 for one, other in pairwise(sizes))
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**32 - 1), st.data())
+def test_steps_have_equally_many_images_and_images_come_up_in_turn(images, steps, seed, data):
+    rounds = sample.rounds(images, steps, seed)
+    assert (np.sort(rounds, 0) == np.arange(images)[:, None]).all()
+    some = data.draw(st.integers(0, images))
+    used = Counter(rounds[:some].ravel().tolist())
+    often = [used[image] for image in range(images)]
+    assert max(often) - min(often) <= 1
+
+
+def test_every_image_is_as_likely_for_every_step():
+    found = np.zeros((6, 4), np.int64)
+    for seed in range(3000):
+        picked = sample.rounds(6, 4, seed)[:2]
+        np.add.at(found, (picked, np.broadcast_to(np.arange(4), picked.shape)), 1)
+    assert abs(found - 1000).max() < 5 * np.sqrt(1000 * 2 / 3)
 
 
 def test_the_drawing_depends_on_nothing_but_seed_and_number():
@@ -123,11 +192,86 @@ def test_the_drawing_depends_on_nothing_but_seed_and_number():
 
 def test_the_interval_of_five_images_by_hand():
     """Residuals -2 -1 0 1 2 around 1,000 cycles: s² = 10 / 4, of 100 images 0.95 s² / 5; t(4) = 2.776."""
-    near, expected = np.array([998, 999, 1000, 1001, 1002]), np.full(5, 1000)
+    near, expected = np.array([[998], [999], [1000], [1001], [1002]]), np.full((5, 1), 1000)
     by_hand = 2.776 * np.sqrt(0.95 / 5 * 10 / 4) / 1000
     assert by_hand < sample.FLOOR == sample.half_width(near, expected, 100)
     assert sample.half_width((near - 1000) * 10 + 1000, expected, 100) == pytest.approx(10 * by_hand, rel=1e-3)
     assert sample.half_width(near, expected, 5) == 0
+
+
+def test_the_interval_of_three_images_of_two_steps_by_hand():
+    """Residuals -10 0 10 and -20 0 20 around 1,000 and 2,000 cycles: s² = 100 and 400; of 30 images 0.9 (s² + s²) / 3;
+    t(4) = 2.776."""
+    near, expected = np.array([[990, 1980], [1000, 2000], [1010, 2020]]), np.full((3, 2), [1000, 2000])
+    by_hand = 2.776 * np.sqrt(0.9 / 3 * (100 + 400)) / 3000
+    assert sample.half_width(near, expected, 30) == pytest.approx(by_hand, rel=1e-3)
+
+
+@given(st.integers(2, 30), st.integers(1, 6), st.integers(1, 4), st.integers(0, 2**32 - 1), st.data())
+def test_the_sampled_steps_are_fitted_as_all_are(images, steps, turns, seed, data):
+    rng = np.random.default_rng(seed)
+    far, size = rng.integers(0, 1000, (images, steps, turns, 4)), data.draw(st.integers(2, images))
+    sampled, near = sample.rounds(images, steps, seed)[:size], rng.integers(0, 2000, (size, steps, turns, 4))
+    expected = by_ratio(far, sampled, near)
+    assert (fitted(far, sampled, near) == np.take_along_axis(expected, sampled[:, :, None, None], 0)).all()
+    for step in range(steps):
+        alone = by_ratio(far[:, [step]], sampled[:, [step]], near[:, [step]])
+        assert (alone == expected[:, [step]]).all()
+
+
+def test_a_step_in_which_the_sample_does_nothing_keeps_its_analytic_time():
+    far = np.zeros((4, 2, 4), np.int64)
+    far[3] = 7
+    assert (scaled(far, np.array([0, 1]), far[:2])[3] == far[3]).all()
+
+
+def timed(trace, mapping, packet_images, schedule, workers=1, seed=0):
+    """The pace of a run, shown to the timeline image by image."""
+    line = TimeChoice("packet", schedule, packet_images, seed).timeline(trace, mapping, workers)
+    for image in range(len(trace)):
+        part = trace.sample(image)
+        line.add(part, activity(part, mapping), image * trace.timesteps)
+    return line.finish()
+
+
+def seven(run):
+    """(trace, mapping) of an example: its images over and over, each rolled by another amount."""
+    inputs, mapping = run
+    given = inputs.images if inputs.images is not None else inputs.spikes
+    some = np.stack([np.roll(given[n % len(given)], n, -1) for n in range(7)])
+    inputs = ns.Inputs(some) if inputs.images is not None else ns.Inputs.from_spikes(some)
+    return traced(inputs, mapping), mapping
+
+
+@examples(25)
+@given(runs(), st.sampled_from(list(SCHEDULES)))
+def test_a_sample_that_is_everything_is_the_run_of_all(run, schedule):
+    trace, mapping = seven(run)
+    with mock.patch.object(sample, "ENOUGH", -1), mock.patch.object(timing_sampled, "ENOUGH", -1):
+        every, drawn = (timed(trace, mapping, many, schedule) for many in ("all", "auto"))
+    assert every.sample is None and drawn.sample.error == 0 and drawn.sample.drawn == 7
+    assert (drawn.split == every.split).all() and (drawn.cycles == every.cycles).all()
+    assert drawn.sample.cycles == every.cycles.sum()
+    for one, other in zip(astuple(drawn.tally), astuple(every.tally), strict=True):
+        assert np.array_equal(one, other)
+
+
+@examples(25)
+@given(runs(), st.sampled_from(list(SCHEDULES)), st.integers(2, 6), st.integers(0, 99), st.integers(2, 3))
+def test_steps_are_timed_out_of_their_order_as_in_it(run, schedule, many, seed, workers):
+    trace, mapping = seven(run)
+    every, few, again = (
+        timed(trace, mapping, n, schedule, w, seed) for n, w in (("all", 1), (many, 1), (many, workers))
+    )  # fmt: skip
+    stride = SCHEDULES.of(schedule)[1](trace.network).stride
+    for row in few.sample.rows:
+        turns = slice(row * stride, (row + 1) * stride)
+        assert (few.split[turns] == every.split[turns]).all()
+    after = len(trace) * trace.timesteps * stride
+    assert (few.split[after:] == every.split[after:]).all() and len(few.cycles) == len(every.cycles)
+    assert (few.split == again.split).all() and few.sample == again.sample
+    for one, other in zip(astuple(few.tally), astuple(again.tally), strict=True):
+        assert np.array_equal(one, other)
 
 
 @given(st.integers(2, 40), st.integers(1, 9), st.integers(1, 7), st.integers(0, 2**32 - 1))
