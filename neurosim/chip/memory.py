@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from neurosim.chip.part import Amount, Count, Part, Positive, Uncertain
+from neurosim.chip.part import ADDED, Amount, Count, Part, Positive, Uncertain
 from neurosim.chip.sram import CACTI_40NM
 
 Kind = Literal["weights", "state", "axons", "routes", "queue", "input"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # What can be missed; packets that wait and the input are where they are.
 CACHED: tuple[Kind, ...] = ("weights", "state", "axons", "routes")
+# An integer, or many: int64.
+Whole = TypeVar("Whole", int, np.ndarray)
 Level = Literal["core", "tile", "chip", "off chip"]
 # Largest denominator of a miss rate.
 FINEST = 10**6
@@ -48,6 +50,9 @@ class Memory(Uncertain):
     of the words of weights, state, axons and routes read there is not there and fetched, and as many that were written there
     come back.
 
+    layout: whether values that lie side by side, those of the channels of one site in a core, share words (*packed*, as many
+    whole ones as a word holds), or each begins a word of its own (*padded*). Rows of weights share words in either.
+
     words_per_cycle: what its ports read and write in a cycle; where it is not given, they never make a core wait. model: the
     prices are those *given*, or, whatever is given, those that an *sram* of this size and word has at *node_nm* (see
     `neurosim.chip.sram`), beyond the published sizes only with *extrapolate*.
@@ -61,6 +66,7 @@ class Memory(Uncertain):
     per: Level = "core"
     bits: Count
     word_bits: Count
+    layout: Annotated[Literal["packed", "padded"], ADDED] = "padded"
     words_per_cycle: Count | None = None
     model: Literal["given", "sram"] = "given"
     node_nm: Positive | None = None
@@ -120,3 +126,11 @@ class Memory(Uncertain):
     def words(self, item_bits: int) -> int:
         """Words of one visit to an item."""
         return -(-item_bits // self.word_bits)
+
+    def neighbours(self, bits: int) -> int:
+        """How many values of so many *bits* share a word."""
+        return max(1, self.word_bits // bits) if self.layout == "packed" else 1
+
+    def row_words(self, values: Whole, bits: int) -> Whole:
+        """Words of a row of so many *values* of so many *bits*: of five of 24 bits in words of 64, 3 packed and 5 padded."""
+        return -(-values // self.neighbours(bits)) * self.words(bits)

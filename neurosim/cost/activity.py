@@ -32,8 +32,10 @@ class Activity:
     events: packets received, those of bricks that share a core in the books of the first that it is for; look_ups: of axons, by
     every brick that it is for. input_arrivals: events that came from outside; input_events: spikes fed from outside, each
     booked once, to the first brick it arrives at. synaptic_events: (spike, synapse) pairs. weight_words: words of weights
-    fetched for them; accumulates: additions that they cause; where a core sums pooling windows first, pool_adds: additions to
-    those sums, pool_macs: sums multiplied with a weight. active, idle: visited neurons that were, were not touched.
+    fetched for them; accumulates: additions that they cause; state_words: words of the state, each read and written, that hold
+    what they are added to; where a core sums pooling windows first, pool_adds: additions to those sums, pool_macs: sums
+    multiplied with a weight. active, idle: visited neurons that were, were not touched; visit_words: words of the state that
+    hold one number of all that were visited.
     analog_rows, macs: rows and multiply-accumulates of image-fed layers; current_adds: stored currents re-added, biases among
     them; current_writes: currents stored. clears: numbers of the state set to zero before an image; readouts: output potentials
     read after it. leaks: leak multiplies. clips: potentials clipped to the state width. input_words: words of the input memory.
@@ -50,11 +52,13 @@ class Activity:
     input_events: np.ndarray
     synaptic_events: np.ndarray
     weight_words: np.ndarray
+    state_words: np.ndarray
     accumulates: np.ndarray
     pool_adds: np.ndarray
     pool_macs: np.ndarray
     active: np.ndarray
     idle: np.ndarray
+    visit_words: np.ndarray
     analog_rows: np.ndarray
     macs: np.ndarray
     current_adds: np.ndarray
@@ -120,6 +124,7 @@ class _Counter:
         self.rows = len(trace) * self.steps
         self.bricks = len(mapping.bricks)
         self.neurons = np.array([b.neurons for b in mapping.bricks])
+        self.row_words = [self.chip.home("state").row_words(b.channels, self.chip.core.state_bits) for b in mapping.bricks]
         self.found = {name: np.zeros((self.rows, self.bricks), np.int64) for name in COUNTS}
 
     def count(self) -> Activity:
@@ -215,12 +220,15 @@ class _Counter:
         recorded = self.trace.layers[layer.name]
         sites = layer.shape[1] * layer.shape[2]
         reached = unpacked(self._bits(recorded.reached), sites).reshape(self.rows, *layer.shape[1:])
-        lone = self._listed(recorded.lone, layer, mine)
+        lone, lone_words = self._listed(recorded.lone, layer, mine), self._lone_words(recorded.lone, layer, mine)
+        everybody = self.chip.policy.update == "all"
         for place, index in enumerate(mine):
-            b = self.mapping.bricks[index]
-            touched = reached[:, b.y0 : b.y1, b.x0 : b.x1].sum((1, 2)) * b.channels + lone[:, place]
+            b, row_words = self.mapping.bricks[index], self.row_words[index]
+            rows = reached[:, b.y0 : b.y1, b.x0 : b.x1].sum((1, 2))
+            touched = rows * b.channels + lone[:, place]
             self.found["active"][:, index] = touched
-            if self.chip.policy.update == "all":
+            self.found["visit_words"][:, index] = b.sites * row_words if everybody else rows * row_words + lone_words[:, place]
+            if everybody:
                 self.found["idle"][:, index] = b.neurons - touched
         leaks = sum(row.of(layer) is not None for row in PARAMETERS.values() if row.form == "fraction")
         self.found["leaks"][:, mine] = leaks * (self.found["active"] + self.found["idle"])[:, mine]
@@ -243,6 +251,27 @@ class _Counter:
             home[b.c0 : b.c1, b.y0 : b.y1, b.x0 : b.x1] = place
         flat = row * len(mine) + home.ravel()[lists.neuron]
         return np.bincount(flat, minlength=self.rows * len(mine)).reshape(self.rows, len(mine))
+
+    def _lone_words(self, lone: Ragged, layer: Layer, mine: np.ndarray) -> np.ndarray:
+        """int64 [rows, bricks of the layer]: words of the state that hold a number of the listed neurons."""
+        state, bits = self.chip.home("state"), self.chip.core.state_bits
+        together = state.neighbours(bits)
+        if together > 1:
+            lone = self._firsts(lone, layer, mine, together)
+        return self._listed(lone, layer, mine) * state.words(bits)
+
+    def _firsts(self, lone: Ragged, layer: Layer, mine: np.ndarray, together: int) -> Ragged:
+        """Of the listed neurons those that share a word with none before them, *together* channels of a site to a word."""
+        number = np.arange(layer.neurons).reshape(layer.shape)
+        word = np.empty_like(number)
+        for b in (self.mapping.bricks[index] for index in mine):
+            part = slice(b.c0, b.c1), slice(b.y0, b.y1), slice(b.x0, b.x1)
+            first = np.arange(b.channels) // together * together
+            word[part] = number[part][first]
+        row = np.repeat(np.arange(self.rows), lone.counts)
+        found = np.unique(row * layer.neurons + word.ravel()[lone.neuron])
+        row, neuron = np.divmod(found, layer.neurons)
+        return Ragged(np.concatenate([[0], np.cumsum(np.bincount(row, minlength=self.rows))]), neuron)
 
     def _step(self, step: int) -> np.ndarray:
         """bool [rows]: True at this step of every image."""

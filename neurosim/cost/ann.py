@@ -36,11 +36,12 @@ else:
     Factors = TypedDict("Factors", dict.fromkeys(REUSES, Real | None))
 ANN_ASSUMES = (
     "weights of the same width in the same memories, always stored as shared kernels; 8-bit activations and partial sums of"
-    " the state width in the memory for state; every activation sent once to each core that needs it, pooled first; the "
-    "image read once; layers one after the other. Reuse 'none': weights, activations and partial sums fetched anew for "
-    "every output site, a word of channels at a time; 'rows': a weight serves a row of output sites, an activation the "
-    "width of the kernel, partial sums stay in registers; 'perfect': everything moves once. Weights that live behind the "
-    "memory of a core come once per image, whatever the reuse. Not counted: table look-ups, identity shortcuts, waiting"
+    " the state width in the memory for state, side by side or each in a word of its own as the memory's layout says; every "
+    "activation sent once to each core that needs it, pooled first; the image read once; layers one after the other. Reuse "
+    "'none': weights, activations and partial sums fetched anew for every output site, a row of channels at a time; 'rows': a "
+    "weight serves a row of output sites, an activation the width of the kernel, partial sums stay in registers; 'perfect': "
+    "everything moves once. Weights that live behind the memory of a core come once per image, whatever the reuse. Not "
+    "counted: table look-ups, identity shortcuts, waiting"
 )
 
 
@@ -74,7 +75,6 @@ def _energies(done: tuple[Action, ...], images: int) -> dict[str, Any]:
 def actions(mapping: Mapping, reuse: str, images: int) -> Iterator[Action]:
     """What one of *images* makes every core do."""
     chip, bricks = mapping.chip, [(mapping.network.layers[brick.layer], brick) for brick in mapping.bricks]
-    state = chip.home("state")
     fetched = np.array([_weight_words(mapping, layer, brick, reuse) for layer, brick in bricks])
     activations = np.array([_activations(mapping, layer, brick, reuse) for layer, brick in bricks])
     sums = np.array([_partial_sum_words(mapping, layer, brick, reuse) for layer, brick in bricks])
@@ -82,7 +82,7 @@ def actions(mapping: Mapping, reuse: str, images: int) -> Iterator[Action]:
     yield operation("mac", MACS, macs)
     yield operation("compare", UPDATES, np.array([brick.neurons for _, brick in bricks]))
     yield from _accesses(chip, "weights", fetched, 0 * fetched)
-    yield from _accesses(chip, "state", activations * state.words(ACTIVATION_BITS) + sums, sums)
+    yield from _accesses(chip, "state", activations + sums, sums)
     yield access(chip.home("input"), "input", "read", _image_words(mapping))
     kernels = [kernel_bits(layer, brick.channels) for layer, brick in bricks]
     for spill in spills(chip, mapping.home, mapping.items, kernels):
@@ -119,18 +119,19 @@ def _weight_words(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> i
 
 
 def _activations(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> int:
-    fetched = 0
+    """Words read."""
+    fetched, state = 0, mapping.chip.home("state")
     for source, shortcut in projections(mapping.network, layer):
         reached = reach(mapping.network, layer, source, shortcut, brick)
         rows = np.count_nonzero(reached.y) if reuse == "perfect" else reached.y.sum()
         columns = reached.x.sum() if reuse == "none" else np.count_nonzero(reached.x)
-        fetched += mapping.network.shape_of(source)[0] * int(rows) * int(columns)
+        fetched += state.row_words(mapping.network.shape_of(source)[0], ACTIVATION_BITS) * int(rows) * int(columns)
     return fetched
 
 
 def _partial_sum_words(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> int:
     """Words written, and as many read."""
-    once = brick.sites * mapping.chip.home("state").words(brick.channels * mapping.chip.core.state_bits)
+    once = brick.sites * mapping.chip.home("state").row_words(brick.channels, mapping.chip.core.state_bits)
     return once * layer.fan_in if reuse == "none" else once
 
 

@@ -118,5 +118,6 @@ def _without_spikes(mapping: Mapping, counts: Counts) -> Counts:
     kept = {name: count if name in SPIKELESS else np.zeros_like(count) for name, count in counts.items()}
     kept["active"] = counts["active"] * fed
     kept["idle"] = np.where(fed, counts["idle"], (counts["active"] + counts["idle"]) * everybody)
-    kept["leaks"] = counts["leaks"] * (fed | everybody)
+    for name in ("leaks", "visit_words"):
+        kept[name] = counts[name] * (fed | everybody)
     return kept

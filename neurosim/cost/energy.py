@@ -173,15 +173,14 @@ def accesses(mapping: Mapping, counts: Counts, images: int) -> Iterator[Action]:
     bits = np.array([mapping.network.layers[b.layer].weight_bits for b in mapping.bricks])
     channels = np.array([b.channels for b in mapping.bricks])
     row = _words(channels * bits, home["weights"].word_bits)
-    state = home["state"].words(chip.core.state_bits)
     packet = home["queue"].words(chip.mesh.packet_bits)
-    added, visited, each = counts["accumulates"] + counts["pool_macs"], counts["active"] + counts["idle"], mapping.numbers
+    touched, visited, each = counts["state_words"], counts["visit_words"], mapping.numbers
     none = np.zeros(len(mapping.bricks), np.int64)
     at_home: dict[Kind, tuple[np.ndarray, np.ndarray]] = {
         "weights": (counts["weight_words"] + counts["analog_rows"] * row, none),
         "state": (
-            (added + visited * each.read + counts["current_adds"] + counts["readouts"]) * state,
-            (added + visited * each.written + counts["current_writes"] + counts["clears"]) * state,
+            touched + visited * each.read + mapping.state_words(counts["current_adds"] + counts["readouts"]),
+            touched + visited * each.written + mapping.state_words(counts["current_writes"] + counts["clears"]),
         ),
         "axons": (counts["look_ups"] * home["axons"].words(chip.core.axon_bits), none),
         "routes": (counts["packets"] * home["routes"].words(chip.core.route_bits), none),

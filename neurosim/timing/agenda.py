@@ -117,7 +117,6 @@ def work_of(activity: Activity, packets: PacketWriter, outside: np.ndarray | Non
     chip, cost = mapping.chip, mapping.chip.operation
     channels = np.array([b.channels for b in mapping.bricks])
     bits = np.array([mapping.network.layers[b.layer].weight_bits or 8 for b in mapping.bricks])
-    state = chip.home("state").words(chip.core.state_bits)
     multiply = activity.analog_rows * -(-channels // chip.core.lanes) * cost.mac.cycles
     rows = activity.analog_rows * -(-channels * bits // chip.home("weights").word_bits)
     fetched = chip.memory_cycles({"weights": (rows, 0 * rows)})
@@ -125,9 +124,9 @@ def work_of(activity: Activity, packets: PacketWriter, outside: np.ndarray | Non
         -(-activity.active // chip.core.update_lanes) * cost.update_active.cycles
         + -(-activity.idle // chip.core.update_lanes) * cost.update_idle.cycles
     )
-    visited, each = activity.active + activity.idle, mapping.numbers
-    state_words = (visited * each.read + activity.current_adds) * state, visited * each.written * state
-    touched = chip.memory_cycles({"state": state_words})
+    visited, each = activity.visit_words, mapping.numbers
+    read = visited * each.read + mapping.state_words(activity.current_adds)
+    touched = chip.memory_cycles({"state": (read, visited * each.written)})
     update, local = np.maximum(visits, touched), np.maximum(multiply, fetched)
     waiting = update - visits + local - multiply
     if outside is not None:
