@@ -214,6 +214,10 @@ class Chip(Part):
             needed = f"{packets:,} packets of mesh.packet_bits = {bits:,} need {self.queue_bits:,} bits"
             limit = f"memory {queue.name!r} has {queue.bits:,}: use at most {queue.bits // bits:,}, or enlarge it"
             problems.append(f"core.queue_packets: {needed}, {limit}")
+        for memory in self.memory:
+            if memory.highest_hz and self.clock.hz > memory.highest_hz:
+                limit = f"memory {memory.name!r} follows up to {memory.highest_hz:.4g} Hz"
+                problems.append(f"clock.hz is {self.clock.hz:.4g}, but {limit}; use a slower clock, or a smaller memory")
         if self.cores > MAX_CORES:
             problems.append(f"there are {self.cores:,} cores; at most {MAX_CORES:,} are supported")
         if problems:
@@ -342,7 +346,7 @@ class Chip(Part):
         for kind, (reads, writes) in words.items():
             for memory, read, written in self.accesses(kind, reads, writes):
                 through[memory.name] = through.get(memory.name, 0) + read + written
-        ports = [-(-through[m.name] // m.words_per_cycle) for m in self.memory if m.words_per_cycle and m.name in through]
+        ports = [-(-through[m.name] // m.throughput) for m in self.memory if m.throughput and m.name in through]
         shape = next(iter(words.values()))[0].shape
         found: np.ndarray = np.max([np.zeros(shape, np.int64), *ports], axis=0)
         return found

@@ -26,7 +26,7 @@ from neurosim.schema import Section
 # What changes neither counts nor cycles.
 PRICES = (
     "pj", "uncertainty", "read", "write", "leakage_mw", "area_mm2", "core_mw", "chip_mw", "model", "node_nm", "extrapolate",
-    "hz",
+    "cells", "hz",
 )  # fmt: skip
 Row = TypeVar("Row", bound=Section)
 
@@ -110,7 +110,7 @@ class Record:
         """The same run at the prices of *chip*; raises ChipError with everything that would change counts or cycles."""
         if not isinstance(chip, Chip):
             raise ChipError(f"chip {chip!r}", [f"is {type(chip).__name__}, not Chip; load it: at(ns.load_chip(...))"])
-        problems = differences(self.chip.values, chip.values)
+        problems = differences(self.chip.values, chip.values) or _paces(self.chip, chip)
         if problems:
             raise ChipError(f"chip {chip.name!r} changes counts or cycles, not prices alone; run again", problems)
         ledger = self.ledger.at(chip)
@@ -146,6 +146,13 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
         pairs = zip(names, one, other, strict=True)
         return [p for name, a, b in pairs for p in differences(a, b, f"{path}.{name}")]
     return [] if one == other else [f"{path} is {_short(other)}, in the run {_short(one)}"]
+
+
+def _paces(one: Chip, other: Chip) -> list[str]:
+    """Memories that are as fast by what they are made of, and not by what is written of them."""
+    pairs = [(a, b) for a, b in zip(one.memory, other.memory, strict=True) if a.throughput != b.throughput]
+    words = "memory.{}: its ports read and write {} words in a cycle, in the run {}; give words_per_cycle"
+    return [words.format(a.name, *(m.throughput or "any number of" for m in (b, a))) for a, b in pairs]
 
 
 def _short(value: Any) -> str:

@@ -133,7 +133,7 @@ def work_of(activity: Activity, packets: PacketWriter, outside: np.ndarray | Non
         work, waits = packets.outside(outside)
         local += work
         waiting += waits
-    port = chip.home("input").words_per_cycle
+    port = chip.home("input").throughput
     fetch = -(-activity.input_words // port) if port else np.zeros_like(local)
     for spill in mapping.spills:
         cycles = spill.cycles(first, len(update), mapping.network.timesteps)
