@@ -39,6 +39,8 @@ class Activity:
     analog_rows, macs: rows and multiply-accumulates of image-fed layers; current_adds: stored currents re-added, biases among
     them; current_writes: currents stored. clears: numbers of the state set to zero before an image; readouts: output potentials
     read after it. leaks: leak multiplies. clips: potentials clipped to the state width. input_words: words of the input memory.
+    image_cycles, update_cycles: that the core works on the image and on visits; waiting_cycles: those of them in which it waits
+    for a memory.
     """
 
     spikes: np.ndarray
@@ -68,6 +70,9 @@ class Activity:
     leaks: np.ndarray
     clips: np.ndarray
     input_words: np.ndarray
+    image_cycles: np.ndarray
+    update_cycles: np.ndarray
+    waiting_cycles: np.ndarray
 
     @property
     def counts(self) -> dict[str, np.ndarray]:
@@ -141,6 +146,7 @@ class _Counter:
                 self._updates(layer, mine)
             self._first_and_last(layer, mine)
             self._clips(layer, mine)
+        self._cycles()
         return Activity(**self.found)
 
     def _bits(self, bits: np.ndarray) -> np.ndarray:
@@ -241,6 +247,24 @@ class _Counter:
 
     def _clips(self, layer: Layer, mine: np.ndarray) -> None:
         self.found["clips"][:, mine] = self._listed(self.trace.layers[layer.name].clipped, layer, mine)
+
+    def _cycles(self) -> None:
+        """Those of the core's own work: sums and memories work at the same time."""
+        found, chip, mapping = self.found, self.chip, self.mapping
+        core, cost, channels = chip.core, chip.operation, np.array([b.channels for b in mapping.bricks])
+        bits = np.array([self.network.layers[b.layer].weight_bits or 8 for b in mapping.bricks])
+        rows = found["analog_rows"] * -(-channels * bits // chip.home("weights").word_bits)
+        multiply = found["analog_rows"] * -(-channels // core.lanes) * cost.mac.cycles
+        fetched = chip.memory_cycles({"weights": (rows, 0 * rows)})
+        visit = (
+            -(-found["active"] // core.update_lanes) * cost.update_active.cycles
+            + -(-found["idle"] // core.update_lanes) * cost.update_idle.cycles
+        )
+        visited, each = found["visit_words"], mapping.numbers
+        read = visited * each.read + mapping.state_words(found["current_adds"])
+        touched = chip.memory_cycles({"state": (read, visited * each.written)})
+        found["image_cycles"], found["update_cycles"] = np.maximum(multiply, fetched), np.maximum(visit, touched)
+        found["waiting_cycles"] = found["image_cycles"] - multiply + found["update_cycles"] - visit
 
     def _listed(self, lists: Ragged, layer: Layer, mine: np.ndarray) -> np.ndarray:
         """int64 [rows, bricks of the layer]: how many listed neurons live in each brick."""

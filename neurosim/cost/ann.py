@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from neurosim.chip.chip import Chip
 from neurosim.chip.memory import Kind
 from neurosim.cost.action import COMPUTE, MOVEMENT, PURPOSES, STATIC, Action, by_part_J, priced
-from neurosim.cost.energy import BETWEEN, MACS, MESH, PACKETS, UPDATES, access, leakage, operation
+from neurosim.cost.energy import BETWEEN, MACS, MESH, PACKETS, REGISTERS, UPDATES, access, control, leakage, operation
 from neurosim.mapping.brick import Brick, projections, reach, readers
 from neurosim.mapping.demand import pixel_bits
 from neurosim.mapping.mapping import Mapping
@@ -80,6 +80,8 @@ def actions(mapping: Mapping, reuse: str, images: int) -> Iterator[Action]:
     sums = np.array([_partial_sum_words(mapping, layer, brick, reuse) for layer, brick in bricks])
     macs = np.array([layer.ann_macs // layer.neurons * brick.neurons for layer, brick in bricks])
     yield operation("mac", MACS, macs)
+    if reuse != "none":
+        yield operation("partial_sum", REGISTERS, macs)
     yield operation("compare", UPDATES, np.array([brick.neurons for _, brick in bricks]))
     yield from _accesses(chip, "weights", fetched, 0 * fetched)
     yield from _accesses(chip, "state", activations + sums, sums)
@@ -91,7 +93,9 @@ def actions(mapping: Mapping, reuse: str, images: int) -> Iterator[Action]:
         yield access(spill.back, "weights", "read", read)
         yield access(spill.front, "weights", "write", written)
     yield from _traffic(mapping)
-    yield from leakage(mapping, _cycles(mapping))
+    busy = np.array([_busy(mapping, brick) for brick in mapping.bricks])
+    yield from control(chip, busy)
+    yield from leakage(mapping, _cycles(mapping, busy))
 
 
 def _accesses(chip: Chip, kind: Kind, reads: np.ndarray, writes: np.ndarray) -> Iterator[Action]:
@@ -156,13 +160,15 @@ def _traffic(mapping: Mapping) -> Iterator[Action]:
         yield Action("crossing", *BETWEEN, crossings, "board.pj")
 
 
-def _cycles(mapping: Mapping) -> int:
-    """Of one image: the slowest core of every layer, then the barrier."""
+def _busy(mapping: Mapping, brick: Brick) -> int:
+    """Cycles that a core works on its part of a layer."""
     core, cost = mapping.chip.core, mapping.chip.operation
-    slowest = [0] * len(mapping.network.layers)
-    for brick in mapping.bricks:
-        rows = brick.sites * mapping.network.layers[brick.layer].fan_in
-        cycles = rows * -(-brick.channels // core.lanes) * cost.mac.cycles
-        cycles += -(-brick.neurons // core.update_lanes) * cost.update_active.cycles
-        slowest[brick.layer] = max(slowest[brick.layer], cycles)
-    return sum(slowest) + len(slowest) * cost.barrier.cycles
+    rows = brick.sites * mapping.network.layers[brick.layer].fan_in * -(-brick.channels // core.lanes)
+    return rows * cost.mac.cycles + -(-brick.neurons // core.update_lanes) * cost.update_active.cycles
+
+
+def _cycles(mapping: Mapping, busy: np.ndarray) -> int:
+    """Of one image: the slowest core of every layer, then the barrier. busy: int64 [bricks]."""
+    slowest = np.zeros(len(mapping.network.layers), np.int64)
+    np.maximum.at(slowest, mapping.layer_of, busy)
+    return int(slowest.sum()) + len(slowest) * mapping.chip.operation.barrier.cycles

@@ -26,7 +26,7 @@ from neurosim.schema import Section
 # What changes neither counts nor cycles.
 PRICES = (
     "pj", "uncertainty", "read", "write", "leakage_mw", "area_mm2", "core_mw", "chip_mw", "model", "node_nm", "extrapolate",
-    "cells", "hz",
+    "cells", "busy_pj", "operations", "times", "hz",
 )  # fmt: skip
 Row = TypeVar("Row", bound=Section)
 
@@ -110,12 +110,22 @@ class Record:
         """The same run at the prices of *chip*; raises ChipError with everything that would change counts or cycles."""
         if not isinstance(chip, Chip):
             raise ChipError(f"chip {chip!r}", [f"is {type(chip).__name__}, not Chip; load it: at(ns.load_chip(...))"])
-        problems = differences(self.chip.values, chip.values) or _paces(self.chip, chip)
+        problems = differences(self.chip.values, chip.values) or _paces(self.chip, chip) or self._uncounted(chip)
         if problems:
             raise ChipError(f"chip {chip.name!r} changes counts or cycles, not prices alone; run again", problems)
         ledger = self.ledger.at(chip)
         document, mapping = _told(self, ledger, chip, command), replace(self.mapping, chip=chip)
         return replace(self, document=document, ledger=ledger, mapping=mapping)
+
+
+    def _uncounted(self, chip: Chip) -> list[str]:
+        """New prices of what the run did not count."""
+        ledger, before = self.ledger, self.chip.prices
+        done = [*ledger.energy.actions, *ledger.silent.actions, *(a for actions in ledger.dense.values() for a in actions)]
+        counted = {action.constant for action in done}
+        new = {path: price.pj for path, price in chip.prices.items() if path not in counted}
+        words = "{} is {:g}, but this run, of another version or chip, did not count what it prices"
+        return [words.format(path, pj) for path, pj in new.items() if pj != (before[path].pj if path in before else 0.0)]
 
 
 def _told(run: Record, ledger: Ledger, chip: Chip, command: str) -> RunDocument:

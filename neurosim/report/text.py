@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from neurosim.chip.block import Block
 from neurosim.chip.chip import Chip
 from neurosim.chip.memory import Memory
 from neurosim.chip.part import Sourced, Uncertain
@@ -323,7 +324,9 @@ def chip_text(chip: Chip) -> RenderableType:
         add(f"{memory.name} ({_content(memory)})", memory_text(memory), memory, memory.provenance)
     for name, price in chip.operation:
         cycles = f", {price.cycles} cycles" if hasattr(price, "cycles") else ""
-        add(name, f"{price.pj:g} pJ{cycles}", price)
+        add(name, f"{chip.prices[f'operation.{name}.pj'].pj:.4g} pJ{cycles}", price)
+    for block in chip.block:
+        add(f"{block.name}, per {block.per}", block_text(chip, block), block)
     if chip.board:
         add("link between chips", f"{chip.board.pj:g} pJ, {chip.board.link_cycles} cycles", chip.board)
     add("static", f"{chip.static.core_mw:g} mW per core, {chip.static.chip_mw:g} mW", chip.static)
@@ -339,6 +342,14 @@ def _content(memory: Memory) -> str:
     elif memory.backs:
         behind = [f"what {memory.backs} misses, {percent(memory.miss_rate or 0)}"]
     return ", ".join([*memory.holds, *behind])
+
+
+def block_text(chip: Chip, block: Block) -> str:
+    """Area and prices of a block, all that there are of it together."""
+    many = chip.times(block)
+    found = [(block.area_mm2, "mm2"), (block.leakage_mw, "mW of leakage"), (block.busy_pj, "pJ per busy cycle")]
+    found += [(pj, f"pJ of {name}") for name, pj in block.operations.items()]
+    return ", ".join(f"{amount * many:.3g} {what}" for amount, what in found if amount)
 
 
 def memory_text(memory: Memory) -> str:

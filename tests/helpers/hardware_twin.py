@@ -18,6 +18,7 @@ COUNTS = (
     "spikes", "packets", "hops_x", "hops_y", "crossings", "events", "look_ups", "input_arrivals", "input_events",
     "synaptic_events", "weight_words", "state_words", "accumulates", "pool_adds", "pool_macs", "active", "idle", "visit_words",
     "analog_rows", "macs", "current_adds", "current_writes", "clears", "readouts", "leaks", "clips", "input_words",
+    "image_cycles", "update_cycles", "waiting_cycles",
 )  # fmt: skip
 
 
@@ -301,6 +302,8 @@ class Machine:
         state = count["visit_words"] * read + current, count["visit_words"] * written
         update = max(visits, self.port_cycles({"state": state}))
         spikes, waiting = self.outside.get(brick, (0, 0))
+        for name, cycles in (("image", image), ("update", update), ("waiting", image - sums + update - visits)):
+            self.count(f"{name}_cycles", brick, cycles)
         port = next(m.words_per_cycle for m in self.chip.memory if "input" in m.holds)
         fetch = 0 if port is None else rounds(count["input_words"], port)
         return fetch, image + spikes, update, waiting + image - sums + update - visits
