@@ -7,7 +7,6 @@ import pytest
 
 import neurosim as ns
 from neurosim.errors import ChipError, NeurosimError
-from neurosim.explore.objective import area_mm2
 from tests.helpers import samples
 from tests.helpers.examples import changed
 
@@ -41,7 +40,7 @@ def case():
 
 def judged(trace, mapping, timing):
     run = ns.evaluate(trace, mapping, timing=timing)
-    return {"energy": run.energy.total_J, "time": run.time.seconds, "area": area_mm2(mapping.chip)}
+    return {"energy": run.energy.total_J, "time": run.time.seconds, "area": mapping.chip.area_mm2}
 
 
 @pytest.mark.parametrize("timing", ["analytic", "packet"])
@@ -89,7 +88,7 @@ def test_what_no_hardware_does_is_refused(change, says):
 def test_lunches_that_were_free_once_are_paid_for():
     """A hundred times the memory, a thousand times the lanes, and words of 512 bits."""
     one = CHIP.replace("memory.weight_sram.bits", 2**16)
-    assert area_mm2(one) * 5 < area_mm2(one.replace("memory.weight_sram.bits", 100 * 2**16))
-    assert area_mm2(CHIP.replace("core.lanes", 16_000)) > 10 * area_mm2(CHIP)
+    assert one.area_mm2 * 5 < one.replace("memory.weight_sram.bits", 100 * 2**16).area_mm2
+    assert CHIP.replace("core.lanes", 16_000).area_mm2 > 10 * CHIP.area_mm2
     wide = CHIP.replace("memory.weight_sram.word_bits", 512)
     assert wide.home("weights").prices.read_pj > 2.5 * CHIP.home("weights").prices.read_pj

@@ -341,6 +341,12 @@ class Chip(Part):
         return each | {f"block {b.name}": b.area_mm2 * self.times(b) * many[b.per] for b in self.block}
 
     @property
+    def area_mm2(self) -> float | None:
+        """Of all of them; None where that of one is not known."""
+        known = [area for area in self.areas_mm2.values() if area is not None]
+        return sum(known) if len(known) == len(self.areas_mm2) else None
+
+    @property
     def grid(self) -> Grid:
         """Where the tiles of all chips are."""
         mesh, columns, rows = self.mesh, self.board.columns if self.board else 1, self.board.rows if self.board else 1

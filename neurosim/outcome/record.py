@@ -92,7 +92,9 @@ class Record:
     @cached_property
     def layers(self) -> np.ndarray:
         """Structured array, one row per layer; counts and energy are the sums over its cores."""
-        return _columns(LayerRow, self.document.layers, spikes_per_step=None)
+        return _columns(
+            LayerRow, self.document.layers, spikes_per_step=None, energy_by_component_J=None, seconds=None, bound_by=None
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of the run."""
@@ -137,7 +139,7 @@ def _told(run: Record, ledger: Ledger, chip: Chip, command: str) -> RunDocument:
     if "chip_sha256" in before.provenance.model_fields_set:
         how["chip_sha256"] = chip.sha256
     return before.model_copy(update={
-        **costs(ledger, time, before.counts.synaptic_events), **_places(before, ledger),
+        **costs(ledger, chip, time, before.counts.synaptic_events), **_places(before, ledger, slower),
         "time": time, "images_seconds": None if each is None else [seconds * slower for seconds in each],
         "memory": [_changed(use, energy_J=_memory_J(ledger.energy, use)) for use in before.memory],
         "chip": ChipSection(name=chip.name, sha256=chip.sha256, values=chip),
@@ -180,15 +182,16 @@ def _memory_J(spent: Energy, use: MemoryRow) -> float:
     return sum(spent.action(name).total_J for name in access_names(use.level, use.holds))
 
 
-def _places(before: RunDocument, ledger: Ledger) -> dict[str, Any]:
-    """Cores and layers with their energy."""
-    spent = ledger.energy.per_brick_J
-    of_core = np.bincount(ledger.home, spent, len(before.cores)).tolist()
-    of_layer = {layer.name: 0.0 for layer in before.layers}
-    for name, joules in zip(ledger.layers, spent.tolist(), strict=True):
-        of_layer[name] += joules
+def _places(before: RunDocument, ledger: Ledger, slower: float) -> dict[str, Any]:
+    """Cores with their energy, layers with energy and time."""
+    of_core = np.bincount(ledger.home, ledger.energy.per_brick_J, len(before.cores)).tolist()
     cores = [_changed(core, energy_J=joules) for core, joules in zip(before.cores, of_core, strict=True)]
-    return {"cores": cores, "layers": [_changed(layer, energy_J=of_layer[layer.name]) for layer in before.layers]}
+    return {"cores": cores, "layers": [_at(layer, ledger.layers_J.get(layer.name, {}), slower) for layer in before.layers]}
+
+
+def _at(layer: LayerRow, joules: dict[str, float], slower: float) -> LayerRow:
+    seconds = None if layer.seconds is None else layer.seconds * slower
+    return _changed(layer, energy_J=sum(joules.values()), energy_by_component_J=joules, seconds=seconds)
 
 
 def _changed(part: Row, **fields: Any) -> Row:

@@ -167,12 +167,14 @@ def _comparison(document: RunDocument) -> list[RenderableType]:
 
 
 def layer_table(document: RunDocument) -> Table:
-    rows = table("layer", "neurons", "cores", "spikes", "accumulates", "MACs", "packets", "flit-hops", "energy")
+    timed = words.layers_are_timed(document)
+    head = ["layer", "neurons", "cores", "spikes", "accumulates", "MACs", "packets", "flit-hops", "energy"]
+    rows = table(*head, *(["time", "bound by"] if timed else []))
     for row in document.layers:
         done = [row.spikes, row.accumulates, row.macs + row.pool_macs, row.packets, row.flit_hops]
         numbers = [si(n / document.images, "") for n in done]
         energy = si(row.energy_J / document.images, "J")
-        rows.add_row(row.name, f"{row.neurons:,}", str(row.cores), *numbers, energy)
+        rows.add_row(row.name, f"{row.neurons:,}", str(row.cores), *numbers, energy, *words.layer_time(row, document.images))
     rows.caption = "per image"
     rows.caption_justify = "left"
     return rows
