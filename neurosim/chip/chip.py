@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
+from neurosim.chip.block import SIZED, Block
 from neurosim.chip.levels import Level, level_problems, levels_of
 from neurosim.chip.memory import CACHED, Kind, Memory
-from neurosim.chip.part import Amount, Count, Cycles, Interval, Part, Positive, Sourced, StateBits, Uncertain
+from neurosim.chip.part import ADDED, Amount, Count, Cycles, Interval, Part, Positive, Sourced, StateBits, Uncertain
 from neurosim.chip.settings import set_path, settings_of
 from neurosim.errors import ChipError
 from neurosim.kernels.fabric import UNLIMITED
@@ -46,9 +48,11 @@ class Mesh(Sourced):
     A flit takes *router_cycles* per router, *link_cycles* per link, *local_cycles* between a core and its router; a link
     carries one flit per *link_interval*. A port has *virtual_channels* of *buffer_flits* each; a slot that a flit has left is
     of use again *credit_cycles* later. A link may be laid out for *max_link_flits* per image, if every neuron fires once.
-    *delivery*: one packet per destination core (unicast), or one per spike along a tree (multicast).
+    *delivery*: one packet per destination core (unicast), or one per spike along a tree (multicast). *size*: width and height
+    are *given*, or they *fit* the network that is mapped, see `Chip.fitted`.
     """
 
+    size: Annotated[Literal["given", "fit"], ADDED] = "given"
     topology: Literal["mesh", "torus"] = "mesh"
     width: Count
     height: Count
@@ -115,7 +119,8 @@ class CoreDescription(Sourced):
 class Policy(Part):
     """What the modelled hardware does.
 
-    update: neurons visited per step, those *touched* by an event (or still above threshold), or *all*. analog: the current
+    update: neurons visited per step, those *touched* by an event (or still above threshold), or *all*. idle: cores, tiles and
+    chips without neurons are *gated*, and leak nothing, or *on*. analog: the current
     of an image-fed layer is computed *once* per image, stored and re-added every step, or anew *per_step*, or by a *host*, from
     which it comes once per image over the memory of the input, in numbers of the state width, to be stored and re-added. pool:
     the weights behind a summing pool are added for every spike of a window, the sum being *folded* into them, or a window is
@@ -123,6 +128,7 @@ class Policy(Part):
     """
 
     update: Literal["touched", "all"]
+    idle: Annotated[Literal["gated", "on"], ADDED] = "gated"
     analog: Literal["once", "per_step", "host"]
     pool: Literal["folded", "summed"] = "folded"
 
@@ -146,7 +152,8 @@ class Operations(Part):
     update_idle: visit of a neuron that was, was not touched in the step. current_add (of a stored image current),
     leak_multiply, compare, reset: parts of a visit, their time included in it. spike: a firing. packet: injection of a packet.
     event: its reception and look-up. hop_x, hop_y: a flit crossing a router and a horizontal, vertical link (their time is in
-    the mesh). barrier: closing of a layer's turn.
+    the mesh). barrier: closing of a layer's turn. partial_sum: of the network without spikes alone, a partial sum that is read
+    from and written back to the registers in which it waits while weights and activations are reused.
     """
 
     accumulate: Timed
@@ -163,6 +170,7 @@ class Operations(Part):
     hop_x: Priced
     hop_y: Priced
     barrier: Timed
+    partial_sum: Annotated[Priced, ADDED] = Priced(pj=0.0, source="not counted")
 
 
 class Static(Uncertain):
@@ -200,12 +208,15 @@ class Chip(Part):
     policy: Policy
     memory: tuple[Memory, ...]
     operation: Operations
+    block: Annotated[tuple[Block, ...], ADDED] = ()
     static: Static
     not_counted: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _every_kind_has_one_home(self) -> Chip:
         problems = level_problems([Level(m.name, m.holds, m.backs, m.miss_rate is not None, m.per) for m in self.memory])
+        if self.board and self.mesh.size == "fit":
+            problems.append("mesh.size is 'fit', and there is a board of chips; give mesh.width and mesh.height")
         if self.chips > 1:
             several = [m.name for m in self.memory if m.fetched and m.per == "chip"]
             problems += [f"memory {name!r} backs another on each of several chips; one off chip can" for name in several]
@@ -214,10 +225,26 @@ class Chip(Part):
             needed = f"{packets:,} packets of mesh.packet_bits = {bits:,} need {self.queue_bits:,} bits"
             limit = f"memory {queue.name!r} has {queue.bits:,}: use at most {queue.bits // bits:,}, or enlarge it"
             problems.append(f"core.queue_packets: {needed}, {limit}")
+        for memory in self.memory:
+            if memory.highest_hz and self.clock.hz > memory.highest_hz:
+                limit = f"memory {memory.name!r} follows up to {memory.highest_hz:.4g} Hz"
+                problems.append(f"clock.hz is {self.clock.hz:.4g}, but {limit}; use a slower clock, or a smaller memory")
         if self.cores > MAX_CORES:
             problems.append(f"there are {self.cores:,} cores; at most {MAX_CORES:,} are supported")
         if problems:
             raise ValueError("; ".join(problems))
+        return self
+
+    @model_validator(mode="after")
+    def _blocks_are_of_what_there_is(self) -> Chip:
+        names, known = [block.name for block in self.block], ", ".join(Operations.model_fields)
+        problems = [f"block name {name!r} is used {names.count(name)} times" for name in {*names} if names.count(name) > 1]
+        for block in self.block:
+            unknown, wrong = {*block.times} - {*self.sizes}, {*block.operations} - {*Operations.model_fields}
+            problems += [f"block {block.name!r}: times has {path!r}; it may have: {', '.join(self.sizes)}" for path in unknown]
+            problems += [f"block {block.name!r}: there is no operation {name!r}; there are: {known}" for name in wrong]
+        if problems:
+            raise ValueError("; ".join(sorted(problems)))
         return self
 
     @model_validator(mode="after")
@@ -272,8 +299,10 @@ class Chip(Part):
     def prices(self) -> dict[str, Price]:
         """Every price by its place in the chip file; of a power the energy of a cycle."""
         found = {}
+        many = {block.name: self.times(block) for block in self.block}
         for name, operation in self.operation:
-            found[f"operation.{name}.pj"] = Price(operation.pj, operation.uncertainty, f"operation.{name}")
+            besides = sum(block.operations.get(name, 0.0) * many[block.name] for block in self.block)
+            found[f"operation.{name}.pj"] = Price(operation.pj + besides, operation.uncertainty, f"operation.{name}")
         if self.board:
             found["board.pj"] = Price(self.board.pj, self.board.uncertainty, "board")
         static = self.static
@@ -281,12 +310,41 @@ class Chip(Part):
             "static.core_mw": Price(static.core_mw, static.uncertainty, "static"),
             "static.chip_mw": Price(static.chip_mw, static.uncertainty, "static"),
         }
+        for block in self.block:
+            part = f"block.{block.name}"
+            found[f"{part}.busy_pj"] = Price(block.busy_pj * many[block.name], block.uncertainty, part)
+            powers[f"{part}.leakage_mw"] = Price(block.leakage_mw * many[block.name], block.uncertainty, part)
         for memory in self.memory:
             part, prices = f"memory.{memory.name}", memory.prices
             found[f"{part}.read.pj"] = Price(prices.read_pj, memory.uncertainty, part)
             found[f"{part}.write.pj"] = Price(prices.write_pj, memory.uncertainty, part)
             powers[f"{part}.leakage_mw"] = Price(prices.leakage_mw, memory.uncertainty, part)
         return found | {place: power._replace(pj=power.pj * PJ_PER_MWS / self.clock.hz) for place, power in powers.items()}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The whole numbers of core and mesh that are given, by their path."""
+        parts = [(section, *item) for section in SIZED for item in getattr(self, section)]
+        return {f"{s}.{name}": value for s, name, value in parts if isinstance(value, int) and not isinstance(value, bool)}
+
+    def times(self, block: Block) -> int:
+        """How many of a block there are in one core, in one tile, or on one chip."""
+        sizes = self.sizes
+        return math.prod(sizes[path] for path in block.times)
+
+    @property
+    def areas_mm2(self) -> dict[str, float | None]:
+        """Of every memory on the chip and of every block, on all chips together; None where it is not known."""
+        many = {"core": self.cores, "tile": self.cores // self.mesh.cores_per_tile, "chip": self.chips}
+        memories = [m for m in self.memory if m.per != "off chip"]
+        each = {f"memory {m.name}": None if (area := m.prices.area_mm2) is None else area * many[m.per] for m in memories}
+        return each | {f"block {b.name}": b.area_mm2 * self.times(b) * many[b.per] for b in self.block}
+
+    @property
+    def area_mm2(self) -> float | None:
+        """Of all of them; None where that of one is not known."""
+        known = [area for area in self.areas_mm2.values() if area is not None]
+        return sum(known) if len(known) == len(self.areas_mm2) else None
 
     @property
     def grid(self) -> Grid:
@@ -307,6 +365,13 @@ class Chip(Part):
             queue=self.core.queue_packets or UNLIMITED, barrier_cycles=self.operation.barrier.cycles,
             whole=mesh.delivery == "multicast",
         )  # fmt: skip
+
+    def fitted(self, cores: int) -> Chip:
+        """The same with the smallest mesh of so many cores that is as nearly square as it can be: of 7 tiles 3 x 3."""
+        tiles = -(-cores // self.mesh.cores_per_tile)
+        width = math.isqrt(tiles - 1) + 1
+        mesh = self.mesh.model_copy(update={"width": width, "height": -(-tiles // width)})
+        return Chip.parse(self.values | {"mesh": mesh.model_dump(mode="json")}, f"chip {self.name!r}")
 
     def home(self, kind: Kind) -> Memory:
         """The memory that holds *kind*."""
@@ -342,7 +407,7 @@ class Chip(Part):
         for kind, (reads, writes) in words.items():
             for memory, read, written in self.accesses(kind, reads, writes):
                 through[memory.name] = through.get(memory.name, 0) + read + written
-        ports = [-(-through[m.name] // m.words_per_cycle) for m in self.memory if m.words_per_cycle and m.name in through]
+        ports = [-(-through[m.name] // m.throughput) for m in self.memory if m.throughput and m.name in through]
         shape = next(iter(words.values()))[0].shape
         found: np.ndarray = np.max([np.zeros(shape, np.int64), *ports], axis=0)
         return found

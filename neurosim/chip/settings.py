@@ -7,13 +7,20 @@ from typing import Any
 
 from neurosim.errors import ChipError
 
+# A mesh whose size is given is fitted no longer.
+MESH, FIT = "mesh", "fit"
+GIVEN = ("width", "height")
 # What cannot change a result.
 DESCRIPTION = ("source", "node", "grade", "title", "notes", "not_counted")
 
 
 def set_path(values: dict[str, Any], path: str, value: Any, where: str) -> None:
-    """Set ``a.b.c`` in nested *values*; an element of a list goes by its name."""
+    """Set ``a.b.c`` in nested *values*; an element of a list goes by its name. ``mesh = "fit"`` is its size."""
     *parents, last = path.split(".")
+    if path == MESH and value == FIT:
+        parents, last = [MESH], "size"
+    elif parents == [MESH] and last in GIVEN and isinstance(values.get(MESH), dict) and values[MESH].get("size") == FIT:
+        values[MESH]["size"] = "given"
     place: Any = values
     for key in parents:
         inside = _inside(place, key)

@@ -78,7 +78,7 @@ class Points:
 
 KIB = 8 * 1024
 CACTI_40NM = Points(
-    "CACTI 7, 40 nm, high-performance cells (out.csv of the Accelergy CACTI plug-in)", 40.0,
+    "CACTI 7, 40 nm, high-performance cells, two read-write ports (out.csv of the Accelergy CACTI plug-in)", 40.0,
     (
         Point(448 * 8, 16, 0.50, 0.76, 0.24, 0.0026),
         Point(8 * KIB, 64, 5.26, 6.43, 3.91, 0.0427),

@@ -32,11 +32,15 @@ class Activity:
     events: packets received, those of bricks that share a core in the books of the first that it is for; look_ups: of axons, by
     every brick that it is for. input_arrivals: events that came from outside; input_events: spikes fed from outside, each
     booked once, to the first brick it arrives at. synaptic_events: (spike, synapse) pairs. weight_words: words of weights
-    fetched for them; accumulates: additions that they cause; where a core sums pooling windows first, pool_adds: additions to
-    those sums, pool_macs: sums multiplied with a weight. active, idle: visited neurons that were, were not touched.
+    fetched for them; accumulates: additions that they cause; state_words: words of the state, each read and written, that hold
+    what they are added to; where a core sums pooling windows first, pool_adds: additions to those sums, pool_macs: sums
+    multiplied with a weight. active, idle: visited neurons that were, were not touched; visit_words: words of the state that
+    hold one number of all that were visited.
     analog_rows, macs: rows and multiply-accumulates of image-fed layers; current_adds: stored currents re-added, biases among
     them; current_writes: currents stored. clears: numbers of the state set to zero before an image; readouts: output potentials
     read after it. leaks: leak multiplies. clips: potentials clipped to the state width. input_words: words of the input memory.
+    image_cycles, update_cycles: that the core works on the image and on visits; waiting_cycles: those of them in which it waits
+    for a memory.
     """
 
     spikes: np.ndarray
@@ -50,11 +54,13 @@ class Activity:
     input_events: np.ndarray
     synaptic_events: np.ndarray
     weight_words: np.ndarray
+    state_words: np.ndarray
     accumulates: np.ndarray
     pool_adds: np.ndarray
     pool_macs: np.ndarray
     active: np.ndarray
     idle: np.ndarray
+    visit_words: np.ndarray
     analog_rows: np.ndarray
     macs: np.ndarray
     current_adds: np.ndarray
@@ -64,6 +70,9 @@ class Activity:
     leaks: np.ndarray
     clips: np.ndarray
     input_words: np.ndarray
+    image_cycles: np.ndarray
+    update_cycles: np.ndarray
+    waiting_cycles: np.ndarray
 
     @property
     def counts(self) -> dict[str, np.ndarray]:
@@ -120,6 +129,7 @@ class _Counter:
         self.rows = len(trace) * self.steps
         self.bricks = len(mapping.bricks)
         self.neurons = np.array([b.neurons for b in mapping.bricks])
+        self.row_words = [self.chip.home("state").row_words(b.channels, self.chip.core.state_bits) for b in mapping.bricks]
         self.found = {name: np.zeros((self.rows, self.bricks), np.int64) for name in COUNTS}
 
     def count(self) -> Activity:
@@ -136,6 +146,7 @@ class _Counter:
                 self._updates(layer, mine)
             self._first_and_last(layer, mine)
             self._clips(layer, mine)
+        self._cycles()
         return Activity(**self.found)
 
     def _bits(self, bits: np.ndarray) -> np.ndarray:
@@ -215,12 +226,15 @@ class _Counter:
         recorded = self.trace.layers[layer.name]
         sites = layer.shape[1] * layer.shape[2]
         reached = unpacked(self._bits(recorded.reached), sites).reshape(self.rows, *layer.shape[1:])
-        lone = self._listed(recorded.lone, layer, mine)
+        lone, lone_words = self._listed(recorded.lone, layer, mine), self._lone_words(recorded.lone, layer, mine)
+        everybody = self.chip.policy.update == "all"
         for place, index in enumerate(mine):
-            b = self.mapping.bricks[index]
-            touched = reached[:, b.y0 : b.y1, b.x0 : b.x1].sum((1, 2)) * b.channels + lone[:, place]
+            b, row_words = self.mapping.bricks[index], self.row_words[index]
+            rows = reached[:, b.y0 : b.y1, b.x0 : b.x1].sum((1, 2))
+            touched = rows * b.channels + lone[:, place]
             self.found["active"][:, index] = touched
-            if self.chip.policy.update == "all":
+            self.found["visit_words"][:, index] = b.sites * row_words if everybody else rows * row_words + lone_words[:, place]
+            if everybody:
                 self.found["idle"][:, index] = b.neurons - touched
         leaks = sum(row.of(layer) is not None for row in PARAMETERS.values() if row.form == "fraction")
         self.found["leaks"][:, mine] = leaks * (self.found["active"] + self.found["idle"])[:, mine]
@@ -234,6 +248,24 @@ class _Counter:
     def _clips(self, layer: Layer, mine: np.ndarray) -> None:
         self.found["clips"][:, mine] = self._listed(self.trace.layers[layer.name].clipped, layer, mine)
 
+    def _cycles(self) -> None:
+        """Those of the core's own work: sums and memories work at the same time."""
+        found, chip, mapping = self.found, self.chip, self.mapping
+        core, cost, channels = chip.core, chip.operation, np.array([b.channels for b in mapping.bricks])
+        bits = np.array([self.network.layers[b.layer].weight_bits or 8 for b in mapping.bricks])
+        rows = found["analog_rows"] * -(-channels * bits // chip.home("weights").word_bits)
+        multiply = found["analog_rows"] * -(-channels // core.lanes) * cost.mac.cycles
+        fetched = chip.memory_cycles({"weights": (rows, 0 * rows)})
+        visit = (
+            -(-found["active"] // core.update_lanes) * cost.update_active.cycles
+            + -(-found["idle"] // core.update_lanes) * cost.update_idle.cycles
+        )
+        visited, each = found["visit_words"], mapping.numbers
+        read = visited * each.read + mapping.state_words(found["current_adds"])
+        touched = chip.memory_cycles({"state": (read, visited * each.written)})
+        found["image_cycles"], found["update_cycles"] = np.maximum(multiply, fetched), np.maximum(visit, touched)
+        found["waiting_cycles"] = found["image_cycles"] - multiply + found["update_cycles"] - visit
+
     def _listed(self, lists: Ragged, layer: Layer, mine: np.ndarray) -> np.ndarray:
         """int64 [rows, bricks of the layer]: how many listed neurons live in each brick."""
         row = np.repeat(np.arange(self.rows), lists.counts)
@@ -243,6 +275,27 @@ class _Counter:
             home[b.c0 : b.c1, b.y0 : b.y1, b.x0 : b.x1] = place
         flat = row * len(mine) + home.ravel()[lists.neuron]
         return np.bincount(flat, minlength=self.rows * len(mine)).reshape(self.rows, len(mine))
+
+    def _lone_words(self, lone: Ragged, layer: Layer, mine: np.ndarray) -> np.ndarray:
+        """int64 [rows, bricks of the layer]: words of the state that hold a number of the listed neurons."""
+        state, bits = self.chip.home("state"), self.chip.core.state_bits
+        together = state.neighbours(bits)
+        if together > 1:
+            lone = self._firsts(lone, layer, mine, together)
+        return self._listed(lone, layer, mine) * state.words(bits)
+
+    def _firsts(self, lone: Ragged, layer: Layer, mine: np.ndarray, together: int) -> Ragged:
+        """Of the listed neurons those that share a word with none before them, *together* channels of a site to a word."""
+        number = np.arange(layer.neurons).reshape(layer.shape)
+        word = np.empty_like(number)
+        for b in (self.mapping.bricks[index] for index in mine):
+            part = slice(b.c0, b.c1), slice(b.y0, b.y1), slice(b.x0, b.x1)
+            first = np.arange(b.channels) // together * together
+            word[part] = number[part][first]
+        row = np.repeat(np.arange(self.rows), lone.counts)
+        found = np.unique(row * layer.neurons + word.ravel()[lone.neuron])
+        row, neuron = np.divmod(found, layer.neurons)
+        return Ragged(np.concatenate([[0], np.cumsum(np.bincount(row, minlength=self.rows))]), neuron)
 
     def _step(self, step: int) -> np.ndarray:
         """bool [rows]: True at this step of every image."""

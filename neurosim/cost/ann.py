@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from neurosim.chip.chip import Chip
 from neurosim.chip.memory import Kind
 from neurosim.cost.action import COMPUTE, MOVEMENT, PURPOSES, STATIC, Action, by_part_J, priced
-from neurosim.cost.energy import BETWEEN, MACS, MESH, PACKETS, UPDATES, access, leakage, operation
+from neurosim.cost.energy import BETWEEN, MACS, MESH, PACKETS, REGISTERS, UPDATES, access, control, leakage, operation
 from neurosim.mapping.brick import Brick, projections, reach, readers
 from neurosim.mapping.demand import pixel_bits
 from neurosim.mapping.mapping import Mapping
@@ -36,11 +36,12 @@ else:
     Factors = TypedDict("Factors", dict.fromkeys(REUSES, Real | None))
 ANN_ASSUMES = (
     "weights of the same width in the same memories, always stored as shared kernels; 8-bit activations and partial sums of"
-    " the state width in the memory for state; every activation sent once to each core that needs it, pooled first; the "
-    "image read once; layers one after the other. Reuse 'none': weights, activations and partial sums fetched anew for "
-    "every output site, a word of channels at a time; 'rows': a weight serves a row of output sites, an activation the "
-    "width of the kernel, partial sums stay in registers; 'perfect': everything moves once. Weights that live behind the "
-    "memory of a core come once per image, whatever the reuse. Not counted: table look-ups, identity shortcuts, waiting"
+    " the state width in the memory for state, side by side or each in a word of its own as the memory's layout says; every "
+    "activation sent once to each core that needs it, pooled first; the image read once; layers one after the other. Reuse "
+    "'none': weights, activations and partial sums fetched anew for every output site, a row of channels at a time; 'rows': a "
+    "weight serves a row of output sites, an activation the width of the kernel, partial sums stay in registers; 'perfect': "
+    "everything moves once. Weights that live behind the memory of a core come once per image, whatever the reuse. Not "
+    "counted: table look-ups, identity shortcuts, waiting"
 )
 
 
@@ -74,15 +75,16 @@ def _energies(done: tuple[Action, ...], images: int) -> dict[str, Any]:
 def actions(mapping: Mapping, reuse: str, images: int) -> Iterator[Action]:
     """What one of *images* makes every core do."""
     chip, bricks = mapping.chip, [(mapping.network.layers[brick.layer], brick) for brick in mapping.bricks]
-    state = chip.home("state")
     fetched = np.array([_weight_words(mapping, layer, brick, reuse) for layer, brick in bricks])
     activations = np.array([_activations(mapping, layer, brick, reuse) for layer, brick in bricks])
     sums = np.array([_partial_sum_words(mapping, layer, brick, reuse) for layer, brick in bricks])
     macs = np.array([layer.ann_macs // layer.neurons * brick.neurons for layer, brick in bricks])
     yield operation("mac", MACS, macs)
+    if reuse != "none":
+        yield operation("partial_sum", REGISTERS, macs)
     yield operation("compare", UPDATES, np.array([brick.neurons for _, brick in bricks]))
     yield from _accesses(chip, "weights", fetched, 0 * fetched)
-    yield from _accesses(chip, "state", activations * state.words(ACTIVATION_BITS) + sums, sums)
+    yield from _accesses(chip, "state", activations + sums, sums)
     yield access(chip.home("input"), "input", "read", _image_words(mapping))
     kernels = [kernel_bits(layer, brick.channels) for layer, brick in bricks]
     for spill in spills(chip, mapping.home, mapping.items, kernels):
@@ -91,7 +93,9 @@ def actions(mapping: Mapping, reuse: str, images: int) -> Iterator[Action]:
         yield access(spill.back, "weights", "read", read)
         yield access(spill.front, "weights", "write", written)
     yield from _traffic(mapping)
-    yield from leakage(mapping, _cycles(mapping))
+    busy = np.array([_busy(mapping, brick) for brick in mapping.bricks])
+    yield from control(chip, busy)
+    yield from leakage(mapping, _cycles(mapping, busy))
 
 
 def _accesses(chip: Chip, kind: Kind, reads: np.ndarray, writes: np.ndarray) -> Iterator[Action]:
@@ -119,18 +123,19 @@ def _weight_words(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> i
 
 
 def _activations(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> int:
-    fetched = 0
+    """Words read."""
+    fetched, state = 0, mapping.chip.home("state")
     for source, shortcut in projections(mapping.network, layer):
         reached = reach(mapping.network, layer, source, shortcut, brick)
         rows = np.count_nonzero(reached.y) if reuse == "perfect" else reached.y.sum()
         columns = reached.x.sum() if reuse == "none" else np.count_nonzero(reached.x)
-        fetched += mapping.network.shape_of(source)[0] * int(rows) * int(columns)
+        fetched += state.row_words(mapping.network.shape_of(source)[0], ACTIVATION_BITS) * int(rows) * int(columns)
     return fetched
 
 
 def _partial_sum_words(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> int:
     """Words written, and as many read."""
-    once = brick.sites * mapping.chip.home("state").words(brick.channels * mapping.chip.core.state_bits)
+    once = brick.sites * mapping.chip.home("state").row_words(brick.channels, mapping.chip.core.state_bits)
     return once * layer.fan_in if reuse == "none" else once
 
 
@@ -155,13 +160,15 @@ def _traffic(mapping: Mapping) -> Iterator[Action]:
         yield Action("crossing", *BETWEEN, crossings, "board.pj")
 
 
-def _cycles(mapping: Mapping) -> int:
-    """Of one image: the slowest core of every layer, then the barrier."""
+def _busy(mapping: Mapping, brick: Brick) -> int:
+    """Cycles that a core works on its part of a layer."""
     core, cost = mapping.chip.core, mapping.chip.operation
-    slowest = [0] * len(mapping.network.layers)
-    for brick in mapping.bricks:
-        rows = brick.sites * mapping.network.layers[brick.layer].fan_in
-        cycles = rows * -(-brick.channels // core.lanes) * cost.mac.cycles
-        cycles += -(-brick.neurons // core.update_lanes) * cost.update_active.cycles
-        slowest[brick.layer] = max(slowest[brick.layer], cycles)
-    return sum(slowest) + len(slowest) * cost.barrier.cycles
+    rows = brick.sites * mapping.network.layers[brick.layer].fan_in * -(-brick.channels // core.lanes)
+    return rows * cost.mac.cycles + -(-brick.neurons // core.update_lanes) * cost.update_active.cycles
+
+
+def _cycles(mapping: Mapping, busy: np.ndarray) -> int:
+    """Of one image: the slowest core of every layer, then the barrier. busy: int64 [bricks]."""
+    slowest = np.zeros(len(mapping.network.layers), np.int64)
+    np.maximum.at(slowest, mapping.layer_of, busy)
+    return int(slowest.sum()) + len(slowest) * mapping.chip.operation.barrier.cycles

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from neurosim.cost.action import STATIC, Action
-from neurosim.cost.energy import Counts, accesses, operations
+from neurosim.cost.energy import Counts, accesses, control, operations
 from neurosim.mapping.mapping import Mapping
 
 # How often every action was done in each image, float64 [images], by its name.
@@ -17,8 +17,16 @@ Done = dict[str, np.ndarray]
 
 def done(mapping: Mapping, counts: Counts) -> Done:
     """What *counts*, int64 [images, bricks], say of every image; actions that no count decides are left out."""
-    found = (*operations(mapping, counts, 0), *accesses(mapping, counts, 0))
+    found = (*operations(mapping, counts, 0), *accesses(mapping, counts, 0), *control(mapping.chip, _worked(mapping, counts)))
     return {action.name: action.count.sum(1, dtype=float) for action in found if action.count.ndim == 2}
+
+
+def _worked(mapping: Mapping, counts: Counts) -> np.ndarray:
+    """int64 [images, bricks]: about how many cycles the cores work; what images have of them is in proportion."""
+    core, cost = mapping.chip.core, mapping.chip.operation
+    added = -(-(counts["accumulates"] + counts["pool_macs"]) // core.lanes) * cost.accumulate.cycles
+    found: np.ndarray = counts["image_cycles"] + counts["update_cycles"] + counts["events"] * cost.event.cycles + added
+    return found
 
 
 def by_image(actions: Iterable[Action], parts: Sequence[Done], cycles: np.ndarray) -> tuple[Action, ...]:

@@ -15,7 +15,7 @@ from neurosim.mapping.mapping import Mapping
 from neurosim.schema import Real
 
 # What happens without a single spike.
-SPIKELESS = ("macs", "analog_rows", "current_adds", "current_writes", "input_words", "readouts", "clears")
+SPIKELESS = ("macs", "analog_rows", "current_adds", "current_writes", "input_words", "readouts", "clears", "image_cycles")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,9 @@ class LayerBreakEven:
 
 def silent(mapping: Mapping, counts: Counts, spent: Energy) -> Energy:
     """The same run if no neuron ever fired; time, and with it leakage, left out."""
-    return energy(mapping, _without_spikes(mapping, counts), spent.images, 0, spent.action("barrier").times)
+    quiet = _without_spikes(mapping, counts)
+    busy = quiet["image_cycles"] + quiet["update_cycles"]
+    return energy(mapping, quiet, spent.images, 0, spent.action("barrier").times, busy)
 
 
 def break_even(spent: Energy, silent: Energy, dense: Dense, spikes_per_neuron: float, layers: Sequence[str]) -> BreakEven:
@@ -118,5 +120,6 @@ def _without_spikes(mapping: Mapping, counts: Counts) -> Counts:
     kept = {name: count if name in SPIKELESS else np.zeros_like(count) for name, count in counts.items()}
     kept["active"] = counts["active"] * fed
     kept["idle"] = np.where(fed, counts["idle"], (counts["active"] + counts["idle"]) * everybody)
-    kept["leaks"] = counts["leaks"] * (fed | everybody)
+    for name in ("leaks", "visit_words", "update_cycles"):
+        kept[name] = counts[name] * (fed | everybody)
     return kept

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from neurosim.chip.chip import Chip
 from neurosim.chip.memory import KINDS, Kind, Memory
 from neurosim.cost.action import COMPUTE, MOVEMENT, PJ, PURPOSES, STATIC, Action, priced
 from neurosim.mapping.mapping import Mapping
@@ -18,6 +19,7 @@ ACCUMULATES, MACS = ("accumulates", "compute"), ("MACs of the first layer", "com
 POOLS, UPDATES = ("sums of pooling windows", "compute"), ("neuron updates", "compute")
 PACKETS, MESH, BARRIERS = ("packets", "network"), ("mesh", "network"), ("barriers", "network")
 BETWEEN, LEAKAGE = ("links between chips", "network"), ("leakage", "leakage")
+CONTROL, REGISTERS = ("control and clock", "compute"), ("registers", "state")
 
 Counts = dict[str, np.ndarray]
 
@@ -96,10 +98,18 @@ class Energy:
         return sum(joules for name, joules in self.by_component_J.items() if self.groups[name] == group)
 
 
-def energy(mapping: Mapping, counts: Counts, images: int, cycles: int, barriers: int) -> Energy:
-    """The energy of *counts* (int64 [bricks], summed over images and steps) that took *cycles* and *barriers* in all."""
-    found = [*operations(mapping, counts, barriers), *accesses(mapping, counts, images), *leakage(mapping, cycles)]
-    return Energy(priced(found, mapping.chip), images)
+def energy(mapping: Mapping, counts: Counts, images: int, cycles: int, barriers: int, busy: np.ndarray) -> Energy:
+    """The energy of *counts* (int64 [bricks], summed over images and steps) that took *cycles* and *barriers* in all, in which
+    the cores worked for *busy* cycles, [bricks]."""
+    done = [*operations(mapping, counts, barriers), *accesses(mapping, counts, images), *control(mapping.chip, busy)]
+    return Energy(priced([*done, *leakage(mapping, cycles)], mapping.chip), images)
+
+
+def control(chip: Chip, busy: np.ndarray) -> Iterator[Action]:
+    """Cycles in which cores work, [..., bricks], of the blocks that cost something then."""
+    for block in chip.block:
+        if block.busy_pj:
+            yield Action(f"busy cycle of {block.name}", *CONTROL, busy, f"block.{block.name}.busy_pj")
 
 
 def operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Action]:
@@ -153,15 +163,23 @@ def access_names(memory: str, kind: str) -> tuple[str, str]:
 
 
 def leakage(mapping: Mapping, cycles: int) -> Iterator[Action]:
-    """Cycles of used cores, tiles and chips, and of what lies outside; those that are not used are switched off."""
-    chip = mapping.chip
-    tiles = {mapping.grid.tile_of(int(core)) for core in mapping.cores}
+    """Cycles of cores, tiles and chips that are on, and of what lies outside: those that are used, or all."""
+    chip, cores = mapping.chip, mapping.cores.tolist()
+    if chip.policy.idle == "on":
+        cores = range(chip.cores)
+    tiles = {mapping.grid.tile_of(core) for core in cores}
     chips = {mapping.grid.chip_of(tile) for tile in tiles}
     many = {"tile": len(tiles), "chip": len(chips), "off chip": 1}
-    # Bricks that share a core bear equal parts of it.
-    on = {"core": cycles / np.bincount(mapping.home)[mapping.home]} | {p: _shared(mapping, cycles * n) for p, n in many.items()}
+    # Bricks that share a core bear equal parts of it, and all alike those without neurons.
+    unused = len({*cores}) - len(mapping.used)
+    used = cycles / np.bincount(mapping.home)[mapping.home]
+    on = {"core": used + _shared(mapping, cycles * unused) if unused else used}
+    on |= {part: _shared(mapping, cycles * n) for part, n in many.items()}
     for memory in chip.memory:
         yield Action(f"cycle of {memory.name}", *LEAKAGE, on[memory.per], f"memory.{memory.name}.leakage_mw")
+    for block in chip.block:
+        if block.leakage_mw:
+            yield Action(f"cycle of {block.name}", *LEAKAGE, on[block.per], f"block.{block.name}.leakage_mw")
     for kind in ("core", "chip"):
         yield Action(f"cycle of {kind}", *LEAKAGE, on[kind], f"static.{kind}_mw")
 
@@ -173,15 +191,14 @@ def accesses(mapping: Mapping, counts: Counts, images: int) -> Iterator[Action]:
     bits = np.array([mapping.network.layers[b.layer].weight_bits for b in mapping.bricks])
     channels = np.array([b.channels for b in mapping.bricks])
     row = _words(channels * bits, home["weights"].word_bits)
-    state = home["state"].words(chip.core.state_bits)
     packet = home["queue"].words(chip.mesh.packet_bits)
-    added, visited, each = counts["accumulates"] + counts["pool_macs"], counts["active"] + counts["idle"], mapping.numbers
+    touched, visited, each = counts["state_words"], counts["visit_words"], mapping.numbers
     none = np.zeros(len(mapping.bricks), np.int64)
     at_home: dict[Kind, tuple[np.ndarray, np.ndarray]] = {
         "weights": (counts["weight_words"] + counts["analog_rows"] * row, none),
         "state": (
-            (added + visited * each.read + counts["current_adds"] + counts["readouts"]) * state,
-            (added + visited * each.written + counts["current_writes"] + counts["clears"]) * state,
+            touched + visited * each.read + mapping.state_words(counts["current_adds"] + counts["readouts"]),
+            touched + visited * each.written + mapping.state_words(counts["current_writes"] + counts["clears"]),
         ),
         "axons": (counts["look_ups"] * home["axons"].words(chip.core.axon_bits), none),
         "routes": (counts["packets"] * home["routes"].words(chip.core.route_bits), none),

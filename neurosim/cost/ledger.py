@@ -36,6 +36,15 @@ class Ledger:
         return Ledger(energy, silent, dense, self.spikes_per_neuron, self.layers, self.home)
 
     @cached_property
+    def layers_J(self) -> dict[str, dict[str, float]]:
+        """J of every layer by component."""
+        found: dict[str, dict[str, float]] = {name: {} for name in self.layers}
+        for component, joules in self.energy.components.items():
+            for name, spent in zip(self.layers, joules.tolist(), strict=True):
+                found[name][component] = found[name].get(component, 0.0) + spent
+        return found
+
+    @cached_property
     def ann(self) -> dict[str, Any]:
         """The network without spikes on as many images."""
         return told(self.dense, self.energy.images)

@@ -29,7 +29,7 @@ OBJECTIVES: dict[str, Objective] = {
         "throughput_per_s", "1/s", "images per second", True, lambda run: _rate(run.time.seconds_per_image)
     ),
     "area": Objective(
-        "area_mm2", "mm²", "area of all memories, without logic", False, lambda run: area_mm2(run.mapping.chip)
+        "area_mm2", "mm²", "area of all memories and described blocks", False, lambda run: run.mapping.chip.area_mm2
     ),
     "accuracy": Objective("accuracy", "", "share of correct answers", True, lambda run: run.accuracy),
     "busiest_link": Objective(
@@ -42,14 +42,6 @@ OBJECTIVES: dict[str, Objective] = {
 def metrics(result: Result) -> Metrics:
     """Every objective of a run, by column; None where it is not known."""
     return {objective.column: objective.measure(result) for objective in OBJECTIVES.values()}
-
-
-def area_mm2(chip: Chip) -> float | None:
-    """mm2 of the memories on all chips; None if that of one is not known."""
-    many = {"core": chip.cores, "tile": chip.cores // chip.mesh.cores_per_tile, "chip": chip.chips}
-    areas = [(memory.prices.area_mm2, many[memory.per]) for memory in chip.memory if memory.per != "off chip"]
-    known = [area * times for area, times in areas if area is not None]
-    return sum(known) if len(known) == len(areas) else None
 
 
 def unknown_areas(chip: Chip) -> list[str]:

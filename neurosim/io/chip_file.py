@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.chip.chip import Chip
-from neurosim.chip.settings import set_path
+from neurosim.chip.settings import FIT, GIVEN, MESH, set_path
 from neurosim.errors import ChipError, FileError
 from neurosim.families import Family, meant
 
@@ -101,12 +101,22 @@ def _values(where: str, chain: tuple[str, ...]) -> dict[str, Any]:
         raise ChipError(f"chip {where!r}", [f"base is {base!r}; it must be the name of a preset or a file"])
     found = base if base in PRESETS else os.path.realpath(Path(where).parent / base)
     try:
-        merged: dict[str, Any] = _merged(_values(found, (*chain, where)), values)
+        merged: dict[str, Any] = _merged(_values(found, (*chain, where)), _sized(values))
         return merged
     except (ChipError, FileError) as error:
         if chain:
             raise
         raise ChipError(f"{_subject(where)}, base {base!r}", error.problems) from error
+
+
+def _sized(own: dict[str, Any]) -> dict[str, Any]:
+    """With ``mesh = "fit"`` as the size of the mesh; one that has a width or height of its own is not fitted."""
+    mesh = own.get(MESH)
+    if mesh == FIT:
+        return own | {MESH: {"size": FIT}}
+    if isinstance(mesh, dict) and any(name in mesh for name in GIVEN):
+        return own | {MESH: {"size": "given", **mesh}}
+    return own
 
 
 def _preset_values(name: str) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _senders(cores: np.ndarray, fanout: Fanout) -> np.ndarray:
 
 
 # What takes time.
-WORK = ("accumulates", "pool_macs", "weight_words", "passes", "pool_passes")
+WORK = ("weight_words", "state_words", "passes", "pool_passes")
 
 
 class _Work:
@@ -121,9 +121,9 @@ class _Work:
         chip, cost = self.chip, self.chip.operation
         amount = {what: found[0] if later else found.sum(0) for what, found in self.amounts.items()}
         compute = amount["passes"] * cost.accumulate.cycles + amount["pool_passes"] * cost.mac.cycles
-        # A potential is read and written.
-        touched = (amount["accumulates"] + amount["pool_macs"]) * chip.home("state").words(chip.core.state_bits)
-        return compute, chip.memory_cycles({"weights": (amount["weight_words"], 0 * touched), "state": (touched, touched)})
+        # What is added to is read and written.
+        fetched, touched = amount["weight_words"], amount["state_words"]
+        return compute, chip.memory_cycles({"weights": (fetched, 0 * fetched), "state": (touched, touched)})
 
 
 def _unpooled(fanout: Fanout, amount: BrickRows) -> BrickRows:

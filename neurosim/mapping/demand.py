@@ -170,11 +170,19 @@ def _item_bits(
     kept = (numbers(layer, chip, network.fed_by_image(layer)).kept for layer in layers)
     return {
         "weights": sum(stored_bits(network, chip, brick) for brick in bricks),
-        "state": sum(b.neurons * many for b, many in zip(bricks, kept, strict=True)) * core.state_bits,
+        "state": sum(_number_bits(chip, b) * many for b, many in zip(bricks, kept, strict=True)),
         "axons": inputs.total() * core.axon_bits,
         "routes": routes * core.route_bits,
         "queue": chip.queue_bits,
     }
+
+
+def _number_bits(chip: Chip, brick: Brick) -> int:
+    """Bits that a number of every neuron takes, the rest of words that are shared included."""
+    state, bits = chip.home("state"), chip.core.state_bits
+    if state.layout == "padded":
+        return brick.neurons * bits
+    return brick.sites * state.row_words(brick.channels, bits) * state.word_bits
 
 
 def uses(network: Network, chip: Chip, bricks: Sequence[Brick], routes: int, spill: bool = True) -> list[Use]:

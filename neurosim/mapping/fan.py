@@ -175,7 +175,7 @@ class _Maker:
         bricks, columns = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
         for number, brick in self.bricks_of[index]:
             taken = self._taken(shortcut, brick)
-            caused = visit(self.network, self.chip.core, layer, self.source, shortcut, brick)
+            caused = visit(self.network, self.chip, layer, self.source, shortcut, brick)
             column = np.add.outer(taken * self.sites, members[caused.site]).ravel()
             window = np.add.outer(taken * h * w, caused.site).ravel()
             bricks.append(np.full(len(column), number, np.int32))
@@ -197,6 +197,7 @@ class _Maker:
         once = pool == "max2" or summed
         yield "synaptic_events", pool == "max2", caused.synapses
         yield "weight_words", once, words
+        yield "state_words", once, caused.touched
         yield "pool_macs" if summed else "accumulates", once, caused.adds
         yield "pool_passes" if summed else "passes", once, caused.passes
         if summed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping as Named
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neurosim import families
-from neurosim.chip.chip import Chip
+from neurosim.chip.chip import MAX_CORES, Chip
 from neurosim.errors import NeurosimError, PluginError
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.coverage import sharing_problems
@@ -35,9 +36,11 @@ def map_network(
     *placer*: one of PLACERS (see `neurosim.mapping.place`) or a function like them. Wires between bricks weigh as many flits as
     the spikes of *trace* cause, or as many as if every neuron fired once per image. *pins*: layers that lie in given cores,
     brick by brick. *search*: chances, time limit and progress of placers that search. Raises MappingError with every violation
-    of a limit, NeurosimError for an unknown placer, one that does not place, or wrong pins.
+    of a limit, NeurosimError for an unknown placer, one that does not place, or wrong pins. A chip whose mesh is to fit
+    gets the smallest that does.
     """
     families.check((PLACERS, placer), (OBJECTIVES, partitioner))
+    chip = fitted(network, chip, partitioner)
     cut, outside = partition(network, chip, partitioner), input_violations(network, chip)
     if cut.problems:
         raise MappingError(network.name, chip.name, cut.problems + outside)
@@ -58,6 +61,19 @@ def map_network(
     if problems:
         raise MappingError(network.name, chip.name, problems)
     return mapping
+
+
+def fitted(network: Network, chip: Chip, partitioner: str | Objective) -> Chip:
+    """The chip, whose mesh is as small as the network allows, if it is to fit."""
+    if chip.mesh.size != "fit":
+        return chip
+    side = math.isqrt(MAX_CORES // chip.mesh.cores_per_tile)
+    roomy = chip.fitted(side * side * chip.mesh.cores_per_tile)
+    cut = partition(network, roomy, partitioner)
+    if cut.problems or not cut.bricks:
+        return chip
+    cores = len(np.unique(packed(network, roomy, cut.bricks, cut.routes)))
+    return chip.fitted(cores) if cores <= MAX_CORES else chip
 
 
 def pinned_cores(network: Network, chip: Chip, bricks: Sequence[Brick], pins: Named[str, Sequence[int]]) -> np.ndarray:
@@ -116,6 +132,7 @@ def estimate(network: Network, chip: Chip, partitioner: str | Objective = "cores
 
     Raises MappingError if a layer cannot be cut to fit.
     """
+    chip = fitted(network, chip, partitioner)
     bricks, routes, problems = partition(network, chip, partitioner)
     if problems:
         raise MappingError(network.name, chip.name, problems)

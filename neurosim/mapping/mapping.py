@@ -94,6 +94,12 @@ class Mapping:
         of_layer = [numbers(layer, self.chip, self.network.fed_by_image(layer)) for layer in layers]
         return Numbers(*(np.array(part)[self.layer_of] for part in zip(*of_layer, strict=True)))
 
+    def state_words(self, numbers: np.ndarray) -> np.ndarray:
+        """int64 [..., bricks]: words of the state that hold so many *numbers* of a brick, whose neurons have as many each."""
+        channels, state = np.array([b.channels for b in self.bricks]), self.chip.home("state")
+        found: np.ndarray = numbers // channels * state.row_words(channels, self.chip.core.state_bits)
+        return found
+
     def over(self, steps: int) -> Mapping:
         """The same mapping of the network for so many *steps* of spikes."""
         network = self.network.over(steps)

@@ -41,7 +41,7 @@ class Spill:
 def _cycles(bits: np.ndarray, memory: Memory) -> np.ndarray:
     """Cycles in which *bits* pass its ports; none where they are not given."""
     words = -(-bits // memory.word_bits)
-    return -(-words // memory.words_per_cycle) if memory.words_per_cycle else 0 * words
+    return -(-words // memory.throughput) if memory.throughput else 0 * words
 
 
 def spills(chip: Chip, home: np.ndarray, items: Sequence[Mapping[Kind, int]], stored: Sequence[int]) -> list[Spill]:

@@ -31,6 +31,8 @@ class Projection(NamedTuple):
     axons: int  # channels of the source that reach the brick, for each channel here
     row: int  # synapses at each of these sites
     bits: int  # of a weight
+    touched: np.ndarray  # int64 [channels, positions], words of the state that hold the potentials it adds to
+    all_words: int  # words that hold a number of all neurons of the brick
     # int64 [channels, positions], where zeros matter: synapses that are not zero, and the rounds of the lanes that they take
     # if every site is worked off by itself.
     nonzero: np.ndarray | None
@@ -50,13 +52,15 @@ class Projection(NamedTuple):
 
 class Visit(NamedTuple):
     """What one spike of an axon causes, int64 [channels, positions] each, where *site* says. synapses: that it meets.
-    items: what it fetches, of so many *bits* each; adds: additions; passes: rounds of the core's lanes that these take."""
+    items: what it fetches, of so many *bits* each; adds: additions; touched: words of the state, each read and written, that
+    hold what is added to; passes: rounds of the core's lanes that the additions take."""
 
     site: np.ndarray
     synapses: np.ndarray
     items: np.ndarray
     bits: np.ndarray | int
     adds: np.ndarray
+    touched: np.ndarray
     passes: np.ndarray
 
 
@@ -64,23 +68,25 @@ def _shared(link: Projection, core: CoreDescription) -> Visit:
     adds, passes = link.nonzero, link.rounds
     if adds is None or passes is None:
         adds, passes = link.synapses, link.sites * -(-link.row // core.lanes)
-    return Visit(link.site, link.synapses, link.sites, link.row * link.bits, adds, passes)
+    return Visit(link.site, link.synapses, link.sites, link.row * link.bits, adds, link.touched, passes)
 
 
 def _unrolled(link: Projection, core: CoreDescription) -> Visit:
     adds = link.synapses if link.nonzero is None else link.nonzero
-    return Visit(link.site, link.synapses, link.once, link.synapses * link.bits, adds, -(-adds // core.lanes))
+    return Visit(link.site, link.synapses, link.once, link.synapses * link.bits, adds, link.touched, -(-adds // core.lanes))
 
 
 def _crossbar(link: Projection, core: CoreDescription) -> Visit:
-    stored = link.once * link.brick.neurons
-    adds = stored if link.nonzero is None else link.nonzero
-    return Visit(link.site, link.synapses, link.once, stored * link.bits, adds, -(-adds // core.lanes))
+    stored, bits = link.once * link.brick.neurons, link.once * (link.brick.neurons * link.bits)
+    if link.nonzero is None:
+        return Visit(link.site, link.synapses, link.once, bits, stored, link.once * link.all_words, -(-stored // core.lanes))
+    return Visit(link.site, link.synapses, link.once, bits, link.nonzero, link.touched, -(-link.nonzero // core.lanes))
 
 
 def _sparse(link: Projection, core: CoreDescription) -> Visit:
     adds = link.synapses if link.nonzero is None else link.nonzero
-    return Visit(link.site, link.synapses, link.once, adds * (link.bits + (core.index_bits or 0)), adds, -(-adds // core.lanes))
+    bits = adds * (link.bits + (core.index_bits or 0))
+    return Visit(link.site, link.synapses, link.once, bits, adds, link.touched, -(-adds // core.lanes))
 
 
 STORAGES: dict[str, Callable[[Projection, CoreDescription], Visit]] = {
@@ -93,10 +99,10 @@ def zeros_matter(core: CoreDescription) -> bool:
     return core.storage == "sparse" or core.skip_zeros
 
 
-def visit(network: Network, core: CoreDescription, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Visit:
+def visit(network: Network, chip: Chip, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Visit:
     """What a spike of *source* causes in *brick* over the main synapses or a shortcut, by channel (one stands for all where
     zeros do not matter) and position of the pooled map that reaches it, see `Reach.site`."""
-    return STORAGES[core.storage](_projection(network, core, layer, source, shortcut, brick), core)
+    return STORAGES[chip.core.storage](_projection(network, chip, layer, source, shortcut, brick), chip.core)
 
 
 def stored_bits(network: Network, chip: Chip, brick: Brick) -> int:
@@ -111,7 +117,7 @@ def stored_bits(network: Network, chip: Chip, brick: Brick) -> int:
     for source, shortcut in projections(network, layer):
         if source == INPUT and network.input.encoding == "direct":
             continue
-        link = _projection(network, core, layer, source, shortcut, brick)
+        link = _projection(network, chip, layer, source, shortcut, brick)
         fetched = STORAGES[core.storage](link, core)
         total += link.axons * int((fetched.items * fetched.bits).sum())
     return total
@@ -139,9 +145,11 @@ def constant_weights(layer: Layer, shortcut: Shortcut) -> int:
 
 
 def _projection(
-    network: Network, core: CoreDescription, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick
+    network: Network, chip: Chip, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick
 ) -> Projection:
-    found, bits = reach(network, layer, source, shortcut, brick), layer.weight_bits or 8
+    core, found, bits = chip.core, reach(network, layer, source, shortcut, brick), layer.weight_bits or 8
+    state, number = chip.home("state"), chip.core.state_bits
+    all_words = brick.sites * state.row_words(brick.channels, number)
     channels, height, width = source_shape(network, layer, source, shortcut)
     weight, site, sites = (shortcut or layer).weight, found.site, found.sites[None, :]
     if weight is None:
@@ -149,16 +157,19 @@ def _projection(
         none_zero = sites if zeros_matter(core) else None
         return Projection(
             brick=brick, site=site, sites=sites, axons=brick.channels, row=1, bits=bits * constant_weights(layer, shortcut),
-            nonzero=none_zero, rounds=none_zero,
+            touched=sites * state.words(number), all_words=all_words, nonzero=none_zero, rounds=none_zero,
         )  # fmt: skip
     if not zeros_matter(core):
         return Projection(
-            brick=brick, site=site, sites=sites, axons=channels, row=brick.channels, bits=bits, nonzero=None, rounds=None,
+            brick=brick, site=site, sites=sites, axons=channels, row=brick.channels, bits=bits,
+            touched=sites * state.row_words(brick.channels, number), all_words=all_words, nonzero=None, rounds=None,
         )  # fmt: skip
     kernels = weight if weight.ndim == 4 else weight.reshape(len(weight), channels, height, width)
-    used = np.count_nonzero(kernels[brick.c0 : brick.c1], axis=0)
+    met = kernels[brick.c0 : brick.c1] != 0
+    used = np.count_nonzero(met, axis=0)
     nonzero, rounds = found.over(used), found.over(-(-used // core.lanes))
+    words = np.logical_or.reduceat(met, np.arange(0, len(met), state.neighbours(number)), axis=0).sum(0)
     return Projection(
-        brick=brick, site=site, sites=np.repeat(sites, channels, 0), axons=1, row=brick.channels, bits=bits, nonzero=nonzero,
-        rounds=rounds,
+        brick=brick, site=site, sites=np.repeat(sites, channels, 0), axons=1, row=brick.channels, bits=bits,
+        touched=found.over(words) * state.words(number), all_words=all_words, nonzero=nonzero, rounds=rounds,
     )  # fmt: skip

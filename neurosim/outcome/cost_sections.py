@@ -35,6 +35,14 @@ class PowerSection(Section):
     static: Real
 
 
+class AreaSection(Section):
+    """mm2 of memories and blocks on all chips, those off the chip left out; null where one is not known. total: null where any
+    is not."""
+
+    total: Real | None
+    by_component: dict[str, Real | None]
+
+
 class EnergySection(Section):
     """Of the whole run. per_image_J_error: half-width of the 95 % interval that a time known from a sample of steps leaves, 0
     where all were timed by packets, null where none was."""

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from neurosim.chip.chip import Chip
 from neurosim.cost.action import PJ
 from neurosim.cost.energy import Energy
 from neurosim.cost.ledger import Ledger
-from neurosim.outcome.cost_sections import ActionRow, AnnSection, EnergySection, PerEvent, PowerSection
+from neurosim.outcome.cost_sections import ActionRow, AnnSection, AreaSection, EnergySection, PerEvent, PowerSection
 from neurosim.outcome.document import TimeSection
 
 
-def costs(ledger: Ledger, time: TimeSection, synaptic_events: int) -> dict[str, Any]:
-    """The fields of a `RunDocument` that prices decide; *time*: of the run, in which there were so many *synaptic_events*."""
+def costs(ledger: Ledger, chip: Chip, time: TimeSection, synaptic_events: int) -> dict[str, Any]:
+    """The fields of a `RunDocument` that prices decide, those of *chip*; *time*: of the run, in which there were so many
+    *synaptic_events*."""
     spent, each = ledger.energy, ledger.energy.images_J
     return {
         "energy": _energy(spent, time.error, synaptic_events), "actions": _actions(spent),
         "images_energy_J": None if each is None else each.tolist(), "power_W": _power(spent, time.seconds),
+        "area_mm2": AreaSection(total=chip.area_mm2, by_component=chip.areas_mm2),
         "energy_delay_Js": spent.per_image_J * time.latency_seconds_per_image,
         "ann": AnnSection.model_validate(ledger.ann),
         "break_even": ledger.break_even, "uncertainty": ledger.spread,

@@ -24,10 +24,12 @@ from neurosim.cost.uncertainty import Spread
 from neurosim.outcome.cost_sections import (
     ActionRow,
     AnnSection,
+    AreaSection,
     EnergySection,
     NeuroBenchSection,
     PaperSection,
     PowerSection,
+    Shares,
 )
 from neurosim.schema import AtLeastOne, Real, Section, Whole
 from neurosim.timing.tally import BOUNDS
@@ -130,9 +132,13 @@ class LayerHead(Section):
 
 
 class LayerRow(CountSection, LayerHead):
-    """What a layer did and cost. spikes_per_step: mean over images, empty for an output that never fires."""
+    """What a layer did and cost. spikes_per_step: mean over images, empty for an output that never fires. seconds, bound_by:
+    the time of the turns in which it works, and shares of what set the pace in them; null where layers share their turns."""
 
     energy_J: Real
+    energy_by_component_J: Shares | None = None
+    seconds: Real | None = None
+    bound_by: ByBound | None = None
     spikes_per_step: list[Real] = Field(default_factory=list)
 
 
@@ -310,6 +316,7 @@ class RunDocument(Section):
     images_seconds: list[Real] | None = None
     power_W: PowerSection | None = None
     energy_delay_Js: Real | None = None
+    area_mm2: AreaSection | None = None
     actions: list[ActionRow]
     ann: AnnSection
     break_even: BreakEven

@@ -157,7 +157,8 @@ def evaluate(
 
     def found(pace: Pace, timing: str) -> Result:
         time = times(pace, clock.schedule, len(trace), mapping.chip.clock.hz, timing, clock.order)
-        spent = energy(mapping, totals, len(trace), time.cycles, len(pace.cycles))
+        busy = pace.tally.busy[mapping.cores] / np.bincount(mapping.home)[mapping.home]
+        spent = energy(mapping, totals, len(trace), time.cycles, len(pace.cycles), busy)
         spent = replace(spent, actions=by_image(spent.actions, images, time.image_cycles))
         return Result(trace, mapping, totals, time, spent, how, command)
 

@@ -26,7 +26,7 @@ from neurosim.schema import Section
 # What changes neither counts nor cycles.
 PRICES = (
     "pj", "uncertainty", "read", "write", "leakage_mw", "area_mm2", "core_mw", "chip_mw", "model", "node_nm", "extrapolate",
-    "hz",
+    "cells", "busy_pj", "operations", "times", "hz",
 )  # fmt: skip
 Row = TypeVar("Row", bound=Section)
 
@@ -92,7 +92,9 @@ class Record:
     @cached_property
     def layers(self) -> np.ndarray:
         """Structured array, one row per layer; counts and energy are the sums over its cores."""
-        return _columns(LayerRow, self.document.layers, spikes_per_step=None)
+        return _columns(
+            LayerRow, self.document.layers, spikes_per_step=None, energy_by_component_J=None, seconds=None, bound_by=None
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of the run."""
@@ -110,12 +112,22 @@ class Record:
         """The same run at the prices of *chip*; raises ChipError with everything that would change counts or cycles."""
         if not isinstance(chip, Chip):
             raise ChipError(f"chip {chip!r}", [f"is {type(chip).__name__}, not Chip; load it: at(ns.load_chip(...))"])
-        problems = differences(self.chip.values, chip.values)
+        problems = differences(self.chip.values, chip.values) or _paces(self.chip, chip) or self._uncounted(chip)
         if problems:
             raise ChipError(f"chip {chip.name!r} changes counts or cycles, not prices alone; run again", problems)
         ledger = self.ledger.at(chip)
         document, mapping = _told(self, ledger, chip, command), replace(self.mapping, chip=chip)
         return replace(self, document=document, ledger=ledger, mapping=mapping)
+
+
+    def _uncounted(self, chip: Chip) -> list[str]:
+        """New prices of what the run did not count."""
+        ledger, before = self.ledger, self.chip.prices
+        done = [*ledger.energy.actions, *ledger.silent.actions, *(a for actions in ledger.dense.values() for a in actions)]
+        counted = {action.constant for action in done}
+        new = {path: price.pj for path, price in chip.prices.items() if path not in counted}
+        words = "{} is {:g}, but this run, of another version or chip, did not count what it prices"
+        return [words.format(path, pj) for path, pj in new.items() if pj != (before[path].pj if path in before else 0.0)]
 
 
 def _told(run: Record, ledger: Ledger, chip: Chip, command: str) -> RunDocument:
@@ -127,7 +139,7 @@ def _told(run: Record, ledger: Ledger, chip: Chip, command: str) -> RunDocument:
     if "chip_sha256" in before.provenance.model_fields_set:
         how["chip_sha256"] = chip.sha256
     return before.model_copy(update={
-        **costs(ledger, time, before.counts.synaptic_events), **_places(before, ledger),
+        **costs(ledger, chip, time, before.counts.synaptic_events), **_places(before, ledger, slower),
         "time": time, "images_seconds": None if each is None else [seconds * slower for seconds in each],
         "memory": [_changed(use, energy_J=_memory_J(ledger.energy, use)) for use in before.memory],
         "chip": ChipSection(name=chip.name, sha256=chip.sha256, values=chip),
@@ -148,6 +160,13 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
     return [] if one == other else [f"{path} is {_short(other)}, in the run {_short(one)}"]
 
 
+def _paces(one: Chip, other: Chip) -> list[str]:
+    """Memories that are as fast by what they are made of, and not by what is written of them."""
+    pairs = [(a, b) for a, b in zip(one.memory, other.memory, strict=True) if a.throughput != b.throughput]
+    words = "memory.{}: its ports read and write {} words in a cycle, in the run {}; give words_per_cycle"
+    return [words.format(a.name, *(m.throughput or "any number of" for m in (b, a))) for a, b in pairs]
+
+
 def _short(value: Any) -> str:
     return f"{len(value)} entries" if isinstance(value, list | tuple) else repr(value)
 
@@ -163,15 +182,16 @@ def _memory_J(spent: Energy, use: MemoryRow) -> float:
     return sum(spent.action(name).total_J for name in access_names(use.level, use.holds))
 
 
-def _places(before: RunDocument, ledger: Ledger) -> dict[str, Any]:
-    """Cores and layers with their energy."""
-    spent = ledger.energy.per_brick_J
-    of_core = np.bincount(ledger.home, spent, len(before.cores)).tolist()
-    of_layer = {layer.name: 0.0 for layer in before.layers}
-    for name, joules in zip(ledger.layers, spent.tolist(), strict=True):
-        of_layer[name] += joules
+def _places(before: RunDocument, ledger: Ledger, slower: float) -> dict[str, Any]:
+    """Cores with their energy, layers with energy and time."""
+    of_core = np.bincount(ledger.home, ledger.energy.per_brick_J, len(before.cores)).tolist()
     cores = [_changed(core, energy_J=joules) for core, joules in zip(before.cores, of_core, strict=True)]
-    return {"cores": cores, "layers": [_changed(layer, energy_J=of_layer[layer.name]) for layer in before.layers]}
+    return {"cores": cores, "layers": [_at(layer, ledger.layers_J.get(layer.name, {}), slower) for layer in before.layers]}
+
+
+def _at(layer: LayerRow, joules: dict[str, float], slower: float) -> LayerRow:
+    seconds = None if layer.seconds is None else layer.seconds * slower
+    return _changed(layer, energy_J=sum(joules.values()), energy_by_component_J=joules, seconds=seconds)
 
 
 def _changed(part: Row, **fields: Any) -> Row:

@@ -179,7 +179,7 @@ class Result:
             "cores": self._cores(),
             "links": self._links(),
             "blocked": self.blocked,
-            **costs(self.ledger, time, self.counts["synaptic_events"]),
+            **costs(self.ledger, chip, time, self.counts["synaptic_events"]),
             "images_seconds": (self.time.latency / self.time.hz).tolist(),
             "paper": self.paper,
             "neurobench": self.neurobench.to_dict(),
@@ -254,9 +254,14 @@ class Result:
         return found
 
     def _layers(self) -> list[dict[str, Any]]:
-        records = _records(self.layers)
-        for record, layer in zip(records, self.trace.network.layers, strict=True):
+        records, by_layer = _records(self.layers), self.time.by_layer
+        for number, (record, layer) in enumerate(zip(records, self.trace.network.layers, strict=True)):
             record["spikes_per_step"] = self._spikes_per_step(layer.name) if layer.spiking else []
+            record["energy_by_component_J"] = self.ledger.layers_J[layer.name]
+            if by_layer is not None:
+                cycles = int(by_layer[number].sum())
+                record["seconds"] = cycles / self.time.hz
+                record["bound_by"] = dict(zip(BOUNDS, (by_layer[number] / max(1, cycles)).tolist(), strict=True))
         return records
 
     def _spikes_per_step(self, layer: str) -> list[float]:

@@ -16,14 +16,16 @@ from neurosim.timing.timeline import ANALYTIC
 class Times:
     """Cycles: steps int64 [N, T], of each step of each image; drain: after the last of them, until the last image is
     answered; latency int64 [N], from the first turn of an image to its answer; bound_by: by what set the pace; step_bound_by:
-    the same of each step, float64 [T, 4], mean per image; tally: by core and by link; sample: the steps that were timed by
-    packets, and how far off that may be."""
+    the same of each step, float64 [T, 4], mean per image; by_layer: the same of the turns of each layer, int64 [layers, 4],
+    None where layers share their turns; tally: by core and by link; sample: the steps that were timed by packets, and how far
+    off that may be."""
 
     steps: np.ndarray
     drain: int
     latency: np.ndarray
     bound_by: dict[str, int]
     step_bound_by: np.ndarray
+    by_layer: np.ndarray | None
     tally: Tally
     hz: float
     timing: str
@@ -78,8 +80,20 @@ def times(pace: Pace, schedule: Schedule, images: int, hz: float, timing: str, n
     latency, drain = ends[spans[:, 1]] - ends[spans[:, 0]], int(ends[-1] - rows[-1])
     return Times(
         steps=steps, drain=drain, latency=latency, bound_by=bound_by, step_bound_by=by_step, tally=pace.tally, hz=hz,
+        by_layer=_by_layer(pace, schedule),
         timing=timing, schedule=name, sample=pace.sample or everything(steps, timing, int(ends[-1])),
     )  # fmt: skip
+
+
+def _by_layer(pace: Pace, schedule: Schedule) -> np.ndarray | None:
+    """int64 [layers, 4]: cycles of the turns of each layer, where every turn is of one."""
+    turn = np.array(schedule.works) % schedule.stride
+    if len(turn) > schedule.stride or len(np.unique(turn)) < len(turn):
+        return None
+    found = np.zeros((schedule.stride, len(BOUNDS)), np.int64)
+    np.add.at(found, np.arange(len(pace.split)) % schedule.stride, pace.split)
+    by_layer: np.ndarray = found[turn]
+    return by_layer
 
 
 def everything(steps: np.ndarray, timing: str, cycles: int) -> Sample:

@@ -209,9 +209,9 @@ def _layers(run: RunDocument) -> str:
     for row in run.layers:
         counts = (row.spikes, row.accumulates, row.macs, row.neuron_updates, row.packets, row.flit_hops)
         each, joules = (si(count / run.images, "") for count in counts), si(row.energy_J / run.images, "J")
-        rows.append([row.name, f"{row.neurons:,}", str(row.cores), *each, joules])
+        rows.append([row.name, f"{row.neurons:,}", str(row.cores), *each, joules, *words.layer_time(row, run.images)])
     head = ["layer", "neurons", "cores", "spikes", "accumulates", "MACs", "neuron updates", "packets", "flit-hops", "energy"]
-    return table(head, rows, "counts and energy per image")
+    return table([*head, *(["time", "bound by"] if words.layers_are_timed(run) else [])], rows, "per image")
 
 
 def _spikes(run: RunDocument) -> str:

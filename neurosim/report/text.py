@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from neurosim.chip.block import Block
 from neurosim.chip.chip import Chip
 from neurosim.chip.memory import Memory
 from neurosim.chip.part import Sourced, Uncertain
@@ -166,12 +167,14 @@ def _comparison(document: RunDocument) -> list[RenderableType]:
 
 
 def layer_table(document: RunDocument) -> Table:
-    rows = table("layer", "neurons", "cores", "spikes", "accumulates", "MACs", "packets", "flit-hops", "energy")
+    timed = words.layers_are_timed(document)
+    head = ["layer", "neurons", "cores", "spikes", "accumulates", "MACs", "packets", "flit-hops", "energy"]
+    rows = table(*head, *(["time", "bound by"] if timed else []))
     for row in document.layers:
         done = [row.spikes, row.accumulates, row.macs + row.pool_macs, row.packets, row.flit_hops]
         numbers = [si(n / document.images, "") for n in done]
         energy = si(row.energy_J / document.images, "J")
-        rows.add_row(row.name, f"{row.neurons:,}", str(row.cores), *numbers, energy)
+        rows.add_row(row.name, f"{row.neurons:,}", str(row.cores), *numbers, energy, *words.layer_time(row, document.images))
     rows.caption = "per image"
     rows.caption_justify = "left"
     return rows
@@ -323,7 +326,9 @@ def chip_text(chip: Chip) -> RenderableType:
         add(f"{memory.name} ({_content(memory)})", memory_text(memory), memory, memory.provenance)
     for name, price in chip.operation:
         cycles = f", {price.cycles} cycles" if hasattr(price, "cycles") else ""
-        add(name, f"{price.pj:g} pJ{cycles}", price)
+        add(name, f"{chip.prices[f'operation.{name}.pj'].pj:.4g} pJ{cycles}", price)
+    for block in chip.block:
+        add(f"{block.name}, per {block.per}", block_text(chip, block), block)
     if chip.board:
         add("link between chips", f"{chip.board.pj:g} pJ, {chip.board.link_cycles} cycles", chip.board)
     add("static", f"{chip.static.core_mw:g} mW per core, {chip.static.chip_mw:g} mW", chip.static)
@@ -339,6 +344,14 @@ def _content(memory: Memory) -> str:
     elif memory.backs:
         behind = [f"what {memory.backs} misses, {percent(memory.miss_rate or 0)}"]
     return ", ".join([*memory.holds, *behind])
+
+
+def block_text(chip: Chip, block: Block) -> str:
+    """Area and prices of a block, all that there are of it together."""
+    many = chip.times(block)
+    found = [(block.area_mm2, "mm2"), (block.leakage_mw, "mW of leakage"), (block.busy_pj, "pJ per busy cycle")]
+    found += [(pj, f"pJ of {name}") for name, pj in block.operations.items()]
+    return ", ".join(f"{amount * many:.3g} {what}" for amount, what in found if amount)
 
 
 def memory_text(memory: Memory) -> str:

@@ -13,7 +13,7 @@ from neurosim.cost.ann import STATED
 from neurosim.cost.comparison import BreakEven, CostStep
 from neurosim.cost.uncertainty import Spread
 from neurosim.outcome.cost_sections import PaperMacs
-from neurosim.outcome.document import Provenance, RunDocument
+from neurosim.outcome.document import LayerRow, Provenance, RunDocument
 from neurosim.report.units import percent, si
 
 BOUND_WORDS = {
@@ -123,6 +123,19 @@ def from_image_to_image(values: Sequence[float] | None, unit: str) -> str:
     if found is None:
         return ""
     return f"from image to image: median {found.median}, 99 % at most {found.most}; standard error of the mean {found.error}"
+
+
+def layers_are_timed(document: RunDocument) -> bool:
+    """Whether every layer has turns of its own."""
+    return all(row.seconds is not None for row in document.layers)
+
+
+def layer_time(row: LayerRow, images: int) -> list[str]:
+    """Time of a layer per image, and what set most of its pace; nothing where it shares its turns."""
+    if row.seconds is None or row.bound_by is None:
+        return []
+    most = max(row.bound_by, key=row.bound_by.__getitem__)
+    return [si(row.seconds / images, "s"), f"{BOUND_WORDS[most]} {percent(row.bound_by[most])}"]
 
 
 def power(document: RunDocument) -> str:

@@ -114,34 +114,17 @@ class Agenda:
 
 def work_of(activity: Activity, packets: PacketWriter, outside: np.ndarray | None, mapping: Mapping, first: int) -> Work:
     """The cycles of the cores' own work, by row and brick; *outside*: spikes fed from outside, uint8 [rows, bytes], if any."""
-    chip, cost = mapping.chip, mapping.chip.operation
-    channels = np.array([b.channels for b in mapping.bricks])
-    bits = np.array([mapping.network.layers[b.layer].weight_bits or 8 for b in mapping.bricks])
-    state = chip.home("state").words(chip.core.state_bits)
-    multiply = activity.analog_rows * -(-channels // chip.core.lanes) * cost.mac.cycles
-    rows = activity.analog_rows * -(-channels * bits // chip.home("weights").word_bits)
-    fetched = chip.memory_cycles({"weights": (rows, 0 * rows)})
-    visits = (
-        -(-activity.active // chip.core.update_lanes) * cost.update_active.cycles
-        + -(-activity.idle // chip.core.update_lanes) * cost.update_idle.cycles
-    )
-    visited, each = activity.active + activity.idle, mapping.numbers
-    state_words = (visited * each.read + activity.current_adds) * state, visited * each.written * state
-    touched = chip.memory_cycles({"state": state_words})
-    update, local = np.maximum(visits, touched), np.maximum(multiply, fetched)
-    waiting = update - visits + local - multiply
+    update, local, waiting = activity.update_cycles, activity.image_cycles, activity.waiting_cycles
     if outside is not None:
         work, waits = packets.outside(outside)
-        local += work
-        waiting += waits
-    port = chip.home("input").words_per_cycle
+        local, waiting = local + work, waiting + waits
+    port = mapping.chip.home("input").throughput
     fetch = -(-activity.input_words // port) if port else np.zeros_like(local)
     for spill in mapping.spills:
         cycles = spill.cycles(first, len(update), mapping.network.timesteps)
         # A memory of the core's own keeps it waiting, one for all cores serves them in turn.
         if spill.back.per == "core":
-            local += cycles
-            waiting += cycles
+            local, waiting = local + cycles, waiting + cycles
         else:
             fetch = fetch + cycles
     return Work(fetch, local, update, waiting)

@@ -164,7 +164,7 @@ def test_every_preset_is_whole_and_sourced(name):
     assert chip.name == name
     assert len(chip.title) > 10
     assert all(chip.home(kind).name for kind in KINDS)
-    assert all(len(part.source) > 5 for part in (chip.clock, chip.mesh, chip.core, chip.static, *chip.memory))
+    assert all(len(part.source) > 5 for part in (chip.clock, chip.mesh, chip.core, chip.static, *chip.memory, *chip.block))
     assert all(len(price.source) > 5 for _, price in chip.operation)
     assert chip.not_counted
 

@@ -60,6 +60,8 @@ def chips(draw, network):
         changes["core.index_bits"] = draw(st.integers(5, 12))
     changes |= {f"memory.{chip.home(kind).name}.words_per_cycle": draw(port) for kind in ("weights", "state", "input")}
     changes |= {f"memory.{chip.home(kind).name}.word_bits": draw(st.sampled_from([8, 24, 64])) for kind in ("weights", "state")}
+    if draw(st.booleans()):
+        changes |= {f"memory.{chip.home('state').name}.{name}": to for name, to in (("layout", "packed"), ("word_bits", 100))}
     changes |= {f"operation.{name}.cycles": draw(st.sampled_from([0, 1, 1, 4])) for name in ("packet", "event", "accumulate")}
     if draw(st.booleans()):
         index = changes.get("core.index_bits", 0)

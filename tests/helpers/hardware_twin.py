@@ -16,8 +16,9 @@ from tests.helpers import naive
 
 COUNTS = (
     "spikes", "packets", "hops_x", "hops_y", "crossings", "events", "look_ups", "input_arrivals", "input_events",
-    "synaptic_events", "weight_words", "accumulates", "pool_adds", "pool_macs", "active", "idle", "analog_rows", "macs",
-    "current_adds", "current_writes", "clears", "readouts", "leaks", "clips", "input_words",
+    "synaptic_events", "weight_words", "state_words", "accumulates", "pool_adds", "pool_macs", "active", "idle", "visit_words",
+    "analog_rows", "macs", "current_adds", "current_writes", "clears", "readouts", "leaks", "clips", "input_words",
+    "image_cycles", "update_cycles", "waiting_cycles",
 )  # fmt: skip
 
 
@@ -207,38 +208,55 @@ class Machine:
             if summed:
                 done["pool_adds"] = done["passes"] = 1
             if first:
-                words, adds, passes = self.fetch(layer, brick, mine, kernel is None, shortcut)
+                words, touched, adds, passes = self.fetch(layer, brick, mine, kernel is None, shortcut)
                 done["weight_words"] += words
+                done["state_words"] += touched
                 done["pool_macs" if summed else "accumulates"] += adds
                 done["pool_passes" if summed else "passes"] += passes
         return found
 
     def fetch(self, layer, brick, mine, identity, shortcut):
-        """(words, additions, rounds of the lanes) of a visit to the synapses of one axon that lie in a brick."""
+        """(words of weights, words of the state, additions, rounds of the lanes) of a visit to the synapses of one axon that
+        lie in a brick."""
         core, bits, neurons = self.chip.core, layer.weight_bits, self.bricks[brick].neurons
         if identity:
             # The constant takes the place of as many weights as hold it.
             bits *= next(n for n in range(1, 9) if shortcut.scale < 2 ** (n * bits - 1))
         kept = [e for e in mine if e.weight != 0] if core.skip_zeros or core.storage == "sparse" else mine
+        touched = self.state_words(brick, [e.target for e in kept])
         if core.storage == "shared":
             sites = {}
             for e in mine:
                 sites.setdefault(e.target % (layer.shape[1] * layer.shape[2]), []).append(e)
             words = sum(self.words("weights", len(row) * bits) for row in sites.values())
             passes = sum(rounds(len([e for e in row if e in kept]), core.lanes) for row in sites.values())
-            return words, len(kept), passes
+            return words, touched, len(kept), passes
         if core.storage == "crossbar":
             adds = len(kept) if core.skip_zeros else neurons
-            return self.words("weights", neurons * bits), adds, rounds(adds, core.lanes)
+            touched = touched if core.skip_zeros else self.state_words(brick, self.neurons_of(brick))
+            return self.words("weights", neurons * bits), touched, adds, rounds(adds, core.lanes)
         stored = len(kept) * (bits + core.index_bits) if core.storage == "sparse" else len(mine) * bits
-        return self.words("weights", stored), len(kept), rounds(len(kept), core.lanes)
+        return self.words("weights", stored), touched, len(kept), rounds(len(kept), core.lanes)
+
+    def state_words(self, brick, neurons):
+        """Words of the state with a number of these *neurons*: a word holds neighbouring channels of one site, as many as find
+        room in it whole, and none of another brick; or one alone, which may need several."""
+        memory, bits = next(m for m in self.chip.memory if "state" in m.holds), self.chip.core.state_bits
+        shape, first = self.network.layers[self.bricks[brick].layer].shape, self.bricks[brick].c0
+        if memory.layout == "padded" or bits > memory.word_bits:
+            return sum(rounds(bits, memory.word_bits) for _ in neurons)
+        shared = set()
+        for neuron in neurons:
+            channel, site = divmod(neuron, shape[1] * shape[2])
+            shared.add((site, (channel - first) // (memory.word_bits // bits)))
+        return len(shared)
 
     def cycles_of_event(self, done):
         """After the look-up: sums and memories at the same time."""
-        price, core = self.chip.operation, self.chip.core
+        price = self.chip.operation
         sums = done["passes"] * price.accumulate.cycles + done["pool_passes"] * price.mac.cycles
-        state = 2 * (done["accumulates"] + done["pool_macs"]) * self.words("state", core.state_bits)
-        memory = self.port_cycles({"weights": (done["weight_words"], 0), "state": (state // 2, state // 2)})
+        state = done["state_words"]
+        memory = self.port_cycles({"weights": (done["weight_words"], 0), "state": (state, state)})
         return max(sums, memory), max(memory - sums, 0)
 
     def words(self, kind, bits):
@@ -278,11 +296,14 @@ class Machine:
         image = max(sums, self.port_cycles({"weights": (rows, 0)}))
         visits = rounds(count["active"], core.update_lanes) * price.update_active.cycles
         visits += rounds(count["idle"], core.update_lanes) * price.update_idle.cycles
-        seen, word = count["active"] + count["idle"], self.words("state", core.state_bits)
         read, written = self.numbers(self.network.layers[self.bricks[brick].layer])
-        state = (seen * read + count["current_adds"]) * word, seen * written * word
+        current = self.state_words(brick, self.neurons_of(brick)) if count["current_adds"] else 0
+        assert count["current_adds"] in (0, self.bricks[brick].neurons)
+        state = count["visit_words"] * read + current, count["visit_words"] * written
         update = max(visits, self.port_cycles({"state": state}))
         spikes, waiting = self.outside.get(brick, (0, 0))
+        for name, cycles in (("image", image), ("update", update), ("waiting", image - sums + update - visits)):
+            self.count(f"{name}_cycles", brick, cycles)
         port = next(m.words_per_cycle for m in self.chip.memory if "input" in m.holds)
         fetch = 0 if port is None else rounds(count["input_words"], port)
         return fetch, image + spikes, update, waiting + image - sums + update - visits
@@ -389,7 +410,7 @@ class Machine:
         latched = set()
         for place, entries in self.entries(layer, values):
             for brick, done in self.work_of(layer, place, entries, latched).items():
-                for name in ("synaptic_events", "weight_words", "accumulates", "pool_adds", "pool_macs"):
+                for name in ("synaptic_events", "weight_words", "state_words", "accumulates", "pool_adds", "pool_macs"):
                     self.count(name, brick, done[name])
 
     def touched_by(self, layer, values):
@@ -419,6 +440,7 @@ class Machine:
         return u >= threshold if self.network.compare == ">=" else u > threshold
 
     def visit(self, layer, active):
+        visited = {brick: [] for brick in self.bricks_of(layer)}
         for neuron in range(layer.neurons):
             brick = self.home[layer.name][neuron]
             if neuron in active:
@@ -427,8 +449,11 @@ class Machine:
                 self.count("idle", brick)
             else:
                 continue
+            visited[brick].append(neuron)
             for leak in (layer.leak, layer.current_leak):
                 self.count("leaks", brick, 0 if leak is None else 1)
+        for brick, neurons in visited.items():
+            self.count("visit_words", brick, self.state_words(brick, neurons))
 
 
 def rounds(items, at_once):

@@ -32,7 +32,8 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "run.schema.json"
 # What runs of before did not have, or only some have.
 OPTIONAL = {
     ("time", "bound_by_per_step"), ("blocked",), ("neurobench",), ("network", "dataset"), ("network", "accuracy_reference"),
-    ("layers", "spikes_per_step"), ("paper", "layers", "accumulates"), ("provenance", "partitioner"), ("provenance", "images"),
+    ("layers", "spikes_per_step"), ("layers", "energy_by_component_J"), ("layers", "seconds"), ("layers", "bound_by"),
+    ("area_mm2",), ("paper", "layers", "accumulates"), ("provenance", "partitioner"), ("provenance", "images"),
     ("provenance", "network_sha256"), ("provenance", "inputs_sha256"), ("provenance", "chip_sha256"),
     ("provenance", "mapping_sha256"), ("provenance", "versions"), ("provenance", "repriced_from"),
     ("provenance", "packet_images"), ("provenance", "packet_seed"), ("time", "seconds_per_image_error"),
@@ -43,9 +44,9 @@ OPTIONAL = {
 }  # fmt: skip
 # Tables whose keys say something of the run.
 OPEN = {
-    ("energy", "by_component_J"), ("cores", "memory_use"), ("ann", "by_part_J"), ("ann", "reuse", "none", "by_part_J"),
-    ("ann", "reuse", "rows", "by_part_J"), ("ann", "reuse", "perfect", "by_part_J"), ("uncertainty", "constants"),
-    ("neurobench", "missing"),
+    ("energy", "by_component_J"), ("layers", "energy_by_component_J"), ("area_mm2", "by_component"), ("cores", "memory_use"),
+    ("ann", "by_part_J"), ("ann", "reuse", "none", "by_part_J"), ("ann", "reuse", "rows", "by_part_J"),
+    ("ann", "reuse", "perfect", "by_part_J"), ("uncertainty", "constants"), ("neurobench", "missing"),
 }  # fmt: skip
 
 
