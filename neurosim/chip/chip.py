@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from neurosim.chip.block import SIZED, Block
+from neurosim.chip.covers import TOPICS, Covers, Said
 from neurosim.chip.levels import Level, level_problems, levels_of
 from neurosim.chip.memory import CACHED, Kind, Memory
 from neurosim.chip.part import ADDED, Amount, Count, Cycles, Interval, Part, Positive, Sourced, StateBits, Uncertain
@@ -211,6 +212,7 @@ class Chip(Part):
     block: Annotated[tuple[Block, ...], ADDED] = ()
     static: Static
     not_counted: tuple[str, ...] = ()
+    covers: Covers = Covers()
 
     @model_validator(mode="after")
     def _every_kind_has_one_home(self) -> Chip:
@@ -365,6 +367,13 @@ class Chip(Part):
             queue=self.core.queue_packets or UNLIMITED, barrier_cycles=self.operation.barrier.cycles,
             whole=mesh.delivery == "multicast",
         )  # fmt: skip
+
+    @property
+    def covered(self) -> dict[str, Said | None]:
+        """Of every kind of cost, see TOPICS, whether it is counted, None where the chip file does not say. Cores without
+        neurons are where they stay on, or where the power of the whole chip is counted."""
+        idle: Said = "yes" if self.policy.idle == "on" or self.static.chip_mw else "no"
+        return {topic: idle if topic == "idle_cores" else getattr(self.covers, topic) for topic in TOPICS}
 
     def fitted(self, cores: int) -> Chip:
         """The same with the smallest mesh of so many cores that is as nearly square as it can be: of 7 tiles 3 x 3."""

@@ -132,6 +132,7 @@ def compared(
         "chips": list(chips), "ratios": comparison_text.ratios(found) if found else {}, "metrics": found,
         "differences": comparison_text.differences(chips), "reasons": reasons,
         "runs": {name: run.document for name, run in runs.items()},
+        "coverage": {name: chip.covered for name, chip in chips.items()}, "uneven": comparison_text.uneven(chips),
     })  # fmt: skip
 
 

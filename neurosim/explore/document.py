@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
 from typing_extensions import TypedDict
 
+from neurosim.chip.covers import Said
 from neurosim.errors import FileError
 from neurosim.explore.axis import USABLE, usable
 from neurosim.explore.study import CHOICES
@@ -177,7 +178,8 @@ class StudyDocument(Section):
 
 class ComparisonDocument(Section):
     """What `neurosim compare` says: by chip and objective, how many times the first; the settings that differ; why chips do not
-    fit; and the run on every other."""
+    fit; and the run on every other. coverage: by chip, whether each kind of cost is counted, null where that is not said;
+    uneven: a warning for every kind that not all count alike."""
 
     chips: list[str]
     ratios: dict[str, dict[str, Real | None]]
@@ -185,6 +187,8 @@ class ComparisonDocument(Section):
     differences: dict[str, list[Any]]
     reasons: dict[str, list[str]]
     runs: dict[str, RunDocument]
+    coverage: dict[str, dict[str, Said | None]] = Field(default_factory=dict)
+    uneven: list[str] = Field(default_factory=list)
 
 
 def read_findings(path: str | os.PathLike[str]) -> StudyDocument:

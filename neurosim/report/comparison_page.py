@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from neurosim.chip.covers import TOPICS
 from neurosim.cost.action import PURPOSES
 from neurosim.explore.document import ComparisonDocument
 from neurosim.explore.objective import OBJECTIVES
@@ -30,9 +31,11 @@ def comparison_page(found: ComparisonDocument) -> str:
     """The whole document."""
     runs = found.runs
     sections = [
-        ("Beside each other", _amounts(found)), ("Where the energy goes", _energy(runs)), ("What set the pace", _pace(runs)),
+        ("Not counted alike", bullets(found.uneven) if found.uneven else ""), ("Beside each other", _amounts(found)),
+        ("Where the energy goes", _energy(runs)), ("What set the pace", _pace(runs)),
         ("Against the same network without spikes", _ann(runs)), ("Layers", _layers(runs)), ("Does not fit", _reasons(found)),
         ("Settings that differ", _differences(found)), ("Constants and their sources", _constants(runs)),
+        ("What is counted", _coverage(found)),
         ("Not counted", bullets(list(dict.fromkeys(note for run in runs.values() for note in run.not_counted)))),
         ("How to repeat", _provenance(runs)),
     ]  # fmt: skip
@@ -50,6 +53,11 @@ def _headline(found: ComparisonDocument) -> str:
         tiles += [(f"{name}: {OBJECTIVES[key].words}", f"{ratios[key]:.3g} times", f"that of {first}")
                   for key in ("energy", "latency") if ratios[key] is not None]  # fmt: skip
     return paragraph(words) + cards(tiles)
+
+
+def _coverage(found: ComparisonDocument) -> str:
+    rows = [[words, *(each[topic] or "not said" for each in found.coverage.values())] for topic, words in TOPICS.items()]
+    return table(["", *found.coverage], rows) if found.coverage else ""
 
 
 def _amounts(found: ComparisonDocument) -> str:

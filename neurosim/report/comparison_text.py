@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from neurosim.chip.chip import Chip
+from neurosim.chip.covers import TOPICS
 from neurosim.chip.settings import DESCRIPTION
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.report.study_text import amount
@@ -24,10 +25,12 @@ Metrics = Mapping[str, float | None]
 def comparison_summary(
     chips: Mapping[str, Chip], found: Mapping[str, Metrics], reasons: Mapping[str, Sequence[str]]
 ) -> RenderableType:
-    """Ratios to the first chip that fits, the amounts, and the settings that differ; *reasons*: of those that do not fit."""
-    parts: list[RenderableType] = []
+    """Ratios to the first chip that fits, the amounts, what their costs cover, and the settings that differ; *reasons*: of
+    those that do not fit."""
+    parts: list[RenderableType] = [Text(warning, style="bold") for warning in uneven(chips)]
     if found:
         parts += [_ratios(found), heading("Amounts"), _amounts(found)]
+    parts += [heading("What is counted"), _coverage(chips)]
     for name, why in reasons.items():
         parts += [heading(f"{name} does not fit"), *(Text(f"- {line}") for line in why)]
     return Group(*parts, heading("Settings that differ"), _differences(chips))
@@ -42,11 +45,20 @@ def ratios(found: Mapping[str, Metrics]) -> dict[str, dict[str, float | None]]:
     }
 
 
+def uneven(chips: Mapping[str, Chip]) -> list[str]:
+    """A warning for every kind of cost that not all chips count alike."""
+    found = {topic: {name: chip.covered[topic] or "not said" for name, chip in chips.items()} for topic in TOPICS}
+    return [
+        f"not counted alike, {TOPICS[topic]}: {', '.join(f'{name} {said}' for name, said in each.items())}"
+        for topic, each in found.items() if len({*each.values()}) > 1
+    ]  # fmt: skip
+
+
 def differences(chips: Mapping[str, Chip]) -> dict[str, list[Any]]:
     """Values of every setting that is not the same on all chips, None where a chip has no such setting; words left out."""
     settings = [chip.settings for chip in chips.values()]
     words = (*DESCRIPTION, "name", "uncertainty")
-    places = dict.fromkeys(place for each in settings for place in each if place.split(".")[-1] not in words)
+    places = dict.fromkeys(place for each in settings for place in each if not {*words} & {*place.split(".")})
     found = {place: [each.get(place) for each in settings] for place in places}
     return {place: values for place, values in found.items() if any(value != values[0] for value in values)}
 
@@ -67,6 +79,18 @@ def _amounts(found: Mapping[str, Metrics]) -> RenderableType:
         values = [metrics[OBJECTIVES[key].column] for metrics in found.values()]
         rows.add_row(OBJECTIVES[key].words, *(amount(OBJECTIVES[key], value) for value in values))
     return rows
+
+
+def _coverage(chips: Mapping[str, Chip]) -> RenderableType:
+    rows = table("", *chips)
+    for row in coverage_rows(chips):
+        rows.add_row(*row)
+    return rows
+
+
+def coverage_rows(chips: Mapping[str, Chip]) -> list[list[str]]:
+    """Of every kind of cost, in words, whether each chip counts it."""
+    return [[words, *(chip.covered[topic] or "not said" for chip in chips.values())] for topic, words in TOPICS.items()]
 
 
 def _differences(chips: Mapping[str, Chip]) -> RenderableType:
