@@ -190,8 +190,8 @@ def _places(before: RunDocument, ledger: Ledger, slower: float) -> dict[str, Any
 
 
 def _at(layer: LayerRow, joules: dict[str, float], slower: float) -> LayerRow:
-    seconds = None if layer.seconds is None else layer.seconds * slower
-    return _changed(layer, energy_J=sum(joules.values()), energy_by_component_J=joules, seconds=seconds)
+    time = {} if layer.seconds is None else {"seconds": layer.seconds * slower}
+    return _changed(layer, energy_J=sum(joules.values()), energy_by_component_J=joules, **time)
 
 
 def _changed(part: Row, **fields: Any) -> Row:

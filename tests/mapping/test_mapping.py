@@ -147,7 +147,7 @@ def test_demands_are_those_one_counts_by_hand(mapping):
             found["layers"] = len(mine)
         bits = {
             "weights": sum(counted_weight_bits(mapping, brick) for _, brick in mine),
-            "state": sum(brick.neurons * numbers_of(mapping, brick) for _, brick in mine) * core.state_bits,
+            "state": sum(counted_state_bits(mapping, brick) for _, brick in mine),
             "axons": axons * core.axon_bits,
             "routes": found["routes"] * core.route_bits,
             "queue": (core.queue_packets or 0) * mapping.chip.mesh.packet_bits,
@@ -157,6 +157,22 @@ def test_demands_are_those_one_counts_by_hand(mapping):
         for memory in mapping.chip.memory:
             if memory.name in demand:
                 assert demand[memory.name] == sum(bits.get(kind, 0) for kind in memory.holds)
+
+
+def counted_state_bits(mapping, brick):
+    """Of every number; where values share words, that of whole words, row by row."""
+    memory, bits = mapping.chip.home("state"), mapping.chip.core.state_bits
+    each = numbers_of(mapping, brick)
+    if memory.layout == "padded":
+        return brick.neurons * each * bits
+    words = 0
+    for _ in range(brick.sites * each):
+        free = 0
+        for _ in range(brick.channels):
+            if free < bits:
+                words, free = words + -(-bits // memory.word_bits), memory.word_bits
+            free -= bits
+    return words * memory.word_bits
 
 
 def numbers_of(mapping, brick):
