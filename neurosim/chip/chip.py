@@ -37,6 +37,14 @@ class Price(NamedTuple):
     part: str
 
 
+def _summed(shares: list[tuple[float, float]]) -> tuple[float, float]:
+    """(pJ, relative standard deviation) of a sum of prices with theirs, taken as independent of each other."""
+    total = sum(pj for pj, _ in shares)
+    if len(shares) == 1 or not total:
+        return total, shares[0][1]
+    return total, math.hypot(*(pj * uncertainty for pj, uncertainty in shares)) / total
+
+
 class Clock(Sourced):
     """hz: cycles per second."""
 
@@ -303,8 +311,9 @@ class Chip(Part):
         found = {}
         many = {block.name: self.times(block) for block in self.block}
         for name, operation in self.operation:
-            besides = sum(block.operations.get(name, 0.0) * many[block.name] for block in self.block)
-            found[f"operation.{name}.pj"] = Price(operation.pj + besides, operation.uncertainty, f"operation.{name}")
+            shares = [(operation.pj, operation.uncertainty)]
+            shares += [(b.operations[name] * many[b.name], b.uncertainty) for b in self.block if name in b.operations]
+            found[f"operation.{name}.pj"] = Price(*_summed(shares), f"operation.{name}")
         if self.board:
             found["board.pj"] = Price(self.board.pj, self.board.uncertainty, "board")
         static = self.static
@@ -382,6 +391,13 @@ class Chip(Part):
         mesh = self.mesh.model_copy(update={"width": width, "height": -(-tiles // width)})
         return Chip.parse(self.values | {"mesh": mesh.model_dump(mode="json")}, f"chip {self.name!r}")
 
+    def sized_as(self, other: Chip) -> Chip:
+        """The same with as many tiles as *other*, if its mesh is to fit."""
+        if self.mesh.size != "fit":
+            return self
+        mesh = self.mesh.model_copy(update={"width": other.mesh.width, "height": other.mesh.height})
+        return self.model_copy(update={"mesh": mesh})
+
     def home(self, kind: Kind) -> Memory:
         """The memory that holds *kind*."""
         return next(m for m in self.memory if kind in m.holds)
@@ -415,9 +431,9 @@ class Chip(Part):
         through: dict[str, np.ndarray] = {}
         for kind, (reads, writes) in words.items():
             for memory, read, written in self.accesses(kind, reads, writes):
-                through[memory.name] = through.get(memory.name, 0) + read + written
-        ports = [-(-through[m.name] // m.throughput) for m in self.memory if m.throughput and m.name in through]
+                through[memory.name] = through.get(memory.name, 0) + np.stack([read, written])
         shape = next(iter(words.values()))[0].shape
+        ports = [m.cycles(*through[m.name]) for m in self.memory if m.name in through]
         found: np.ndarray = np.max([np.zeros(shape, np.int64), *ports], axis=0)
         return found
 

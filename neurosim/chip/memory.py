@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from neurosim.chip.part import ADDED, Amount, Count, Part, Positive, Uncertain
 from neurosim.chip.sram import CACTI_40NM
-from neurosim.chip.sram_law import ACCESSES, LARGEST, NARROWEST, NODES_NM, SMALLEST, WIDEST, Cells, Ports, Sram
+from neurosim.chip.sram_law import ACCESSES, BANKED, LARGEST, NARROWEST, NODES_NM, SMALLEST, WIDEST, Cells, Ports, Sram
 
 Kind = Literal["weights", "state", "axons", "routes", "queue", "input"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -52,13 +52,14 @@ class Memory(Uncertain):
     come back.
 
     layout: whether values that lie side by side, those of the channels of one site in a core, share words (*packed*, as many
-    whole ones as a word holds), or each begins a word of its own (*padded*). Rows of weights share words in either.
+    whole ones as a word holds), or an access to each is of a word of its own (*padded*; what it takes of *bits* is its own bits
+    all the same). Rows of weights share words in either.
 
-    words_per_cycle: what its ports read and write in a cycle; where it is not given, they never make a core wait. model: the
-    prices are those *given*, or, whatever is given, those that an *sram* of this size and word has at *node_nm*, beyond the
-    published sizes only with *extrapolate*: with *cells* by a law (`neurosim.chip.sram_law`) that has *ports* and *banks*,
-    which then bound the words per cycle, and a time of access, which bounds the clock; without by interpolation between three
-    memories of high-performance cells with two read-write ports (`neurosim.chip.sram`).
+    words_per_cycle: what its ports read and write in a cycle; where neither it nor *cells* are given, they never make a core
+    wait. model: the prices are those *given*, or, whatever is given, those that an *sram* of this size and word has at
+    *node_nm*, beyond the published sizes only with *extrapolate*: with *cells* by a law (`neurosim.chip.sram_law`) that has
+    *ports* and *banks*, which then bound the words per cycle, and a time of access, which bounds the clock; without by
+    interpolation between three memories of high-performance cells with two read-write ports (`neurosim.chip.sram`).
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -97,6 +98,8 @@ class Memory(Uncertain):
             problems.append(f"{self._beyond}; use model = 'given' with prices of your own, or set extrapolate = true")
         if not self.cells and (self.ports != "1rw" or self.banks > 1):
             problems.append("ports and banks are for model = 'sram' with cells")
+        if self.cells and self.bits < self.banks * self.word_bits:
+            problems.append(f"{self.banks} banks of {self.bits:,} bits have less than a word of {self.word_bits} bits each")
         if self.cells and (self.words_per_cycle or 0) > self.banks * ACCESSES[self.ports]:
             most = f"{self.banks} banks of ports {self.ports!r} read and write {self.banks * ACCESSES[self.ports]}"
             problems.append(f"words_per_cycle is {self.words_per_cycle}, but {most}; use more banks or ports")
@@ -135,9 +138,16 @@ class Memory(Uncertain):
         return Sram(self.bits, self.word_bits, self.node_nm, self.cells, self.ports, self.banks)
 
     @property
-    def throughput(self) -> int | None:
-        """Words that its ports read and write in a cycle; None where they never make a core wait."""
-        return self.words_per_cycle or (self.law.accesses if self.law else None)
+    def ported(self) -> bool:
+        """Whether its ports can make a core wait."""
+        return bool(self.words_per_cycle or self.law)
+
+    def cycles(self, reads: np.ndarray, writes: np.ndarray) -> np.ndarray:
+        """int64: in which its ports read and write so many words; none where they never make a core wait."""
+        if self.words_per_cycle:
+            found: np.ndarray = -(-(reads + writes) // self.words_per_cycle)
+            return found
+        return self.law.cycles(reads, writes) if self.law else np.zeros_like(reads)
 
     @property
     def highest_hz(self) -> float | None:
@@ -148,14 +158,15 @@ class Memory(Uncertain):
     def provenance(self) -> str:
         """The source of its prices, in words."""
         if self.law:
-            return self.law.source
+            return f"{self.law.source}; {self.source}" if self.source else self.law.source
         return self.source if self.model == "given" else CACTI_40NM.estimate(self.bits, self.word_bits, self.node_nm).source
 
     @property
     def _beyond(self) -> str:
         if self.cells:
-            sizes = f"{SMALLEST:,} to {LARGEST:,} bits in words of {NARROWEST} to {WIDEST}"
-            return f"{self.bits:,} bits in words of {self.word_bits:,} lie outside what the law was fitted to, {sizes}"
+            sizes = f"{SMALLEST:,} to {LARGEST:,} bits in words of {NARROWEST} to {WIDEST}, up to {BANKED} banks"
+            told = f"{self.bits:,} bits in words of {self.word_bits:,}, in {self.banks} banks"
+            return f"{told}, lie outside what the law was fitted to, {sizes}"
         return f"{self.bits:,} bits lie outside the published sizes, {CACTI_40NM.smallest:,} to {CACTI_40NM.largest:,} bits"
 
     @property

@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 # High performance; low operating power; low standby power; cells of the last with decoders and sense amplifiers of the second.
 Cells = Literal["hp", "lop", "lstp", "lstp+lop"]
 Ports = Literal["1rw", "1r1w", "2rw", "2r1w"]
@@ -20,8 +22,10 @@ SOURCE = "CACTI 7, {cells} cells at {node_nm:g} nm, 300 K, by a smooth law"
 NODES_NM = (22, 28, 32, 45)
 SMALLEST, LARGEST = 256 * 8, 2**20 * 8
 NARROWEST, WIDEST = 16, 512
-# Accesses of a bank in a cycle.
+BANKED = 16
+# Accesses of a bank in a cycle; of ports that do one thing alone, (to read, to write).
 ACCESSES: dict[Ports, int] = {"1rw": 1, "1r1w": 2, "2rw": 2, "2r1w": 3}
+ALONE: dict[Ports, tuple[int, int]] = {"1r1w": (1, 1), "2r1w": (2, 1)}
 
 
 class Costs(NamedTuple):
@@ -75,15 +79,21 @@ class Sram(NamedTuple):
         one = Costs(*(law.at(self.bits, self.word_bits) for law in laws()[self.node_nm, self.cells]))
         return one.times(PORTS[self.ports]).times(Costs(*(self.banks**power for power in BANKS)))
 
-    @property
-    def accesses(self) -> int:
-        """Words read and written in a cycle, at most."""
-        return ACCESSES[self.ports] * self.banks
+    def cycles(self, reads: np.ndarray, writes: np.ndarray) -> np.ndarray:
+        """int64: in which so many words are read and written, spread over the banks."""
+        if self.ports in ALONE:
+            to_read, to_write = ALONE[self.ports]
+            found = np.maximum(-(-reads // (to_read * self.banks)), -(-writes // (to_write * self.banks)))
+        else:
+            found = -(-(reads + writes) // (ACCESSES[self.ports] * self.banks))
+        cycles: np.ndarray = found
+        return cycles
 
     @property
     def inside(self) -> bool:
-        """Whether size and word are among those that the law was fitted to."""
-        return SMALLEST <= self.bits <= LARGEST and NARROWEST <= self.word_bits <= WIDEST
+        """Whether size, word and banks are among those that the law was fitted to."""
+        sized = SMALLEST <= self.bits <= LARGEST and NARROWEST <= self.word_bits <= WIDEST
+        return sized and self.banks <= BANKED
 
     @property
     def source(self) -> str:

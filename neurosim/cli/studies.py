@@ -108,6 +108,7 @@ def compare(
         from neurosim.report.comparison_page import save_comparison_report
 
         save_comparison_report(told, report)
+    targets |= {name: run.chip.values for name, run in told.runs.items()}
     amounts = {name: found.to_dict() for name, found in told.metrics.items()}
     show(comparison_text.comparison_summary(targets, amounts, told.reasons), json_to, told.to_dict())
     if told.reasons:
@@ -124,6 +125,7 @@ def compared(
             mappings[name] = mapped(network, chip, placer, None, seed=how.seed)
         except ns.MappingError as error:
             reasons[name] = [str(violation) for violation in error.violations]
+    chips = chips | {name: mapping.chip for name, mapping in mappings.items()}
     with progress("chips", len(mappings), quiet()) as tick:
         results = run_mapped(inputs, [*mappings.values()], how, workers=workers, command=command(), progress=tick)
     runs = dict(zip(mappings, results, strict=True))

@@ -41,7 +41,7 @@ ANN_ASSUMES = (
     "'none': weights, activations and partial sums fetched anew for every output site, a row of channels at a time; 'rows': a "
     "weight serves a row of output sites, an activation the width of the kernel, partial sums stay in registers; 'perfect': "
     "everything moves once. Weights that live behind the memory of a core come once per image, whatever the reuse. Not "
-    "counted: table look-ups, identity shortcuts, waiting"
+    "counted: table look-ups, identity shortcuts, waiting, the room that activations need and their writing on arrival"
 )
 
 

@@ -57,4 +57,4 @@ class Ledger:
     @cached_property
     def spread(self) -> Spread:
         """What the uncertainty of the chip's prices leaves open."""
-        return spread(self.ann["reuse"], self.energy)
+        return spread(self.dense, self.energy)

@@ -25,10 +25,11 @@ def processes(workers: int) -> Iterator[Executor]:
         yield pool
         pool.shutdown()
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():
             if child.pid not in before:
                 child.terminate()
+        # What watches the workers must be done before the interpreter ends, or both close the same pipe.
+        pool.shutdown(cancel_futures=True)
         raise
 
 

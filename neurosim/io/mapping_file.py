@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from neurosim.chip.chip import Chip
+from neurosim.chip.settings import GIVEN
 from neurosim.errors import FileError
 from neurosim.io.hdf5 import Node, put, reading, replacing, writing
 from neurosim.io.vocabulary import Vocabulary, of_file, since_first
@@ -71,7 +72,9 @@ def write_mapping(root: h5py.Group, mapping: Placement) -> None:
 def load_mapping(path: str | os.PathLike[str], network: Network, chip: Chip) -> Mapping:
     """The mapping of *network* onto *chip* in a file. Raises FileError if it is damaged, a neuron is missing or doubled, or a
     core does not exist; MappingError with every violation of a limit."""
-    placer, seed, rows = _from_json(Path(path)) if Path(path).suffix == ".json" else _from_hdf5(path)
+    placer, seed, rows, mesh = _from_json(Path(path)) if Path(path).suffix == ".json" else _from_hdf5(path)
+    if chip.mesh.size == "fit":
+        chip = _sized(chip, mesh, str(path))
     known = {layer.name: number for number, layer in enumerate(network.layers)}
     unknown = sorted({name for name, *_ in rows if name not in known})
     if unknown:
@@ -91,10 +94,21 @@ def load_mapping(path: str | os.PathLike[str], network: Network, chip: Chip) -> 
     return mapping
 
 
-def _from_hdf5(path: str | os.PathLike[str]) -> tuple[str, int | None, Rows]:
+def _sized(chip: Chip, mesh: Any, path: str) -> Chip:
+    """The chip, whose mesh is to fit, with the *mesh* that the mapping is for."""
+    sizes = [mesh.get(name) if isinstance(mesh, dict) else None for name in GIVEN]
+    if not all(_is_count(size) and size for size in sizes):
+        problem = "does not say for how large a mesh it is, and that of the chip is to fit"
+        raise FileError(path, [f"{problem}; give its size, --set mesh.width=... --set mesh.height=..."])
+    sized = chip.mesh.model_copy(update=dict(zip(GIVEN, sizes, strict=True)))
+    return Chip.parse(chip.values | {"mesh": sized.model_dump(mode="json")}, f"chip {chip.name!r}")
+
+
+def _from_hdf5(path: str | os.PathLike[str]) -> tuple[str, int | None, Rows, Any]:
     with reading(path, "mapping", vocabulary=MAPPING) as (_, root):
         placer, seed, rows = root.text("placer", ""), root.integer("seed", None, optional=True), read_bricks(root)
-    return placer, seed, rows
+        values = root.json("chip_values", {})
+    return placer, seed, rows, values.get("mesh") if isinstance(values, dict) else None
 
 
 def read_bricks(root: Node) -> Rows:
@@ -116,7 +130,7 @@ def read_bricks(root: Node) -> Rows:
     return []
 
 
-def _from_json(path: Path) -> tuple[str, int | None, Rows]:
+def _from_json(path: Path) -> tuple[str, int | None, Rows, Any]:
     try:
         if path.stat().st_size > LARGEST_JSON:
             raise FileError(str(path), [f"is larger than {LARGEST_JSON:,} bytes; keep mappings of this size as .h5"])
@@ -135,7 +149,7 @@ def _from_json(path: Path) -> tuple[str, int | None, Rows]:
         raise FileError(str(path), some(problems), len(problems))
     rows: Rows = [(b["layer"], *(b[name] for name in SPANS), b["core"], b.get("pinned", False)) for b in listed]
     seed = values.get("seed")
-    return str(values.get("placer", "")), seed if _is_count(seed) else None, rows
+    return str(values.get("placer", "")), seed if _is_count(seed) else None, rows, values.get("mesh")
 
 
 def _brick_problems(brick: Any) -> list[str]:

@@ -18,7 +18,7 @@ from neurosim.mapping.demand import MappingError, uses
 from neurosim.mapping.limits import check, core_violations, input_violations
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.packing import packed
-from neurosim.mapping.partition import OBJECTIVES, Objective, partition
+from neurosim.mapping.partition import OBJECTIVES, Cut, Objective, partition
 from neurosim.mapping.place import PLACERS, Placer
 from neurosim.mapping.place.floorplan import Floorplan, floorplan
 from neurosim.mapping.place.search import Search
@@ -40,8 +40,9 @@ def map_network(
     gets the smallest that does.
     """
     families.check((PLACERS, placer), (OBJECTIVES, partitioner))
-    chip = fitted(network, chip, partitioner)
-    cut, outside = partition(network, chip, partitioner), input_violations(network, chip)
+    pinned_last = max((core for cores in (pins or {}).values() for core in cores), default=0)
+    chip, cut = fitted(network, chip, partitioner, pinned_last + 1)
+    outside = input_violations(network, chip)
     if cut.problems:
         raise MappingError(network.name, chip.name, cut.problems + outside)
     cores = pinned_cores(network, chip, cut.bricks, pins or {})
@@ -63,17 +64,17 @@ def map_network(
     return mapping
 
 
-def fitted(network: Network, chip: Chip, partitioner: str | Objective) -> Chip:
-    """The chip, whose mesh is as small as the network allows, if it is to fit."""
+def fitted(network: Network, chip: Chip, partitioner: str | Objective, least: int = 1) -> tuple[Chip, Cut]:
+    """The chip and how it is cut; a mesh that is to fit is as small as that allows, with at least so many cores. Raises
+    ChipError if more are needed than a chip can have."""
     if chip.mesh.size != "fit":
-        return chip
+        return chip, partition(network, chip, partitioner)
     side = math.isqrt(MAX_CORES // chip.mesh.cores_per_tile)
     roomy = chip.fitted(side * side * chip.mesh.cores_per_tile)
     cut = partition(network, roomy, partitioner)
     if cut.problems or not cut.bricks:
-        return chip
-    cores = len(np.unique(packed(network, roomy, cut.bricks, cut.routes)))
-    return chip.fitted(cores) if cores <= MAX_CORES else chip
+        return chip, cut
+    return chip.fitted(max(least, len(np.unique(packed(network, roomy, cut.bricks, cut.routes))))), cut
 
 
 def pinned_cores(network: Network, chip: Chip, bricks: Sequence[Brick], pins: Named[str, Sequence[int]]) -> np.ndarray:
@@ -132,8 +133,7 @@ def estimate(network: Network, chip: Chip, partitioner: str | Objective = "cores
 
     Raises MappingError if a layer cannot be cut to fit.
     """
-    chip = fitted(network, chip, partitioner)
-    bricks, routes, problems = partition(network, chip, partitioner)
+    chip, (bricks, routes, problems) = fitted(network, chip, partitioner)
     if problems:
         raise MappingError(network.name, chip.name, problems)
     cores = len(np.unique(packed(network, chip, bricks, routes)))

@@ -181,6 +181,7 @@ class Mapping:
             "seed": self.seed,
             "cores_used": len(self.used),
             "cores": self.chip.cores,
+            "mesh": {"width": self.chip.mesh.width, "height": self.chip.mesh.height},
             "feasible": True,
             "layers": [
                 {"name": n, "neurons": layer.neurons, "cores": int((self.layer_of == i).sum())}

@@ -34,14 +34,9 @@ class Spill:
         row = np.arange(first, first + rows)
         again = {"once": row < 0, "per_image": row % timesteps == 0, "per_step": row >= 0}[self.back.fetched or "once"]
         for bits, when in ((self.kept, row == 0), (self.spilled, again)):
-            found += when[:, None] * np.maximum(_cycles(bits, self.back), _cycles(bits, self.front))
+            out, into = (-(-bits // memory.word_bits) for memory in (self.back, self.front))
+            found += when[:, None] * np.maximum(self.back.cycles(out, 0 * out), self.front.cycles(0 * into, into))
         return found
-
-
-def _cycles(bits: np.ndarray, memory: Memory) -> np.ndarray:
-    """Cycles in which *bits* pass its ports; none where they are not given."""
-    words = -(-bits // memory.word_bits)
-    return -(-words // memory.throughput) if memory.throughput else 0 * words
 
 
 def spills(chip: Chip, home: np.ndarray, items: Sequence[Mapping[Kind, int]], stored: Sequence[int]) -> list[Spill]:

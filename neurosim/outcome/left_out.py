@@ -54,12 +54,12 @@ def left_out_of_prices(chip: Chip) -> list[str]:
 
 def _ports(chip: Chip) -> list[tuple[str, bool]]:
     """Waiting for memories that is not modelled."""
-    portless = [m.name for m in chip.memory if not m.throughput and {"weights", "state", "input"} & {*chip.kinds(m)}]
+    portless = [m.name for m in chip.memory if not m.ported and {"weights", "state", "input"} & {*chip.kinds(m)}]
     shared = [
         m.name for m in chip.memory
-        if m.per != "core" and m.throughput and not m.fetched and {"weights", "state"} & {*chip.kinds(m)}
+        if m.per != "core" and m.ported and not m.fetched and {"weights", "state"} & {*chip.kinds(m)}
     ]  # fmt: skip
     return [
         (f"cores waiting for each other at the ports of {', '.join(shared)}", bool(shared)),
-        (f"waiting for the ports of {', '.join(portless)}: no words_per_cycle is given", bool(portless)),
+        (f"waiting for the ports of {', '.join(portless)}: neither words_per_cycle nor cells are given", bool(portless)),
     ]

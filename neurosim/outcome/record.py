@@ -112,6 +112,7 @@ class Record:
         """The same run at the prices of *chip*; raises ChipError with everything that would change counts or cycles."""
         if not isinstance(chip, Chip):
             raise ChipError(f"chip {chip!r}", [f"is {type(chip).__name__}, not Chip; load it: at(ns.load_chip(...))"])
+        chip = chip.sized_as(self.chip)
         problems = differences(self.chip.values, chip.values) or _paces(self.chip, chip) or self._uncounted(chip)
         if problems:
             raise ChipError(f"chip {chip.name!r} changes counts or cycles, not prices alone; run again", problems)
@@ -152,6 +153,8 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
     """Where two chips differ in more than prices and words."""
     if isinstance(one, dict) and isinstance(other, dict):
         keys = [key for key in one | other if key not in PRICES and key not in DESCRIPTION and (path or key != "name")]
+        # Why it has so many tiles changes nothing.
+        keys = [key for key in keys if (path, key) != ("mesh", "size")]
         return [p for key in keys for p in differences(one.get(key), other.get(key), f"{path}.{key}" if path else key)]
     if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
         names = [x.get("name", i) if isinstance(x, dict) else i for i, x in enumerate(one)]
@@ -161,10 +164,10 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
 
 
 def _paces(one: Chip, other: Chip) -> list[str]:
-    """Memories that are as fast by what they are made of, and not by what is written of them."""
-    pairs = [(a, b) for a, b in zip(one.memory, other.memory, strict=True) if a.throughput != b.throughput]
-    words = "memory.{}: its ports read and write {} words in a cycle, in the run {}; give words_per_cycle"
-    return [words.format(a.name, *(m.throughput or "any number of" for m in (b, a))) for a, b in pairs]
+    """Memories that are slower or faster by what they are made of."""
+    pairs = [(a, b) for a, b in zip(one.memory, other.memory, strict=True) if a.ported != b.ported]
+    words = "memory.{}: with cells its ports make cores wait, and without they do not"
+    return [words.format(a.name) for a, _ in pairs]
 
 
 def _short(value: Any) -> str:

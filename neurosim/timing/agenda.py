@@ -118,8 +118,8 @@ def work_of(activity: Activity, packets: PacketWriter, outside: np.ndarray | Non
     if outside is not None:
         work, waits = packets.outside(outside)
         local, waiting = local + work, waiting + waits
-    port = mapping.chip.home("input").throughput
-    fetch = -(-activity.input_words // port) if port else np.zeros_like(local)
+    words = activity.input_words
+    fetch = mapping.chip.home("input").cycles(words, 0 * words)
     for spill in mapping.spills:
         cycles = spill.cycles(first, len(update), mapping.network.timesteps)
         # A memory of the core's own keeps it waiting, one for all cores serves them in turn.

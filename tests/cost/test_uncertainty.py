@@ -41,6 +41,22 @@ def test_a_price_that_both_pay_leaves_their_ratio_alone():
         assert low == almost(high) == almost(last.ratio(reuse))
 
 
+def test_what_the_network_without_spikes_alone_pays_is_drawn_too():
+    changes = {"operation.partial_sum.pj": 5.0, "operation.partial_sum.uncertainty": 0.5, "operation.accumulate.pj": 1.0}
+    chip = on(priced(ns.load_chip("mesh45")), changes | {"operation.accumulate.uncertainty": 0.01})
+    low, high = ns.run(*tiny(), chip).ledger.spread.ratio["rows"]
+    assert high > 3 * low
+
+
+def test_an_operation_is_as_uncertain_as_the_blocks_that_it_uses():
+    """3 pJ of its own, exact, and 4 of a block, 50 %: 2 of 7."""
+    block = {"name": "b", "operations": {"accumulate": 4.0}, "uncertainty": 0.5, "source": "made up"}
+    chip = ns.Chip.parse(ns.load_chip("mesh45").values | {"block": [block]}, "test").replace("operation.accumulate.pj", 3.0)
+    price = chip.prices["operation.accumulate.pj"]
+    assert (price.pj, price.uncertainty) == (7.0, almost(2 / 7))
+    assert ns.load_chip("lp45").prices["operation.accumulate.pj"].uncertainty > 0.2
+
+
 def test_the_parts_of_the_variance_by_hand():
     """13 additions at 2 pJ and 6 visits at 13 pJ: 26 and 78 pJ; squared, times the square of their uncertainty."""
     changes = {"accumulate.pj": 2.0, "accumulate.uncertainty": 0.3, "update_active.pj": 13.0, "update_active.uncertainty": 0.1}

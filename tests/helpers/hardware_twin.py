@@ -265,12 +265,24 @@ class Machine:
     def port_cycles(self, words):
         """Memories work at the same time; what goes through the port of one goes through it together. words: {kind: (read,
         written)}"""
-        through = Counter()
+        through = {m.name: [0, 0] for m in self.chip.memory}
         for kind, (reads, writes) in words.items():
             for memory, read, written in self.accesses(kind, reads, writes):
-                through[memory.name] += read + written
-        ports = {m.name: m.words_per_cycle for m in self.chip.memory if m.words_per_cycle is not None}
-        return max([rounds(through[name], port) for name, port in ports.items()], default=0)
+                through[memory.name][0] += read
+                through[memory.name][1] += written
+        return max(self.pass_cycles(memory, *through[memory.name]) for memory in self.chip.memory)
+
+    def pass_cycles(self, memory, reads, writes):
+        """Every bank has as many ports as its name says, to read, to write, or for both."""
+        if memory.words_per_cycle is not None:
+            return rounds(reads + writes, memory.words_per_cycle)
+        if memory.cells is None:
+            return 0
+        if memory.ports == "1rw":
+            return rounds(reads + writes, memory.banks)
+        if memory.ports == "2rw":
+            return rounds(reads + writes, 2 * memory.banks)
+        return max(rounds(reads, int(memory.ports[0]) * memory.banks), rounds(writes, memory.banks))
 
     def accesses(self, kind, reads, writes):
         """Down the caches: of the words read some are fetched from behind, and as many of those written go back."""
@@ -304,8 +316,7 @@ class Machine:
         spikes, waiting = self.outside.get(brick, (0, 0))
         for name, cycles in (("image", image), ("update", update), ("waiting", image - sums + update - visits)):
             self.count(f"{name}_cycles", brick, cycles)
-        port = next(m.words_per_cycle for m in self.chip.memory if "input" in m.holds)
-        fetch = 0 if port is None else rounds(count["input_words"], port)
+        fetch = self.pass_cycles(next(m for m in self.chip.memory if "input" in m.holds), count["input_words"], 0)
         return fetch, image + spikes, update, waiting + image - sums + update - visits
 
     def destinations(self, source, neuron):

@@ -503,6 +503,10 @@ def better_and_better(mapping, name):
     """The mapping on chips of which none is worse than the one before."""
     chip = changed(mapping.chip, {"mesh.buffer_flits": 12})
     path = name.format(**{kind: chip.home(kind).name for kind in ("weights", "state", "input")})
+    if path.endswith("words_per_cycle"):
+        memory = path.removesuffix("words_per_cycle")
+        plain = {"model": "given", "cells": None, "node_nm": None, "extrapolate": False, "ports": "1rw", "banks": 1}
+        chip = changed(chip, {memory + name: to for name, to in plain.items()})
     return [replace(mapping, chip=chip.replace(path, value)) for value in BETTER[name]]
 
 
