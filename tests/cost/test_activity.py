@@ -46,7 +46,7 @@ FEATURES = {
     "bias", "bias beside an image", "synaptic current", "threshold of each neuron", "leak of each channel", "delay",
     "delayed input", "feedback to itself", "feedback from a later layer", "full connection", "oblong", "leaky output",
     "last layer fires",
-    "cache", "potentials side by side", "ports and banks",
+    "cache", "potentials side by side",
     "two layers in a core", "three layers in a core", "layers of a core that talk", "one source for two of a core",
 }  # fmt: skip
 
@@ -90,7 +90,6 @@ def features_of_machine(chip):
         "one channel": chip.mesh.virtual_channels == 1,
         "memory port": chip.home("weights").words_per_cycle or chip.home("state").words_per_cycle,
         "input port": chip.home("input").words_per_cycle,
-        "ports and banks": chip.home("state").cells,
         "potentials side by side": chip.home("state").neighbours(chip.core.state_bits) > 1,
         "cache": any(memory.miss_rate and memory.words_per_cycle for memory in chip.memory),
     }

@@ -62,12 +62,6 @@ def chips(draw, network):
     changes |= {f"memory.{chip.home(kind).name}.word_bits": draw(st.sampled_from([8, 24, 64])) for kind in ("weights", "state")}
     if draw(st.booleans()):
         changes |= {f"memory.{chip.home('state').name}.{name}": to for name, to in (("layout", "packed"), ("word_bits", 100))}
-    if draw(st.booleans()):
-        ported = {
-            "model": "sram", "node_nm": 45, "cells": "lop", "extrapolate": True, "words_per_cycle": None,
-            "ports": draw(st.sampled_from(["1rw", "1r1w", "2rw", "2r1w"])), "banks": draw(st.integers(1, 3)),
-        }  # fmt: skip
-        changes |= {f"memory.{chip.home('state').name}.{name}": to for name, to in ported.items()} | {"clock.hz": 1e8}
     changes |= {f"operation.{name}.cycles": draw(st.sampled_from([0, 1, 1, 4])) for name in ("packet", "event", "accumulate")}
     if draw(st.booleans()):
         index = changes.get("core.index_bits", 0)
