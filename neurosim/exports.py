@@ -15,19 +15,20 @@ from neurosim.errors import NeurosimError, PluginError, about
 from neurosim.families import Family, function
 from neurosim.io.accelergy_file import accelergy, save_accelergy
 from neurosim.io.booksim_file import save_packets
-from neurosim.io.chip_file import DEFAULT, load_chip
+from neurosim.io.chip_file import load_chip
 from neurosim.io.hdf5 import check_target
 from neurosim.io.inputs_file import load_inputs
 from neurosim.io.network_file import load_network
 from neurosim.io.nir.exporting import save_nir
 from neurosim.io.noxim_file import save_noxim
+from neurosim.io.presets import DEFAULT
 from neurosim.io.run_file import load_run
 from neurosim.io.sanafe_files import depths, save_sanafe
 from neurosim.io.spike_files import save_csv, save_nirdata, save_sonata
 from neurosim.io.trace_file import load_trace
 from neurosim.mapping.mapper import map_network
 from neurosim.mapping.mapping import Mapping
-from neurosim.mapping.place import Placer
+from neurosim.mapping.place import USUAL, Placer
 from neurosim.network.inputs import Inputs
 from neurosim.network.network import Network
 from neurosim.outcome.dispatch import dispatched
@@ -107,7 +108,7 @@ class Export:
 
     def mapping(self, network: Network) -> Mapping:
         """That of *network* onto the chip, by the placer."""
-        return self.place(network, self.machine, self.placer or "row-major")
+        return self.place(network, self.machine, self.placer or USUAL)
 
     def samples(self, needed: str) -> Inputs:
         """The inputs, which must have been given: *needed* says so."""

@@ -17,8 +17,8 @@ from neurosim.cli.noc import MODELS
 from neurosim.errors import NeurosimError, PluginError
 from neurosim.exports import EXPORTERS
 from neurosim.families import Family
-from neurosim.io.chip_file import PRESETS
 from neurosim.io.event_files import FORMATS
+from neurosim.io.presets import PRESETS
 from neurosim.mapping.partition import OBJECTIVES
 from neurosim.mapping.place import PLACERS
 from neurosim.noc.packet_network import PacketNetwork

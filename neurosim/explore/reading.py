@@ -30,9 +30,11 @@ from neurosim.explore.study import (
     read_study,
 )
 from neurosim.families import meant
-from neurosim.io.chip_file import DEFAULT, PRESETS, load_chip
+from neurosim.io.chip_file import load_chip
 from neurosim.io.inputs_file import load_inputs
 from neurosim.io.network_file import load_network
+from neurosim.io.presets import DEFAULT, PRESETS
+from neurosim.mapping.place import USUAL as PLACED
 from neurosim.network.inputs import Inputs, check_inputs
 from neurosim.network.network import Network
 from neurosim.timing.sample import AUTO, STUDY_IMAGES, PacketImages, problem
@@ -43,7 +45,7 @@ KEYS: dict[str, type] = {
     "points": int, "seed": int, "objectives": list, "constraints": dict, "placer": str, "partition": str, "schedule": str,
     "timing": str, "packet_images": object, "front": dict,
 }  # fmt: skip
-USUAL = {"placer": "row-major", "partition": "cores", "schedule": "sequential", "timing": "analytic"}
+USUAL = {"placer": PLACED, "partition": "cores", "schedule": "sequential", "timing": "analytic"}
 # Up to which fronts are found in some minutes.
 MOST_POINTS = 100_000
 MESHES = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}")

@@ -1,66 +1,21 @@
-"""Chip files (TOML) and the presets that ship."""
+"""Chip files (TOML), presets among them."""
 
 from __future__ import annotations
 
 import os
 import tomllib
 from collections.abc import Sequence
-from importlib import resources
-from importlib.metadata import EntryPoint
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from neurosim.chip.chip import Chip
 from neurosim.chip.settings import FIT, GIVEN, MESH, set_path
 from neurosim.errors import ChipError, FileError
-from neurosim.families import Family, meant
-
-DEFAULT = "mesh45"
+from neurosim.io.presets import DEFAULT, PRESETS, VERSION, is_preset, no_such, preset_toml
 
 
-def preset(given: Any) -> Traversable:
-    """A TOML file, within a package or on disk."""
-    if isinstance(given, str):
-        given = Path(given)
-    if not isinstance(given, Traversable):
-        raise TypeError(f"is {type(given).__name__}; it must be the path of a TOML file")
-    return given
-
-
-def opened(entry: EntryPoint) -> Any:
-    """What the entry point of a preset leads to: a TOML file in a package (``my_chips:fast.toml``), that of its own name (a
-    package alone), or what a function without arguments returns."""
-    module, _, inside = entry.value.partition(":")
-    if not inside or inside.endswith(".toml"):
-        return resources.files(module.strip()) / (inside.strip() or f"{entry.name}.toml")
-    return entry.load()()
-
-
-def shipped() -> dict[str, Traversable]:
-    """The presets of this package, the default first."""
-    folder = resources.files("neurosim") / "presets"
-    found = {p.name.removesuffix(".toml"): p for p in folder.iterdir() if p.name.endswith(".toml")}
-    return {name: found[name] for name in sorted(found, key=lambda name: (name != DEFAULT, name))}
-
-
-PRESETS: Family[Traversable] = Family("preset", shipped(), group="neurosim.presets", taken=preset, opened=opened)
-
-
-def preset_toml(name: str) -> str:
-    """The text of a preset."""
-    if name not in PRESETS:
-        raise ChipError(f"chip {name!r}", [f"no such preset{_there(name)}"])
-    with PRESETS.running(name):
-        return PRESETS[name].read_text(encoding="utf-8")
-
-
-def _there(name: str) -> str:
-    return f"{meant(name, PRESETS)}; there are: {', '.join(PRESETS)}"
-
-
-def load_chip(name_or_path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Chip:
-    """A preset by name or a chip from a TOML file, with *changes* like ``core.lanes=4`` applied.
+def load_chip(name_or_path: str | os.PathLike[str] = DEFAULT, changes: Sequence[str] = ()) -> Chip:
+    """A preset by name, or a chip from a TOML file, with *changes* like ``core.lanes=4`` applied; without a name the default.
 
     Raises ChipError or FileError with every problem.
     """
@@ -93,15 +48,16 @@ def _values(where: str, chain: tuple[str, ...]) -> dict[str, Any]:
     """The nested values of a chip, those of its *base* filled in."""
     if where in chain:
         raise ChipError(f"chip {chain[0]!r}", ["its bases form a circle: " + " -> ".join([*chain, where])])
-    values = _preset_values(where) if where in PRESETS else _read(Path(where))
+    values = _preset_values(where) if is_preset(where) else _read(Path(where))
     base = values.pop("base", None)
     if base is None:
         return values
     if not isinstance(base, str):
         raise ChipError(f"chip {where!r}", [f"base is {base!r}; it must be the name of a preset or a file"])
-    found = base if base in PRESETS else os.path.realpath(Path(where).parent / base)
+    found = base if is_preset(base) else os.path.realpath(Path(where).parent / base)
     try:
-        merged: dict[str, Any] = _merged(_values(found, (*chain, where)), _sized(values))
+        # What is made of a chip has versions of its own.
+        merged: dict[str, Any] = _merged(_values(found, (*chain, where)) | {"version": 1}, _sized(values))
         return merged
     except (ChipError, FileError) as error:
         if chain:
@@ -123,7 +79,7 @@ def _preset_values(name: str) -> dict[str, Any]:
     """One that does not say its name has that by which it is known."""
     text = preset_toml(name)
     try:
-        return {"name": name, **tomllib.loads(text)}
+        return {"name": name.partition(VERSION)[0], **tomllib.loads(text)}
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ChipError(_subject(name), [f"is not valid TOML: {error}"]) from error
 
@@ -136,7 +92,7 @@ def _subject(where: str) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     if not path.suffix and not path.exists():
-        raise ChipError(f"chip {str(path)!r}", [f"no such preset{_there(str(path))}; or give a TOML file"])
+        raise ChipError(f"chip {str(path)!r}", [f"{no_such(str(path))}; or give a TOML file"])
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -19,7 +19,7 @@ from neurosim.mapping.limits import check, core_violations, input_violations
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.packing import packed
 from neurosim.mapping.partition import OBJECTIVES, Cut, Objective, partition
-from neurosim.mapping.place import PLACERS, Placer
+from neurosim.mapping.place import PLACERS, USUAL, Placer
 from neurosim.mapping.place.floorplan import Floorplan, floorplan
 from neurosim.mapping.place.search import Search
 from neurosim.network.network import Network
@@ -27,7 +27,7 @@ from neurosim.spikes.trace import SpikeTrace
 
 
 def map_network(
-    network: Network, chip: Chip, placer: str | Placer = "row-major", *, partitioner: str | Objective = "cores",
+    network: Network, chip: Chip, placer: str | Placer = USUAL, *, partitioner: str | Objective = "cores",
     trace: SpikeTrace | None = None, pins: Named[str, Sequence[int]] | None = None, search: Search | None = None,
 ) -> Mapping:  # fmt: skip
     """Cut the layers into bricks and give each a core.

@@ -102,6 +102,27 @@ class AnnSection(ReuseSection, AnnHead):
     reuse: Reused
 
 
+class ChoiceRow(Section):
+    """A choice of the model that nobody can know for a chip. energy: of an image with the *other* value, in units of what it is
+    as the chip has it; ratio: ANN / SNN then, with the stated reuse and leakage."""
+
+    choice: str
+    taken: str
+    other: str
+    energy: Real
+    ratio: Real | None
+
+
+class ModelSection(Section):
+    """What choices of the model leave open, tried on so many images in analytic time: lowest and highest energy per image, and
+    ANN / SNN with any reuse, over each choice alone, all that save energy, and all that cost more."""
+
+    images: Whole
+    choices: list[ChoiceRow]
+    per_image_J: list[Real] = Field(min_length=2, max_length=2)
+    ratio: list[Real] | None = Field(min_length=2, max_length=2)
+
+
 class PaperPrices(Section):
     """pJ of a multiply-accumulate and of an addition."""
 

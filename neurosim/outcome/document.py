@@ -26,6 +26,7 @@ from neurosim.outcome.cost_sections import (
     AnnSection,
     AreaSection,
     EnergySection,
+    ModelSection,
     NeuroBenchSection,
     PaperSection,
     PowerSection,
@@ -296,7 +297,7 @@ class RunDocument(Section):
     """Everything that is said about a run; SI units in the names, integers as integers. outputs: potentials after the last
     step, [images][classes]. accuracy_interval: of 95 %, of the accuracy on all images of the kind, by Wilson. images_energy_J,
     images_seconds: of every image, leakage by the time that it took, time from its first turn to its answer. energy_delay_Js:
-    energy per image times latency."""
+    energy per image times latency. uncertainty: of prices; model: of choices that are none, null where they were not tried."""
 
     images: AtLeastOne
     timesteps: AtLeastOne
@@ -321,6 +322,7 @@ class RunDocument(Section):
     ann: AnnSection
     break_even: BreakEven
     uncertainty: Annotated[Spread, AfterValidator(_whole_spread)]
+    model: ModelSection | None = None
     paper: PaperSection
     neurobench: NeuroBenchSection | None = None
     chip: ChipSection

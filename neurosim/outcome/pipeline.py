@@ -16,9 +16,10 @@ from neurosim.errors import TraceError
 from neurosim.kernels import threads
 from neurosim.mapping.mapper import map_network
 from neurosim.mapping.mapping import Mapping
-from neurosim.mapping.place import PLACERS, Placer
+from neurosim.mapping.place import PLACERS, USUAL, Placer
 from neurosim.network.inputs import Inputs
 from neurosim.network.network import Network
+from neurosim.outcome.model_bracket import IMAGES, bracket
 from neurosim.outcome.result import Result
 from neurosim.outcome.times import times
 from neurosim.spikes.simulate import simulate
@@ -35,7 +36,7 @@ def run(
     inputs: Inputs,
     chip: Chip,
     *,
-    placer: str | Placer = "row-major",
+    placer: str | Placer = USUAL,
     timing: str | Maker = "packet",
     schedule: str | Scheduler = "sequential",
     packet_images: PacketImages = AUTO,
@@ -51,8 +52,9 @@ def run(
     `evaluate`. *workers*: threads that share the samples, then the turns, without it as many as this process may use cores;
     the result does not depend on them. *executor*: its workers (PEP 3148)
     simulate the samples instead, slice by slice. *progress* is told the samples that are simulated. *command*: what the run
-    says it came from. Raises NeurosimError for names that are unknown or unusable, all at once and before anything is
-    simulated; MappingError if the network does not fit; InputsError if the inputs do not suit it::
+    says it came from. What choices of the model leave open is tried too, see `bracketed`. Raises NeurosimError for names that
+    are unknown or unusable, all at once and before anything is simulated; MappingError if the network does not fit; InputsError
+    if the inputs do not suit it::
 
         ns.run("net.h5", "inputs.h5", "chip.toml", placer="annealing", schedule="pipelined", workers=4).time.seconds
     """
@@ -60,11 +62,17 @@ def run(
     how.check((PLACERS, placer))
     mapping, bits = map_network(network, chip, placer), chip.core.state_bits
     trace = simulate(network, inputs, state_bits=bits, workers=workers, executor=executor, progress=progress)
-    return evaluate(trace, mapping, **how._asdict(), workers=workers, command=command)
+    return bracketed(evaluate(trace, mapping, **how._asdict(), workers=workers, command=command))
+
+
+def bracketed(result: Result) -> Result:
+    """With what choices of the model leave open (`neurosim.outcome.model_bracket`), tried on a few of its images."""
+    few, schedule = result.trace.part(0, min(IMAGES, len(result.trace))), result.how.schedule
+    return replace(result, model=bracket(result, lambda mapping: evaluate(few, mapping, timing=ANALYTIC, schedule=schedule)))
 
 
 def compare(
-    network: Network, inputs: Inputs, chips: Sequence[Chip], *, placer: str | Placer = "row-major",
+    network: Network, inputs: Inputs, chips: Sequence[Chip], *, placer: str | Placer = USUAL,
     timing: str | Maker = "packet", schedule: str | Scheduler = "sequential", packet_images: PacketImages = AUTO, seed: int = 0,
     workers: int | None = None,
 ) -> list[Result]:  # fmt: skip

@@ -141,7 +141,7 @@ def _told(run: Record, ledger: Ledger, chip: Chip, command: str) -> RunDocument:
         how["chip_sha256"] = chip.sha256
     return before.model_copy(update={
         **costs(ledger, chip, time, before.counts.synaptic_events), **_places(before, ledger, slower),
-        "time": time, "images_seconds": None if each is None else [seconds * slower for seconds in each],
+        "model": None, "time": time, "images_seconds": None if each is None else [seconds * slower for seconds in each],
         "memory": [_changed(use, energy_J=_memory_J(ledger.energy, use)) for use in before.memory],
         "chip": ChipSection(name=chip.name, sha256=chip.sha256, values=chip),
         "provenance": before.provenance.model_copy(update=how),

@@ -21,6 +21,7 @@ from neurosim.errors import TraceError
 from neurosim.mapping.demand import Use, joined
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.storage import kernel_weights
+from neurosim.outcome.cost_sections import ModelSection
 from neurosim.outcome.costs import costs
 from neurosim.outcome.document import RunDocument, TimeSection
 from neurosim.outcome.interval import wilson
@@ -51,6 +52,7 @@ class Result:
     energy: Energy
     how: TimeChoice = PACKETS
     command: str = ""
+    model: ModelSection | None = None
     created: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
     def __repr__(self) -> str:
@@ -181,6 +183,7 @@ class Result:
             "blocked": self.blocked,
             **costs(self.ledger, chip, time, self.counts["synaptic_events"]),
             "images_seconds": (self.time.latency / self.time.hz).tolist(),
+            "model": self.model,
             "paper": self.paper,
             "neurobench": self.neurobench.to_dict(),
             "chip": {"name": chip.name, "sha256": chip.sha256, "values": chip},

@@ -51,7 +51,9 @@ def _headline(run: RunDocument) -> str:
         f"T = {run.timesteps}, on {chip.title} ({chip.node}). {chip.notes}"
     )
     clipped = words.clipped(run)
-    return paragraph(modelled) + cards(_tiles(run)) + paragraph(f"{clipped}." if clipped else "")
+    grounds = words.grounds(run)
+    told = paragraph(modelled) + paragraph(f"{grounds[0].upper()}{grounds[1:]}.")
+    return told + cards(_tiles(run)) + paragraph(f"{clipped}." if clipped else "")
 
 
 def _tiles(run: RunDocument) -> list[tuple[str, str, str]]:
@@ -163,6 +165,7 @@ def _comparison(run: RunDocument) -> str:
     return (
         table(["per image", "ANN (perfect reuse to none)", "SNN", "ANN / SNN"], rows)
         + paragraph(f"{words.break_even_text(line)}; {words.spread_text(run.uncertainty)}.")
+        + (paragraph(f"{words.model_text(run.model)}.") if run.model else "")
         + paragraph(f"The ANN: {run.ann.assumes}.")
         + run_figures.break_even(line) + _rates(line) + _by_layer(line) + _operations(run.paper)
     )  # fmt: skip

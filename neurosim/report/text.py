@@ -85,6 +85,7 @@ def _modelled(document: RunDocument, network: Network) -> list[RenderableType]:
     used = f"{len(document.cores)} of {chip.cores}"
     rows.add_row("cores", f"{used} on {_mesh_text(chip)}, placed {how.placer}")
     rows.add_row("inputs", f"{document.images:,} samples of {how.inputs}")
+    rows.add_row("energies", words.grounds(document))
     return [heading("Modelled"), rows]
 
 
@@ -162,7 +163,8 @@ def _comparison(document: RunDocument) -> list[RenderableType]:
     for row in words.comparison(document):
         name = {"papers": row.name, "compute": "compute, on this chip", "added": f"  + {row.name}"}[row.kind]
         rows.add_row(name, *row.cells)
-    about = words.break_even_text(document.break_even), words.spread_text(document.uncertainty)
+    about = [words.break_even_text(document.break_even), words.spread_text(document.uncertainty)]
+    about += [words.model_text(document.model)] if document.model else []
     return [Text(""), rows, *map(Text, about)]
 
 

@@ -12,7 +12,7 @@ from neurosim.cost.action import COMPUTE, MOVEMENT, STATIC
 from neurosim.cost.ann import STATED
 from neurosim.cost.comparison import BreakEven, CostStep
 from neurosim.cost.uncertainty import Spread
-from neurosim.outcome.cost_sections import PaperMacs
+from neurosim.outcome.cost_sections import ModelSection, PaperMacs
 from neurosim.outcome.document import LayerRow, Provenance, RunDocument
 from neurosim.report.units import percent, si
 
@@ -237,6 +237,28 @@ def spread_text(found: Spread) -> str:
     most_important = ", ".join(f"{part} {percent(share)}" for part, share in list(found.constants.items())[:3])
     energies = f"{si(low, 'J')} to {si(high, 'J')} per image, ANN / SNN {least:.2f} to {most:.2f}"
     return f"uncertain prices: {energies} (5 to 95 %); of the variance: {most_important}"
+
+
+def model_text(found: ModelSection) -> str:
+    """What choices of the model leave open, and by which factor each changes the energy."""
+    (low, high), ratio = found.per_image_J, found.ratio
+    ratios = f", ANN / SNN {ratio[0]:.2f} to {ratio[1]:.2f}" if ratio else ""
+    each = "; ".join(f"{row.choice}: {row.other}, not {row.taken}: {row.energy:.2f}" for row in found.choices)
+    energies = f"{si(low, 'J')} to {si(high, 'J')} per image"
+    return f"choices of the model: {energies}{ratios}. Energy, in units of that above, with {each}"
+
+
+def grounds(document: RunDocument) -> str:
+    """What the energy rests on: how much of it by prices of which grade, and what was priced as something that it is not."""
+    chip, joules = document.chip.values, dict[str, float]()
+    grades = {constant: chip.grades[price.part] for constant, price in chip.prices.items()}
+    for action in document.actions:
+        grade = grades.get(action.constant) or "of no grade"
+        joules[grade] = joules.get(grade, 0.0) + action.energy_J
+    total, largest = sum(joules.values()), sorted(joules.items(), key=lambda item: -item[1])
+    shares = ", ".join(f"{grade} {percent(part / total)}" for grade, part in largest if part)
+    told = f"modelled, not measured; of the energy by prices that are: {shares}" if total else "modelled, not measured"
+    return told + ("; floating point priced as the integers of the chip" if document.network.arithmetic != "integer" else "")
 
 
 def break_even_text(found: BreakEven) -> str:

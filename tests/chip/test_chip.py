@@ -7,7 +7,7 @@ import pytest
 import neurosim as ns
 from neurosim.chip.memory import KINDS
 from neurosim.errors import ChipError, FileError, NeurosimError
-from neurosim.io.chip_file import PRESETS, preset_toml
+from neurosim.io.presets import PRESETS, preset_toml
 from neurosim.kernels.fabric import UNLIMITED
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import Machine
@@ -53,7 +53,7 @@ WRONG = {
     "no port": (CHILD + '[[memory]]\nname = "dram"\nwords_per_cycle = 0', ["memory.dram.words_per_cycle", "greater than 0"]),
     "half a board": (CHILD + "[board]\ncolumns = 2", ["board.link_cycles: is missing", "board.pj: is missing", "board.source"]),
     "no chip on the board": (CHILD + BOARD + "columns = 0", ["board.columns", "greater than 0"]),
-    "too large a board": (CHILD + BOARD + "columns = 64\nrows = 17", ["there are 69,632 cores; at most 65,536 are supported"]),
+    "too large a board": (CHILD + BOARD + "columns = 64\nrows = 17", ["make 69,632 cores; at most 65,536 are supported"]),
     "two homes": (CHILD + '[[memory]]\nname = "dram"\nholds = ["input", "state"]', ["'state'", "state_sram and dram"]),
     "no home": (CHILD + '[[memory]]\nname = "dram"\nholds = ["weights"]', ["'input' is held by no memory", "'weights'"]),
     "memory without prices": (CHILD + '[[memory]]\nname = "new"\nholds = ["queue"]\nbits = 8\nword_bits = 8', [
@@ -130,7 +130,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path, network, content):
 def test_an_unknown_chip_is_refused(network, name):
     found = samples.refused("map", network, "--chip", name)
     if "/" not in name and name not in ("", "."):
-        assert "mesh45, eyeriss, loihi" in found.err
+        assert "lp45, eyeriss, loihi" in found.err
 
 
 SETS = {

@@ -6,7 +6,7 @@ import pytest
 
 import neurosim as ns
 from neurosim.chip.covers import TOPICS
-from neurosim.io.chip_file import PRESETS
+from neurosim.io.presets import PRESETS
 from neurosim.report.comparison_text import differences, uneven
 from tests.helpers import samples
 from tests.helpers.samples import call

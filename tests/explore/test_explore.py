@@ -36,6 +36,7 @@ from neurosim.explore.store import ABOUT, Store
 from neurosim.explore.study import StudyError
 from neurosim.io.shared_trace import share_trace, shared_trace
 from tests.helpers import samples
+from tests.helpers.examples import FUZZ
 from tests.helpers.samples import call, only_json
 from tests.helpers.studies import STUDY, filled, values
 
@@ -442,7 +443,8 @@ def forked(*arguments):
 
 
 @pytest.mark.slow
-def test_killed_ten_times_a_study_ends_as_if_nothing_had_happened(folder, tmp_path, monkeypatch):
+@pytest.mark.fuzz
+def test_killed_again_and_again_a_study_ends_as_if_nothing_had_happened(folder, tmp_path, monkeypatch):
     # Workers that begin at once, so that it is their work that is cut short.
     monkeypatch.setattr("multiprocessing.get_context", lambda _: get_context("fork"))
     chance = random.Random(5)
@@ -457,7 +459,7 @@ def test_killed_ten_times_a_study_ends_as_if_nothing_had_happened(folder, tmp_pa
     assert os.waitpid(sweep(tmp_path / "whole"), 0)[1] == 0
     whole = time.monotonic() - began
     ends = []
-    for _ in range(10):
+    for _ in range(4 * FUZZ):
         process = sweep(tmp_path / "killed")
         time.sleep(chance.uniform(0.05, 0.5) * whole)
         os.killpg(process, signal.SIGKILL)

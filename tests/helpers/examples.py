@@ -1,5 +1,7 @@
 """Small networks on random chips, and what is found on them."""
 
+import os
+
 import numba
 import numpy as np
 import pytest
@@ -14,10 +16,13 @@ from neurosim.mapping.storage import kernel_weights
 from tests.helpers import hardware_twin
 from tests.helpers.strategies import cases, recurrents, residuals
 
+# The gate runs the tests that are marked fuzz once more, with so many times the examples.
+FUZZ = int(os.environ.get("NEUROSIM_FUZZ", "1"))
+
 
 def examples(count, **how):
-    """As many, or a tenth of them where packets move in plain Python."""
-    return settings(max_examples=max(3, count // 10) if numba.config.DISABLE_JIT else count, **how)
+    """As many, or a tenth of them where packets move in plain Python, or several times as many where that is asked for."""
+    return settings(max_examples=max(3, count // 10) if numba.config.DISABLE_JIT else count * FUZZ, **how)
 
 
 @st.composite

@@ -29,6 +29,7 @@ from neurosim.noc.machine import Machine
 from neurosim.noc.packet_network import PacketNetwork
 from neurosim.noc.simpy_model import SimpyNetwork
 from neurosim.noc.traffic import Traffic
+from tests.helpers.examples import examples
 from tests.helpers.traffic_strategies import journeys, machines, single_journeys, traffic, traffics
 
 # Far enough apart that packets never meet, on the largest and slowest machine of these tests.
@@ -63,17 +64,18 @@ def random_packets(grid, rng, load, cycles, choose=None):
 # Against the twin.
 
 
-@settings(max_examples=120)
+@pytest.mark.fuzz
+@examples(60)
 @given(journeys())
 def test_the_compiled_network_is_the_simpy_model_in_every_cycle(case):
     machine, trip = case
     assert travelled(machine, trip) == told(SimpyNetwork(machine).travel(trip))
 
 
-@pytest.mark.slow
-@settings(max_examples=600)
+@pytest.mark.fuzz
+@examples(60)
 @given(journeys(most=250))
-def test_the_compiled_network_is_the_simpy_model_on_many_more(case):
+def test_the_compiled_network_is_the_simpy_model_in_crowds(case):
     machine, trip = case
     assert travelled(machine, trip) == told(SimpyNetwork(machine).travel(trip))
 
@@ -85,7 +87,8 @@ def travelled_as_trees(machine, trip, limit=None):
         return travelled(machine, trip, limit)
 
 
-@settings(max_examples=200)
+@pytest.mark.fuzz
+@examples(100)
 @given(single_journeys(), st.one_of(st.none(), st.integers(0, 200)))
 def test_packets_of_one_flit_for_one_core_have_a_kernel_of_their_own_that_is_the_general_one(case, limit):
     machine, trip = case
@@ -94,18 +97,12 @@ def test_packets_of_one_flit_for_one_core_have_a_kernel_of_their_own_that_is_the
     assert list(network.made) == [True]
 
 
-@settings(max_examples=60)
+@pytest.mark.fuzz
+@examples(40)
 @given(single_journeys())
 def test_the_kernel_for_packets_of_one_flit_is_the_simpy_model_in_every_cycle(case):
     machine, trip = case
     assert travelled(machine, trip) == told(SimpyNetwork(machine).travel(trip))
-
-
-@pytest.mark.slow
-@settings(max_examples=1500)
-@given(single_journeys())
-def test_the_kernel_for_packets_of_one_flit_is_the_general_one_on_many_more(case):
-    assert travelled(*case) == travelled_as_trees(*case)
 
 
 @pytest.mark.parametrize("load", [0.05, 0.3, 0.6])
@@ -224,7 +221,7 @@ def test_a_lone_packet_takes_four_cycles_per_router_and_two(flits):
             assert latencies(Machine(grid), trip).tolist() == (4 * routers + 2 + flits - 1).tolist()
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(machines(), st.integers(1, 4))
 def test_a_lone_packet_takes_what_the_machine_says(machine, flits):
     """As long as neither links that pause nor small buffers hold up its own flits."""
@@ -311,7 +308,7 @@ def naive_flits(grid, trip):
     return flits
 
 
-@settings(max_examples=100)
+@examples(60)
 @given(journeys())
 def test_every_packet_crosses_the_links_of_its_routes_once_and_arrives_once(case):
     machine, trip = case
@@ -328,7 +325,7 @@ def test_every_packet_crosses_the_links_of_its_routes_once_and_arrives_once(case
         assert len(set(journey.arrived[trip.target == core])) == (trip.target == core).sum()
 
 
-@settings(max_examples=100)
+@examples(60)
 @given(journeys())
 def test_cores_work_without_pause_on_what_came_first(case):
     machine, trip = case
@@ -344,7 +341,7 @@ def test_cores_work_without_pause_on_what_came_first(case):
     assert journey.cycles == journey.delivered + trip.update.max() + machine.barrier_cycles
 
 
-@settings(max_examples=100)
+@examples(60)
 @given(journeys(service=(2, 20)))
 def test_queues_hold_no_more_than_their_bound(case):
     machine, trip = case

@@ -16,7 +16,8 @@ from tests.helpers.energies import tiny
 from tests.helpers.examples import SCHEDULE, almost, evaluated, examples, runs
 
 
-@examples(20)
+@pytest.mark.fuzz
+@examples(12)
 @given(runs(), SCHEDULE)
 def test_images_add_up_to_the_run(case, schedule):
     result = evaluated(*case, schedule=schedule)

@@ -202,11 +202,12 @@ def assert_times_of_a_plain_loop(inputs, mapping, schedule):
     return found
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_every_turn_is_what_a_plain_loop_over_the_twin_says(schedule):
     seen = dict.fromkeys(("waiting", "refused", "stalled", "blocked", "noc", "core_busy"), 0)
 
-    @examples(40, phases=[Phase.generate])
+    @examples(25, phases=[Phase.generate])
     @given(runs())
     def look(case):
         found = assert_times_of_a_plain_loop(*case, schedule)

@@ -15,10 +15,12 @@ from neurosim.mapping.place.simple import row_major, scattered
 from neurosim.mapping.place.spectral import spectral
 from neurosim.mapping.wires import Wires
 
-__all__ = ["PLACERS", "Floorplan", "Placer", "Search", "Wires", "chance"]
+__all__ = ["PLACERS", "USUAL", "Floorplan", "Placer", "Search", "Wires", "chance"]
 
 # Bricks that the floorplan pins stay, and no two get the same core; *search* has the seed of all chances.
 Placer = Callable[[Wires, Floorplan, Search], np.ndarray]
+# What is taken where nobody says: few flit-hops and no busy link on every network that ships, at once for thousands of cores.
+USUAL = "greedy"
 PLACERS: Family[Placer] = Family(
     "placer",
     {
