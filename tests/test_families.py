@@ -230,7 +230,7 @@ def test_the_help_of_presets_lists_those_of_packages_and_another_is_refused(pack
     install_, _ = packages
     install_(("some", {"fast": "some:x.toml"}, ""), group="neurosim.presets")
     assert {"fast", *PRESETS.own} <= set(re.findall(r"[\w-]+", call("presets", "--help").out))
-    refused("presets", "fas", says="preset 'fas' does not exist; did you mean 'fast'?")
+    refused("presets", "fas", says="no such preset; did you mean 'fast'?")
 
 
 def test_no_command_has_a_list_of_names_of_its_own():

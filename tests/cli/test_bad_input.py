@@ -754,7 +754,7 @@ def test_a_wider_enough_trace_replays_on_a_narrower_chip(files):
     assert only_json(found.out)["counts"]["saturations"] == 0
 
 
-NO_ROOM = ["--set", "mesh.width=1", "--set", "mesh.height=1", "--set", "memory.weight_sram.bits=9"]
+NO_ROOM = ["--chip", "mesh45", "--set", "mesh.width=1", "--set", "mesh.height=1", "--set", "memory.weight_sram.bits=9"]
 
 
 @pytest.mark.parametrize("command", [["map"], ["run"], ["replay"], ["map", "--estimate"]])
@@ -851,8 +851,8 @@ USAGE = {
     "too many bits": (["quantize", "floats.h5", "-o", "q.h5", "--bits", "17"], "--bits"),
     "too many images": (["run", "network.h5", "images.h5", "--images", "4"], "4"),
     "too many images of a trace": (["replay", "trace.h5", "--images", "4"], "4"),
-    "unknown preset": (["presets", "nothing"], "mesh45, eyeriss, loihi"),
-    "unknown chip": (["run", "network.h5", "images.h5", "--chip", "nothing"], "mesh45, eyeriss, loihi"),
+    "unknown preset": (["presets", "nothing"], "lp45, eyeriss, loihi"),
+    "unknown chip": (["run", "network.h5", "images.h5", "--chip", "nothing"], "lp45, eyeriss, loihi"),
     "network that is not there": (["run", "nothing.h5", "images.h5"], "nothing.h5: does not exist"),
     "inputs that are not there": (["run", "network.h5", "nothing.npz"], "nothing.npz: does not exist"),
     "folder for a network": (["verify", "."], "folder"),

@@ -59,7 +59,7 @@ def done(*arguments):
 def test_run_says_what_was_modelled_the_answer_time_and_energy(files):
     out = done("run", files / "net.h5", files / "in.h5").out
     for words in (
-        "Modelled", "residual: 173 neurons", "T = 4", "8-bit integer weights", "mesh45", "5 of 64",
+        "Modelled", "residual: 173 neurons", "T = 4", "8-bit integer weights", "lp45", "5 of 6", "modelled, not measured",
         "6 samples of random images", "accuracy", "spikes per neuron", "Time (packet, sequential)", "per image", "set by:",
         "busy cores", "barriers", "longest queue", "Energy", "data movement", "static", "weight_sram", "ANN / SNN", "Layers",
         "conv3", "Not counted",
@@ -124,7 +124,7 @@ def test_the_parts_of_the_json_add_up(ran):
 
 def test_the_json_is_what_python_finds(files, ran):
     network = ns.load_network(files / "net.h5")
-    found = ns.run(network, ns.load_inputs(files / "in.h5"), ns.load_chip("mesh45")).to_dict()
+    found = ns.run(network, ns.load_inputs(files / "in.h5"), ns.load_chip()).to_dict()
     assert {k: v for k, v in found.items() if k != "provenance"} == {k: v for k, v in ran.items() if k != "provenance"}
     assert ran["network"]["sha256"] == network.sha256
     assert ran["provenance"]["command"].startswith("neurosim run ")
@@ -215,14 +215,14 @@ def test_trace_counts_spikes(files, tmp_path):
 
 
 def test_map_draws_the_mesh_and_the_use_of_limits(files, tmp_path):
-    out = done("map", files / "net.h5", "-o", tmp_path / "map.h5").out
-    assert "5 of 64 cores" in out and "row-major" in out and "0 1 2 3 4 ." in out and "weight_sram" in out
+    out = done("map", files / "net.h5", "--placer", "row-major", "-o", tmp_path / "map.h5").out
+    assert "5 of 6 cores" in out and "row-major" in out and "0 1 2\n  3 4 ." in out and "weight_sram" in out
     found = only_json(done("map", files / "net.h5", "--json", "-").out)
     assert (found["feasible"], found["cores_used"], len(found["bricks"])) == (True, 5, 5)
     assert listing(tmp_path / "map.h5")["format"] == "neurosim-mapping"
     estimate = only_json(done("map", files / "net.h5", "--estimate", "--json", "-").out)
     assert (estimate["feasible"], estimate["cores_used"]) == (True, 5)
-    assert "about 5 of 64 cores" in done("map", files / "net.h5", "--estimate").out
+    assert "about 5 of 6 cores" in done("map", files / "net.h5", "--estimate").out
 
 
 def test_inspect_shows_any_of_our_files(files, tmp_path):
@@ -252,10 +252,10 @@ def test_presets_lists_shows_and_prints():
     assert "Davies et al. 2018" in shown and "23.6 pJ" in shown and "Not counted" in shown
     found = only_json(done("presets", "--json", "-").out)
     assert [c["name"] for c in found] == [
-        "mesh45", "eyeriss", "loihi", "loihi-board", "loihi-fitted", "lp45", "seneca", "truenorth",
+        "lp45", "eyeriss", "loihi", "loihi-board", "loihi-fitted", "mesh45", "seneca", "truenorth",
     ]
     assert [c["name"] for c in only_json(done("presets", "loihi", "--json", "-").out)] == ["loihi"]
-    assert done("presets", "--toml").out.startswith('name = "mesh45"')
+    assert done("presets", "--toml").out.startswith('name = "lp45"')
 
 
 def test_quantize_makes_an_integer_network(files, tmp_path):

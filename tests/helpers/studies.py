@@ -7,6 +7,7 @@ STUDY = """
 name = "small"
 network = "net.h5"
 inputs = "in.h5"
+chip = "mesh45"
 images = 4
 objectives = ["energy", "latency", "cores"]
 
@@ -26,7 +27,7 @@ images = 2
 
 def values(**changes):
     base = {
-        "network": "net.h5", "inputs": "in.h5", "images": 4, "objectives": ["energy", "latency"],
+        "network": "net.h5", "inputs": "in.h5", "chip": "mesh45", "images": 4, "objectives": ["energy", "latency"],
         "axes": {"core.lanes": [1, 2], "core.max_neurons": [8, 40]},
     }  # fmt: skip
     return base | changes

@@ -35,7 +35,7 @@ def chip():
 @pytest.fixture
 def written(tmp_path, network, chip):
     """A mapping as JSON, and what is in it."""
-    mapping = ns.map_network(network, chip)
+    mapping = ns.map_network(network, chip, "row-major")
     mapping.save(tmp_path / "map.json")
     return tmp_path / "map.json", json.loads((tmp_path / "map.json").read_text())
 
@@ -165,7 +165,7 @@ def test_a_mapping_that_fits_one_chip_may_not_fit_another(written, network, chip
 def test_the_command_line_takes_it_back(tmp_path, written, network):
     path, _ = written
     network.save(tmp_path / "net.h5")
-    options = ["--set", "core.max_neurons=40"]
+    options = ["--chip", "mesh45", "--set", "core.max_neurons=40"]
     for placer, more in (("row-major", []), ("hilbert", ["--placer", "hilbert"])):
         found = samples.call("map", tmp_path / "net.h5", *options, "--mapping", path, *more, "--json", "-")
         assert found.code == 0 and samples.only_json(found.out)["placer"] == placer

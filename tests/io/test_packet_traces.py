@@ -14,6 +14,7 @@ from neurosim.errors import FileError, NeurosimError, TraceError
 from neurosim.io.booksim_file import load_packets, save_packets
 from neurosim.io.messages_file import is_message_trace, load_messages
 from neurosim.io.noxim_file import save_noxim
+from neurosim.mapping.place import USUAL
 from neurosim.noc import packet_list
 from neurosim.noc.geometry import Grid
 from neurosim.noc.machine import UNLIMITED, Machine
@@ -291,7 +292,7 @@ def test_a_list_goes_out_and_comes_back_by_commands(recorded, trace, tmp_path, o
     assert (found.code, found.err) == (0, "")
     told = only_json(found.out)
     chip = ns.load_chip("mesh45", [o for o in (*SMALL, *options) if "=" in o])
-    placer = options[1] if "--placer" in options else "row-major"
+    placer = options[1] if "--placer" in options else USUAL
     run = ns.evaluate(trace.sample(1), ns.map_network(trace.network, chip, placer))
     assert counted(told) == counted(told["run"]) == counted(run.counts)
     assert told["cycles"] == run.time.cycles

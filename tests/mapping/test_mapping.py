@@ -256,7 +256,7 @@ def dense(inputs, neurons, classes=1):
 
 def refused(network, changes):
     with pytest.raises(ns.MappingError) as caught:
-        ns.map_network(network, changed(ns.load_chip("mesh45"), changes))
+        ns.map_network(network, changed(ns.load_chip("mesh45"), changes), "row-major")
     return caught.value.violations
 
 
@@ -375,13 +375,13 @@ def test_one_chip_is_full_before_the_next_is_used():
     """Three by two chips of two by two tiles of two cores, whose numbers go along the rows of all chips together."""
     board = {"columns": 3, "rows": 2, "link_cycles": 1, "pj": 0, "source": "made up"}
     changes = {"mesh.width": 2, "mesh.height": 2, "mesh.cores_per_tile": 2, "core.max_neurons": 1, "board": board}
-    mapping = ns.map_network(dense(1, 47), changed(ns.load_chip("mesh45"), changes))
+    mapping = ns.map_network(dense(1, 47), changed(ns.load_chip("mesh45"), changes), "row-major")
     places = [
         (2 * chip_y + y, 2 * chip_x + x, inside)
         for chip_y, chip_x, y, x, inside in product(range(2), range(3), range(2), range(2), range(2))
     ]
     assert mapping.cores.tolist() == [(y * 6 + x) * 2 + inside for y, x, inside in places]
-    result = ns.run(mapping.network, ns.Inputs.from_spikes(np.zeros((1, 1, 1, 1, 1))), mapping.chip)
+    result = ns.run(mapping.network, ns.Inputs.from_spikes(np.zeros((1, 1, 1, 1, 1))), mapping.chip, placer="row-major")
     assert result.cores["chip"].tolist() == [chip for chip in range(6) for _ in range(8)]
 
 
@@ -406,7 +406,7 @@ def test_on_a_board_every_chip_has_its_own_memory_and_all_share_the_one_off_chip
     board = {"core.max_neurons": 3, "mesh.width": 2, "mesh.height": 1, "board": two}
     for per, bits, place in (("chip", 2 * 12 * 8, " of chip 0"), ("off chip", 30 * 8, "")):
         limited = board | {"memory.weight_sram.per": per}
-        ns.map_network(network, changed(ns.load_chip("mesh45"), limited | {"memory.weight_sram.bits": bits}))
+        ns.map_network(network, changed(ns.load_chip("mesh45"), limited | {"memory.weight_sram.bits": bits}), "row-major")
         (violation,) = refused(network, limited | {"memory.weight_sram.bits": bits - 1})
         assert facts(violation) == ("", f"weight_sram (weights){place}", bits, bits - 1, 1, "bits")
 
@@ -512,9 +512,9 @@ def test_a_link_that_would_carry_too_much_is_named():
         layers=[ns.Dense("a", np.ones((5, 2), int), 1), ns.Output("out", np.ones((1, 5), int))],
     )  # fmt: skip
     chip = ns.load_chip("mesh45", ["mesh.max_link_flits=5"])
-    assert check(ns.map_network(network, chip)) == []
+    assert check(ns.map_network(network, chip, "row-major")) == []
     with pytest.raises(MappingError, match=r"link \(0, 0\) to \(1, 0\) needs 5 flits, limit 4, 1 too many; use another placer"):
-        ns.map_network(network, chip.replace("mesh.max_link_flits", 4))
+        ns.map_network(network, chip.replace("mesh.max_link_flits", 4), "row-major")
 
 
 def test_only_weights_that_are_not_shared_could_be():

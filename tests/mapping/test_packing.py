@@ -158,7 +158,7 @@ def test_layers_can_be_pinned_to_one_core_if_it_may_hold_them():
 
 def test_a_mapping_file_with_too_many_layers_in_a_core_is_refused(tmp_path):
     network, chip = samples.residual(), ns.load_chip("mesh45", ["core.max_layers=6"])
-    mapping = ns.map_network(network, chip)
+    mapping = ns.map_network(network, chip, "row-major")
     mapping.save(tmp_path / "map.json")
     assert ns.load_mapping(tmp_path / "map.json", network, chip).cores.tolist() == mapping.cores.tolist()
     with pytest.raises(FileError, match=r"cores 0 hold bricks of more layers than they may; core\.max_layers is 2"):

@@ -50,6 +50,16 @@ def test_every_brick_gets_a_core_and_pins_stay(placer, mapping, rng):
     assert again.cores.tolist() == found.cores.tolist()
 
 
+@pytest.mark.parametrize("placer", list(PLACERS))
+@examples(25)
+@given(networks().flatmap(mappings))
+def test_as_few_chips_are_used_as_hold_the_bricks(placer, mapping):
+    """Those without any draw no power."""
+    found, chip = placed(mapping, placer, search=Search(seed=1)), mapping.chip
+    used = {found.grid.chip_of(found.grid.tile_of(core)) for core in found.used.tolist()}
+    assert len(used) == -(-len(found.used) // (chip.cores // chip.chips))
+
+
 @examples(40)
 @given(runs())
 def test_expected_traffic_is_what_a_run_counts(case):

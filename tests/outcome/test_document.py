@@ -58,9 +58,9 @@ def files(tmp_path_factory):
     network.save(folder / "net.h5")
     samples.inputs(network).save(folder / "in.h5")
     made = call(
-        "run", folder / "net.h5", folder / "in.h5", "--set", "operation.accumulate.uncertainty=0.2", "--placer", "annealing",
-        "--set", "core.max_neurons=40", "--partition", "traffic", "-o", folder / "run.h5", "--json", folder / "run.json",
-        "--trace", folder / "trace.h5",
+        "run", folder / "net.h5", folder / "in.h5", "--chip", "mesh45", "--set", "operation.accumulate.uncertainty=0.2",
+        "--placer", "annealing", "--set", "core.max_neurons=40", "--partition", "traffic", "-o", folder / "run.h5",
+        "--json", folder / "run.json", "--trace", folder / "trace.h5",
     )  # fmt: skip
     assert made.code == 0, made
     return folder

@@ -22,6 +22,7 @@ SECTIONS = [
     "Constants and their sources", "Not counted", "How to repeat",
 ]  # fmt: skip
 FIGURES = 10
+MESH = ("--chip", "mesh45", "--placer", "row-major")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def files(tmp_path_factory):
     network = samples.residual()
     network.save(folder / "net.h5")
     samples.inputs(network).save(folder / "in.h5")
-    made = call("run", folder / "net.h5", folder / "in.h5", "-o", folder / "run.h5", "--report", folder / "run.html")
+    made = call("run", folder / "net.h5", folder / "in.h5", *MESH, "-o", folder / "run.h5", "--report", folder / "run.html")
     assert made.code == 0, made
     return folder
 
@@ -307,7 +308,7 @@ def test_without_scripts_the_figures_leave_no_gap(browser, files):
 def test_the_page_of_a_mapping_is_drawn(browser, tmp_path):
     network = samples.residual()
     network.save(tmp_path / "net.h5")
-    assert call("map", tmp_path / "net.h5", "--report", tmp_path / "map.html").code == 0
+    assert call("map", tmp_path / "net.h5", *MESH, "--report", tmp_path / "map.html").code == 0
     opened(browser, tmp_path / "map.html")
     assert "core 0 at (0, 0)layer: conv1" in hover(browser, 0, 0.5 / 8, 0.5 / 8)
     assert browser.get_log("browser") == []

@@ -246,7 +246,7 @@ def test_spikes_of_a_max_pooled_window_wait_for_the_memory_once(pool, fetched, o
         layers=[*first, ns.Conv("b", np.ones((4, 1, 1, 1), int), 9, pool=pool), ns.Output("out", np.ones((1, 4), int))],
     )  # fmt: skip
     changes = {"mesh.width": 3, "mesh.height": 1, "memory.weight_sram.word_bits": 8, "memory.weight_sram.words_per_cycle": 1}
-    mapping = ns.map_network(network, changed(ns.load_chip("mesh45"), changes))
+    mapping = ns.map_network(network, changed(ns.load_chip("mesh45"), changes), "row-major")
     for schedule in SCHEDULES:
         found = assert_times_of_a_plain_loop(ns.Inputs.from_spikes(np.ones((1, 1, 1, 2, 2))), mapping, schedule)
         assert found["waiting"][len(first)] == fetched * 3
@@ -338,7 +338,7 @@ def test_a_tiny_network_by_hand(timing):
     nothing.
     """
     network, inputs = tiny()
-    result = ns.run(network, inputs, ns.load_chip("mesh45"), timing=timing)
+    result = ns.run(network, inputs, ns.load_chip("mesh45"), timing=timing, placer="row-major")
     turns = [4 + 1 + 100, 14 + 100, 2 + 1 + 100, 100]
     assert result.time.steps.tolist() == [[sum(turns[:2]), sum(turns[2:])]] == [[219, 203]]
     assert result.time.latency.tolist() == [422] and result.time.drain == 0
@@ -444,7 +444,7 @@ def junction(**changes):
     )  # fmt: skip
     base = {"core.lanes": 1, "mesh.height": 1, "mesh.width": 4, "mesh.virtual_channels": 1, "mesh.buffer_flits": 8}
     chip = changed(ns.load_chip("mesh45"), base | {path.replace("__", "."): value for path, value in changes.items()})
-    return ns.run(network, ns.Inputs.from_spikes(np.ones((1, 1, 3, 1, 1))), chip)
+    return ns.run(network, ns.Inputs.from_spikes(np.ones((1, 1, 3, 1, 1))), chip, placer="row-major")
 
 
 def test_packets_that_stand_behind_those_for_a_full_core_are_told_with_its_name():

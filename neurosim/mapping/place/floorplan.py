@@ -35,8 +35,11 @@ class Floorplan:
 
     @property
     def free(self) -> np.ndarray:
-        """int64: cores for them, in the order in which they are filled."""
-        return self.order[~np.isin(self.order, self.pinned)]
+        """int64: cores for them, in the order in which they are filled: all of as few chips as hold them."""
+        free = self.order[~np.isin(self.order, self.pinned)]
+        column, row = self.chip[free].T
+        number = row * (self.chip[:, 0].max() + 1) + column
+        return free[np.isin(number, number[: max(1, len(self.loose))])]
 
     def filled(self, bricks: np.ndarray, cores: np.ndarray) -> np.ndarray:
         """int64 [bricks]: the core of every brick, with these loose *bricks* in these *cores*."""
