@@ -30,7 +30,8 @@ def values(**changes):
         "network": "net.h5", "inputs": "in.h5", "chip": "mesh45", "images": 4, "objectives": ["energy", "latency"],
         "axes": {"core.lanes": [1, 2], "core.max_neurons": [8, 40]},
     }  # fmt: skip
-    return base | changes
+    found = base | changes
+    return {key: value for key, value in found.items() if key != "chip" or "chip" not in found["axes"]}
 
 
 def filled(place):
