@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 
-from neurosim.cost.ann import STATED
 from neurosim.cost.comparison import BreakEven, CostStep
+from neurosim.cost.dataflow import STATED
 from neurosim.io.hdf5 import replacing
 from neurosim.outcome.cost_sections import PaperSection
 from neurosim.outcome.document import BlockedRow, CoreRow, LinkRow, RunDocument, TimeSection

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from neurosim.cost.action import COMPUTE, MOVEMENT, STATIC
-from neurosim.cost.ann import STATED
 from neurosim.cost.comparison import BreakEven, CostStep
+from neurosim.cost.dataflow import STATED
 from neurosim.cost.uncertainty import Spread
 from neurosim.outcome.cost_sections import PaperMacs
 from neurosim.outcome.document import LayerRow, Provenance, RunDocument
