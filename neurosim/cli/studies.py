@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Group
 
 import neurosim as ns
 from neurosim.cli.app import app
@@ -119,7 +120,8 @@ def compare(
         save_comparison_report(told, report)
     targets |= {name: run.chip.values for name, run in told.runs.items()}
     amounts = {name: found.to_dict() for name, found in told.metrics.items()}
-    show(comparison_text.comparison_summary(targets, amounts, told.reasons), json_to, told.to_dict())
+    summary = comparison_text.comparison_summary(targets, amounts, told.reasons)
+    show(Group(summary, comparison_text.without_spikes(told.runs)), json_to, told.to_dict())
     if told.reasons:
         raise typer.Exit(1)
 

@@ -70,15 +70,16 @@ def _tiles(run: RunDocument) -> list[tuple[str, str, str]]:
         ("latency", si(time.latency_seconds_per_image, "s"), "from an image to its answer"),
         ("spikes per neuron", f"{run.network.spikes_per_neuron:.3f}", f"over {run.timesteps} steps"),
         ("cores", f"{len(run.cores):,} of {chip.cores:,}", mesh),
-        ("ANN / SNN, compute only", *_ratio(steps["compute"])),
-        ("with data movement", *_ratio(steps["off chip"])),
+        ("ANN / SNN, compute only", *_ratio(steps["compute"], run)),
+        ("with data movement", *_ratio(steps["off chip"], run)),
     ]  # fmt: skip
 
 
-def _ratio(step: CostStep) -> tuple[str, str]:
-    """ANN / SNN with the stated reuse, and with perfect and no reuse."""
+def _ratio(step: CostStep, run: RunDocument) -> tuple[str, str]:
+    """ANN / SNN with the stated reuse, with perfect and no reuse, and how well either answers."""
     stated, best, worst = (words.quotient(step.ann_J[reuse], step.snn_J) for reuse in (STATED, "perfect", "none"))
-    return stated, f"{best} to {worst} by reuse in the ANN" if best != worst else "energy without spikes / with"
+    answers = "accuracy {} / {}".format(*words.accuracies(run))
+    return stated, (f"{best} to {worst} by reuse in the ANN; " if best != worst else "energy without spikes / with; ") + answers
 
 
 def _energy(run: RunDocument) -> str:
@@ -161,7 +162,8 @@ def _comparison(run: RunDocument) -> str:
         name = {"papers": row.name, "compute": "this chip, compute", "added": f"+ {row.name}"}[row.kind]
         rows.append([name, *row.cells])
     return (
-        table(["per image", "ANN (perfect reuse to none)", "SNN", "ANN / SNN"], rows)
+        bullets(words.machines(run))
+        + table(["per image", "ANN (perfect reuse to none)", "SNN", "ANN / SNN"], rows)
         + paragraph(f"{words.break_even_text(line)}; {words.spread_text(run.uncertainty)}.")
         + paragraph(f"The ANN: {run.ann.assumes}.")
         + run_figures.break_even(line) + _rates(line) + _by_layer(line) + _operations(run.paper)
