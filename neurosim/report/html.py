@@ -159,7 +159,7 @@ def _blocked(run: RunDocument, pairs: list[BlockedRow]) -> str:
 def _comparison(run: RunDocument) -> str:
     rows, line = [], run.break_even
     for row in words.comparison(run):
-        name = {"papers": row.name, "compute": "this chip, compute", "added": f"+ {row.name}"}[row.kind]
+        name = {"papers": row.name, "compute": words.compute_of(run), "added": f"+ {row.name}"}[row.kind]
         rows.append([name, *row.cells])
     return (
         bullets(words.machines(run))

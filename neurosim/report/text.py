@@ -160,8 +160,9 @@ def repriced_text(before: RunDocument, after: RunDocument) -> Group:
 
 def _comparison(document: RunDocument) -> list[RenderableType]:
     rows = table("against the same network without spikes, per image", "ANN", "SNN", "ANN / SNN")
+    compute = words.compute_of(document)
     for row in words.comparison(document):
-        name = {"papers": row.name, "compute": "compute, on this chip", "added": f"  + {row.name}"}[row.kind]
+        name = {"papers": row.name, "compute": compute, "added": f"  + {row.name}"}[row.kind]
         rows.add_row(name, *row.cells)
     where, answers, *warnings = words.machines(document)
     about = words.break_even_text(document.break_even), words.spread_text(document.uncertainty)

@@ -186,6 +186,12 @@ def ann_chip(document: RunDocument) -> Chip:
     return (document.ann.chip or document.chip).values
 
 
+def compute_of(document: RunDocument) -> str:
+    """What the first line behind the papers' model is."""
+    same = ann_chip(document).sha256 == document.chip.sha256
+    return "compute, on this chip" if same else "compute, each on its chip"
+
+
 def accuracies(document: RunDocument) -> tuple[str, str]:
     """Without spikes, and with; as far as they are known."""
     without, spiking = (NOT_KNOWN if x is None else percent(x) for x in (document.ann.accuracy, document.accuracy))

@@ -1,6 +1,8 @@
 """The network without spikes, on its own machine: the counts of its twin, and laws of bits, zeros and machines."""
 
 import json
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,6 +168,16 @@ def test_a_machine_that_is_too_small_is_named():
     with pytest.raises(MappingError, match="--ann-chip") as error:
         ns.run(*tiny(), "mesh45", ann_chip=small)
     assert error.value.violations
+
+
+def test_eyeriss_on_alexnet_is_what_the_documents_say():
+    """665.8 million multiply-accumulates in five convolutions; half of what the silicon takes for each."""
+    found = runpy.run_path(Path(__file__).parents[2] / "examples" / "eyeriss.py")
+    each = [found["counted"](name, ns.load_chip("eyeriss", ["mesh=fit"])) for name in found["LAYERS"]]
+    macs, joules = (sum(values) for values in zip(*each, strict=True))
+    assert macs == 105_415_200 + 223_948_800 + 149_520_384 + 112_140_288 + 74_760_192
+    assert f"{joules / macs * 1e12:.2f}" == "5.67"
+    assert "5.67 pJ" in (Path(__file__).parents[2] / "docs" / "chips.md").read_text(encoding="utf-8")
 
 
 def test_zeros_and_accuracy_come_from_the_training_where_it_says_them():

@@ -1,7 +1,7 @@
 """A network without spikes that one can read: activation by activation, site by site, every counter raised by hand.
 
-The specification of `neurosim.cost.ann`: what one image makes every brick do. The synapses are those of naive.py; nothing of the
-package is used for counting.
+The specification of `neurosim.cost.ann`: what one image makes every brick do. The synapses are those of naive.py; nothing of
+the package is used for counting.
 """
 
 from collections import Counter, defaultdict
@@ -94,8 +94,9 @@ class Twin:
             self.count("partial_sum", number, self.counts["done"][number])
         updates = max(1, self.counts["done"][number] / (channels * len(sites))) if self.reuse == "none" else 1
         for _ in sites:
-            self.count("sum words", number, self.row(channels, core.state_bits) * updates)
-            self.count("all sum words", number, self.row(channels, core.state_bits) * (one_by_one if self.reuse == "none" else 1))
+            row = self.row(channels, core.state_bits)
+            self.count("sum words", number, row * updates)
+            self.count("all sum words", number, row * (one_by_one if self.reuse == "none" else 1))
         self.count("compare", number, channels * len(sites))
         self.count("cycles", number, -(-channels * len(sites) // core.update_lanes) * self.cycles("update_active"))
 
@@ -128,7 +129,7 @@ class Twin:
             bricks.setdefault(neuron, set()).add(brick)
         if source != "input":
             for neuron, reached in bricks.items():
-                self.send(source, (neuron // (shape[1] * shape[2]), neuron // shape[2] % shape[1], neuron % shape[2]), reached, share)
+                self.send(source, place(shape, neuron), reached, share)
         self.arrive(source, read, all_pool, shape)
 
     def send(self, source, at, reached, share):
@@ -145,8 +146,7 @@ class Twin:
         for core in {self.cores[brick] for _, _, brick in read}:
             mine = [(neuron, at, brick) for neuron, at, brick in read if self.cores[brick] == core]
             first = min(brick for _, _, brick in mine)
-            plain = lambda n: (n // (shape[1] * shape[2]), n // shape[2] % shape[1], n % shape[2])  # noqa: E731
-            values = {at if all_pool else plain(neuron) for neuron, at, _ in mine}
+            values = {at if all_pool else place(shape, neuron) for neuron, at, _ in mine}
             per_site = Counter((y, x) for _, y, x in values)
             for many in per_site.values():
                 self.count("written words", first, self.row(many, self.activation))
@@ -167,3 +167,9 @@ class Twin:
         waits = [-(-sum(words) // ports[name]) for name, words in through.items() if ports[name]]
         looked = -(-self.counts["event"][number] // 1) * self.cycles("event")
         self.count("busy", number, max([self.counts["cycles"][number], *waits]) + looked)
+
+
+def place(shape, neuron):
+    """Its (c, y, x)."""
+    _, h, w = shape
+    return neuron // (h * w), neuron // w % h, neuron % w
