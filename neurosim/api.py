@@ -95,13 +95,13 @@ def _no_mapping(path: File) -> Any:
 # By the name of the parameter.
 LOADERS: dict[str, Callable[[Any], Any]] = {
     "network": _or_file(load_network), "inputs": _or_file(load_inputs), "trace": _or_file(load_trace),
-    "chip": _or_file(load_chip), "chips": _chips, "mapping": _or_file(_no_mapping),
+    "chip": _or_file(load_chip), "ann_chip": _or_file(load_chip), "chips": _chips, "mapping": _or_file(_no_mapping),
 }  # fmt: skip
-KINDS = {"network": Network, "inputs": Inputs, "trace": SpikeTrace, "chip": Chip, "mapping": Mapping}
+KINDS = {"network": Network, "inputs": Inputs, "trace": SpikeTrace, "chip": Chip, "ann_chip": Chip, "mapping": Mapping}
 NEEDED = {name: f"needed is {kind.__name__} or a file" for name, kind in KINDS.items()} | {
-    "chip": "needed is Chip, a preset or a file", "mapping": "needed is Mapping",
+    "mapping": "needed is Mapping", **dict.fromkeys(("chip", "ann_chip"), "needed is Chip, a preset or a file"),
 }  # fmt: skip
-WIDER = dict.fromkeys(("network", "inputs", "trace", "chip"), "File") | {"chips": "Sequence[File] | Chip | File"}
+WIDER = dict.fromkeys(("network", "inputs", "trace", "chip", "ann_chip"), "File") | {"chips": "Sequence[File] | Chip | File"}
 
 run = from_files(pipeline.run)
 compare = from_files(pipeline.compare)

@@ -6,6 +6,9 @@ from dataclasses import replace
 import pytest
 
 import neurosim as ns
+from neurosim.cost.ann import Inference
+from neurosim.cost.spikeless import Spikeless
+from neurosim.cost.without import without
 from neurosim.errors import ChipError, NeurosimError
 from tests.helpers import samples
 from tests.helpers.examples import changed
@@ -24,9 +27,10 @@ NARROW = {
 CHIPS = {"as it ships": CHIP, "narrow": changed(CHIP, NARROW)}
 
 
-def sizes():
-    """The settings of the chip that are sizes, rates or widths."""
-    numbers = {p: v for p, v in CHIP.settings.items() if isinstance(v, int) and not isinstance(v, bool) and p.startswith(SIZED)}
+def sizes(name="lp45"):
+    """The settings of a chip that are sizes, rates or widths."""
+    settings = ns.load_chip(name).settings.items()
+    numbers = {p: v for p, v in settings if isinstance(v, int) and not isinstance(v, bool) and p.startswith(SIZED)}
     return [p for p in numbers if not p.startswith(ELSEWHERE) and not p.endswith(NO_SIZE)]
 
 
@@ -57,6 +61,34 @@ def test_twice_as_much_is_not_better_in_everything(case, path, chip, timing):
     before = judged(trace, replace(mapping, chip=chip), timing)
     worse, better = ([name for name in before if sign * more[name] > sign * before[name]] for sign in (1, -1))
     assert worse or not better, (path, before, more)
+
+
+@pytest.mark.parametrize("path", sizes("ann45"))
+def test_nor_is_it_for_the_network_without_spikes_on_its_machine(path):
+    chip = ns.load_chip("ann45", ["mesh.width=6", "mesh.height=6"])
+    mapping = ns.map_network(samples.residual(), chip)
+    try:
+        twice = replace(mapping, chip=chip.replace(path, 2 * chip.settings[path]))
+    except NeurosimError as refused:
+        assert isinstance(refused, ChipError)
+        return
+    before, more = spikeless(mapping), spikeless(twice)
+    worse, better = ([name for name in before if sign * more[name] > sign * before[name]] for sign in (1, -1))
+    assert worse or not better, (path, before, more)
+
+
+def spikeless(mapping):
+    side, work = Spikeless(mapping), Inference(Spikeless(mapping))
+    cycles = work.cycles(work.busy("rows"))
+    time, area = cycles / mapping.chip.clock.hz, mapping.chip.area_mm2
+    return {"energy": without(side, 1).told(1)["total_J"], "time": time, "area": area}
+
+
+@pytest.mark.parametrize("path", ["core.ann_sites", "core.lanes"])
+def test_a_larger_array_is_faster_and_larger(path):
+    chip = ns.load_chip("ann45", ["mesh.width=6", "mesh.height=6", "core.lanes=1", "core.ann_sites=2"])
+    one, two = (spikeless(ns.map_network(samples.residual(), c)) for c in (chip, chip.replace(path, 2 * chip.settings[path])))
+    assert two["time"] < one["time"] and two["area"] > one["area"]
 
 
 @pytest.mark.parametrize("path", ["core.lanes", "mesh.flit_bits", "memory.state_sram.banks"])

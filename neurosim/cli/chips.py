@@ -13,6 +13,7 @@ import typer
 import neurosim as ns
 from neurosim.cli.app import app
 from neurosim.cli.console import (
+    ann_choice,
     bundled,
     check_targets,
     evaluated,
@@ -23,11 +24,15 @@ from neurosim.cli.console import (
     recorded,
     say,
     show,
+    spikeless,
     time_choice,
     violations_to,
 )
 from neurosim.cli.names import NamingCommand, argument, named_or_file
 from neurosim.cli.options import (
+    AnnBitsOption,
+    AnnChipOption,
+    AnnSparsityOption,
     ChipOption,
     DaskOption,
     ImagesOption,
@@ -97,6 +102,9 @@ def run(
     schedule: ScheduleOption = "sequential",
     packet_images: PacketImagesOption = "auto",
     seed: SeedOption = 0,
+    ann_chip: AnnChipOption = None,
+    ann_bits: AnnBitsOption = None,
+    ann_sparsity: AnnSparsityOption = None,
     trace: TraceOption = None,
     output: OutputOption = None,
     report: ReportOption = None,
@@ -111,12 +119,15 @@ def run(
     with ExitStack() as stack:
         data = stack.enter_context(opened(inputs, images))
         target = load_chip(chip, changes or ())
+        choice = ann_choice(ann_chip, ann_bits, ann_sparsity)
+        choice.check(net, [target])
         placed = mapped(net, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed)
+        beside = spikeless(choice, placed, placer, json_to)
         bits = placed.chip.core.state_bits
         spikes = stack.enter_context(recorded(net, data, inputs, bits, workers, neurobench, dask))
         if trace is not None:
             spikes.save(str(trace))
-        result = evaluated(spikes, placed, how, workers, perfetto, json_to)
+        result = evaluated(spikes, placed, beside, how, workers, perfetto, json_to)
         finish(result, output, report, json_to, neurobench)
 
 
@@ -134,6 +145,9 @@ def replay(
     schedule: ScheduleOption = "sequential",
     packet_images: PacketImagesOption = "auto",
     seed: SeedOption = 0,
+    ann_chip: AnnChipOption = None,
+    ann_bits: AnnBitsOption = None,
+    ann_sparsity: AnnSparsityOption = None,
     trace: TraceOption = None,
     output: OutputOption = None,
     report: ReportOption = None,
@@ -146,8 +160,11 @@ def replay(
     check_targets(trace, output, report, perfetto, json_to, sources=(file, mapping))
     with about(file), opened_trace(file, images) as spikes:
         target = load_chip(chip, changes or ())
+        choice = ann_choice(ann_chip, ann_bits, ann_sparsity)
+        choice.check(spikes.network, [target])
         placed = mapped(spikes.network, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed)
-        result = evaluated(spikes, placed, how, workers, perfetto, json_to)
+        beside = spikeless(choice, placed, placer, json_to)
+        result = evaluated(spikes, placed, beside, how, workers, perfetto, json_to)
         if trace is not None:
             spikes.save(str(trace))
         finish(result, output, report, json_to, neurobench)

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from rich.console import Console, Group, RenderableType
 import neurosim as ns
 from neurosim.chip.chip import MAX_CORES
 from neurosim.cli.app import QUIET
+from neurosim.cost.spikeless import AnnChoice, Spikeless
 from neurosim.errors import NeurosimError, about
 from neurosim.explore.cluster import Cluster
+from neurosim.io.chip_file import load_chip
 from neurosim.io.hdf5 import check_target, command, replacing
 from neurosim.io.inputs_file import opened_inputs
 from neurosim.io.spool import spooled
@@ -25,7 +27,7 @@ from neurosim.io.trace_blocks import TraceBlocks
 from neurosim.mapping.mapper import placed
 from neurosim.mapping.place import PLACERS, USUAL
 from neurosim.network.inputs import Inputs
-from neurosim.outcome.pipeline import bracketed
+from neurosim.outcome import pipeline
 from neurosim.outcome.result import Result
 from neurosim.report import text
 from neurosim.report.perfetto import PerfettoTrace
@@ -187,9 +189,24 @@ def time_choice(timing: str, schedule: str, packet_images: str, seed: int, place
     return how
 
 
+def ann_choice(chip: str | None, bits: int | None, sparsity: str | None) -> AnnChoice:
+    """What is chosen of the network without spikes; what is no number stays a word, which `AnnChoice.check` judges."""
+    given: float | str = sparsity or 0.0
+    with suppress(ValueError):
+        given = float(given)
+    return AnnChoice(None if chip is None else load_chip(chip), bits, given)
+
+
+def spikeless(choice: AnnChoice, mapping: ns.Mapping, placer: str | None, json_to: str | None) -> Spikeless:
+    """The network without spikes beside *mapping*; what does not fit its own machine is also written as JSON."""
+    with violations_to(json_to):
+        return choice.beside(mapping, choice.placed([mapping], placer or USUAL))
+
+
 def evaluated(
-    trace: ns.SpikeTrace, mapping: ns.Mapping, how: TimeChoice, workers: int | None, perfetto: Path | None, json_to: str | None
-) -> Result:
+    trace: ns.SpikeTrace, mapping: ns.Mapping, spikeless: Spikeless, how: TimeChoice, workers: int | None,
+    perfetto: Path | None, json_to: str | None,
+) -> Result:  # fmt: skip
     """The result; the answer and the analytic estimate are printed before packets travel."""
     left = len(trace)
 
@@ -208,13 +225,12 @@ def evaluated(
 
     with recording(perfetto, mapping) as recorder, ExitStack() as bar:
         count = bar.enter_context(progress("timing", len(trace), quiet()))
-        result = ns.evaluate(
-            trace, mapping, **how._asdict(), workers=workers, progress=done, recorder=recorder, preview=first,
-            command=command(),
-        )  # fmt: skip
+        result = pipeline.evaluated(
+            trace, mapping, spikeless, how, workers=workers, progress=done, recorder=recorder, preview=first, command=command()
+        )
         if recorder:
             recorder.sampled(result.time)
-    return bracketed(result)
+    return pipeline.bracketed(result)
 
 
 @contextmanager

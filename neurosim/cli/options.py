@@ -19,6 +19,13 @@ NetworkArg = Annotated[Path, typer.Argument(metavar="NETWORK", help="Network fil
 InputsArg = Annotated[Path, typer.Argument(metavar="INPUTS", help="Inputs file (HDF5, .npz or .npy).")]
 CHIP = named_or_file(PRESETS, "--chip", help="TOML file, or preset")
 ChipOption = Annotated[str, CHIP]
+APART = "Machine of the same network without spikes, that of --chip if not given: TOML file, or preset"
+AnnChipOption = Annotated[str | None, named_or_file(PRESETS, "--ann-chip", help=APART)]
+AnnBitsOption = Annotated[
+    int | None, typer.Option("--ann-bits", metavar="N", help="Its activations have N bits, its weights at most; 8 without.")
+]
+ZEROS = "Share of its activations that is zero, 0 without: MACs with them are not done."
+AnnSparsityOption = Annotated[str | None, typer.Option("--ann-sparsity", metavar="X|stored", help=ZEROS)]
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="key.path=value", help="Change a setting; repeatable.")]
 ImagesOption = Annotated[int | None, typer.Option("--images", min=1, metavar="N", help="Use the first N samples.")]
 WorkersOption = Annotated[

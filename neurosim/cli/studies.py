@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Group
 
 import neurosim as ns
 from neurosim.cli.app import app
-from neurosim.cli.console import check_targets, clustered, loaded, mapped, quiet, show, time_choice
+from neurosim.cli.console import ann_choice, check_targets, clustered, loaded, mapped, quiet, show, time_choice
 from neurosim.cli.names import NamingCommand, named_or_file
 from neurosim.cli.options import (
+    AnnBitsOption,
+    AnnChipOption,
+    AnnSparsityOption,
     DaskOption,
     ImagesOption,
     InputsArg,
@@ -28,6 +32,7 @@ from neurosim.cli.options import (
     TimingOption,
     WorkersOption,
 )
+from neurosim.cost.spikeless import AnnChoice
 from neurosim.errors import FileError, NeurosimError, about
 from neurosim.explore.document import ComparisonDocument, read_findings
 from neurosim.explore.findings import Findings
@@ -40,6 +45,7 @@ from neurosim.io.findings_file import save_table
 from neurosim.io.hdf5 import command, replacing
 from neurosim.io.presets import PRESETS
 from neurosim.io.run_file import load_run
+from neurosim.mapping.place import USUAL
 from neurosim.outcome.pipeline import run_mapped
 from neurosim.report import comparison_text, study_text
 from neurosim.report.progress import points, progress
@@ -92,6 +98,9 @@ def compare(
     schedule: ScheduleOption = "sequential",
     packet_images: PacketImagesOption = "auto",
     seed: SeedOption = 0,
+    ann_chip: AnnChipOption = None,
+    ann_bits: AnnBitsOption = None,
+    ann_sparsity: AnnSparsityOption = None,
     report: ReportOption = None,
     json_to: JsonOption = None,
 ) -> None:
@@ -103,22 +112,26 @@ def compare(
         raise NeurosimError(f"--chip {' '.join(twice)} is given more than once" if twice else "give at least two --chip")
     net, data = ns.load_network(network), loaded(inputs, images)
     targets = {name: load_chip(name, changes or ()) for name in chips}
+    choice = ann_choice(ann_chip, ann_bits, ann_sparsity)
+    choice.check(net, [*targets.values()])
     with about(inputs):
-        told = compared(net, data, targets, placer, how, workers)
+        told = compared(net, data, targets, placer, how, choice, workers)
     if report is not None:
         from neurosim.report.comparison_page import save_comparison_report
 
         save_comparison_report(told, report)
     targets |= {name: run.chip.values for name, run in told.runs.items()}
     amounts = {name: found.to_dict() for name, found in told.metrics.items()}
-    show(comparison_text.comparison_summary(targets, amounts, told.reasons), json_to, told.to_dict())
+    summary = comparison_text.comparison_summary(targets, amounts, told.reasons)
+    show(Group(summary, comparison_text.without_spikes(told.runs)), json_to, told.to_dict())
     if told.reasons:
         raise typer.Exit(1)
 
 
 def compared(
-    network: ns.Network, inputs: ns.Inputs, chips: dict[str, ns.Chip], placer: str | None, how: TimeChoice, workers: int | None
-) -> ComparisonDocument:
+    network: ns.Network, inputs: ns.Inputs, chips: dict[str, ns.Chip], placer: str | None, how: TimeChoice, choice: AnnChoice,
+    workers: int | None,
+) -> ComparisonDocument:  # fmt: skip
     """What every chip that the network fits makes of it, and why it does not fit the others."""
     mappings, reasons = dict[str, ns.Mapping](), dict[str, list[str]]()
     for name, chip in chips.items():
@@ -127,8 +140,10 @@ def compared(
         except ns.MappingError as error:
             reasons[name] = [str(violation) for violation in error.violations]
     chips = chips | {name: mapping.chip for name, mapping in mappings.items()}
+    places = [*mappings.values()]
+    apart = choice.placed(places, placer or USUAL)
     with progress("chips", len(mappings), quiet()) as tick:
-        results = run_mapped(inputs, [*mappings.values()], how, workers=workers, command=command(), progress=tick)
+        results = run_mapped(inputs, places, how, apart, choice, workers=workers, command=command(), progress=tick)
     runs = dict(zip(mappings, results, strict=True))
     found = {name: metrics(run) for name, run in runs.items()}
     return ComparisonDocument.model_validate({

@@ -1,32 +1,44 @@
-"""What the SNN is compared with: the same topology without spikes, on the same cores and memories."""
+"""What the SNN is compared with: the same topology without spikes, on the same cores and memories or a machine of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from typing_extensions import TypedDict
 
 from neurosim.chip.chip import Chip
 from neurosim.chip.memory import Kind
-from neurosim.cost.action import COMPUTE, MOVEMENT, PURPOSES, STATIC, Action, by_part_J, priced
-from neurosim.cost.energy import BETWEEN, MACS, MESH, PACKETS, REGISTERS, UPDATES, access, control, leakage, operation
-from neurosim.mapping.brick import Brick, projections, reach, readers
-from neurosim.mapping.demand import pixel_bits
-from neurosim.mapping.mapping import Mapping
+from neurosim.cost.action import Action, priced
+from neurosim.cost.arrivals import Sent, needed, traffic
+from neurosim.cost.dataflow import REUSES, Dataflow
+from neurosim.cost.energy import (
+    ACCUMULATES,
+    BARRIERS,
+    BETWEEN,
+    MACS,
+    MESH,
+    PACKETS,
+    REGISTERS,
+    UPDATES,
+    access,
+    control,
+    leakage,
+    operation,
+    shared,
+)
+from neurosim.cost.spikeless import Spikeless
+from neurosim.mapping.demand import joined, pixel_bits
 from neurosim.mapping.spill import spills
-from neurosim.mapping.storage import kernel_bits
-from neurosim.network.layers import INPUT, POOL, Layer
+from neurosim.network.layers import INPUT
 from neurosim.schema import Real
 
-# From the dearest to the cheapest; the second is the one that is named alone.
-REUSES = ("none", "rows", "perfect")
-STATED = "rows"
-ACTIVATION_BITS = 8
-# What the network does for one image, and what `ann` finds, for every reuse.
+# What the network does for one image, for every reuse.
 Dense = dict[str, tuple[Action, ...]]
-Reuses = dict[str, dict[str, Any]]
+# An integer, or many: int64.
+Values = TypeVar("Values", int, np.ndarray)
 # A number for every reuse.
 if TYPE_CHECKING:
     ByReuse = dict[str, float]
@@ -35,67 +47,104 @@ else:
     ByReuse = TypedDict("ByReuse", dict.fromkeys(REUSES, Real))
     Factors = TypedDict("Factors", dict.fromkeys(REUSES, Real | None))
 ANN_ASSUMES = (
-    "weights of the same width in the same memories, always stored as shared kernels; 8-bit activations and partial sums of"
-    " the state width in the memory for state, side by side or each in a word of its own as the memory's layout says; every "
-    "activation sent once to each core that needs it, pooled first; the image read once; layers one after the other. Reuse "
-    "'none': weights, activations and partial sums fetched anew for every output site, a row of channels at a time; 'rows': a "
-    "weight serves a row of output sites, an activation the width of the kernel, partial sums stay in registers; 'perfect': "
-    "everything moves once. Weights that live behind the memory of a core come once per image, whatever the reuse. Not "
-    "counted: table look-ups, identity shortcuts, waiting, the room that activations need and their writing on arrival"
+    "weights in the memory for weights, always stored as shared kernels; activations, and partial sums of the state "
+    "width, in the memory for state, side by side or each in a word of its own as the memory's layout says; every "
+    "activation sent once to each core that needs it, pooled first, through its tables and queue, and written there; the "
+    "image read once by each core that needs it; layers one after the other. Reuse 'none': weights, activations and "
+    "partial sums fetched anew for every output site, a row of channels at a time; 'rows': a weight serves a row of "
+    "output sites, or as many as an array works on at once (core.ann_sites), an activation the width of the kernel, "
+    "partial sums stay in registers; 'perfect': everything moves once. Weights that live behind the memory of a core come "
+    "once per image, whatever the reuse. Of multiply-accumulates with an activation of zero, multiplication and partial "
+    "sum are not done; all is fetched all the same, and takes its time. Fewer bits make words fewer, not a "
+    "multiply-accumulate cheaper. Not counted: additions and comparisons of pools, rescaling of sums to activations, "
+    "waiting for packets"
 )
 
 
-def ann(mapping: Mapping, images: int) -> dict[str, Any]:
-    """Energy of *images* inferences of the same topology without spikes: with the stated reuse, and the bracket around it."""
-    return told(dense(mapping, images), images)
+class Inference:
+    """One image in all cores."""
 
+    def __init__(self, spikeless: Spikeless):
+        self.spikeless, self.mapping = spikeless, spikeless.mapping
+        self.flows = [Dataflow(spikeless, brick) for brick in self.mapping.bricks]
+        self.came, self.sent = list(needed(self.mapping)), traffic(self.mapping)
 
-def dense(mapping: Mapping, images: int) -> Dense:
-    """What one of *images* inferences does, for every reuse."""
-    return {reuse: priced(actions(mapping, reuse, images), mapping.chip) for reuse in REUSES}
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates, those with a zero activation included."""
+        return sum(flow.macs for flow in self.flows)
 
+    def dense(self, images: int) -> Dense:
+        """What is done, for every reuse, at the prices of the chip; *images*: so many there are."""
+        return {reuse: priced(self.actions(reuse, images), self.mapping.chip) for reuse in REUSES}
 
-def told(done: Dense, images: int) -> dict[str, Any]:
-    """What *images* inferences that do this cost."""
-    found = {reuse: _energies(actions, images) for reuse, actions in done.items()}
-    macs = next(action.times for action in done[STATED] if action.name == "mac") * images
-    return {"macs": macs, **found[STATED], "assumes": ANN_ASSUMES, "dataflow": STATED, "reuse": found}
+    def actions(self, reuse: str, images: int) -> Iterator[Action]:
+        """What every core does; *images*: so many there are."""
+        mapping, chip, flows = self.mapping, self.mapping.chip, self.flows
+        done, added = (np.array([getattr(flow, name) for flow in flows]) for name in ("done_macs", "adds"))
+        fetched, read = self.words(reuse)
+        sums = np.array([flow.sum_words(reuse) for flow in flows])
+        yield operation("mac", MACS, done)
+        if added.any():
+            yield operation("accumulate", ACCUMULATES, added)
+        if reuse != "none":
+            yield operation("partial_sum", REGISTERS, done + added)
+        yield operation("compare", UPDATES, np.array([brick.neurons for brick in mapping.bricks]))
+        yield from _accesses(chip, "weights", fetched, 0 * fetched)
+        yield from _accesses(chip, "state", read + sums, self.written + sums)
+        yield access(chip.home("input"), "input", "read", self.image_words)
+        for spill in spills(chip, mapping.home, mapping.items, [flow.stored_bits for flow in flows]):
+            # Once per image what does not stay; an image is one step.
+            out, into = (spill.words(memory, images, 1) / images for memory in (spill.back, spill.front))
+            yield access(spill.back, "weights", "read", out)
+            yield access(spill.front, "weights", "write", into)
+        yield from _sent(chip, self.sent)
+        yield operation("barrier", BARRIERS, shared(mapping, len(mapping.network.layers)))
+        busy = self.busy(reuse)
+        yield from control(chip, busy)
+        yield from leakage(mapping, self.cycles(busy))
 
+    def words(self, reuse: str) -> tuple[np.ndarray, np.ndarray]:
+        """int64 [bricks] each: words of weights and of activations read."""
+        weights, activations = (
+            np.array([getattr(flow, name)(reuse) for flow in self.flows]) for name in ("weight_words", "activation_words")
+        )
+        return weights, activations
 
-def _energies(done: tuple[Action, ...], images: int) -> dict[str, Any]:
-    by_group = {
-        f"{name}_J": sum(a.total_J for a in done if a.group == group) * images
-        for name, group in (("compute", COMPUTE), ("data_movement", MOVEMENT), ("static", STATIC))
-    }
-    by_purpose = {purpose: sum(a.total_J for a in done if a.purpose == purpose) * images for purpose in PURPOSES}
-    by_part = {part: joules * images for part, joules in by_part_J(done).items()}
-    return by_group | {"total_J": sum(by_group.values()), "by_purpose_J": by_purpose, "by_part_J": by_part}
+    @cached_property
+    def written(self) -> np.ndarray:
+        """int64 [bricks]: words of activations written when they arrive, in the books of the first brick of a core."""
+        found, state = np.zeros(len(self.flows), np.int64), self.mapping.chip.home("state")
+        for each in self.came:
+            found[each.brick] += state.row_words(each.channels, self.spikeless.activation_bits).sum()
+        return found
 
+    @cached_property
+    def image_words(self) -> np.ndarray:
+        """int64 [bricks]: words of the image, fetched as one block by every core that needs a part of it."""
+        found, home = np.zeros(len(self.flows), np.int64), self.mapping.chip.home("input")
+        for each in self.came:
+            if each.source == INPUT:
+                found[each.brick] += home.words(each.block * pixel_bits(self.mapping.network))
+        return found
 
-def actions(mapping: Mapping, reuse: str, images: int) -> Iterator[Action]:
-    """What one of *images* makes every core do."""
-    chip, bricks = mapping.chip, [(mapping.network.layers[brick.layer], brick) for brick in mapping.bricks]
-    fetched = np.array([_weight_words(mapping, layer, brick, reuse) for layer, brick in bricks])
-    activations = np.array([_activations(mapping, layer, brick, reuse) for layer, brick in bricks])
-    sums = np.array([_partial_sum_words(mapping, layer, brick, reuse) for layer, brick in bricks])
-    macs = np.array([layer.ann_macs // layer.neurons * brick.neurons for layer, brick in bricks])
-    yield operation("mac", MACS, macs)
-    if reuse != "none":
-        yield operation("partial_sum", REGISTERS, macs)
-    yield operation("compare", UPDATES, np.array([brick.neurons for _, brick in bricks]))
-    yield from _accesses(chip, "weights", fetched, 0 * fetched)
-    yield from _accesses(chip, "state", activations + sums, sums)
-    yield access(chip.home("input"), "input", "read", _image_words(mapping))
-    kernels = [kernel_bits(layer, brick.channels) for layer, brick in bricks]
-    for spill in spills(chip, mapping.home, mapping.items, kernels):
-        # Once per image what does not stay; an image is one step.
-        read, written = (spill.words(memory, images, 1) / images for memory in (spill.back, spill.front))
-        yield access(spill.back, "weights", "read", read)
-        yield access(spill.front, "weights", "write", written)
-    yield from _traffic(mapping)
-    busy = np.array([_busy(mapping, brick) for brick in mapping.bricks])
-    yield from control(chip, busy)
-    yield from leakage(mapping, _cycles(mapping, busy))
+    def busy(self, reuse: str) -> np.ndarray:
+        """int64 [bricks]: cycles that a core works on its part of a layer: sums and memories at the same time, whatever is
+        zero, and the look-up of every packet."""
+        chip, (fetched, read) = self.mapping.chip, self.words(reuse)
+        sums = np.array([flow.all_sum_words(reuse) for flow in self.flows])
+        words: dict[Kind, tuple[np.ndarray, np.ndarray]]
+        words = {"weights": (fetched, 0 * fetched), "state": (read + sums, self.written + sums)}
+        worked = np.maximum(np.array([flow.cycles for flow in self.flows]), chip.memory_cycles(words))
+        arrived = np.ceil(self.sent.events).astype(np.int64)
+        found: np.ndarray = worked + arrived * chip.operation.event.cycles
+        return found
+
+    def cycles(self, busy: np.ndarray) -> int:
+        """Of one image: the slowest core of every layer, then the barrier. busy: int64 [bricks]."""
+        slowest = np.zeros(len(self.mapping.network.layers), np.int64)
+        np.maximum.at(slowest, self.mapping.layer_of, busy)
+        return int(slowest.sum()) + len(slowest) * self.mapping.chip.operation.barrier.cycles
 
 
 def _accesses(chip: Chip, kind: Kind, reads: np.ndarray, writes: np.ndarray) -> Iterator[Action]:
@@ -105,70 +154,43 @@ def _accesses(chip: Chip, kind: Kind, reads: np.ndarray, writes: np.ndarray) -> 
             yield access(memory, kind, "write", written)
 
 
-def _image_words(mapping: Mapping) -> np.ndarray:
-    """The words of one image, in equal parts over the cores that read it."""
-    network = mapping.network
-    words = mapping.chip.home("input").words(int(np.prod(network.input.shape)) * pixel_bits(network))
-    reads = np.array([INPUT in network.layers[brick.layer].sources for brick in mapping.bricks])
-    found: np.ndarray = words * reads / reads.sum()
-    return found
-
-
-def _weight_words(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> int:
-    home, bits = mapping.chip.home("weights"), layer.weight_bits or 8
-    if reuse == "perfect":
-        return home.words(kernel_bits(layer, brick.channels))
-    sites = brick.sites if reuse == "none" else brick.y1 - brick.y0
-    return sites * layer.fan_in * home.words(brick.channels * bits)
-
-
-def _activations(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> int:
-    """Words read."""
-    fetched, state = 0, mapping.chip.home("state")
-    for source, shortcut in projections(mapping.network, layer):
-        reached = reach(mapping.network, layer, source, shortcut, brick)
-        rows = np.count_nonzero(reached.y) if reuse == "perfect" else reached.y.sum()
-        columns = reached.x.sum() if reuse == "none" else np.count_nonzero(reached.x)
-        fetched += state.row_words(mapping.network.shape_of(source)[0], ACTIVATION_BITS) * int(rows) * int(columns)
-    return fetched
-
-
-def _partial_sum_words(mapping: Mapping, layer: Layer, brick: Brick, reuse: str) -> int:
-    """Words written, and as many read."""
-    once = brick.sites * mapping.chip.home("state").row_words(brick.channels, mapping.chip.core.state_bits)
-    return once * layer.fan_in if reuse == "none" else once
-
-
-def _traffic(mapping: Mapping) -> Iterator[Action]:
-    """Activations on their way to the cores that need them."""
-    network, flits = mapping.network, mapping.chip.mesh.flits_per_packet
-    packets, events, hops_x, hops_y, crossings = np.zeros((5, len(mapping.bricks)))
-    reading = readers(network)
-    for source in mapping.fanouts.values():
-        if source.source == INPUT:
-            continue
-        pools = [(shortcut or network.layers[layer]).pool for layer, shortcut in reading[source.source]]
-        sent = source.groups @ source.neurons / (POOL * POOL if pools and all(pools) else 1)
-        source.packets.add_to(packets, sent)
-        source.events.add_to(events, sent)
-        for total, crossed in ((hops_x, source.hops_x), (hops_y, source.hops_y), (crossings, source.crossings)):
-            crossed.add_to(total, sent * flits)
-    found = (("packet", PACKETS, packets), ("event", PACKETS, events), ("hop_x", MESH, hops_x), ("hop_y", MESH, hops_y))
+def _sent(chip: Chip, sent: Sent) -> Iterator[Action]:
+    """Packets, their look-ups, and the words of the queue in which they wait."""
+    found = (
+        ("packet", PACKETS, sent.packets), ("event", PACKETS, sent.events), ("hop_x", MESH, sent.hops_x),
+        ("hop_y", MESH, sent.hops_y),
+    )  # fmt: skip
     for name, what, count in found:
         yield operation(name, what, count)
-    if mapping.chip.board:
-        yield Action("crossing", *BETWEEN, crossings, "board.pj")
+    if chip.board:
+        yield Action("crossing", *BETWEEN, sent.crossings, "board.pj")
+    axons = sent.look_ups * chip.home("axons").words(chip.core.axon_bits)
+    routes = sent.packets * chip.home("routes").words(chip.core.route_bits)
+    waiting = sent.events * chip.home("queue").words(chip.mesh.packet_bits)
+    yield from _accesses(chip, "axons", axons, 0 * axons)
+    yield from _accesses(chip, "routes", routes, 0 * routes)
+    yield from _accesses(chip, "queue", waiting, waiting)
 
 
-def _busy(mapping: Mapping, brick: Brick) -> int:
-    """Cycles that a core works on its part of a layer."""
-    core, cost = mapping.chip.core, mapping.chip.operation
-    rows = brick.sites * mapping.network.layers[brick.layer].fan_in * -(-brick.channels // core.lanes)
-    return rows * cost.mac.cycles + -(-brick.neurons // core.update_lanes) * cost.update_active.cycles
+def room(spikeless: Spikeless) -> str:
+    """Cores whose memory has no room for the activations that they need and the sums that they make, in words; nothing where
+    all have it."""
+    mapping, state = spikeless.mapping, spikeless.mapping.chip.home("state")
+    numbers = mapping.chip.core.state_bits
+    bits = np.array([brick.sites * _row_bits(spikeless, brick.channels, numbers) for brick in mapping.bricks])
+    for each in needed(mapping):
+        bits[each.brick] += np.sum(_row_bits(spikeless, each.channels, spikeless.activation_bits))
+    found = mapping.by_core(bits)
+    short = np.flatnonzero(found > state.bits)
+    if state.per != "core" or not len(short):
+        return ""
+    worst = int(short[np.argmax(found[short])])
+    told = f"{len(short):,} of {len(found):,} cores of {mapping.chip.name} lack it in {state.name}"
+    most = f"{found[worst]:,} bits are needed for {joined(mapping.network, mapping.held[worst])}, and {state.bits:,} are there"
+    return f"room for activations and sums of the network without spikes: {told}; at most {most}"
 
 
-def _cycles(mapping: Mapping, busy: np.ndarray) -> int:
-    """Of one image: the slowest core of every layer, then the barrier. busy: int64 [bricks]."""
-    slowest = np.zeros(len(mapping.network.layers), np.int64)
-    np.maximum.at(slowest, mapping.layer_of, busy)
-    return int(slowest.sum()) + len(slowest) * mapping.chip.operation.barrier.cycles
+def _row_bits(spikeless: Spikeless, values: Values, bits: int) -> Values:
+    """Bits that rows of so many *values* take."""
+    state = spikeless.mapping.chip.home("state")
+    return values * bits if state.layout == "padded" else state.row_words(values, bits) * state.word_bits

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurosim.cost.action import PJ, PURPOSES, STATIC, Action
-from neurosim.cost.ann import REUSES, ByReuse, Dense, Factors
+from neurosim.cost.ann import ByReuse, Factors
+from neurosim.cost.dataflow import REUSES
 from neurosim.cost.energy import Counts, Energy, energy
+from neurosim.cost.without import Without
 from neurosim.mapping.mapping import Mapping
 from neurosim.schema import Real
 
@@ -79,11 +81,13 @@ def silent(mapping: Mapping, counts: Counts, spent: Energy) -> Energy:
     return energy(mapping, quiet, spent.images, 0, spent.action("barrier").times, busy)
 
 
-def break_even(spent: Energy, silent: Energy, dense: Dense, spikes_per_neuron: float, layers: Sequence[str]) -> BreakEven:
+def break_even(
+    spent: Energy, silent: Energy, without: Without, spikes_per_neuron: float, layers: Sequence[str]
+) -> BreakEven:
     """All spikes of all layers rarer or more frequent by one factor; leakage left out. *layers*: of every brick."""
     images = spent.images
     ours, quiet = _by_layer(spent.actions, layers, images), _by_layer(silent.actions, layers, images)
-    theirs = {reuse: _by_layer(done, layers, 1) for reuse, done in dense.items()}
+    theirs = {reuse: _by_layer(done, without.layers, 1) for reuse, done in without.dense.items()}
     each = []
     for name in ours:
         ann_J = {reuse: found[name] for reuse, found in theirs.items()}

@@ -129,7 +129,7 @@ def operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Acti
         ("event", PACKETS, counts["events"]),
         ("hop_x", MESH, counts["hops_x"]),
         ("hop_y", MESH, counts["hops_y"]),
-        ("barrier", BARRIERS, _shared(mapping, barriers)),
+        ("barrier", BARRIERS, shared(mapping, barriers)),
     )
     for name, what, count in done:
         yield operation(name, what, count)
@@ -173,8 +173,8 @@ def leakage(mapping: Mapping, cycles: int) -> Iterator[Action]:
     # Bricks that share a core bear equal parts of it, and all alike those without neurons.
     unused = len({*cores}) - len(mapping.used)
     used = cycles / np.bincount(mapping.home)[mapping.home]
-    on = {"core": used + _shared(mapping, cycles * unused) if unused else used}
-    on |= {part: _shared(mapping, cycles * n) for part, n in many.items()}
+    on = {"core": used + shared(mapping, cycles * unused) if unused else used}
+    on |= {part: shared(mapping, cycles * n) for part, n in many.items()}
     for memory in chip.memory:
         yield Action(f"cycle of {memory.name}", *LEAKAGE, on[memory.per], f"memory.{memory.name}.leakage_mw")
     for block in chip.block:
@@ -223,6 +223,6 @@ def _words(bits: np.ndarray, word_bits: int) -> np.ndarray:
     return -(-bits // word_bits)
 
 
-def _shared(mapping: Mapping, amount: int) -> np.ndarray:
+def shared(mapping: Mapping, amount: int) -> np.ndarray:
     """What happens once for the whole chip, in equal parts over the bricks: float64 [bricks]."""
     return np.full(len(mapping.bricks), amount / len(mapping.bricks))

@@ -1,4 +1,4 @@
-"""The ledger of a run: all that was done, by the network with spikes and without, at the prices of a chip."""
+"""The ledger of a run: all that was done, by the network with spikes and without, at the prices of chips."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 
 from neurosim.chip.chip import Chip
 from neurosim.cost.action import priced
-from neurosim.cost.ann import Dense, told
 from neurosim.cost.comparison import BreakEven, break_even
 from neurosim.cost.energy import Energy
 from neurosim.cost.uncertainty import Spread, spread
+from neurosim.cost.without import Without
 
 
 @dataclass(frozen=True, eq=False)
 class Ledger:
-    """energy: of the run. silent: of the same without a single spike, see `neurosim.cost.comparison.silent`. dense: of one
-    image of the same network without spikes, by reuse, see `neurosim.cost.ann`. spikes_per_neuron: of the run. layers: of
-    every brick. home: int64 [bricks], number of the core of every brick among those used."""
+    """energy: of the run. silent: of the same without a single spike, see `neurosim.cost.comparison.silent`. without: the same
+    network without spikes. spikes_per_neuron: of the run. layers: of every brick. home: int64 [bricks], number of the core of
+    every brick among those used."""
 
     energy: Energy
     silent: Energy
-    dense: Dense
+    without: Without
     spikes_per_neuron: float
     layers: tuple[str, ...]
     home: np.ndarray
@@ -32,8 +32,7 @@ class Ledger:
     def at(self, chip: Chip) -> Ledger:
         """The same, done at the prices of another chip."""
         energy, silent = (Energy(priced(e.actions, chip), e.images) for e in (self.energy, self.silent))
-        dense = {reuse: priced(done, chip) for reuse, done in self.dense.items()}
-        return Ledger(energy, silent, dense, self.spikes_per_neuron, self.layers, self.home)
+        return Ledger(energy, silent, self.without.at(chip), self.spikes_per_neuron, self.layers, self.home)
 
     @cached_property
     def layers_J(self) -> dict[str, dict[str, float]]:
@@ -47,14 +46,14 @@ class Ledger:
     @cached_property
     def ann(self) -> dict[str, Any]:
         """The network without spikes on as many images."""
-        return told(self.dense, self.energy.images)
+        return self.without.told(self.energy.images)
 
     @cached_property
     def break_even(self) -> BreakEven:
         """The spike rate at which both would cost the same."""
-        return break_even(self.energy, self.silent, self.dense, self.spikes_per_neuron, self.layers)
+        return break_even(self.energy, self.silent, self.without, self.spikes_per_neuron, self.layers)
 
     @cached_property
     def spread(self) -> Spread:
-        """What the uncertainty of the chip's prices leaves open."""
-        return spread(self.dense, self.energy)
+        """What the uncertainty of the prices leaves open."""
+        return spread(self.without, self.energy)

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from neurosim.cost.action import by_part_J
-from neurosim.cost.ann import Dense
 from neurosim.cost.energy import Energy
+from neurosim.cost.without import Without
 from neurosim.schema import Real
 
 DRAWS = 10_000
@@ -28,18 +28,19 @@ class Spread:
     constants: dict[str, Real]
 
 
-def spread(dense: Dense, spent: Energy, seed: int = 0) -> Spread:
-    """Draw all uncertain prices *DRAWS* times, log-normal around the given ones; both networks pay the same prices. *dense*: of
-    one image."""
-    snn, every = by_part_J(spent.actions), [*spent.actions, *(action for done in dense.values() for action in done)]
-    uncertain = {a.price.part: a.price.uncertainty for a in every if a.price.uncertainty > 0}
+def spread(without: Without, spent: Energy, seed: int = 0) -> Spread:
+    """Draw all uncertain prices *DRAWS* times, log-normal around the given ones; on one chip both networks pay the same prices,
+    and those of two chips have nothing to do with each other. *without*: of one image."""
+    snn, theirs = by_part_J(spent.actions), [action for done in without.dense.values() for action in done]
+    every = [*((a.price.part, a.price) for a in spent.actions), *((without.part(a.price.part), a.price) for a in theirs)]
+    uncertain = {part: price.uncertainty for part, price in every if price.uncertainty > 0}
     variance = {part: (snn[part] * sigma) ** 2 for part, sigma in uncertain.items() if snn.get(part, 0) > 0}
     if not variance:
         return Spread(None, {}, {})
     rng = np.random.default_rng(seed)
     drawn = {part: _factors(rng, uncertain[part]) for part in sorted(uncertain)}
     ours = _total(snn, drawn)
-    ratios = {reuse: _interval(_total(by_part_J(done), drawn) * spent.images / ours) for reuse, done in dense.items()}
+    ratios = {reuse: _interval(_total(without.parts_J(reuse), drawn) * spent.images / ours) for reuse in without.dense}
     largest = sorted(variance, key=lambda part: -variance[part])
     shares = {part: variance[part] / sum(variance.values()) for part in largest}
     return Spread(_interval(ours / spent.images), ratios, shares)

@@ -13,8 +13,9 @@ from neurosim.errors import FileError
 from neurosim.explore.axis import USABLE, usable
 from neurosim.explore.study import CHOICES
 from neurosim.io.findings_file import load_findings
+from neurosim.outcome.chip_sections import ChipValues
 from neurosim.outcome.cost_sections import ByPurpose
-from neurosim.outcome.document import ByBound, ChipValues, CountSection, RunDocument
+from neurosim.outcome.document import ByBound, CountSection, RunDocument
 from neurosim.schema import AtLeastOne, Real, Section, Whole, problems_of, some
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from neurosim.chip.chip import Chip
 from neurosim.cost.activity import trace_problems
+from neurosim.cost.spikeless import SAME_CHIP
 from neurosim.errors import NeurosimError, PluginError
 from neurosim.explore.objective import metrics
 from neurosim.explore.store import Outcome, Store, key_of
@@ -15,7 +16,7 @@ from neurosim.mapping.demand import MappingError
 from neurosim.mapping.mapper import map_network
 from neurosim.mapping.place.search import Search
 from neurosim.network.network import Network
-from neurosim.outcome.pipeline import evaluate
+from neurosim.outcome.pipeline import evaluated
 from neurosim.outcome.result import Result
 from neurosim.spikes.simulate import STATE_BITS
 from neurosim.spikes.trace import SpikeTrace
@@ -84,7 +85,7 @@ def done(task: Task, recorded: Recorded | None = None) -> Outcome:
         if trace_problems(trace, mapping):
             return {"status": NEEDS, "state_bits": chip.core.state_bits}
         timed = TimeChoice(task.choice["timing"], task.choice["schedule"], task.packet_images, task.seed)
-        return told(evaluate(trace, mapping, **timed._asdict(), workers=1))
+        return told(evaluated(trace, mapping, SAME_CHIP.beside(mapping, None), timed, workers=1))
     except MappingError as error:
         return infeasible([str(violation) for violation in error.violations])
     except PluginError as error:

@@ -13,9 +13,11 @@ from pydantic import ValidationError
 
 from neurosim.chip.chip import Chip
 from neurosim.cost.action import GROUP_OF, Action, priced
-from neurosim.cost.ann import REUSES
+from neurosim.cost.dataflow import REUSES
 from neurosim.cost.energy import Energy, access_names
 from neurosim.cost.ledger import Ledger
+from neurosim.cost.spikeless import ACTIVATION_BITS
+from neurosim.cost.without import Without
 from neurosim.errors import FileError
 from neurosim.io.hdf5 import Node, put, reading, writing
 from neurosim.io.mapping_file import Rows, read_bricks, write_mapping
@@ -29,6 +31,8 @@ from neurosim.schema import problems_of, some
 # What is kept of an action besides its count.
 FIELDS = ("name", "component", "group", "purpose", "constant")
 RUN, SILENT, ANN = "run", "silent", "ann, reuse {}"
+# Number of the layer of every brick of the network without spikes, where that has a machine of its own.
+APART = "ann_layers"
 PARTS = (RUN, SILENT, *map(ANN.format, REUSES))
 # Name, kinds of number, and dimensions of what is beside the JSON.
 ARRAYS = (("outputs", "if", 2), ("predictions", "iu", 1), ("cycles", "iu", 2))
@@ -40,7 +44,7 @@ def save_run(run: Record, path: str | os.PathLike[str]) -> None:
     with writing(path, "run") as file:
         file.attrs["command"] = run.document.provenance.command
         _put_json(file, run.document)
-        _put_ledger(file, run.ledger)
+        _put_ledger(file, run.ledger, run.mapping)
         put(file, "outputs", run.outputs, "potential", "output potentials after the last step [N,classes]")
         put(file, "predictions", run.predictions, "class", "predicted class [N]")
         put(file, "cycles", run.cycles, "cycle", "cycles of each step of each image [N,T]")
@@ -95,6 +99,7 @@ class Contents(NamedTuple):
     images: int
     spikes_per_neuron: float
     done: dict[str, Done]
+    apart: np.ndarray | None
     rows: Rows
     network: str
     network_sha256: str
@@ -116,6 +121,7 @@ def _read(root: Node) -> Contents | None:
     totals = {name: counts.array(name, "iu", 1) for name in counts.group}
     return Contents(
         values=values, images=ledger.integer("images", 1), spikes_per_neuron=ledger.number("spikes_per_neuron", 0.0), done=done,
+        apart=ledger.array(APART, "iu", 1, optional=True),
         rows=read_bricks(mapping), network=mapping.text("network"), network_sha256=mapping.text("network_sha256"),
         placer=mapping.text("placer"), seed=mapping.integer("seed", None, optional=True),
         layers=tuple(map(str, np.ravel(mapping.group.attrs.get("layers", [])))),
@@ -167,7 +173,7 @@ def _record(found: Contents | None, problems: list[str]) -> Record | None:
         return None
     outputs, predictions, cycles = (found.arrays[name] for name, *_ in ARRAYS)
     return Record(
-        document=document, ledger=_ledger(found, mapping), mapping=mapping, outputs=outputs, predictions=predictions,
+        document=document, ledger=_ledger(found, mapping, document), mapping=mapping, outputs=outputs, predictions=predictions,
         cycles=cycles, totals=found.totals,
     )  # fmt: skip
 
@@ -191,11 +197,31 @@ def _placement(found: Contents, chip: Chip) -> Placement:
     return Placement(found.network, found.network_sha256, chip, *where)
 
 
-def _ledger(found: Contents, mapping: Placement) -> Ledger:
-    run, quiet, *dense = (priced(_actions(found.done[name]), mapping.chip) for name in PARTS)
-    by_reuse, layers = dict(zip(REUSES, dense, strict=True)), tuple(mapping.layers[brick.layer] for brick in mapping.bricks)
-    energies = Energy(run, found.images), Energy(quiet, found.images)
-    return Ledger(*energies, by_reuse, found.spikes_per_neuron, layers, mapping.home)
+def _ledger(found: Contents, mapping: Placement, document: RunDocument) -> Ledger:
+    run, quiet = (priced(_actions(found.done[name]), mapping.chip) for name in (RUN, SILENT))
+    energies, layers = (Energy(run, found.images), Energy(quiet, found.images)), _layers(mapping)
+    return Ledger(*energies, _without(found, mapping, document), found.spikes_per_neuron, layers, mapping.home)
+
+
+def _layers(mapping: Placement) -> tuple[str, ...]:
+    """Of every brick."""
+    return tuple(mapping.layers[brick.layer] for brick in mapping.bricks)
+
+
+def _without(found: Contents, mapping: Placement, document: RunDocument) -> Without:
+    """Runs of before 0.9.0 had 8-bit activations, none of them zero, and a single chip."""
+    ann, chip = document.ann, _ann_chip(found, mapping, document)
+    layers = _layers(mapping) if found.apart is None else tuple(found.layers[number] for number in found.apart.tolist())
+    dense = {reuse: priced(_actions(found.done[ANN.format(reuse)]), chip) for reuse in REUSES}
+    return Without(
+        chip=chip, own=found.apart is not None, layers=layers, dense=dense, macs=ann.macs // document.images,
+        bits=ann.bits or ACTIVATION_BITS, sparsity=ann.sparsity or 0.0, accuracy=ann.accuracy, assumes=ann.assumes,
+    )  # fmt: skip
+
+
+def _ann_chip(found: Contents, mapping: Placement, document: RunDocument) -> Chip:
+    own = found.apart is not None and document.ann.chip is not None
+    return document.ann.chip.values if own and document.ann.chip else mapping.chip
 
 
 def _actions(done: Done) -> list[Action]:
@@ -207,8 +233,11 @@ def _actions(done: Done) -> list[Action]:
 
 def _misfits(found: Contents, mapping: Placement, document: RunDocument) -> Iterator[str]:
     """Why parts of a file do not belong together."""
+    yield from _apart_problems(found, mapping, document)
+    theirs = len(mapping.bricks) if found.apart is None else len(found.apart)
     for name in PARTS:
-        yield from (f"/ledger/{name}: {text}" for text in _unpriced(found.done[name], mapping))
+        side = (mapping.chip, len(mapping.bricks)) if name in (RUN, SILENT) else (_ann_chip(found, mapping, document), theirs)
+        yield from (f"/ledger/{name}: {text}" for text in _unpriced(found.done[name], *side))
     names = {action.name for action in _actions(found.done[RUN])}
     for number, use in enumerate(document.memory):
         lost = [name for name in access_names(use.level, use.holds) if name not in names]
@@ -223,6 +252,19 @@ def _misfits(found: Contents, mapping: Placement, document: RunDocument) -> Iter
     if [core.index for core in document.cores] != mapping.used.tolist():
         yield "json.cores: they are not those in which 'mapping' has bricks"
     yield from _sizes(found, document)
+
+
+def _apart_problems(found: Contents, mapping: Placement, document: RunDocument) -> Iterator[str]:
+    """What is wrong with a machine of its own for the network without spikes."""
+    if found.apart is None:
+        if document.ann.chip is not None and document.ann.chip.sha256 != document.chip.sha256:
+            yield f"/ledger: dataset {APART!r} is missing, and json.ann.chip is another than json.chip"
+        return
+    if document.ann.chip is None:
+        yield f"json.ann.chip: is missing; /ledger has {APART!r}"
+    here, there = {*_layers(mapping)}, {*found.apart.tolist()}
+    if not there <= {*range(len(found.layers))} or {found.layers[number] for number in there} != here:
+        yield f"/ledger: {APART!r} are not numbers of all layers"
 
 
 def _sizes(found: Contents, document: RunDocument) -> Iterator[str]:
@@ -244,16 +286,16 @@ def _sizes(found: Contents, document: RunDocument) -> Iterator[str]:
             yield f"/counts: dataset {name!r} is for {len(values)} bricks; there are {len(found.rows)}"
 
 
-def _unpriced(done: Done, mapping: Placement) -> Iterator[str]:
-    """What keeps actions from being priced."""
-    if done.counts.shape[1] != len(mapping.bricks):
-        yield f"'counts' is for {done.counts.shape[1]} bricks; there are {len(mapping.bricks)}"
+def _unpriced(done: Done, chip: Chip, bricks: int) -> Iterator[str]:
+    """What keeps actions in so many *bricks* from being priced."""
+    if done.counts.shape[1] != bricks:
+        yield f"'counts' is for {done.counts.shape[1]} bricks; there are {bricks}"
     actions, groups = _actions(done), [words[FIELDS.index("group")] for words in done.words]
     pairs = [(action.purpose, group) for action, group in zip(actions, groups, strict=True)]
     odd = sorted({purpose for purpose, group in pairs if GROUP_OF.get(purpose) != group})
     if odd:
         yield f"actions have purposes that do not exist, or are of another group: {', '.join(odd)}"
-    unknown = sorted({action.constant for action in actions if action.constant not in mapping.chip.prices})
+    unknown = sorted({action.constant for action in actions if action.constant not in chip.prices})
     if unknown:
         yield f"the chip has no {', '.join(unknown)}"
 
@@ -264,10 +306,14 @@ def _put_json(file: h5py.File, document: RunDocument) -> None:
     file["json"].attrs["description"] = "the JSON that --json writes"
 
 
-def _put_ledger(file: h5py.File, ledger: Ledger) -> None:
+def _put_ledger(file: h5py.File, ledger: Ledger, mapping: Placement) -> None:
     group = file.create_group("ledger", track_order=True)
     group.attrs["images"], group.attrs["spikes_per_neuron"] = ledger.energy.images, ledger.spikes_per_neuron
-    done = [ledger.energy.actions, ledger.silent.actions, *(ledger.dense[reuse] for reuse in REUSES)]
+    done = [ledger.energy.actions, ledger.silent.actions, *(ledger.without.dense[reuse] for reuse in REUSES)]
+    if ledger.without.own:
+        number = {name: i for i, name in enumerate(mapping.layers)}
+        apart = np.array([number[name] for name in ledger.without.layers], np.int64)
+        put(group, APART, apart, "layer", "of every brick of the network without spikes, on its own chip [bricks]")
     for name, actions in zip(PARTS, done, strict=True):
         each = group.create_group(name)
         each.attrs["actions"] = json.dumps([[getattr(action, field) for field in FIELDS] for action in actions])

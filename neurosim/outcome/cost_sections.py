@@ -8,8 +8,9 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from neurosim.cost.action import PURPOSES
-from neurosim.cost.ann import REUSES
+from neurosim.cost.dataflow import REUSES
 from neurosim.cost.paper import PAPER_CONSTANTS
+from neurosim.outcome.chip_sections import ChipSection
 from neurosim.schema import Real, Section, Whole
 
 Shares = dict[str, Real]
@@ -95,11 +96,17 @@ class AnnHead(Section):
 
 
 class AnnSection(ReuseSection, AnnHead):
-    """The network without spikes: energies with the stated reuse (dataflow), and with every one."""
+    """The network without spikes: energies with the stated reuse (dataflow), and with every one. chip: its machine, that of the
+    network with spikes or one of its own. bits: of its activations, and at most of its weights. sparsity: share of activations
+    that were taken to be zero. accuracy: as it was trained, in floating point; null where that is not known."""
 
     assumes: str
     dataflow: str
     reuse: Reused
+    chip: ChipSection | None = None
+    bits: Whole | None = None
+    sparsity: Real | None = None
+    accuracy: Real | None = None
 
 
 class ChoiceRow(Section):

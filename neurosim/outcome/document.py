@@ -12,15 +12,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field, Strict, field_serializer
+from pydantic import AfterValidator, Field, Strict
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from neurosim.chip.chip import Chip
 from neurosim.cost.action import GROUP_OF, PURPOSES
-from neurosim.cost.ann import REUSES
 from neurosim.cost.comparison import BreakEven, CostStep, steps
+from neurosim.cost.dataflow import REUSES
 from neurosim.cost.uncertainty import Spread
+from neurosim.outcome.chip_sections import ChipSection
 from neurosim.outcome.cost_sections import (
     ActionRow,
     AnnSection,
@@ -206,27 +206,6 @@ class BlockedRow(Section):
     cycles: Whole
 
 
-class ChipHead(Section):
-    """A chip by its name."""
-
-    name: str
-
-
-class ChipValues(Section):
-    """Every value of a chip, and the hash of what can change a result."""
-
-    sha256: str
-    values: Chip
-
-    @field_serializer("values")
-    def _values(self, chip: Chip) -> dict[str, Any]:
-        return chip.values
-
-
-class ChipSection(ChipValues, ChipHead):
-    """The chip."""
-
-
 class NetworkSection(Section):
     """The network; spikes_per_neuron: over all steps of an image, in this run."""
 
@@ -382,8 +361,9 @@ class RunDocument(Section):
 
     def _outside(self) -> Iterator[str]:
         """Cores and links that the chip does not have, and a hash that is not its own."""
-        if self.chip.sha256 != self.chip.values.sha256:
-            yield f"chip.sha256: is {self.chip.sha256!r}; its values have {self.chip.values.sha256!r}"
+        for path, chip in (("chip", self.chip), ("ann.chip", self.ann.chip)):
+            if chip is not None and chip.sha256 != chip.values.sha256:
+                yield f"{path}.sha256: is {chip.sha256!r}; its values have {chip.values.sha256!r}"
         grid = self.chip.values.grid
         for number, core in enumerate(self.cores):
             if core.index >= grid.cores:

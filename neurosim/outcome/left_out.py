@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from neurosim.chip.chip import Chip
+from neurosim.cost.spikeless import Spikeless
 from neurosim.mapping.mapping import Mapping
 from neurosim.outcome.times import Times
 
@@ -26,8 +27,8 @@ WIDE_WEIGHTS = "wider arithmetic: additions and multiplications cost the same fo
 EXTRAPOLATED = "published prices for memories as large as {}: theirs are extrapolated"
 
 
-def left_out(mapping: Mapping, time: Times, pooled: bool) -> list[str]:
-    """Of a run; *pooled*: whether windows were summed in cores."""
+def left_out(mapping: Mapping, time: Times, pooled: bool, room: str) -> list[str]:
+    """Of a run; *pooled*: whether windows were summed in cores; *room*: that the network without spikes lacks."""
     network, chip = mapping.network, mapping.chip
     notes = [
         (LOADING, not mapping.spills),
@@ -41,9 +42,16 @@ def left_out(mapping: Mapping, time: Times, pooled: bool) -> list[str]:
         (LAZY_LEAK, chip.policy.update == "touched"),
         (FLOAT_PRICES, not network.integer),
         (WIDE_WEIGHTS, network.integer and any((layer.weight_bits or 8) > 8 for layer in network.layers)),
+        (room, bool(room)),
         *_ports(chip),
     ]
     return [*left_out_of_prices(chip), *(text for text, applies in notes if applies), *ALWAYS_LEFT_OUT]
+
+
+def left_out_without(spikeless: Spikeless) -> list[str]:
+    """What the machine of the network without spikes leaves out, where it is one of its own."""
+    chip = spikeless.mapping.chip
+    return [f"{chip.name}, without spikes: {note}" for note in left_out_of_prices(chip)] if spikeless.own else []
 
 
 def left_out_of_prices(chip: Chip) -> list[str]:

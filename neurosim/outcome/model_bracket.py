@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from neurosim.chip.chip import Chip
-from neurosim.cost.ann import REUSES, STATED
+from neurosim.cost.dataflow import REUSES, STATED
 from neurosim.mapping.mapping import Mapping
 from neurosim.network.network import Network
 from neurosim.outcome.cost_sections import ChoiceRow, ModelSection

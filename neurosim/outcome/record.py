@@ -18,8 +18,9 @@ from neurosim.cost.energy import Counts, Energy, access_names
 from neurosim.cost.ledger import Ledger
 from neurosim.errors import ChipError
 from neurosim.mapping.placement import Placement
+from neurosim.outcome.chip_sections import ChipSection
 from neurosim.outcome.costs import costs
-from neurosim.outcome.document import ChipSection, CoreRow, LayerRow, MemoryRow, Origin, RunDocument, TimeSection
+from neurosim.outcome.document import CoreRow, LayerRow, MemoryRow, Origin, RunDocument, TimeSection
 from neurosim.outcome.left_out import left_out_of_prices
 from neurosim.schema import Section
 
@@ -109,7 +110,8 @@ class Record:
         saving.report(self, path)
 
     def at(self, chip: Chip, command: str = "") -> Record:
-        """The same run at the prices of *chip*; raises ChipError with everything that would change counts or cycles."""
+        """The same run at the prices of *chip*; a network without spikes on a machine of its own keeps those of that. Raises
+        ChipError with everything that would change counts or cycles."""
         if not isinstance(chip, Chip):
             raise ChipError(f"chip {chip!r}", [f"is {type(chip).__name__}, not Chip; load it: at(ns.load_chip(...))"])
         chip = chip.sized_as(self.chip)
@@ -124,7 +126,8 @@ class Record:
     def _uncounted(self, chip: Chip) -> list[str]:
         """New prices of what the run did not count."""
         ledger, before = self.ledger, self.chip.prices
-        done = [*ledger.energy.actions, *ledger.silent.actions, *(a for actions in ledger.dense.values() for a in actions)]
+        theirs = [] if ledger.without.own else [a for actions in ledger.without.dense.values() for a in actions]
+        done = [*ledger.energy.actions, *ledger.silent.actions, *theirs]
         counted = {action.constant for action in done}
         new = {path: price.pj for path, price in chip.prices.items() if path not in counted}
         words = "{} is {:g}, but this run, of another version or chip, did not count what it prices"

@@ -11,12 +11,14 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from neurosim.cost.ann import dense
+from neurosim.cost.ann import room
 from neurosim.cost.comparison import silent
 from neurosim.cost.energy import Counts, Energy, access_names
 from neurosim.cost.ledger import Ledger
 from neurosim.cost.neurobench import NeuroBench, neurobench
 from neurosim.cost.paper import paper
+from neurosim.cost.spikeless import Spikeless
+from neurosim.cost.without import without
 from neurosim.errors import TraceError
 from neurosim.mapping.demand import Use, joined
 from neurosim.mapping.mapping import Mapping
@@ -25,7 +27,7 @@ from neurosim.outcome.cost_sections import ModelSection
 from neurosim.outcome.costs import costs
 from neurosim.outcome.document import RunDocument, TimeSection
 from neurosim.outcome.interval import wilson
-from neurosim.outcome.left_out import left_out
+from neurosim.outcome.left_out import left_out, left_out_without
 from neurosim.outcome.record import Record, table_of
 from neurosim.outcome.times import Times
 from neurosim.outcome.versions import versions
@@ -43,10 +45,12 @@ _metrics: WeakKeyDictionary[SpikeTrace, NeuroBench] = WeakKeyDictionary()
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A trace evaluated on a mapping. *totals*: counts summed over images and steps, int64 [bricks], by name."""
+    """A trace evaluated on a mapping. *spikeless*: the same network without spikes. *totals*: counts summed over images and
+    steps, int64 [bricks], by name."""
 
     trace: SpikeTrace
     mapping: Mapping
+    spikeless: Spikeless
     totals: Counts
     time: Times
     energy: Energy
@@ -156,8 +160,8 @@ class Result:
         """All that was done, with spikes and without."""
         mapping, quiet = self.mapping, silent(self.mapping, self.totals, self.energy)
         layers = tuple(mapping.network.layers[brick.layer].name for brick in mapping.bricks)
-        without = dense(mapping, len(self.trace))
-        return Ledger(self.energy, quiet, without, self.trace.spikes_per_neuron, layers, mapping.home)
+        ann = without(self.spikeless, len(self.trace))
+        return Ledger(self.energy, quiet, ann, self.trace.spikes_per_neuron, layers, mapping.home)
 
     @cached_property
     def document(self) -> RunDocument:
@@ -222,7 +226,8 @@ class Result:
     @property
     def not_counted(self) -> list[str]:
         """What this model leaves out, in words."""
-        return left_out(self.mapping, self.time, bool(self.totals["pool_adds"].any()))
+        pooled = bool(self.totals["pool_adds"].any())
+        return left_out(self.mapping, self.time, pooled, room(self.spikeless)) + left_out_without(self.spikeless)
 
     def _time(self) -> dict[str, Any]:
         total = self.time.cycles

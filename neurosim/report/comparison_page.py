@@ -16,7 +16,7 @@ from neurosim.report.sources import constants
 from neurosim.report.study_figures import bars
 from neurosim.report.study_text import amount
 from neurosim.report.units import percent, si
-from neurosim.report.words import BOUND_WORDS
+from neurosim.report.words import BOUND_WORDS, accuracies, ann_chip, machines
 
 Runs = dict[str, RunDocument]
 
@@ -97,8 +97,11 @@ def _ann(runs: Runs) -> str:
         ours, theirs = run.energy, run.ann
         pairs = ((theirs.compute_J, ours.compute_J), (theirs.total_J, ours.total_J))
         ratios = [ann / snn if snn else float("nan") for ann, snn in pairs]
-        rows.append([name, si(theirs.total_J / run.images, "J"), si(ours.per_image_J, "J"), *(f"{r:.3g}" for r in ratios)])
-    return table(["chip", "ANN", "SNN", "ANN / SNN, compute", "everything"], rows, "energy per image") if rows else ""
+        spent = si(theirs.total_J / run.images, "J"), si(ours.per_image_J, "J"), *(f"{r:.3g}" for r in ratios)
+        rows.append([name, ann_chip(run).name, *spent, *accuracies(run)])
+    head = ["chip", "ANN on", "ANN", "SNN", "ANN / SNN, compute", "everything", "accuracy, ANN", "SNN"]
+    beware = list(dict.fromkeys(warning for run in runs.values() for warning in machines(run)[2:]))
+    return (bullets(beware) if beware else "") + table(head, rows, "energy per image") if rows else ""
 
 
 def _layers(runs: Runs) -> str:

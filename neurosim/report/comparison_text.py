@@ -12,8 +12,11 @@ from neurosim.chip.chip import Chip
 from neurosim.chip.covers import TOPICS
 from neurosim.chip.settings import DESCRIPTION
 from neurosim.explore.objective import OBJECTIVES
+from neurosim.outcome.document import RunDocument
+from neurosim.report import words
 from neurosim.report.study_text import amount
 from neurosim.report.text import heading, table
+from neurosim.report.units import si
 
 # What is compared, by objective.
 COMPARED = ("energy", "latency", "throughput", "accuracy", "busiest_link", "cores", "area")
@@ -34,6 +37,20 @@ def comparison_summary(
     for name, why in reasons.items():
         parts += [heading(f"{name} does not fit"), *(Text(f"- {line}") for line in why)]
     return Group(*parts, heading("Settings that differ"), _differences(chips))
+
+
+def without_spikes(runs: Mapping[str, RunDocument]) -> RenderableType:
+    """The same network without spikes beside each of *runs*; nothing where there is none."""
+    if not runs:
+        return Text("")
+    rows = table("", "ANN on", "ANN", "SNN", "ANN / SNN", "accuracy, ANN", "SNN")
+    for name, run in runs.items():
+        last = run.steps[-1]
+        spent = words.energy_bracket(last.ann_J), si(last.snn_J, "J"), words.ratio_bracket(last)
+        rows.add_row(name, words.ann_chip(run).name, *spent, *words.accuracies(run))
+    beware = dict.fromkeys(warning for run in runs.values() for warning in words.machines(run)[2:])
+    told = (Text(warning, style="bold") for warning in beware)
+    return Group(heading("Against the same network without spikes, per image"), *told, rows)
 
 
 def ratios(found: Mapping[str, Metrics]) -> dict[str, dict[str, float | None]]:
@@ -90,7 +107,7 @@ def _coverage(chips: Mapping[str, Chip]) -> RenderableType:
 
 def coverage_rows(chips: Mapping[str, Chip]) -> list[list[str]]:
     """Of every kind of cost, in words, whether each chip counts it."""
-    return [[words, *(chip.covered[topic] or "not said" for chip in chips.values())] for topic, words in TOPICS.items()]
+    return [[told, *(chip.covered[topic] or "not said" for chip in chips.values())] for topic, told in TOPICS.items()]
 
 
 def _differences(chips: Mapping[str, Chip]) -> RenderableType:

@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 
-from neurosim.cost.ann import STATED
 from neurosim.cost.comparison import BreakEven, CostStep
+from neurosim.cost.dataflow import STATED
 from neurosim.io.hdf5 import replacing
 from neurosim.outcome.cost_sections import PaperSection
 from neurosim.outcome.document import BlockedRow, CoreRow, LinkRow, RunDocument, TimeSection
@@ -72,15 +72,16 @@ def _tiles(run: RunDocument) -> list[tuple[str, str, str]]:
         ("latency", si(time.latency_seconds_per_image, "s"), "from an image to its answer"),
         ("spikes per neuron", f"{run.network.spikes_per_neuron:.3f}", f"over {run.timesteps} steps"),
         ("cores", f"{len(run.cores):,} of {chip.cores:,}", mesh),
-        ("ANN / SNN, compute only", *_ratio(steps["compute"])),
-        ("with data movement", *_ratio(steps["off chip"])),
+        ("ANN / SNN, compute only", *_ratio(steps["compute"], run)),
+        ("with data movement", *_ratio(steps["off chip"], run)),
     ]  # fmt: skip
 
 
-def _ratio(step: CostStep) -> tuple[str, str]:
-    """ANN / SNN with the stated reuse, and with perfect and no reuse."""
+def _ratio(step: CostStep, run: RunDocument) -> tuple[str, str]:
+    """ANN / SNN with the stated reuse, with perfect and no reuse, and how well either answers."""
     stated, best, worst = (words.quotient(step.ann_J[reuse], step.snn_J) for reuse in (STATED, "perfect", "none"))
-    return stated, f"{best} to {worst} by reuse in the ANN" if best != worst else "energy without spikes / with"
+    answers = "accuracy {} / {}".format(*words.accuracies(run))
+    return stated, (f"{best} to {worst} by reuse in the ANN; " if best != worst else "energy without spikes / with; ") + answers
 
 
 def _energy(run: RunDocument) -> str:
@@ -160,10 +161,11 @@ def _blocked(run: RunDocument, pairs: list[BlockedRow]) -> str:
 def _comparison(run: RunDocument) -> str:
     rows, line = [], run.break_even
     for row in words.comparison(run):
-        name = {"papers": row.name, "compute": "this chip, compute", "added": f"+ {row.name}"}[row.kind]
+        name = {"papers": row.name, "compute": words.compute_of(run), "added": f"+ {row.name}"}[row.kind]
         rows.append([name, *row.cells])
     return (
-        table(["per image", "ANN (perfect reuse to none)", "SNN", "ANN / SNN"], rows)
+        bullets(words.machines(run))
+        + table(["per image", "ANN (perfect reuse to none)", "SNN", "ANN / SNN"], rows)
         + paragraph(f"{words.break_even_text(line)}; {words.spread_text(run.uncertainty)}.")
         + (paragraph(f"{words.model_text(run.model)}.") if run.model else "")
         + paragraph(f"The ANN: {run.ann.assumes}.")

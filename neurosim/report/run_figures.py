@@ -8,8 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from neurosim.cost.action import COMPUTE, GROUP_OF, MOVEMENT, PURPOSES, STATIC
-from neurosim.cost.ann import STATED
 from neurosim.cost.comparison import BreakEven
+from neurosim.cost.dataflow import STATED
 from neurosim.outcome.document import LayerRow, RunDocument
 from neurosim.report.figure import ACCENTS, HEAT_SCALE, INK, LINE, PAPER, colour_bar, figure, framed, label, named, plain
 from neurosim.report.units import percent, si

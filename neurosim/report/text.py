@@ -155,17 +155,21 @@ def repriced_text(before: RunDocument, after: RunDocument) -> Group:
     rows.add_row("total", *spent, ratio)
     rows.add_row("ANN / SNN", *(words.ratio_bracket(document.steps[-1]) for document in (before, after)), "")
     head = Text(f"{before.network.name} on {before.chip.name}, priced as {after.chip.name}; per image")
-    return Group(head, rows, Text(words.break_even_text(after.break_even)), Text(words.spread_text(after.uncertainty)))
+    about = *words.machines(after), words.break_even_text(after.break_even), words.spread_text(after.uncertainty)
+    return Group(head, rows, *map(Text, about))
 
 
 def _comparison(document: RunDocument) -> list[RenderableType]:
     rows = table("against the same network without spikes, per image", "ANN", "SNN", "ANN / SNN")
+    compute = words.compute_of(document)
     for row in words.comparison(document):
-        name = {"papers": row.name, "compute": "compute, on this chip", "added": f"  + {row.name}"}[row.kind]
+        name = {"papers": row.name, "compute": compute, "added": f"  + {row.name}"}[row.kind]
         rows.add_row(name, *row.cells)
+    where, answers, *warnings = words.machines(document)
     about = [words.break_even_text(document.break_even), words.spread_text(document.uncertainty)]
     about += [words.model_text(document.model)] if document.model else []
-    return [Text(""), rows, *map(Text, about)]
+    told = [Text(where), Text(answers), *(Text(warning, style="bold") for warning in warnings)]
+    return [Text(""), *told, rows, *map(Text, about)]
 
 
 def layer_table(document: RunDocument) -> Table:
@@ -323,7 +327,9 @@ def chip_text(chip: Chip) -> RenderableType:
     add("flit / packet", f"{mesh.flit_bits} / {mesh.packet_bits} bit", mesh)
     add("router / link", f"{mesh.router_cycles} / {mesh.link_cycles} cycles", mesh)
     stored = f"{core.storage} weights" + (", zeros skipped" if core.skip_zeros else "")
-    add("core", f"{core.lanes} lanes, {core.update_lanes} update lanes, {core.state_bits}-bit state, {stored}", core)
+    sites = f" at each of {core.ann_sites} sites without spikes" if core.ann_sites > 1 else ""
+    lanes = f"{core.lanes} lanes{sites}, {core.update_lanes} update lanes, {core.mac_bits}-bit multipliers"
+    add("core", f"{lanes}, {core.state_bits}-bit state, {stored}", core)
     for memory in chip.memory:
         add(f"{memory.name} ({_content(memory)})", memory_text(memory), memory, memory.provenance)
     for name, price in chip.operation:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from neurosim.chip.chip import Chip
+from neurosim.chip.covers import TOPICS
 from neurosim.cost.action import COMPUTE, MOVEMENT, STATIC
-from neurosim.cost.ann import STATED
 from neurosim.cost.comparison import BreakEven, CostStep
+from neurosim.cost.dataflow import STATED
 from neurosim.cost.uncertainty import Spread
 from neurosim.outcome.cost_sections import ModelSection, PaperMacs
 from neurosim.outcome.document import LayerRow, Provenance, RunDocument
@@ -33,6 +35,7 @@ TIMING_WORDS = {
 OWN_SCHEDULE = "Layers work in an order that was handed in; a barrier closes every turn."
 OWN_TIMING = "Packets travel through a network that was handed in; then the neurons are updated."
 
+NOT_KNOWN = "not known"
 # Of the provenance, what people read.
 TOLD = ("version", "command", "created", "seed", "inputs", "placer", "timing", "schedule")
 
@@ -176,6 +179,44 @@ def provenance(how: Provenance) -> list[list[str]]:
     rows = [[name, str(value)] for name, value in told.items() if value not in (None, "")]
     origin = how.repriced_from
     return rows if origin is None else [*rows, ["repriced_from", f"{origin.name}, {origin.sha256}"]]
+
+
+def ann_chip(document: RunDocument) -> Chip:
+    """The machine of the network without spikes."""
+    return (document.ann.chip or document.chip).values
+
+
+def compute_of(document: RunDocument) -> str:
+    """What the first line behind the papers' model is."""
+    same = ann_chip(document).sha256 == document.chip.sha256
+    return "compute, on this chip" if same else "compute, each on its chip"
+
+
+def accuracies(document: RunDocument) -> tuple[str, str]:
+    """Without spikes, and with; as far as they are known."""
+    without, spiking = (NOT_KNOWN if x is None else percent(x) for x in (document.ann.accuracy, document.accuracy))
+    return without, spiking
+
+
+def machines(document: RunDocument) -> list[str]:
+    """Which network runs where, how well they answer, and what to beware of where they are compared."""
+    ours, theirs = document.chip.values, ann_chip(document)
+    where = f"this network on {ours.name} ({ours.node}), the same topology without spikes on {theirs.name} ({theirs.node})"
+    bits, zero = document.ann.bits, document.ann.sparsity
+    how = "" if bits is None else f", {bits}-bit activations" + (f", {percent(zero)} of them zero" if zero else "")
+    without, spiking = accuracies(document)
+    answers = f"accuracy: {without} without spikes (as trained, in floating point), {spiking} with"
+    return [where + how, answers, *_unlike(ours, theirs)]
+
+
+def _unlike(ours: Chip, theirs: Chip) -> Iterator[str]:
+    """Warnings about two machines that differ in more than prices."""
+    if ours.node != theirs.node:
+        yield f"the nodes differ, {ours.node} and {theirs.node}: nothing is scaled from one to the other"
+    for topic, words in TOPICS.items():
+        one, other = (chip.covered[topic] or "not said" for chip in (ours, theirs))
+        if one != other:
+            yield f"not counted alike, {words}: {ours.name} {one}, {theirs.name} {other}"
 
 
 class Beside(NamedTuple):

@@ -45,11 +45,34 @@ def observed(model: Ann | Snn, pixels: Pixels, split: Split, timesteps: int = 0)
         total[0] += float(spikes.sum()) / spikes[0, 0].numel()
         total[1] += float(spikes.any(0).sum()) / spikes[0, 0].numel()
 
-    n = len(split.labels)
-    largest = max(math.prod(s.shape) for s in model.weights.architecture.steps) * max(1, timesteps)
-    size = max(1, min(BATCH, VALUES // largest))
+    n, size = len(split.labels), _batch(model, timesteps)
     for first in range(0, n, size):
         x = pixels(split.images[first : first + size])
         logits = model(x, timesteps, watch) if isinstance(model, Snn) else model(x)
         right += int((logits.argmax(1).cpu().numpy() == split.labels[first : first + size]).sum())
     return Behaviour(right / n, {k: v[0] / n for k, v in seen.items()}, {k: v[1] / n for k, v in seen.items()})
+
+
+@torch.no_grad()
+def zero_share(ann: Ann, pixels: Pixels, split: Split) -> float:
+    """Share of the activations of hidden layers that are zero."""
+    ann.eval()
+    hidden, size = {step.name for step in ann.weights.architecture.spiking}, _batch(ann, 0)
+    zeros, values = 0, 0
+
+    def watch(name: str, current: Tensor) -> None:
+        nonlocal zeros, values
+        if name in hidden:
+            zeros += int((ann.activation(name, current) == 0).sum())
+            values += current.numel()
+
+    with ann.weights.watched(watch):
+        for first in range(0, len(split.labels), size):
+            ann(pixels(split.images[first : first + size]))
+    return zeros / values
+
+
+def _batch(model: Ann | Snn, timesteps: int) -> int:
+    """Images at once."""
+    largest = max(math.prod(s.shape) for s in model.weights.architecture.steps) * max(1, timesteps)
+    return max(1, min(BATCH, VALUES // largest))

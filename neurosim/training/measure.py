@@ -14,7 +14,7 @@ from neurosim.network.quantize import quantize
 from neurosim.spikes.simulate import simulate
 from neurosim.training.ann import Ann
 from neurosim.training.augment import Pixels
-from neurosim.training.behaviour import observed
+from neurosim.training.behaviour import observed, zero_share
 from neurosim.training.datasets import Dataset, Split
 from neurosim.training.export import described, float_network, in_half_precision, with_golden
 from neurosim.training.recipe import METHODS
@@ -34,6 +34,7 @@ def measured(
     first, last = recipe.all_stages[0], recipe.timesteps
     report: dict[str, Any] = {
         "ann_accuracy": observed(ann, pixels, dataset.test).accuracy,
+        "ann_sparsity": zero_share(ann, pixels, dataset.test),
         "converted_accuracy": observed(converted, pixels, dataset.test, first).accuracy,
         "converted_timesteps": first,
         "validation_accuracy": observed(snn, pixels, dataset.validation, last).accuracy,

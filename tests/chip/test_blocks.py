@@ -64,8 +64,9 @@ def test_areas_are_those_of_all_that_there_are():
 @pytest.mark.parametrize("reuse", ["none", "rows", "perfect"])
 def test_partial_sums_that_wait_in_registers_cost_what_registers_do(reuse):
     chip = chip_with().replace("operation.partial_sum.pj", 3.0)
-    ann = run_on(chip).to_dict()["ann"]
-    assert ann["reuse"][reuse]["total_J"] == almost(0 if reuse == "none" else ann["macs"] * 3 * PJ)
+    ann, images, added = run_on(chip).to_dict()["ann"], 2, 27
+    # And for every neuron of conv3 the addition of an identity shortcut.
+    assert ann["reuse"][reuse]["total_J"] == almost(0 if reuse == "none" else (ann["macs"] + images * added) * 3 * PJ)
 
 
 def test_the_network_without_spikes_pays_for_control_too():

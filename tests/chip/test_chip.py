@@ -130,7 +130,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path, network, content):
 def test_an_unknown_chip_is_refused(network, name):
     found = samples.refused("map", network, "--chip", name)
     if "/" not in name and name not in ("", "."):
-        assert "lp45, eyeriss, loihi" in found.err
+        assert "lp45, ann45, eyeriss, loihi" in found.err
 
 
 SETS = {

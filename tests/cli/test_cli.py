@@ -252,7 +252,7 @@ def test_presets_lists_shows_and_prints():
     assert "Davies et al. 2018" in shown and "23.6 pJ" in shown and "Not counted" in shown
     found = only_json(done("presets", "--json", "-").out)
     assert [c["name"] for c in found] == [
-        "lp45", "eyeriss", "loihi", "loihi-board", "loihi-fitted", "mesh45", "seneca", "truenorth",
+        "lp45", "ann45", "eyeriss", "loihi", "loihi-board", "loihi-fitted", "mesh45", "seneca", "truenorth",
     ]
     assert [c["name"] for c in only_json(done("presets", "loihi", "--json", "-").out)] == ["loihi"]
     assert done("presets", "--toml").out.startswith('name = "lp45"')

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import neurosim as ns
-from neurosim.cost.ann import REUSES, ann
+from neurosim.cost.dataflow import REUSES
 from neurosim.cost.paper import paper
+from tests.helpers.energies import ann
 from tests.helpers.examples import almost
 
 PJ = 1e-12

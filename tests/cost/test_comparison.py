@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 import neurosim as ns
 from neurosim.cost.action import PURPOSES
-from neurosim.cost.ann import REUSES, STATED, ann
+from neurosim.cost.dataflow import REUSES, STATED
 from neurosim.report.run_figures import FARTHEST
 from neurosim.report.run_figures import break_even as curve
 from neurosim.report.words import break_even_text
+from tests.helpers.energies import ann
 from tests.helpers.examples import SCHEDULE, almost, evaluated, examples, runs
 
 pytestmark = pytest.mark.small

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import neurosim as ns
 from neurosim.cost.activity import activity
-from neurosim.cost.ann import actions
+from neurosim.cost.ann import Inference
+from neurosim.cost.spikeless import Spikeless
 from neurosim.mapping.demand import MappingError, item_bits
 from tests.helpers.examples import changed, examples, runs, traced
 
@@ -42,9 +43,10 @@ BY_HAND = {
 }
 # Without spikes: a weight serves a row of output sites, an activation the width of the kernel, partial sums wait in registers.
 ANN_BY_HAND = {
-    # Activations: 10 rows (2 + 3 + 3 + 2) x 4 of one channel, and 16 sites of four channels; sums of 16 sites x 4, and 2.
-    "padded": (40 + 64 + 64 + 2, 64 + 2),
-    "packed": (40 + 16 + 32 + 1, 32 + 1),
+    # Activations: 10 rows (2 + 3 + 3 + 2) x 4 of one channel, and 16 sites of four channels; sums of 16 sites x 4, and 2. On
+    # arrival 16 of one channel are written, and 16 sites of four.
+    "padded": (40 + 64 + 64 + 2, 16 + 64 + 64 + 2),
+    "packed": (40 + 16 + 32 + 1, 16 + 16 + 32 + 1),
 }
 
 
@@ -61,7 +63,7 @@ def test_words_of_a_convolution_by_hand(layout):
 @pytest.mark.parametrize("layout", ANN_BY_HAND)
 def test_words_without_spikes_by_hand(layout):
     mapping = ns.map_network(four_channels()[0], chip_with(layout))
-    done = {action.name: action.times for action in actions(mapping, "rows", 1)}
+    done = {action.name: action.times for action in Inference(Spikeless(mapping)).actions("rows", 1)}
     assert (done["read state of state_sram"], done["write state of state_sram"]) == ANN_BY_HAND[layout]
     assert done["read weights of weight_sram"] == 4 * 9 + 64
 

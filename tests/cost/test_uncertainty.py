@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import neurosim as ns
-from neurosim.cost.ann import REUSES
+from neurosim.cost.dataflow import REUSES
 from neurosim.report.words import spread_text
 from tests.helpers.energies import on, priced, tiny
 from tests.helpers.examples import almost, changed, evaluated, examples, runs

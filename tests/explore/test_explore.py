@@ -581,7 +581,8 @@ def test_an_optimizer_can_drive_a_study(folder, tmp_path):
     asked = explorer.ask(First())
     assert asked == {"core.lanes": 1, "placer": "row-major", "clock.hz": 1e8}
     network, inputs = ns.load_network(folder / "net.h5"), ns.load_inputs(folder / "in.h5")[:4]
-    run = ns.run(network, inputs, ns.load_chip("mesh45", ["core.lanes=1", "clock.hz=1e8"]), placer="row-major", timing="analytic")
+    chip = ns.load_chip("mesh45", ["core.lanes=1", "clock.hz=1e8"])
+    run = ns.run(network, inputs, chip, placer="row-major", timing="analytic")
     assert explorer.values(asked) == [run.energy.per_image_J, 1 / run.time.seconds_per_image] == explorer.values(asked)
     with pytest.raises(NeurosimError, match=r"the axes are core\.lanes, placer, clock\.hz"):
         explorer.values({"core.lanes": 1})

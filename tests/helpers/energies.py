@@ -3,6 +3,8 @@
 import numpy as np
 
 import neurosim as ns
+from neurosim.cost.spikeless import Spikeless
+from neurosim.cost.without import without
 
 
 def tiny():
@@ -46,3 +48,8 @@ def behind(chip, fetched, **changes):
     values = chip.values
     values["memory"] = [*values["memory"], BACK | {"fetched": fetched} | changes]
     return ns.Chip.parse(values, "behind")
+
+
+def ann(mapping, images, bits=None, sparsity=0.0):
+    """What so many images cost without spikes, in the cores of *mapping*."""
+    return without(Spikeless(mapping, bits=bits, sparsity=sparsity), images).told(images)

@@ -6,7 +6,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import neurosim as ns
-from neurosim.cost.ann import dense
+from neurosim.cost.ann import Inference
+from neurosim.cost.spikeless import Spikeless
 from neurosim.errors import ChipError
 from neurosim.mapping.demand import MappingError, item_bits
 from neurosim.mapping.mapping import Mapping
@@ -143,7 +144,7 @@ def test_the_network_without_spikes_fetches_it_too():
     network, inputs = tiny()
     inputs = ns.Inputs.from_spikes(np.repeat(inputs.spikes, 4, axis=0))
     result = ns.run(network, inputs, behind(cost(two_small_cores()), "per_step"))
-    for done in result.ledger.dense.values():
+    for done in result.ledger.without.dense.values():
         counts = {action.name: action.count.sum() for action in done}
         # Of each of four images: a quarter of what stays, and what does not once, as there is one step.
         assert counts["read weights of flash"] == 2 * (2 / 4 + 2)
@@ -157,7 +158,8 @@ def test_the_network_without_spikes_fetches_shared_kernels():
     mapping = ns.map_network(network, large.replace("core.storage", "unrolled"))
     shared = Mapping(network, large, mapping.bricks, mapping.cores, "row-major")
     unrolled, kernels = (
-        next(a.count.tolist() for a in dense(m, 1)["rows"] if a.name == "read weights of flash") for m in (mapping, shared)
+        next(a.count.tolist() for a in Inference(Spikeless(m)).actions("rows", 1) if a.name == "read weights of flash")
+        for m in (mapping, shared)
     )
     assert unrolled == kernels and mapping.spills[0].kept.sum() > 2 * shared.spills[0].kept.sum()
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import neurosim as ns
 from neurosim.chip.chip import Chip
 from neurosim.cost.action import GROUP_OF, PURPOSES
-from neurosim.cost.ann import REUSES
+from neurosim.cost.dataflow import REUSES
 from neurosim.errors import FileError
 from neurosim.mapping.place.search import Search
 from neurosim.outcome.document import CountSection, RunDocument, schema_text

@@ -34,8 +34,8 @@ def prices(draw, chip):
 
 
 def told(values):
-    """What JSON says of a run, without how it came about."""
-    return {name: value for name, value in json.loads(json.dumps(values)).items() if name != "provenance"}
+    """What JSON says of a run, without how it came about, and choices of the model, which new prices leave untried."""
+    return {name: value for name, value in json.loads(json.dumps(values)).items() if name not in ("provenance", "model")}
 
 
 def close(values):

@@ -17,6 +17,7 @@ from neurosim.training import train as training  # noqa: E402
 from neurosim.training.ann import Ann  # noqa: E402
 from neurosim.training.augment import Pixels, augmented, cropped_and_flipped  # noqa: E402
 from neurosim.training.balance import balance_thresholds  # noqa: E402
+from neurosim.training.behaviour import zero_share  # noqa: E402
 from neurosim.training.checkpoint import Checkpoints  # noqa: E402
 from neurosim.training.convert import convert  # noqa: E402
 from neurosim.training.datasets import load_mnist  # noqa: E402
@@ -204,9 +205,20 @@ def test_a_run_reports_every_step_and_writes_a_network_that_verifies(tmp_path, d
     network = ns.load_network(tmp_path / "net.h5")
     assert verify(network).ok
     assert network.about["report"]["snn_int_accuracy"] == report["snn_int_accuracy"] == network.about["accuracy_reference"]
+    assert 0 < network.about["report"]["ann_sparsity"] == report["ann_sparsity"] < 1
     assert max(report["float_mismatch_rate"].values()) < 0.01
     kept = report["paper"]["conv1_mac"]
     assert kept["once"]["snn_J"] < kept["per_step"]["snn_J"] and kept["once"]["ann_J"] == kept["per_step"]["ann_J"]
+
+
+@pytest.mark.parametrize(("bias", "share"), [(-1e3, 1.0), (1e3, 0.0)])
+def test_activations_that_are_zero_are_counted(data, bias, share):
+    """Currents far below zero, or far above."""
+    ann = Ann(tiny(), (0.0, 0.0))
+    activation = ann.activation
+    ann.activation = lambda name, current: activation(name, current + bias)
+    dataset = load_mnist(data, 0, 60)
+    assert zero_share(ann, Pixels(dataset, "cpu"), dataset.test) == share
 
 
 def test_the_ablations_train_what_they_say(data, tmp_path):

@@ -1,0 +1,175 @@
+"""A network without spikes that one can read: activation by activation, site by site, every counter raised by hand.
+
+The specification of `neurosim.cost.ann`: what one image makes every brick do. The synapses are those of naive.py; nothing of
+the package is used for counting.
+"""
+
+from collections import Counter, defaultdict
+from fractions import Fraction
+
+from tests.helpers import naive
+
+PADDED = "padded"
+
+
+class Twin:
+    """counts[name][brick]; *cut*, brick i in core cores[i]; *bits*: None, or at most so many; *zeros*: share of activations."""
+
+    def __init__(self, network, chip, cut, cores, reuse, bits, zeros):
+        self.network, self.chip, self.reuse, self.bits, self.zeros = network, chip, reuse, bits, zeros
+        self.cut, self.cores = list(cut), [int(core) for core in cores]
+        self.counts = defaultdict(Counter)
+        self.memory = {kind: memory for memory in chip.memory for kind in memory.holds}
+        self.activation = bits if bits is not None else min(8, chip.core.mac_bits)
+        self.home = {}
+        for number, b in enumerate(self.cut):
+            for c in range(b.c0, b.c1):
+                for y in range(b.y0, b.y1):
+                    for x in range(b.x0, b.x1):
+                        self.home[b.layer, c, y, x] = number
+        for number in range(len(self.cut)):
+            self.work(number)
+        for source in ("input", *(layer.name for layer in network.layers)):
+            self.deliver(source)
+        for number in range(len(self.cut)):
+            self.time(number)
+
+    def count(self, name, brick, amount=1):
+        self.counts[name][brick] += amount
+
+    def words(self, kind, bits):
+        return -(-bits // self.memory[kind].word_bits)
+
+    def row(self, values, bits):
+        """Words of the state in which so many values of a site lie."""
+        memory = self.memory["state"]
+        if memory.layout == PADDED or bits > memory.word_bits:
+            return values * self.words("state", bits)
+        return -(-values // (memory.word_bits // bits))
+
+    def links(self, layer):
+        """(source, shortcut or None, synapses as (source neuron, its (c, y, x) on the pooled map, target (c, y, x)))."""
+        pools = [layer.pool] * len(layer.inputs) + [s.pool for s in layer.shortcuts]
+        shortcuts = [None] * len(layer.inputs) + list(layer.shortcuts)
+        for name, pool, shortcut, synapses in zip(
+            layer.sources, pools, shortcuts, naive.synapses_of(self.network, layer), strict=True
+        ):
+            places = {neuron: at for neuron, at, _ in naive.pooled_neurons(self.network.shape_of(name), pool)}
+            _, h, w = layer.shape
+            yield name, shortcut, [(s, places[s], (t // (h * w), t // w % h, t % w)) for s, t, _, _ in synapses]
+
+    def work(self, number):
+        """Sums of a brick."""
+        b, core = self.cut[number], self.chip.core
+        layer, channels = self.network.layers[b.layer], b.c1 - b.c0
+        sites = [(y, x) for y in range(b.y0, b.y1) for x in range(b.x0, b.x1)]
+        width = layer.weight_bits if self.bits is None else min(layer.weight_bits, self.bits)
+        lanes, turns = -(-channels // core.lanes), -(-len(sites) // core.ann_sites)
+        stored, per_site, one_by_one = 0, 0, 0
+        for source, shortcut, synapses in self.links(layer):
+            identity = shortcut is not None and shortcut.weight is None
+            if identity:
+                # The constant takes the place of as many weights as hold it.
+                places = next(n for n in range(1, 9) if shortcut.scale < 2 ** (n * layer.weight_bits - 1))
+                fan_in, row, one = 1, places * width, places * width
+            else:
+                fan_in, row = (shortcut or layer).weight[0].size, channels * width
+                one = fan_in * row
+            stored += one
+            per_site += fan_in * self.words("weights", row)
+            one_by_one += fan_in
+            kept = 1 if source == "input" and not identity else 1 - self.zeros
+            for _ in sites:
+                for _ in range(channels):
+                    self.count("accumulate" if identity else "mac", number, fan_in * kept)
+                    self.count("done", number, fan_in * kept)
+            self.count("cycles", number, turns * lanes * fan_in * self.cycles("accumulate" if identity else "mac"))
+            self.activations(number, synapses, channels if identity else self.network.shape_of(source)[0], identity, lanes)
+        again = {"none": len(sites), "rows": turns if core.ann_sites > 1 else b.y1 - b.y0}
+        for _ in range(again.get(self.reuse, 0)):
+            self.count("weight words", number, per_site)
+        if self.reuse == "perfect":
+            self.count("weight words", number, self.words("weights", stored))
+        if self.reuse != "none":
+            self.count("partial_sum", number, self.counts["done"][number])
+        updates = max(1, self.counts["done"][number] / (channels * len(sites))) if self.reuse == "none" else 1
+        for _ in sites:
+            row = self.row(channels, core.state_bits)
+            self.count("sum words", number, row * updates)
+            self.count("all sum words", number, row * (one_by_one if self.reuse == "none" else 1))
+        self.count("compare", number, channels * len(sites))
+        self.count("cycles", number, -(-channels * len(sites) // core.update_lanes) * self.cycles("update_active"))
+
+    def cycles(self, operation):
+        return getattr(self.chip.operation, operation).cycles
+
+    def activations(self, number, synapses, channels, identity, lanes):
+        """Rows of channels that are read over one projection."""
+        mine = [(at, target) for _, at, target in synapses if self.home[self.cut[number].layer, *target] == number]
+        fetches = {
+            "none": {(at[1:], target[1:]) for at, target in mine}, "rows": {(at[1:], target[1]) for at, target in mine},
+            "perfect": {at[1:] for at, _ in mine},
+        }[self.reuse]  # fmt: skip
+        rounds = lanes if self.chip.core.ann_sites > 1 and not identity and self.reuse != "perfect" else 1
+        for _ in fetches:
+            self.count("activation words", number, self.row(channels, self.activation) * rounds)
+
+    def deliver(self, source):
+        """Every activation to each core that needs it."""
+        read, all_pool = [], True
+        for index, layer in enumerate(self.network.layers):
+            for name, shortcut, synapses in self.links(layer):
+                if name == source:
+                    all_pool &= (shortcut or layer).pool is not None
+                    read += [(neuron, at, self.home[index, *target]) for neuron, at, target in synapses]
+        shape = self.network.shape_of(source)
+        share = Fraction(1, 4) if read and all_pool else 1
+        bricks = {}
+        for neuron, _, brick in read:
+            bricks.setdefault(neuron, set()).add(brick)
+        if source != "input":
+            for neuron, reached in bricks.items():
+                self.send(source, place(shape, neuron), reached, share)
+        self.arrive(source, read, all_pool, shape)
+
+    def send(self, source, at, reached, share):
+        sender = self.home[[layer.name for layer in self.network.layers].index(source), *at]
+        cores = {self.cores[brick] for brick in reached}
+        self.count("packet", sender, share * (1 if self.chip.mesh.delivery == "multicast" else len(cores)))
+        for core in cores:
+            self.count("event", min(brick for brick in reached if self.cores[brick] == core), share)
+        for brick in reached:
+            self.count("look_ups", brick, share)
+
+    def arrive(self, source, read, all_pool, shape):
+        """What is written in each core, and what of the image is fetched for it."""
+        for core in {self.cores[brick] for _, _, brick in read}:
+            mine = [(neuron, at, brick) for neuron, at, brick in read if self.cores[brick] == core]
+            first = min(brick for _, _, brick in mine)
+            values = {at if all_pool else place(shape, neuron) for neuron, at, _ in mine}
+            per_site = Counter((y, x) for _, y, x in values)
+            for many in per_site.values():
+                self.count("written words", first, self.row(many, self.activation))
+            if source == "input":
+                rows, columns = {y for y, _ in per_site}, {x for _, x in per_site}
+                block = (max(rows) - min(rows) + 1) * (max(columns) - min(columns) + 1) * max(per_site.values())
+                pixels = block * (4 if all_pool else 1)
+                self.count("image words", first, self.words("input", pixels * (8 if self.network.integer else 32)))
+
+    def time(self, number):
+        """Sums and memories at the same time, then the look-up of every packet."""
+        state = self.counts["all sum words"][number]
+        through = defaultdict(lambda: [0, 0])
+        through[self.memory["weights"].name][0] += self.counts["weight words"][number]
+        through[self.memory["state"].name][0] += self.counts["activation words"][number] + state
+        through[self.memory["state"].name][1] += self.counts["written words"][number] + state
+        ports = {m.name: m.words_per_cycle for m in self.chip.memory}
+        waits = [-(-sum(words) // ports[name]) for name, words in through.items() if ports[name]]
+        looked = -(-self.counts["event"][number] // 1) * self.cycles("event")
+        self.count("busy", number, max([self.counts["cycles"][number], *waits]) + looked)
+
+
+def place(shape, neuron):
+    """Its (c, y, x)."""
+    _, h, w = shape
+    return neuron // (h * w), neuron // w % h, neuron % w
