@@ -186,10 +186,17 @@ def time_choice(timing: str, schedule: str, packet_images: str, seed: int, place
     return how
 
 
+def note_unused(how: TimeChoice, images: int) -> None:
+    """Say on stderr that an option on time makes no difference, if one does not."""
+    if said := how.unused(images):
+        note(f"--packet-images {how.packet_images} {said}")
+
+
 def evaluated(
     trace: ns.SpikeTrace, mapping: ns.Mapping, how: TimeChoice, workers: int | None, perfetto: Path | None, json_to: str | None
 ) -> Result:
     """The result; the answer and the analytic estimate are printed before packets travel."""
+    note_unused(how, len(trace))
     left = len(trace)
 
     def first(result: Result) -> None:

@@ -11,7 +11,7 @@ import typer
 
 import neurosim as ns
 from neurosim.cli.app import app
-from neurosim.cli.console import check_targets, clustered, loaded, mapped, quiet, show, time_choice
+from neurosim.cli.console import check_targets, clustered, loaded, mapped, note, note_unused, quiet, show, time_choice
 from neurosim.cli.names import NamingCommand, named_or_file
 from neurosim.cli.options import (
     DaskOption,
@@ -31,7 +31,9 @@ from neurosim.cli.options import (
 from neurosim.errors import FileError, NeurosimError, about
 from neurosim.explore.document import ComparisonDocument, read_findings
 from neurosim.explore.findings import Findings
-from neurosim.explore.objective import metrics
+from neurosim.explore.free import free_settings
+from neurosim.explore.images import ImageCosts, differences
+from neurosim.explore.objective import OBJECTIVES, metrics
 from neurosim.explore.reading import load_study
 from neurosim.explore.sweep import sweep as swept
 from neurosim.explore.task import OK
@@ -47,7 +49,7 @@ from neurosim.timing.choice import TimeChoice
 STORE, TABLE, VALUES, COLUMNS, REPORT = "store", "table.csv", "results.json", "table.h5", "report.html"
 
 
-@app.command()
+@app.command(epilog=f"Objectives and constraints of a study: {', '.join(OBJECTIVES)}.")
 def sweep(
     study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="What is varied, and what counts.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where tables and store go.")],
@@ -102,6 +104,9 @@ def compare(
         raise NeurosimError(f"--chip {' '.join(twice)} is given more than once" if twice else "give at least two --chip")
     net, data = ns.load_network(network), loaded(inputs, images)
     targets = {name: load_chip(name, changes or ()) for name in chips}
+    note_unused(how, len(data))
+    for line in free_settings(targets):
+        note(line)
     with about(inputs):
         told = compared(net, data, targets, placer, how, workers)
     if report is not None:
@@ -109,8 +114,7 @@ def compare(
 
         save_comparison_report(told, report)
     targets |= {name: run.chip.values for name, run in told.runs.items()}
-    amounts = {name: found.to_dict() for name, found in told.metrics.items()}
-    show(comparison_text.comparison_summary(targets, amounts, told.reasons), json_to, told.to_dict())
+    show(comparison_text.comparison_summary(targets, told), json_to, told.to_dict())
     if told.reasons:
         raise typer.Exit(1)
 
@@ -130,11 +134,14 @@ def compared(
         results = run_mapped(inputs, [*mappings.values()], how, workers=workers, command=command(), progress=tick)
     runs = dict(zip(mappings, results, strict=True))
     found = {name: metrics(run) for name, run in runs.items()}
+    images = {name: ImageCosts.of(run, run.trace) for name, run in runs.items()}
     return ComparisonDocument.model_validate({
         "chips": list(chips), "ratios": comparison_text.ratios(found) if found else {}, "metrics": found,
         "differences": comparison_text.differences(chips), "reasons": reasons,
         "runs": {name: run.document for name, run in runs.items()},
         "coverage": {name: chip.covered for name, chip in chips.items()}, "uneven": comparison_text.uneven(chips),
+        "errors": {name: each.errors for name, each in images.items()}, "free": free_settings(chips),
+        "paired": {name: differences(each, first) for first in [*images.values()][:1] for name, each in [*images.items()][1:]},
     })  # fmt: skip
 
 

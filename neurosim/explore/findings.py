@@ -14,11 +14,14 @@ import numpy as np
 from neurosim.errors import NeurosimError
 from neurosim.explore.axis import Value
 from neurosim.explore.document import StudyDocument
+from neurosim.explore.free import axis_costs, free_axes
+from neurosim.explore.images import PAIRED, ImageCosts, differences
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.explore.sampling import Settings
 from neurosim.explore.store import Outcome
 from neurosim.explore.study import Study
 from neurosim.explore.task import FAILED, OK
+from neurosim.outcome.paired import PairedSection
 from neurosim.version import __version__
 
 # Outside the constraints of the study.
@@ -34,6 +37,12 @@ class StudyPoint:
     settings: Settings
     outcome: Outcome
     closer: Outcome | None = None
+
+    @property
+    def images(self) -> ImageCosts | None:
+        """What every image cost; None where that is not known."""
+        found: ImageCosts | None = self.outcome.get("images")
+        return found
 
     @property
     def metrics(self) -> dict[str, float | None]:
@@ -103,6 +112,56 @@ class Findings:
         """Numbers of the rows that are ok, front by front, each by the first objective."""
         usable = np.flatnonzero(self.rank)
         return usable[np.lexsort((usable, self.costs[usable, 0], self.rank[usable]))].tolist() if len(usable) else []
+
+    @cached_property
+    def best(self) -> dict[str, int]:
+        """By every objective that can be paired, the number of the row that is best in it."""
+        usable = [int(number) for number in np.flatnonzero(self.rank) if self.rows[number].images is not None]
+        found: dict[str, int] = {}
+        for name in PAIRED:
+            column, sign = OBJECTIVES[name].column, -1 if OBJECTIVES[name].more else 1
+            known = [(sign * amount, n) for n in usable if (amount := self.rows[n].metrics[column]) is not None]
+            found |= {name: min(known)[1]} if known else {}
+        return found
+
+    @cached_property
+    def paired(self) -> list[dict[str, PairedSection] | None]:
+        """Of every row that is ok, by objective, in what it differs from the best in it."""
+        return [self._paired(row) if rank else None for row, rank in zip(self.rows, self.rank, strict=True)]
+
+    def _paired(self, row: StudyPoint) -> dict[str, PairedSection] | None:
+        if row.images is None:
+            return None
+        found: dict[str, PairedSection] = {}
+        for name, number in self.best.items():
+            if (other := self.rows[number].images) is not None:
+                found |= differences(row.images, other, [name])
+        return found
+
+    @cached_property
+    def near_front(self) -> list[int]:
+        """Numbers of the rows behind the front that are in no objective told apart from being as good as some row of it;
+        objectives that cannot be paired count as they are."""
+        front = np.flatnonzero(self.rank == 1)
+        return [int(number) for number in np.flatnonzero(self.rank > 1) if self._is_near(int(number), front)]
+
+    def _is_near(self, number: int, front: np.ndarray) -> bool:
+        exact = [column for column, name in enumerate(self.study.objectives) if name not in PAIRED]
+        able = front[(self.costs[front][:, exact] >= self.costs[number, exact]).all(1)]
+        return any(self._as_good(self.rows[number].images, self.rows[other].images) for other in able)
+
+    def _as_good(self, one: ImageCosts | None, other: ImageCosts | None) -> bool:
+        """Whether *one* is in no objective told to be worse."""
+        if one is None or other is None:
+            return False
+        for name in self.study.objectives:
+            found = PAIRED[name](one, other) if name in PAIRED else None
+            if found is None:
+                if name in PAIRED:
+                    return False
+            elif found.told_apart and (found.mean < 0) == OBJECTIVES[name].more:
+                return False
+        return True
 
     @cached_property
     def sensitivity(self) -> dict[str, dict[str, float | None]]:
@@ -189,7 +248,7 @@ class Findings:
     @property
     def document(self) -> StudyDocument:
         """All that is said about the study."""
-        study = self.study
+        study, costs = self.study, axis_costs(self.study)
         return StudyDocument.model_validate({
             "study": study.name,
             "version": __version__,
@@ -213,6 +272,10 @@ class Findings:
             "sensitivity": self.sensitivity,
             "sensitivity_by_chance": self.by_chance,
             "not_counted": self.not_counted,
+            "axis_costs": costs,
+            "free_axes": free_axes(costs),
+            "near_front": self.near_front,
+            "best": self.best,
         })  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -221,7 +284,7 @@ class Findings:
 
     def _point(self, number: int) -> dict[str, Any]:
         row = self.rows[number]
-        apart = ("key", "status", "metrics", "reasons", "not_counted")
+        apart = ("key", "status", "metrics", "reasons", "not_counted", "images")
         kept = {key: value for key, value in row.outcome.items() if key not in apart}
         closer = None if row.closer is None else {key: row.closer[key] for key in ("status", "reasons", "metrics")}
         return {
@@ -229,6 +292,8 @@ class Findings:
             "status": self.status[number],
             "reasons": self.reasons(row),
             "rank": int(self.rank[number]) or None,
+            "errors": None if row.images is None else row.images.errors,
+            "paired": self.paired[number],
             **kept,
             **row.metrics,
             "closer": closer,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from neurosim.chip.chip import Chip
 from neurosim.cost.activity import trace_problems
 from neurosim.errors import NeurosimError, PluginError
+from neurosim.explore.images import ImageCosts
 from neurosim.explore.objective import metrics
 from neurosim.explore.store import Outcome, Store, key_of
 from neurosim.explore.study import CHOICES
@@ -84,7 +85,8 @@ def done(task: Task, recorded: Recorded | None = None) -> Outcome:
         if trace_problems(trace, mapping):
             return {"status": NEEDS, "state_bits": chip.core.state_bits}
         timed = TimeChoice(task.choice["timing"], task.choice["schedule"], task.packet_images, task.seed)
-        return told(evaluate(trace, mapping, **timed._asdict(), workers=1))
+        result = evaluate(trace, mapping, **timed._asdict(), workers=1)
+        return told(result) | {"images": ImageCosts.of(result, task.trace_key).kept}
     except MappingError as error:
         return infeasible([str(violation) for violation in error.violations])
     except PluginError as error:

@@ -18,7 +18,7 @@ PAIRS = 3
 # Between the ends of an axis, from where on it is logarithmic.
 FAR = 20
 # Units that are said otherwise on an axis.
-SUFFIXES = {"1/s": "/s", "mm²": ""}
+SUFFIXES = {"1/s": "/s", "mm²": "", "pJ": ""}
 Objectives = Mapping[str, ObjectiveSection]
 
 

@@ -318,7 +318,7 @@ WRONG = {
     "too many bits": ({"axes": {"weight_bits": [4, 32]}}, "it takes integers from 2 to 16"),
     "an area that nobody knows": ({"objectives": ["area"]}, "chip 'mesh45' gives no area_mm2 for weight_sram"),
     "an area that a constraint needs": ({"constraints": {"area": {"max": 9}}}, "chip 'mesh45' gives no area_mm2"),
-    "an unknown constraint": ({"constraints": {"power": {"max": 1}}}, "constraint 'power' does not exist"),
+    "an unknown constraint": ({"constraints": {"force": {"max": 1}}}, "constraint 'force' does not exist"),
     "an odd constraint": ({"constraints": {"energy": {"most": 1}}}, "give min, max or both, as finite numbers"),
     "an odd front": ({"front": {"timing": "exact", "pictures": 1}}, "front: unknown key 'pictures'"),
     "a value that is a list": ({"axes": {"core.lanes": [[1]]}}, r"axis 'core.lanes' has the value \[1\]"),
