@@ -99,8 +99,9 @@ def _value(findings: Findings, number: int, name: str) -> str:
 
 
 def alike(name: str, number: int, paired: Mapping[str, PairedSection], best: Mapping[str, int]) -> str:
-    """The sign of a value that is not told apart from the best of its column."""
-    return ALIKE if name in paired and number != best.get(name) and not paired[name].told_apart else ""
+    """The sign of a value that differs from the best of its column, and is not told apart from it."""
+    found = paired.get(name)
+    return ALIKE if found is not None and found.mean and number != best.get(name) and not found.told_apart else ""
 
 
 def _few(front: Front) -> str:

@@ -653,8 +653,13 @@ def test_the_table_is_a_frame(folder):
 def test_the_example_runs(tmp_path):
     found = call("sweep", ROOT / "examples" / "lanes.toml", "-o", tmp_path / "out", "--workers", "1", "--json", "-")
     told = only_json(found.out)
-    assert found.code == 0 and len(told["points"]) == 24 and {point["status"] for point in told["points"]} == {"ok"}
+    assert found.code == 0 and len(told["points"]) == 27 and {point["status"] for point in told["points"]} == {"ok"}
     assert set(told["objectives"]) <= set(OBJECTIVES) and told["front"]
+    assert told["free_axes"] == {} and "costs nothing" not in found.err
+    best = min(range(27), key=lambda n: told["points"][n]["energy_J"] * told["points"][n]["area_mm2"])
+    assert best in told["front"]
+    for axis, values in told["axes"].items():
+        assert min(values) < told["points"][best]["settings"][axis] < max(values), axis
 
 
 def test_compare_says_ratios_amounts_and_what_differs(folder):
