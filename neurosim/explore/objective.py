@@ -54,7 +54,7 @@ OBJECTIVES: dict[str, Objective] = {
         lambda run: _per_event(run, run.energy.dynamic_J),
     ),
     "area": Objective(
-        "area_mm2", "mm²", "area of all memories and described blocks", False, lambda run: run.mapping.chip.area_mm2
+        "area_mm2", "mm²", "area of memories and blocks", False, lambda run: run.mapping.chip.area_mm2
     ),
     "accuracy": Objective("accuracy", "", "share of correct answers", True, lambda run: run.accuracy),
     "busiest_link": Objective(

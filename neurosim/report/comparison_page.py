@@ -10,7 +10,7 @@ from neurosim.explore.document import ComparisonDocument
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.io.hdf5 import replacing
 from neurosim.outcome.document import RunDocument
-from neurosim.report.comparison_text import amount_rows, paired_rows, paired_words, setting
+from neurosim.report.comparison_text import SAMPLED, amount_rows, paired_rows, paired_words, setting
 from neurosim.report.page import beside, bullets, cards, document, paragraph, table
 from neurosim.report.sources import constants
 from neurosim.report.study_figures import bars
@@ -67,7 +67,8 @@ def _amounts(found: ComparisonDocument) -> str:
         ratios = [None if name == first else found.ratios[name].get(key) for name in found.metrics]
         more = ["" if ratio is None else f" ({ratio:.3g} times)" for ratio in ratios]
         rows.append([words, *map("".join, zip(cells, more, strict=True))])
-    return table(["", *found.metrics], rows, f"in brackets: times {first}") if found.metrics else ""
+    said = f"; {SAMPLED}" if any(each.latency_s_error for each in found.errors.values()) else ""
+    return table(["", *found.metrics], rows, f"in brackets: times {first}{said}") if found.metrics else ""
 
 
 def _paired(found: ComparisonDocument) -> str:

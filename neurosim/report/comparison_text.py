@@ -22,6 +22,7 @@ COMPARED = (
     "energy", "energy_median", "energy_p99", "latency", "latency_median", "latency_p99", "edp", "throughput", "power",
     "dynamic_power", "pj_per_event", "dynamic_pj_per_event", "accuracy", "busiest_link", "cores", "area",
 )  # fmt: skip
+SAMPLED = "± is the 95 % interval of a time that is known from a sample of steps"
 # Settings in which chips differ.
 DIFFERENCES = 40
 Metrics = Mapping[str, float | None]
@@ -115,7 +116,7 @@ def _amounts(told: ComparisonDocument) -> RenderableType:
     rows = table("", *told.metrics)
     for _, row in amount_rows(told):
         rows.add_row(*row)
-    return rows
+    return Group(rows, Text(SAMPLED)) if any(each.latency_s_error for each in told.errors.values()) else rows
 
 
 def _coverage(chips: Mapping[str, Chip]) -> RenderableType:

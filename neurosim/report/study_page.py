@@ -80,7 +80,7 @@ def _free(study: StudyDocument) -> str:
 def _front(study: StudyDocument) -> str:
     if not study.front:
         return paragraph("No point fits.")
-    figures = fronts(study.objectives, study.points, [_words(point) for point in study.points])
+    figures = fronts(study.objectives, study.points, study.near_front or [], [_words(point) for point in study.points])
     best = [number for number in study.ranked if number in set(study.front)]
     return beside(*figures, broad=True) + _table(study, best, "the Pareto front") + _closer(study, best)
 
@@ -107,7 +107,7 @@ def _looked_at(study: StudyDocument, closer: list[tuple[PointRow, CloserLook]], 
     ]
     images = f"samples: {how.images or study.images:,}"
     return table(
-        ["point", "latency", "energy per image"], rows, f"a closer look at the front: {how.timing} timing, {images}"
+        [*map(short, study.axes), "latency", "energy per image"], rows, f"a closer look at the front: {how.timing} timing, {images}"
     )
 
 
