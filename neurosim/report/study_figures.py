@@ -23,8 +23,8 @@ Objectives = Mapping[str, ObjectiveSection]
 
 
 def fronts(objectives: Objectives, points: Sequence[PointRow], near: Sequence[int], words: Sequence[str]) -> list[str]:
-    """HTML of figures: all points that fit, by every two objectives, those of the front in colour; *near*: numbers of those that
-    are not told apart from it; *words*: of every point, for the pointer."""
+    """HTML of figures: all points that fit, by every two objectives, those of the front in colour; *near*: numbers of those
+    that are not told apart from it; *words*: of every point, for the pointer."""
     pairs = list(combinations(objectives, 2))[:PAIRS] or [(name, name) for name in objectives]
     return [_front(objectives, *pair, points, {*near}, words) for pair in pairs]
 

@@ -105,10 +105,8 @@ def _looked_at(study: StudyDocument, closer: list[tuple[PointRow, CloserLook]], 
         [*_values(point), _amount("latency", found.metrics.get("latency_s")), _amount("energy", found.metrics.get("energy_J"))]
         for point, found in closer
     ]
-    images = f"samples: {how.images or study.images:,}"
-    return table(
-        [*map(short, study.axes), "latency", "energy per image"], rows, f"a closer look at the front: {how.timing} timing, {images}"
-    )
+    head, images = [*map(short, study.axes), "latency", "energy per image"], f"samples: {how.images or study.images:,}"
+    return table(head, rows, f"a closer look at the front: {how.timing} timing, {images}")
 
 
 def _sensitivity(study: StudyDocument) -> str:
