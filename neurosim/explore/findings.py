@@ -13,7 +13,7 @@ import numpy as np
 
 from neurosim.errors import NeurosimError
 from neurosim.explore.axis import Value
-from neurosim.explore.document import StudyDocument
+from neurosim.explore.document import ErrorsSection, StudyDocument
 from neurosim.explore.free import axis_costs, free_axes
 from neurosim.explore.images import PAIRED, ImageCosts, differences
 from neurosim.explore.objective import OBJECTIVES
@@ -43,6 +43,11 @@ class StudyPoint:
         """What every image cost; None where that is not known."""
         found: ImageCosts | None = self.outcome.get("images")
         return found
+
+    @property
+    def errors(self) -> dict[str, float | None]:
+        """How far the means of its energy and latency may be off; nothing where images are not known."""
+        return {} if self.images is None else self.images.errors
 
     @property
     def metrics(self) -> dict[str, float | None]:
@@ -199,7 +204,8 @@ class Findings:
 
     @cached_property
     def table(self) -> np.ndarray:
-        """Structured array, one row per point: its settings, status, rank, every objective (nan where it is not known)."""
+        """Structured array, one row per point: its settings, status, rank, every objective, and how far two of them may be off
+        (see `ErrorsSection`); nan where it is not known."""
         columns: dict[str, np.ndarray] = {}
         for axis in self.study.axes:
             values: list[Value] = [row.settings[axis] for row in self.rows]
@@ -209,6 +215,9 @@ class Findings:
         for objective in OBJECTIVES.values():
             amounts = [row.metrics[objective.column] for row in self.rows]
             columns[objective.column] = np.array([np.nan if n is None else n for n in amounts], np.float64)
+        for name in ErrorsSection.model_fields:
+            errors = [row.errors.get(name) for row in self.rows]
+            columns[name] = np.array([np.nan if n is None else n for n in errors], np.float64)
         found = np.empty(len(self.rows), [(name, values.dtype) for name, values in columns.items()])
         for name, column in columns.items():
             found[name] = column
@@ -228,9 +237,10 @@ class Findings:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         metrics = [objective.column for objective in OBJECTIVES.values()]
-        writer.writerow([*self.study.axes, "status", "rank", *metrics, "reasons"])
+        writer.writerow([*self.study.axes, "status", "rank", *metrics, *ErrorsSection.model_fields, "reasons"])
         for row, status, rank in zip(self.rows, self.status, self.rank.tolist(), strict=True):
-            values = ["" if value is None else value for value in row.metrics.values()]
+            amounts = [*row.metrics.values(), *(row.errors.get(name) for name in ErrorsSection.model_fields)]
+            values = ["" if value is None else value for value in amounts]
             writer.writerow([*row.settings.values(), status, rank or "", *values, "; ".join(self.reasons(row))])
         return out.getvalue()
 
@@ -292,7 +302,7 @@ class Findings:
             "status": self.status[number],
             "reasons": self.reasons(row),
             "rank": int(self.rank[number]) or None,
-            "errors": None if row.images is None else row.images.errors,
+            "errors": row.errors or None,
             "paired": self.paired[number],
             **kept,
             **row.metrics,

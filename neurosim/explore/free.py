@@ -12,6 +12,7 @@ from neurosim.explore.study import CHIP, Study, is_of_chip, places
 
 # Of a range, so many values are looked at.
 LOOKS = 9
+WHY = "no price, leakage or area follows it, so that more of it looks better"
 # By axis and chip, which of ASPECTS follow it.
 AxisCosts = dict[str, dict[str, list[str]]]
 
@@ -31,14 +32,15 @@ def free_axes(costs: AxisCosts) -> dict[str, list[str]]:
 
 def free_words(axis: str, chips: Iterable[str]) -> str:
     """That an axis is free, in words."""
-    return f"{axis} costs nothing on {', '.join(chips)}: no price, leakage or area follows it, so that more of it looks better"
+    return f"{axis} costs nothing on {', '.join(chips)}: {WHY}"
 
 
 def free_settings(chips: Mapping[str, Chip]) -> list[str]:
     """In words, the chips that differ from the first in numbers alone, and in none that a price, leakage or area follows."""
     first, *others = chips
     found = {name: _unpaid(chips[first], chips[name]) for name in others}
-    return [f"{name} differs from {first} in {free_words(', '.join(paths), [first])}" for name, paths in found.items() if paths]
+    told = {name: f"{name} differs from {first} in {', '.join(paths)} alone" for name, paths in found.items() if paths}
+    return [f"{said}, which costs nothing: {WHY}" for said in told.values()]
 
 
 def _unpaid(one: Chip, other: Chip) -> list[str]:

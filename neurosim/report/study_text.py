@@ -94,7 +94,7 @@ def _ranked(findings: Findings) -> RenderableType:
 def _value(findings: Findings, number: int, name: str) -> str:
     """Of an objective, and whether it is told apart from the best."""
     row, paired = findings.rows[number], findings.paired[number] or {}
-    errors = None if row.images is None else ErrorsSection(**row.images.errors)
+    errors = ErrorsSection(**row.errors) if row.errors else None
     return measured(name, row.metrics[OBJECTIVES[name].column], errors) + alike(name, number, paired, findings.best)
 
 

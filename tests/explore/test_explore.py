@@ -658,8 +658,8 @@ def test_the_example_runs(tmp_path):
     assert told["free_axes"] == {} and "costs nothing" not in found.err
     best = min(range(27), key=lambda n: told["points"][n]["energy_J"] * told["points"][n]["area_mm2"])
     assert best in told["front"]
-    for axis, values in told["axes"].items():
-        assert min(values) < told["points"][best]["settings"][axis] < max(values), axis
+    for axis, tried in told["axes"].items():
+        assert min(tried) < told["points"][best]["settings"][axis] < max(tried), axis
 
 
 def test_compare_says_ratios_amounts_and_what_differs(folder):

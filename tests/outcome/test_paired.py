@@ -10,7 +10,6 @@ from scipy.stats import t, ttest_rel
 
 import neurosim as ns
 from neurosim.outcome.paired import paired, paired_shares
-from tests.helpers.examples import examples
 
 amounts = st.floats(1e-9, 1e-3)
 pairs = st.lists(st.tuples(amounts, amounts), min_size=2, max_size=40).map(lambda rows: np.array(rows).T)
@@ -40,8 +39,9 @@ def test_it_is_what_plain_sums_say(rows, error):
 
 @given(pairs)
 def test_it_is_the_t_test_of_the_differences(rows):
+    assume(np.ptp(rows[0] - rows[1]) > 1e-9)
     found, tested = paired(*rows), ttest_rel(*rows)
-    assume(np.ptp(rows[0] - rows[1]) > 1e-9 and abs(tested.pvalue - 0.05) > 1e-6)
+    assume(abs(tested.pvalue - 0.05) > 1e-6)
     interval = tested.confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-15)
     assert found.told_apart == (tested.pvalue < 0.05)
@@ -149,7 +149,6 @@ def test_intervals_of_real_images_hold(images, one, other, kind, many):
     assert held >= 930
 
 
-@examples(20)
 @given(pairs)
 def test_pairing_is_what_makes_it_narrow(rows):
     """Images that cost much on one chip do on another: their difference varies less than they do."""

@@ -53,7 +53,8 @@ def test_the_page_of_a_study_says_what_its_table_says(swept):
     text, told = (swept / "report.html").read_text(), json.loads((swept / "results.json").read_text())
     shown = bare(text)
     assert headings(text) == [
-        "Costs nothing", "Pareto front", "What matters", "All points", "What does not fit, or is excluded", "Constants and their sources",
+        "Costs nothing", "Pareto front", "What matters", "All points",
+        "What does not fit, or is excluded", "Constants and their sources",
         "Not counted", "How to repeat",
     ]  # fmt: skip
     assert len(figures(text)) == 4 and len(text.encode()) < LARGEST
