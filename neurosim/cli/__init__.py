@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
+from typing import Any
 
 from neurosim.cli.app import QUIET, app
 from neurosim.errors import NeurosimError
@@ -17,6 +20,8 @@ UNEXPECTED = "internal error, please report it with the output of --debug: {}: {
 def main() -> None:
     """Run the command line; errors are lines on stderr, not tracebacks."""
     debug = "--debug" in sys.argv
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end)
     QUIET.set(not WORDS.isdisjoint(sys.argv))
     # They may stand anywhere.
     sys.argv = [a for a in sys.argv if a not in ("--debug", *WORDS)]
@@ -40,6 +45,16 @@ def main() -> None:
         _leave(str(error), 2, debug)
     except Exception as error:
         _leave(UNEXPECTED.format(type(error).__name__, error), 2, debug)
+
+
+def _end(number: int, frame: Any) -> None:
+    """What this signal does anyway, with no half-written file left behind."""
+    if "neurosim.io.hdf5" in sys.modules:
+        from neurosim.io.hdf5 import remove_unfinished
+
+        remove_unfinished()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _leave(message: str, code: int, debug: bool) -> None:

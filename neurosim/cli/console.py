@@ -203,11 +203,18 @@ def spikeless(choice: AnnChoice, mapping: ns.Mapping, placer: str | None, json_t
         return choice.beside(mapping, choice.placed([mapping], placer or USUAL))
 
 
+def note_unused(how: TimeChoice, images: int) -> None:
+    """Say on stderr that an option on time makes no difference, if one does not."""
+    if said := how.unused(images):
+        note(f"--packet-images {how.packet_images} {said}")
+
+
 def evaluated(
     trace: ns.SpikeTrace, mapping: ns.Mapping, spikeless: Spikeless, how: TimeChoice, workers: int | None,
     perfetto: Path | None, json_to: str | None,
 ) -> Result:  # fmt: skip
     """The result; the answer and the analytic estimate are printed before packets travel."""
+    note_unused(how, len(trace))
     left = len(trace)
 
     def first(result: Result) -> None:

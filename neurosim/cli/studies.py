@@ -12,7 +12,18 @@ from rich.console import Group
 
 import neurosim as ns
 from neurosim.cli.app import app
-from neurosim.cli.console import ann_choice, check_targets, clustered, loaded, mapped, quiet, show, time_choice
+from neurosim.cli.console import (
+    ann_choice,
+    check_targets,
+    clustered,
+    loaded,
+    mapped,
+    note,
+    note_unused,
+    quiet,
+    show,
+    time_choice,
+)
 from neurosim.cli.names import NamingCommand, named_or_file
 from neurosim.cli.options import (
     AnnBitsOption,
@@ -36,7 +47,9 @@ from neurosim.cost.spikeless import AnnChoice
 from neurosim.errors import FileError, NeurosimError, about
 from neurosim.explore.document import ComparisonDocument, read_findings
 from neurosim.explore.findings import Findings
-from neurosim.explore.objective import metrics
+from neurosim.explore.free import free_settings
+from neurosim.explore.images import ImageCosts, differences
+from neurosim.explore.objective import OBJECTIVES, metrics
 from neurosim.explore.reading import load_study
 from neurosim.explore.sweep import sweep as swept
 from neurosim.explore.task import OK
@@ -54,7 +67,7 @@ from neurosim.timing.choice import TimeChoice
 STORE, TABLE, VALUES, COLUMNS, REPORT = "store", "table.csv", "results.json", "table.h5", "report.html"
 
 
-@app.command()
+@app.command(epilog=f"Objectives and constraints of a study: {', '.join(OBJECTIVES)}.")
 def sweep(
     study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="What is varied, and what counts.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where tables and store go.")],
@@ -114,6 +127,9 @@ def compare(
     targets = {name: load_chip(name, changes or ()) for name in chips}
     choice = ann_choice(ann_chip, ann_bits, ann_sparsity)
     choice.check(net, [*targets.values()])
+    note_unused(how, len(data))
+    for line in free_settings(targets):
+        note(line)
     with about(inputs):
         told = compared(net, data, targets, placer, how, choice, workers)
     if report is not None:
@@ -121,8 +137,7 @@ def compare(
 
         save_comparison_report(told, report)
     targets |= {name: run.chip.values for name, run in told.runs.items()}
-    amounts = {name: found.to_dict() for name, found in told.metrics.items()}
-    summary = comparison_text.comparison_summary(targets, amounts, told.reasons)
+    summary = comparison_text.comparison_summary(targets, told)
     show(Group(summary, comparison_text.without_spikes(told.runs)), json_to, told.to_dict())
     if told.reasons:
         raise typer.Exit(1)
@@ -146,11 +161,14 @@ def compared(
         results = run_mapped(inputs, places, how, apart, choice, workers=workers, command=command(), progress=tick)
     runs = dict(zip(mappings, results, strict=True))
     found = {name: metrics(run) for name, run in runs.items()}
+    images = {name: ImageCosts.of(run, run.trace) for name, run in runs.items()}
     return ComparisonDocument.model_validate({
         "chips": list(chips), "ratios": comparison_text.ratios(found) if found else {}, "metrics": found,
         "differences": comparison_text.differences(chips), "reasons": reasons,
         "runs": {name: run.document for name, run in runs.items()},
         "coverage": {name: chip.covered for name, chip in chips.items()}, "uneven": comparison_text.uneven(chips),
+        "errors": {name: each.errors for name, each in images.items()}, "free": free_settings(chips),
+        "paired": {name: differences(each, first) for first in [*images.values()][:1] for name, each in [*images.items()][1:]},
     })  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 import neurosim as ns
@@ -16,6 +17,8 @@ from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, quiet, recorded, show
 from neurosim.cli.options import JsonOption
 from neurosim.errors import NeurosimError
+from neurosim.outcome.interval import wilson
+from neurosim.outcome.paired import paired_shares
 from neurosim.report import training_text
 from neurosim.report.progress import phases
 
@@ -209,14 +212,10 @@ def quantize(
     if source is None:
         raise NeurosimError(f"{network}: holds no float weights to quantize")
     integers = {width: ns.quantize(source, width) for width in widths}
-    accuracies: dict[int, float | None] = dict.fromkeys(widths)
     values: dict[str, Any] = {"bits": widths[0], "accuracy": None, "network": None if output is None else str(output)}
+    values["widths"] = [{"bits": width, "accuracy": None} for width in widths]
     if inputs is not None:
-        data = ns.load_inputs(inputs)
-        accuracies = {width: _accuracy(integer, data, inputs) for width, integer in integers.items()}
-        values |= {"accuracy": accuracies[widths[0]], "float_accuracy": _accuracy(source, data, inputs)}
-        values |= {"samples": len(data)}
-    values["widths"] = [{"bits": width, "accuracy": accuracies[width]} for width in widths]
+        values |= _accuracies(integers, source, ns.load_inputs(inputs), inputs)
     if output is not None:
         values["golden"] = keep(integers[widths[0]], net, values["accuracy"], output)
     show(training_text.quantization_text(values), json_to, values)
@@ -255,6 +254,25 @@ def training(module: str, needs: str | None = None) -> Any:
         raise NeurosimError(f"{error.name} is not installed; training needs: {install}") from None
 
 
-def _accuracy(network: ns.Network, data: ns.Inputs, path: Path) -> float | None:
+def _accuracies(integers: dict[int, ns.Network], source: ns.Network, data: ns.Inputs, path: Path) -> dict[str, Any]:
+    """How right every width and the float network are, and in what they differ from the first width on the same samples."""
+    right = {width: _right(network, data, path) for width, network in integers.items()}
+    first, of_float = next(iter(right.values())), _right(source, data, path)
+    told = [{"bits": width, **_judged(found, first if place else None)} for place, (width, found) in enumerate(right.items())]
+    floating = {f"float_{name}": value for name, value in _judged(of_float, first).items()}
+    return {"samples": len(data), "accuracy": told[0]["accuracy"], **floating, "widths": told}
+
+
+def _judged(right: np.ndarray | None, first: np.ndarray | None) -> dict[str, Any]:
+    """Accuracy, its interval, and the difference to the *first*; null without labels."""
+    if right is None:
+        return {"accuracy": None, "accuracy_interval": None, "paired": None}
+    share = float(right.mean())
+    paired = None if first is None else paired_shares(right, first).to_dict()
+    return {"accuracy": share, "accuracy_interval": wilson(share, len(right)), "paired": paired}
+
+
+def _right(network: ns.Network, data: ns.Inputs, path: Path) -> np.ndarray | None:
+    """bool [samples]: whether each answer is right; None without labels."""
     with recorded(network, data, path) as trace:
-        return trace.accuracy
+        return None if trace.labels is None else trace.predictions == trace.labels

@@ -13,12 +13,15 @@ import numpy as np
 
 from neurosim.errors import NeurosimError
 from neurosim.explore.axis import Value
-from neurosim.explore.document import StudyDocument
+from neurosim.explore.document import ErrorsSection, StudyDocument
+from neurosim.explore.free import axis_costs, free_axes
+from neurosim.explore.images import PAIRED, ImageCosts, differences
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.explore.sampling import Settings
 from neurosim.explore.store import Outcome
 from neurosim.explore.study import Study
 from neurosim.explore.task import FAILED, OK
+from neurosim.outcome.paired import PairedSection
 from neurosim.version import __version__
 
 # Outside the constraints of the study.
@@ -34,6 +37,17 @@ class StudyPoint:
     settings: Settings
     outcome: Outcome
     closer: Outcome | None = None
+
+    @property
+    def images(self) -> ImageCosts | None:
+        """What every image cost; None where that is not known."""
+        found: ImageCosts | None = self.outcome.get("images")
+        return found
+
+    @property
+    def errors(self) -> dict[str, float | None]:
+        """How far the means of its energy and latency may be off; nothing where images are not known."""
+        return {} if self.images is None else self.images.errors
 
     @property
     def metrics(self) -> dict[str, float | None]:
@@ -105,6 +119,56 @@ class Findings:
         return usable[np.lexsort((usable, self.costs[usable, 0], self.rank[usable]))].tolist() if len(usable) else []
 
     @cached_property
+    def best(self) -> dict[str, int]:
+        """By every objective that can be paired, the number of the row that is best in it."""
+        usable = [int(number) for number in np.flatnonzero(self.rank) if self.rows[number].images is not None]
+        found: dict[str, int] = {}
+        for name in PAIRED:
+            column, sign = OBJECTIVES[name].column, -1 if OBJECTIVES[name].more else 1
+            known = [(sign * amount, n) for n in usable if (amount := self.rows[n].metrics[column]) is not None]
+            found |= {name: min(known)[1]} if known else {}
+        return found
+
+    @cached_property
+    def paired(self) -> list[dict[str, PairedSection] | None]:
+        """Of every row that is ok, by objective, in what it differs from the best in it."""
+        return [self._paired(row) if rank else None for row, rank in zip(self.rows, self.rank, strict=True)]
+
+    def _paired(self, row: StudyPoint) -> dict[str, PairedSection] | None:
+        if row.images is None:
+            return None
+        found: dict[str, PairedSection] = {}
+        for name, number in self.best.items():
+            if (other := self.rows[number].images) is not None:
+                found |= differences(row.images, other, [name])
+        return found
+
+    @cached_property
+    def near_front(self) -> list[int]:
+        """Numbers of the rows behind the front that are in no objective told apart from being as good as some row of it;
+        objectives that cannot be paired count as they are."""
+        front = np.flatnonzero(self.rank == 1)
+        return [int(number) for number in np.flatnonzero(self.rank > 1) if self._is_near(int(number), front)]
+
+    def _is_near(self, number: int, front: np.ndarray) -> bool:
+        exact = [column for column, name in enumerate(self.study.objectives) if name not in PAIRED]
+        able = front[(self.costs[front][:, exact] >= self.costs[number, exact]).all(1)]
+        return any(self._as_good(self.rows[number].images, self.rows[other].images) for other in able)
+
+    def _as_good(self, one: ImageCosts | None, other: ImageCosts | None) -> bool:
+        """Whether *one* is in no objective told to be worse."""
+        if one is None or other is None:
+            return False
+        for name in self.study.objectives:
+            found = PAIRED[name](one, other) if name in PAIRED else None
+            if found is None:
+                if name in PAIRED:
+                    return False
+            elif found.told_apart and (found.mean < 0) == OBJECTIVES[name].more:
+                return False
+        return True
+
+    @cached_property
     def sensitivity(self) -> dict[str, dict[str, float | None]]:
         """By objective and axis: the share of the variance of the objective, over all points that fit, that the axis accounts
         for by itself (correlation ratio); a range is cut into PARTS. None where nothing varies."""
@@ -140,7 +204,8 @@ class Findings:
 
     @cached_property
     def table(self) -> np.ndarray:
-        """Structured array, one row per point: its settings, status, rank, every objective (nan where it is not known)."""
+        """Structured array, one row per point: its settings, status, rank, every objective, and how far two of them may be off
+        (see `ErrorsSection`); nan where it is not known."""
         columns: dict[str, np.ndarray] = {}
         for axis in self.study.axes:
             values: list[Value] = [row.settings[axis] for row in self.rows]
@@ -150,6 +215,9 @@ class Findings:
         for objective in OBJECTIVES.values():
             amounts = [row.metrics[objective.column] for row in self.rows]
             columns[objective.column] = np.array([np.nan if n is None else n for n in amounts], np.float64)
+        for name in ErrorsSection.model_fields:
+            errors = [row.errors.get(name) for row in self.rows]
+            columns[name] = np.array([np.nan if n is None else n for n in errors], np.float64)
         found = np.empty(len(self.rows), [(name, values.dtype) for name, values in columns.items()])
         for name, column in columns.items():
             found[name] = column
@@ -169,9 +237,10 @@ class Findings:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         metrics = [objective.column for objective in OBJECTIVES.values()]
-        writer.writerow([*self.study.axes, "status", "rank", *metrics, "reasons"])
+        writer.writerow([*self.study.axes, "status", "rank", *metrics, *ErrorsSection.model_fields, "reasons"])
         for row, status, rank in zip(self.rows, self.status, self.rank.tolist(), strict=True):
-            values = ["" if value is None else value for value in row.metrics.values()]
+            amounts = [*row.metrics.values(), *(row.errors.get(name) for name in ErrorsSection.model_fields)]
+            values = ["" if value is None else value for value in amounts]
             writer.writerow([*row.settings.values(), status, rank or "", *values, "; ".join(self.reasons(row))])
         return out.getvalue()
 
@@ -189,7 +258,7 @@ class Findings:
     @property
     def document(self) -> StudyDocument:
         """All that is said about the study."""
-        study = self.study
+        study, costs = self.study, axis_costs(self.study)
         return StudyDocument.model_validate({
             "study": study.name,
             "version": __version__,
@@ -213,6 +282,10 @@ class Findings:
             "sensitivity": self.sensitivity,
             "sensitivity_by_chance": self.by_chance,
             "not_counted": self.not_counted,
+            "axis_costs": costs,
+            "free_axes": free_axes(costs),
+            "near_front": self.near_front,
+            "best": self.best,
         })  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -221,7 +294,7 @@ class Findings:
 
     def _point(self, number: int) -> dict[str, Any]:
         row = self.rows[number]
-        apart = ("key", "status", "metrics", "reasons", "not_counted")
+        apart = ("key", "status", "metrics", "reasons", "not_counted", "images")
         kept = {key: value for key, value in row.outcome.items() if key not in apart}
         closer = None if row.closer is None else {key: row.closer[key] for key in ("status", "reasons", "metrics")}
         return {
@@ -229,6 +302,8 @@ class Findings:
             "status": self.status[number],
             "reasons": self.reasons(row),
             "rank": int(self.rank[number]) or None,
+            "errors": row.errors or None,
+            "paired": self.paired[number],
             **kept,
             **row.metrics,
             "closer": closer,

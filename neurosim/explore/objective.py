@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from neurosim.chip.chip import Chip
+from neurosim.cost.action import PJ
 from neurosim.outcome.result import Result
 
 Metrics = dict[str, float | None]
@@ -24,12 +27,34 @@ class Objective:
 
 OBJECTIVES: dict[str, Objective] = {
     "energy": Objective("energy_J", "J", "energy per image", False, lambda run: run.energy.per_image_J),
+    "energy_median": Objective("energy_median_J", "J", "energy of an image, median", False, lambda run: _energy(run, 0.5)),
+    "energy_p99": Objective(
+        "energy_p99_J", "J", "energy that 99 % of images do not exceed", False, lambda run: _energy(run, 0.99)
+    ),
     "latency": Objective("latency_s", "s", "from an image to its answer", False, lambda run: run.time.latency_seconds),
+    "latency_median": Objective("latency_median_s", "s", "latency of an image, median", False, lambda run: _latency(run, 0.5)),
+    "latency_p99": Objective(
+        "latency_p99_s", "s", "latency that 99 % of images do not exceed", False, lambda run: _latency(run, 0.99)
+    ),
+    "edp": Objective(
+        "edp_Js", "Js", "energy-delay product", False, lambda run: run.energy.per_image_J * run.time.latency_seconds
+    ),
     "throughput": Objective(
         "throughput_per_s", "1/s", "images per second", True, lambda run: _rate(run.time.seconds_per_image)
     ),
+    "power": Objective("power_W", "W", "power on average", False, lambda run: _watts(run, run.energy.total_J)),
+    "dynamic_power": Objective(
+        "dynamic_power_W", "W", "power without leakage", False, lambda run: _watts(run, run.energy.dynamic_J)
+    ),
+    "pj_per_event": Objective(
+        "pj_per_event", "pJ", "pJ per synaptic event", False, lambda run: _per_event(run, run.energy.total_J)
+    ),
+    "dynamic_pj_per_event": Objective(
+        "dynamic_pj_per_event", "pJ", "pJ per synaptic event, without leakage", False,
+        lambda run: _per_event(run, run.energy.dynamic_J),
+    ),
     "area": Objective(
-        "area_mm2", "mm²", "area of all memories and described blocks", False, lambda run: run.mapping.chip.area_mm2
+        "area_mm2", "mm²", "area of memories and blocks", False, lambda run: run.mapping.chip.area_mm2
     ),
     "accuracy": Objective("accuracy", "", "share of correct answers", True, lambda run: run.accuracy),
     "busiest_link": Objective(
@@ -47,6 +72,25 @@ def metrics(result: Result) -> Metrics:
 def unknown_areas(chip: Chip) -> list[str]:
     """Memories on the chip whose area is not known."""
     return [memory.name for memory in chip.memory if memory.per != "off chip" and memory.prices.area_mm2 is None]
+
+
+def _energy(run: Result, share: float) -> float | None:
+    """Which that *share* of the images does not exceed."""
+    each = run.energy.images_J
+    return None if each is None else float(np.quantile(each, share))
+
+
+def _latency(run: Result, share: float) -> float:
+    return float(np.quantile(run.time.latency, share)) / run.time.hz
+
+
+def _watts(run: Result, joules: float) -> float | None:
+    return joules / run.time.seconds if run.time.seconds else None
+
+
+def _per_event(run: Result, joules: float) -> float | None:
+    events = run.counts["synaptic_events"]
+    return joules / PJ / events if events else None
 
 
 def _rate(seconds: float) -> float | None:

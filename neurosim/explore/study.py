@@ -20,6 +20,7 @@ from neurosim.mapping.place import PLACERS
 from neurosim.network.inputs import Inputs
 from neurosim.network.network import Network
 from neurosim.network.quantize import quantize
+from neurosim.timing.choice import TimeChoice
 from neurosim.timing.sample import STUDY_IMAGES, PacketImages
 from neurosim.timing.schedule import SCHEDULES
 from neurosim.timing.timeline import TIMINGS
@@ -104,6 +105,17 @@ class Study:
     def choice(self, settings: Settings) -> dict[str, str]:
         """Placer, partition, schedule and timing of a point."""
         return {name: str(settings.get(name, self.choices[name])) for name in CHOICES}
+
+
+def unused_packet_images(study: Study) -> str | None:
+    """Why it has no effect how many images a study has timed by packets; None where it has one, or nobody asked."""
+    if study.packet_images == STUDY_IMAGES:
+        return None
+    timings = study.axes["timing"].values if "timing" in study.axes else (study.choices["timing"],)
+    looks = [(str(timing), len(study.inputs)) for timing in timings]
+    looks += [] if study.front is None else [(study.front.timing, study.front.images or len(study.inputs))]
+    said = [TimeChoice(timing, packet_images=study.packet_images).unused(images) for timing, images in looks]
+    return f"packet_images = {study.packet_images} {said[0]}" if None not in said else None
 
 
 def is_of_chip(axis: str) -> bool:

@@ -17,10 +17,12 @@ from neurosim.errors import ChipError, NeurosimError
 from neurosim.explore.axis import Value
 from neurosim.explore.cluster import WorkerLostError
 from neurosim.explore.findings import Findings, StudyPoint
+from neurosim.explore.free import axis_costs, free_axes, free_words
+from neurosim.explore.images import ImageCosts
 from neurosim.explore.reading import load_study, study_of
 from neurosim.explore.sampling import Settings
 from neurosim.explore.store import Outcome, Store
-from neurosim.explore.study import NETWORK, WEIGHT_BITS, Study
+from neurosim.explore.study import NETWORK, WEIGHT_BITS, Study, unused_packet_images
 from neurosim.explore.task import FAILED, NEEDS, Task, done, failed, infeasible, recorded_in
 from neurosim.explore.workers import processes
 from neurosim.network.network import Network
@@ -48,14 +50,19 @@ def sweep(
     *store*: folder in which everything found is kept, and found again by this study and others; without, a temporary one.
     *executor*: a `Cluster`, or any other of PEP 3148, whose workers must see the store; without, so many *workers*, processes
     of this machine. The findings are the same bits for all of them. *progress* is told points done and points in all, *log*
-    what is done besides. Raises StudyError or FileError before any work starts if something is wrong with the study or the
-    store.
+    what is done besides, and first which axes cost nothing and what has no effect. Raises StudyError or FileError before any
+    work starts if something is wrong with the study or the store.
     """
     found = study_from(study)
+    log = log or (lambda text: None)
     with _folder(store) as folder:
         kept = Store(folder)
+        for axis, chips in free_axes(axis_costs(found)).items():
+            log(free_words(axis, chips))
+        if unused := unused_packet_images(found):
+            log(unused)
         with _unbroken(), nullcontext(executor) if executor else processes(workers) as pool:
-            return _Sweep(found, kept, pool, progress or (lambda done, total: None), log or (lambda text: None)).findings()
+            return _Sweep(found, kept, pool, progress or (lambda done, total: None), log).findings()
 
 
 def study_from(study: Study | str | os.PathLike[str] | Mapping[str, Any]) -> Study:
@@ -157,7 +164,7 @@ class _Sweep:
         asked = [self.recorder.task(each, **other) for each in settings]
         tasks = [task._replace(images=images or task.images) if isinstance(task, Task) else task for task in asked]
         open_tasks = {task.key: task for task in tasks if isinstance(task, Task)}
-        kept = {key: outcome for key in open_tasks if (outcome := self.store.point(key)) is not None}
+        kept = {key: _compact(outcome) for key in open_tasks if (outcome := self.store.point(key)) is not None}
         if kept:
             self.log(f"{len(kept):,} of {len(open_tasks):,} points are known from before")
         total = len(open_tasks)
@@ -165,7 +172,7 @@ class _Sweep:
         for key, outcome in self._done([task for key, task in open_tasks.items() if key not in kept]):
             if outcome["status"] != FAILED:
                 self.store.keep(key, outcome)
-            kept[key] = {"key": key, **outcome}
+            kept[key] = {"key": key, **_compact(outcome)}
             self.progress(len(kept), total)
         return [kept[task.key] if isinstance(task, Task) else task for task in tasks]
 
@@ -200,6 +207,12 @@ class _Sweep:
             return self.pool.submit(done, task)
         needed = self.pool.bring(task.trace_key, lambda: recorded_in(task.store, task.network, task.trace_key))
         return self.pool.submit(done, task, needed)
+
+
+def _compact(outcome: Outcome) -> Outcome:
+    """With the numbers of its images in arrays, which take a quarter of the memory."""
+    images = outcome.get("images")
+    return outcome if images is None else outcome | {"images": ImageCosts.read(images)}
 
 
 def _outcome(future: Future[Outcome]) -> Outcome:

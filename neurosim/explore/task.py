@@ -9,6 +9,7 @@ from neurosim.chip.chip import Chip
 from neurosim.cost.activity import trace_problems
 from neurosim.cost.spikeless import SAME_CHIP
 from neurosim.errors import NeurosimError, PluginError
+from neurosim.explore.images import ImageCosts
 from neurosim.explore.objective import metrics
 from neurosim.explore.store import Outcome, Store, key_of
 from neurosim.explore.study import CHOICES
@@ -85,7 +86,8 @@ def done(task: Task, recorded: Recorded | None = None) -> Outcome:
         if trace_problems(trace, mapping):
             return {"status": NEEDS, "state_bits": chip.core.state_bits}
         timed = TimeChoice(task.choice["timing"], task.choice["schedule"], task.packet_images, task.seed)
-        return told(evaluated(trace, mapping, SAME_CHIP.beside(mapping, None), timed, workers=1))
+        result = evaluated(trace, mapping, SAME_CHIP.beside(mapping, None), timed, workers=1)
+        return told(result) | {"images": ImageCosts.of(result, task.trace_key).kept}
     except MappingError as error:
         return infeasible([str(violation) for violation in error.violations])
     except PluginError as error:

@@ -32,6 +32,8 @@ FREE_BYTES = 2**20
 # Entries from which on a dataset is compressed, and how.
 SMALL = 64
 COMPRESSED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+# Files that are to take the place of others.
+_unfinished: set[Path] = set()
 
 
 @contextlib.contextmanager
@@ -70,6 +72,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         os.close(handle)
         temporary = Path(name)
+        _unfinished.add(temporary)
         # mkstemp makes files private; a result should have the permissions of any other new file.
         umask = os.umask(0)
         os.umask(umask)
@@ -81,6 +84,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+            _unfinished.discard(temporary)
+
+
+def remove_unfinished() -> None:
+    """Remove the temporary files of this process, which is about to end."""
+    for path in list(_unfinished):
+        path.unlink(missing_ok=True)
 
 
 def check_target(path: str | os.PathLike[str]) -> Path:

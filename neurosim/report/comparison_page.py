@@ -10,11 +10,10 @@ from neurosim.explore.document import ComparisonDocument
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.io.hdf5 import replacing
 from neurosim.outcome.document import RunDocument
-from neurosim.report.comparison_text import COMPARED, setting
+from neurosim.report.comparison_text import SAMPLED, amount_rows, paired_rows, paired_words, setting
 from neurosim.report.page import beside, bullets, cards, document, paragraph, table
 from neurosim.report.sources import constants
 from neurosim.report.study_figures import bars
-from neurosim.report.study_text import amount
 from neurosim.report.units import percent, si
 from neurosim.report.words import BOUND_WORDS, accuracies, ann_chip, machines
 
@@ -31,7 +30,9 @@ def comparison_page(found: ComparisonDocument) -> str:
     """The whole document."""
     runs = found.runs
     sections = [
-        ("Not counted alike", bullets(found.uneven) if found.uneven else ""), ("Beside each other", _amounts(found)),
+        ("Not counted alike", bullets(found.uneven) if found.uneven else ""),
+        ("Costs nothing", bullets(found.free) if found.free else ""), ("Beside each other", _amounts(found)),
+        ("Told apart", _paired(found)),
         ("Where the energy goes", _energy(runs)), ("What set the pace", _pace(runs)),
         ("Against the same network without spikes", _ann(runs)), ("Layers", _layers(runs)), ("Does not fit", _reasons(found)),
         ("Settings that differ", _differences(found)), ("Constants and their sources", _constants(runs)),
@@ -62,14 +63,17 @@ def _coverage(found: ComparisonDocument) -> str:
 
 def _amounts(found: ComparisonDocument) -> str:
     first, rows = next(iter(found.metrics), ""), []
-    for key in COMPARED:
-        cells = []
-        for name, metrics in found.metrics.items():
-            ratio = found.ratios[name][key]
-            beside_it = "" if ratio is None or name == first else f" ({ratio:.3g} times)"
-            cells.append(amount(OBJECTIVES[key], getattr(metrics, OBJECTIVES[key].column)) + beside_it)
-        rows.append([OBJECTIVES[key].words, *cells])
-    return table(["", *found.metrics], rows, f"in brackets: times {first}") if found.metrics else ""
+    for key, (words, *cells) in amount_rows(found):
+        ratios = [None if name == first else found.ratios[name].get(key) for name in found.metrics]
+        more = ["" if ratio is None else f" ({ratio:.3g} times)" for ratio in ratios]
+        rows.append([words, *map("".join, zip(cells, more, strict=True))])
+    said = f"; {SAMPLED}" if any(each.latency_s_error for each in found.errors.values()) else ""
+    return table(["", *found.metrics], rows, f"in brackets: times {first}{said}") if found.metrics else ""
+
+
+def _paired(found: ComparisonDocument) -> str:
+    rows = paired_rows(found)
+    return table(["", *found.paired], rows, paired_words(found)) if rows else ""
 
 
 def _energy(runs: Runs) -> str:

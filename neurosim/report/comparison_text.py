@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,31 +10,36 @@ from rich.text import Text
 
 from neurosim.chip.chip import Chip
 from neurosim.chip.covers import TOPICS
-from neurosim.chip.settings import DESCRIPTION
+from neurosim.chip.following import differing
+from neurosim.explore.document import ComparisonDocument
+from neurosim.explore.images import PAIRED
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.outcome.document import RunDocument
 from neurosim.report import words
-from neurosim.report.study_text import amount
+from neurosim.report.study_text import amount, difference, measured
 from neurosim.report.text import heading, table
 from neurosim.report.units import si
 
 # What is compared, by objective.
-COMPARED = ("energy", "latency", "throughput", "accuracy", "busiest_link", "cores", "area")
+COMPARED = (
+    "energy", "energy_median", "energy_p99", "latency", "latency_median", "latency_p99", "edp", "throughput", "power",
+    "dynamic_power", "pj_per_event", "dynamic_pj_per_event", "accuracy", "busiest_link", "cores", "area",
+)  # fmt: skip
+SAMPLED = "± is the 95 % interval of a time that is known from a sample of steps"
 # Settings in which chips differ.
 DIFFERENCES = 40
 Metrics = Mapping[str, float | None]
 
 
-def comparison_summary(
-    chips: Mapping[str, Chip], found: Mapping[str, Metrics], reasons: Mapping[str, Sequence[str]]
-) -> RenderableType:
-    """Ratios to the first chip that fits, the amounts, what their costs cover, and the settings that differ; *reasons*: of
-    those that do not fit."""
-    parts: list[RenderableType] = [Text(warning, style="bold") for warning in uneven(chips)]
-    if found:
-        parts += [_ratios(found), heading("Amounts"), _amounts(found)]
+def comparison_summary(chips: Mapping[str, Chip], told: ComparisonDocument) -> RenderableType:
+    """Ratios to the first chip that fits, differences image by image, the amounts, what their costs cover, and the settings
+    that differ; *chips*: as they were mapped."""
+    parts: list[RenderableType] = [Text(warning, style="bold") for warning in (*told.uneven, *told.free)]
+    if told.metrics:
+        amounts = {name: found.to_dict() for name, found in told.metrics.items()}
+        parts += [_ratios(amounts), *_paired(told), heading("Amounts"), _amounts(told)]
     parts += [heading("What is counted"), _coverage(chips)]
-    for name, why in reasons.items():
+    for name, why in told.reasons.items():
         parts += [heading(f"{name} does not fit"), *(Text(f"- {line}") for line in why)]
     return Group(*parts, heading("Settings that differ"), _differences(chips))
 
@@ -74,10 +79,7 @@ def uneven(chips: Mapping[str, Chip]) -> list[str]:
 def differences(chips: Mapping[str, Chip]) -> dict[str, list[Any]]:
     """Values of every setting that is not the same on all chips, None where a chip has no such setting; words left out."""
     settings = [chip.settings for chip in chips.values()]
-    words = (*DESCRIPTION, "name", "uncertainty")
-    places = dict.fromkeys(place for each in settings for place in each if not {*words} & {*place.split(".")})
-    found = {place: [each.get(place) for each in settings] for place in places}
-    return {place: values for place, values in found.items() if any(value != values[0] for value in values)}
+    return {place: [each.get(place) for each in settings] for place in differing([*chips.values()])}
 
 
 def _ratios(found: Mapping[str, Metrics]) -> RenderableType:
@@ -90,12 +92,48 @@ def _ratios(found: Mapping[str, Metrics]) -> RenderableType:
     return rows
 
 
-def _amounts(found: Mapping[str, Metrics]) -> RenderableType:
-    rows = table("", *found)
+def _paired(told: ComparisonDocument) -> list[RenderableType]:
+    listed = paired_rows(told)
+    if not listed:
+        return []
+    rows = table("", *told.paired)
+    for row in listed:
+        rows.add_row(*row)
+    return [heading(paired_words(told)), rows]
+
+
+def paired_words(told: ComparisonDocument) -> str:
+    """What the differences are."""
+    return f"Differences to {next(iter(told.metrics))}, image by image, with 95 % intervals"
+
+
+def paired_rows(told: ComparisonDocument) -> list[list[str]]:
+    """By objective, in what each chip differs from the first."""
+    every = told.paired.values()
+    return [
+        [OBJECTIVES[name].words, *("not known" if name not in each else difference(name, each[name]) for each in every)]
+        for name in PAIRED if any(name in each for each in every)
+    ]  # fmt: skip
+
+
+def amount_rows(told: ComparisonDocument) -> list[tuple[str, list[str]]]:
+    """(objective, cells) of what is compared, with standard errors where there are any."""
+    found: list[tuple[str, list[str]]] = []
     for key in COMPARED:
-        values = [metrics[OBJECTIVES[key].column] for metrics in found.values()]
-        rows.add_row(OBJECTIVES[key].words, *(amount(OBJECTIVES[key], value) for value in values))
-    return rows
+        column = OBJECTIVES[key].column
+        values = {name: getattr(metrics, column) for name, metrics in told.metrics.items()}
+        found.append((key, [OBJECTIVES[key].words, *(measured(key, v, told.errors.get(n)) for n, v in values.items())]))
+        errors = [getattr(told.errors.get(name), f"{column}_standard_error", None) for name in values]
+        if any(error is not None for error in errors):
+            found.append(("", [f"  standard error of the {key}", *(amount(OBJECTIVES[key], error) for error in errors)]))
+    return found
+
+
+def _amounts(told: ComparisonDocument) -> RenderableType:
+    rows = table("", *told.metrics)
+    for _, row in amount_rows(told):
+        rows.add_row(*row)
+    return Group(rows, Text(SAMPLED)) if any(each.latency_s_error for each in told.errors.values()) else rows
 
 
 def _coverage(chips: Mapping[str, Chip]) -> RenderableType:

@@ -102,7 +102,7 @@ def _images(run: RunDocument) -> str:
     rows = [[name, *map(str, found)] for name, found in spread if found is not None]
     if not rows:
         return ""
-    return run_figures.images(run) + table(["", "median", "99 % at most", "standard error of the mean"], rows)
+    return beside(run_figures.images(run)) + table(["", "median", "99 % at most", "standard error of the mean"], rows)
 
 
 def _key(groups: list[words.Share]) -> str:

@@ -64,19 +64,26 @@ def components(run: RunDocument) -> str:
 
 
 def images(run: RunDocument) -> str:
-    """HTML of a figure: how many images cost how much; nothing where that is not known, or where there is one."""
-    told = from_image_to_image(run.images_energy_J, "J")
-    if not told or run.images_energy_J is None:
+    """HTML of two figures: how many images cost how much energy and time; nothing where that is not known, or where there is
+    one."""
+    energy = _histogram("Energy of every image", run.images_energy_J, "J")
+    return energy + _histogram("Latency of every image", run.images_seconds, "s")
+
+
+def _histogram(title: str, values: list[float] | None, unit: str) -> str:
+    told = from_image_to_image(values, unit)
+    if not told or values is None:
         return ""
-    many, ends = np.histogram(run.images_energy_J, bins=min(40, max(5, round(np.sqrt(run.images)))))
-    words = [f"{n} images: {si(a, 'J')} to {si(b, 'J')}" for n, a, b in zip(many.tolist(), ends, ends[1:], strict=False)]
+    many, ends = np.histogram(values, bins=min(40, max(5, round(np.sqrt(len(values))))))
+    words = [f"{n} images: {si(a, unit)} to {si(b, unit)}" for n, a, b in zip(many.tolist(), ends, ends[1:], strict=False)]
     bars = go.Bar(
         x=((ends[:-1] + ends[1:]) / 2).tolist(), y=many.tolist(), width=np.diff(ends).tolist(), marker={"color": ACCENTS[1]},
         customdata=words, hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
-    axes = {"xaxis": JOULES | {"rangemode": "normal"}, "yaxis": {"title": {"text": "images"}, "rangemode": "tozero"}}
+    across = JOULES | {"rangemode": "normal", "ticksuffix": unit}
+    axes = {"xaxis": across, "yaxis": {"title": {"text": "images"}, "rangemode": "tozero"}}
     made = figure(bars, showlegend=False, bargap=0, **axes)
-    return framed(made, "Energy of every image", f"Histogram of the energy of {run.images:,} images; {told}.", "240px")
+    return framed(made, title, f"Histogram of the {title.split()[0].lower()} of {len(values):,} images; {told}.", "240px")
 
 
 def pace(steps: list[dict[str, float]], hz: float) -> str:

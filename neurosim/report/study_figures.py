@@ -18,27 +18,31 @@ PAIRS = 3
 # Between the ends of an axis, from where on it is logarithmic.
 FAR = 20
 # Units that are said otherwise on an axis.
-SUFFIXES = {"1/s": "/s", "mm²": ""}
+SUFFIXES = {"1/s": "/s", "mm²": "", "pJ": ""}
 Objectives = Mapping[str, ObjectiveSection]
 
 
-def fronts(objectives: Objectives, points: Sequence[PointRow], words: Sequence[str]) -> list[str]:
-    """HTML of figures: all points that fit, by every two objectives, those of the front in colour; *words*: of every point, for
-    the pointer."""
+def fronts(objectives: Objectives, points: Sequence[PointRow], near: Sequence[int], words: Sequence[str]) -> list[str]:
+    """HTML of figures: all points that fit, by every two objectives, those of the front in colour; *near*: numbers of those
+    that are not told apart from it; *words*: of every point, for the pointer."""
     pairs = list(combinations(objectives, 2))[:PAIRS] or [(name, name) for name in objectives]
-    return [_front(objectives, *pair, points, words) for pair in pairs]
+    return [_front(objectives, *pair, points, {*near}, words) for pair in pairs]
 
 
-def _front(objectives: Objectives, across: str, up: str, points: Sequence[PointRow], words: Sequence[str]) -> str:
+def _front(
+    objectives: Objectives, across: str, up: str, points: Sequence[PointRow], near: set[int], words: Sequence[str]
+) -> str:  # fmt: skip
     x, y = ([p.amount(objectives[name].column) for p in points] for name in (across, up))
     shown = [i for i, p in enumerate(points) if p.status in ("ok", "excluded") and None not in (x[i], y[i])]
     kinds = {
         "excluded": [i for i in shown if points[i].status == "excluded"],
-        "others": [i for i in shown if points[i].status == "ok" and points[i].rank != 1],
+        "others": [i for i in shown if points[i].status == "ok" and points[i].rank != 1 and i not in near],
+        "not told apart from the front": [i for i in shown if i in near],
         "on the front": [i for i in shown if points[i].rank == 1],
     }
     looks = {
         "on the front": {"size": 11, "color": ACCENTS[1], "line": {"color": "var(--ink)", "width": 1}},
+        "not told apart from the front": {"size": 9, "color": ACCENTS[1], "opacity": 0.55},
         "others": {"size": 7, "color": ACCENTS[0], "opacity": 0.75},
         "excluded": {"size": 7, "color": LINE, "symbol": "x"},
     }

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 
+from neurosim.chip.following import ASPECTS
 from neurosim.explore.axis import Value
 from neurosim.explore.document import AxisSection, BoundsSection, CloserLook, FrontTiming, PointRow, StudyDocument
+from neurosim.explore.free import free_words
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.io.hdf5 import replacing
 from neurosim.report.figure import plain
 from neurosim.report.page import beside, bullets, cards, document, folded, paragraph, table
 from neurosim.report.sources import constants
 from neurosim.report.study_figures import fronts, sensitivity, short
-from neurosim.report.study_text import amount
+from neurosim.report.study_text import ALIKE, ALIKE_WORDS, alike, amount, measured
 from neurosim.report.units import percent
 
 # Rows of the table of all points, and of what does not fit.
@@ -28,7 +30,8 @@ def save_study_report(study: StudyDocument, path: str | os.PathLike[str]) -> Non
 def study_page(study: StudyDocument) -> str:
     """The whole document."""
     sections = [
-        ("Pareto front", _front(study)), ("What matters", _sensitivity(study)), ("All points", _points(study)),
+        ("Costs nothing", _free(study)), ("Pareto front", _front(study)),
+        ("What matters", _sensitivity(study)), ("All points", _points(study)),
         ("What does not fit, or is excluded", _reasons(study)), ("Constants and their sources", _constants(study)),
         ("Not counted", bullets(study.not_counted)), ("How to repeat", _provenance(study)),
     ]  # fmt: skip
@@ -61,10 +64,23 @@ def _best(study: StudyDocument, name: str) -> tuple[str, str, str] | None:
     return f"best {name.replace('_', ' ')}", _amount(name, found), " · ".join(_values(best))
 
 
+def _free(study: StudyDocument) -> str:
+    """Axes that nothing follows, and what follows the others."""
+    free = study.free_axes or {}
+    if not free:
+        return ""
+    rows = [
+        [axis, chip, *("yes" if aspect in found else "no" for aspect in ASPECTS)]
+        for axis, by_chip in (study.axis_costs or {}).items() for chip, found in by_chip.items()
+    ]  # fmt: skip
+    listed = table(["what follows", "chip", *ASPECTS], rows, left=True)
+    return bullets([free_words(axis, chips) for axis, chips in free.items()]) + listed
+
+
 def _front(study: StudyDocument) -> str:
     if not study.front:
         return paragraph("No point fits.")
-    figures = fronts(study.objectives, study.points, [_words(point) for point in study.points])
+    figures = fronts(study.objectives, study.points, study.near_front or [], [_words(point) for point in study.points])
     best = [number for number in study.ranked if number in set(study.front)]
     return beside(*figures, broad=True) + _table(study, best, "the Pareto front") + _closer(study, best)
 
@@ -89,10 +105,8 @@ def _looked_at(study: StudyDocument, closer: list[tuple[PointRow, CloserLook]], 
         [*_values(point), _amount("latency", found.metrics.get("latency_s")), _amount("energy", found.metrics.get("energy_J"))]
         for point, found in closer
     ]
-    images = f"samples: {how.images or study.images:,}"
-    return table(
-        ["point", "latency", "energy per image"], rows, f"a closer look at the front: {how.timing} timing, {images}"
-    )
+    head, images = [*map(short, study.axes), "latency", "energy per image"], f"samples: {how.images or study.images:,}"
+    return table(head, rows, f"a closer look at the front: {how.timing} timing, {images}")
 
 
 def _sensitivity(study: StudyDocument) -> str:
@@ -122,14 +136,22 @@ def _points(study: StudyDocument) -> str:
 
 def _table(study: StudyDocument, numbers: list[int], caption: str) -> str:
     first, others = list(study.objectives), [name for name in OBJECTIVES if name not in study.objectives]
-    rows = []
+    rows, near = [], {*(study.near_front or ())}
     for number in numbers:
         point = study.points[number]
-        best, rest = ([_amount(name, point.amount(OBJECTIVES[name].column)) for name in names] for names in (first, others))
-        rows.append([str(point.rank or point.status), *best, *_values(point), *rest, _quotient(point)])
+        best, rest = ([_value(study, number, name) for name in names] for names in (first, others))
+        front = f"{point.rank or point.status}{ALIKE if number in near else ''}"
+        rows.append([front, *best, *_values(point), *rest, _quotient(point)])
     words = [[name.replace("_", " ") for name in names] for names in (first, others)]
     head = ["front", *words[0], *map(short, study.axes), *words[1], "ANN / SNN"]
-    return table(head, rows, caption)
+    return table(head, rows, caption) + (paragraph(ALIKE_WORDS) if study.best else "")
+
+
+def _value(study: StudyDocument, number: int, name: str) -> str:
+    """Of an objective, and whether it is told apart from the best."""
+    point = study.points[number]
+    found = measured(name, point.amount(OBJECTIVES[name].column), point.errors)
+    return found + alike(name, number, point.paired or {}, study.best or {})
 
 
 def _quotient(point: PointRow) -> str:

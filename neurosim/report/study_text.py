@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from neurosim.explore.document import ErrorsSection
 from neurosim.explore.findings import EXCLUDED, Findings, StudyPoint
+from neurosim.explore.free import axis_costs, free_axes, free_words
 from neurosim.explore.objective import OBJECTIVES, Objective
 from neurosim.explore.study import Front, told
 from neurosim.explore.task import FAILED, INFEASIBLE, OK
+from neurosim.outcome.paired import PairedSection
 from neurosim.report.text import heading, table
 from neurosim.report.units import percent, si
 
+# After what is not told apart from the best.
+ALIKE = " ~"
+ALIKE_WORDS = (
+    "~ an amount that is not told apart from the best of its column, or a front from the first one: 95 % intervals of paired "
+    "differences, image by image; ± the 95 % interval of a sampled time"
+)
 # Rows of the ranked table, and of what does not fit.
 RANKED, REASONS = 20, 8
 
@@ -24,9 +33,30 @@ def amount(objective: Objective, value: float | None) -> str:
         return "not known"
     if objective.column == "accuracy":
         return percent(value)
+    if objective.unit == "pJ":
+        return f"{value:.3g} pJ"
     if objective.unit in ("", "mm²"):
         return f"{f'{value:,.0f}' if value >= 1000 else f'{value:.4g}'} {objective.unit}".rstrip()
     return f"{si(value, '').strip()}/s" if objective.unit == "1/s" else si(value, objective.unit)
+
+
+def measured(name: str, value: float | None, errors: ErrorsSection | None) -> str:
+    """A value of an objective, with the interval that a sampled time leaves."""
+    objective = OBJECTIVES[name]
+    error = getattr(errors, f"{objective.column}_error", None)
+    return amount(objective, value) + (f" ± {amount(objective, error)}" if error else "")
+
+
+def difference(name: str, found: PairedSection) -> str:
+    """By how much something differs, with its interval; or that nobody can tell."""
+    mean, low, high = (_signed(name, value) for value in (found.mean, found.low, found.high))
+    if not found.low and not found.high:
+        return "the same"
+    return f"{mean} ({low} to {high})" + ("" if found.told_apart else ", not told apart")
+
+
+def _signed(name: str, value: float) -> str:
+    return f"{'+' if value > 0 else ''}{amount(OBJECTIVES[name], value)}"
 
 
 def study_summary(findings: Findings) -> RenderableType:
@@ -37,6 +67,8 @@ def study_summary(findings: Findings) -> RenderableType:
     front = f"{len(findings.front):,} on the Pareto front of {', '.join(study.objectives)}"
     drawn = f" ({study.points:,} drawn, {len(findings.rows):,} of them different)" if study.points != len(findings.rows) else ""
     parts: list[RenderableType] = [Text(f"{study.name}: {len(findings.rows):,} points{drawn}, {counted}; {front}")]
+    free = free_axes(axis_costs(study))
+    parts += [Text(free_words(axis, chips), style="bold") for axis, chips in free.items()]
     parts += [heading("Best points, front by front"), _ranked(findings)] if many[OK] else []
     parts += [heading("Share of the variance that each axis explains"), _sensitivity(findings)] if many[OK] > 1 else []
     parts += _reasons(findings)
@@ -50,11 +82,26 @@ def _ranked(findings: Findings) -> RenderableType:
     found = table("front", *study.axes, *names, *([f"latency, {closer.timing}{_few(closer)}"] if closer else []))
     for number in shown:
         row = findings.rows[number]
-        values = [amount(OBJECTIVES[name], row.metrics[OBJECTIVES[name].column]) for name in names]
+        values = [_value(findings, number, name) for name in names]
         last = [_closer(row)] if closer else []
-        found.add_row(str(findings.rank[number]), *map(str, row.settings.values()), *values, *last)
+        front = f"{findings.rank[number]}{ALIKE if number in findings.near_front else ''}"
+        found.add_row(front, *map(str, row.settings.values()), *values, *last)
     left = len(findings.ranked) - len(shown)
-    return Group(found, Text(f"and {left:,} more in the files")) if left else found
+    more = [Text(f"and {left:,} more in the files")] if left else []
+    return Group(found, *more, Text(ALIKE_WORDS))
+
+
+def _value(findings: Findings, number: int, name: str) -> str:
+    """Of an objective, and whether it is told apart from the best."""
+    row, paired = findings.rows[number], findings.paired[number] or {}
+    errors = ErrorsSection(**row.errors) if row.errors else None
+    return measured(name, row.metrics[OBJECTIVES[name].column], errors) + alike(name, number, paired, findings.best)
+
+
+def alike(name: str, number: int, paired: Mapping[str, PairedSection], best: Mapping[str, int]) -> str:
+    """The sign of a value that differs from the best of its column, and is not told apart from it."""
+    found = paired.get(name)
+    return ALIKE if found is not None and found.mean and number != best.get(name) and not found.told_apart else ""
 
 
 def _few(front: Front) -> str:

@@ -19,6 +19,8 @@ ACCURACIES = {
     "snn_int_accuracy": "SNN, integer",
 }  # fmt: skip
 RECORD = {"weights", "leaks", "thresholds", "spikes_per_neuron", "spikes_per_neuron_by_layer"}
+# What is said of the answers of a width, and under float_ of those of the float network.
+JUDGED = ("accuracy", "accuracy_interval", "paired")
 
 
 def training_line(line: dict[str, Any]) -> str:
@@ -111,9 +113,20 @@ def quantization_text(found: dict[str, Any]) -> Group:
         golden = "with golden samples" if found["golden"] else "no golden samples, so verify has nothing to check"
         parts.append(Text(f"{found['network']}: {found['bits']}-bit weights, {golden}"))
     if found["accuracy"] is not None:
-        rows = table("weights", f"accuracy on {found['samples']:,} samples")
+        head = f"accuracy on {found['samples']:,} samples"
+        rows = table("weights", head, "95 % interval", f"less that of {found['bits']} bits, on the same samples")
         for width in found["widths"]:
-            rows.add_row(f"{width['bits']} bits", f"{100 * width['accuracy']:.2f} %")
-        rows.add_row("float32", f"{100 * found['float_accuracy']:.2f} %")
+            rows.add_row(f"{width['bits']} bits", *_accuracy(width))
+        rows.add_row("float32", *_accuracy({name: found[f"float_{name}"] for name in JUDGED}))
         parts.append(rows)
     return Group(*parts)
+
+
+def _accuracy(found: dict[str, Any]) -> list[str]:
+    """With its interval, and the difference to the first width."""
+    (low, high), paired = found["accuracy_interval"], found["paired"]
+    cells = [f"{100 * found['accuracy']:.2f} %", f"{100 * low:.2f} to {100 * high:.2f} %"]
+    if paired is None:
+        return [*cells, ""]
+    apart = "" if paired["told_apart"] else ", not told apart"
+    return [*cells, f"{100 * paired['mean']:+.2f} ({100 * paired['low']:+.2f} to {100 * paired['high']:+.2f}) points{apart}"]

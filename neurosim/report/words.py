@@ -142,7 +142,7 @@ def layer_time(row: LayerRow, images: int) -> list[str]:
 
 
 def power(document: RunDocument) -> str:
-    """Power, energy per synaptic event, and the product of energy and delay, as far as they are known."""
+    """Power, energy per synaptic event, the product of energy and delay, and area, as far as they are known."""
     found, each, parts = document.power_W, document.energy.pj_per_synaptic_event, []
     if found is not None:
         parts.append(f"{si(found.average, 'W')} on average, {si(found.dynamic, 'W')} of it dynamic")
@@ -150,6 +150,8 @@ def power(document: RunDocument) -> str:
         parts.append(f"{each.total:.3g} pJ per synaptic event, {each.dynamic:.3g} pJ without leakage")
     if document.energy_delay_Js is not None:
         parts.append(f"energy-delay product {si(document.energy_delay_Js, 'Js')}")
+    if document.area_mm2 is not None and document.area_mm2.total is not None:
+        parts.append(f"{document.area_mm2.total:.3g} mm²")
     return "; ".join(parts)
 
 

@@ -10,7 +10,7 @@ from neurosim.families import Family
 from neurosim.mapping.mapping import Mapping
 from neurosim.spikes.trace import SpikeTrace
 from neurosim.timing import sample
-from neurosim.timing.sample import AUTO, PacketImages
+from neurosim.timing.sample import ALL, AUTO, PacketImages
 from neurosim.timing.sampled import SampledTimeline
 from neurosim.timing.schedule import SCHEDULES, Scheduler
 from neurosim.timing.timeline import ANALYTIC, TIMINGS, Maker, Recorder, Timeline
@@ -31,6 +31,17 @@ class TimeChoice(NamedTuple):
         problems = sample.problem(self.packet_images), sample.seed_problem(self.seed)
         besides = [NeurosimError(problem) for problem in problems if problem]
         families.check(*others, (TIMINGS, self.timing), (SCHEDULES, self.schedule), others=besides)
+
+    def unused(self, images: int) -> str | None:
+        """Why it has no effect how many of so many images are to be timed; None where it has one, or nobody asked."""
+        asked = self.packet_images
+        if asked == AUTO:
+            return None
+        if self.timing == ANALYTIC:
+            return f"has no effect: no packets are followed with {ANALYTIC} timing"
+        if asked == ALL or next(sample.sizes(asked, images, 1)) < images:
+            return None
+        return f"has no effect: packets are followed in all of {images:,} images anyway"
 
     def timeline(
         self, trace: SpikeTrace, mapping: Mapping, workers: int, recorder: Recorder | None = None

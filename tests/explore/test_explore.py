@@ -319,7 +319,7 @@ WRONG = {
     "too many bits": ({"axes": {"weight_bits": [4, 32]}}, "it takes integers from 2 to 16"),
     "an area that nobody knows": ({"objectives": ["area"]}, "chip 'mesh45' gives no area_mm2 for weight_sram"),
     "an area that a constraint needs": ({"constraints": {"area": {"max": 9}}}, "chip 'mesh45' gives no area_mm2"),
-    "an unknown constraint": ({"constraints": {"power": {"max": 1}}}, "constraint 'power' does not exist"),
+    "an unknown constraint": ({"constraints": {"force": {"max": 1}}}, "constraint 'force' does not exist"),
     "an odd constraint": ({"constraints": {"energy": {"most": 1}}}, "give min, max or both, as finite numbers"),
     "an odd front": ({"front": {"timing": "exact", "pictures": 1}}, "front: unknown key 'pictures'"),
     "a value that is a list": ({"axes": {"core.lanes": [[1]]}}, r"axis 'core.lanes' has the value \[1\]"),
@@ -656,8 +656,13 @@ def test_the_table_is_a_frame(folder):
 def test_the_example_runs(tmp_path):
     found = call("sweep", ROOT / "examples" / "lanes.toml", "-o", tmp_path / "out", "--workers", "1", "--json", "-")
     told = only_json(found.out)
-    assert found.code == 0 and len(told["points"]) == 24 and {point["status"] for point in told["points"]} == {"ok"}
+    assert found.code == 0 and len(told["points"]) == 27 and {point["status"] for point in told["points"]} == {"ok"}
     assert set(told["objectives"]) <= set(OBJECTIVES) and told["front"]
+    assert told["free_axes"] == {} and "costs nothing" not in found.err
+    best = min(range(27), key=lambda n: told["points"][n]["energy_J"] * told["points"][n]["area_mm2"])
+    assert best in told["front"]
+    for axis, tried in told["axes"].items():
+        assert min(tried) < told["points"][best]["settings"][axis] < max(tried), axis
 
 
 def test_compare_says_ratios_amounts_and_what_differs(folder):

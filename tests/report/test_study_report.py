@@ -53,7 +53,8 @@ def test_the_page_of_a_study_says_what_its_table_says(swept):
     text, told = (swept / "report.html").read_text(), json.loads((swept / "results.json").read_text())
     shown = bare(text)
     assert headings(text) == [
-        "Pareto front", "What matters", "All points", "What does not fit, or is excluded", "Constants and their sources",
+        "Costs nothing", "Pareto front", "What matters", "All points",
+        "What does not fit, or is excluded", "Constants and their sources",
         "Not counted", "How to repeat",
     ]  # fmt: skip
     assert len(figures(text)) == 4 and len(text.encode()) < LARGEST
@@ -88,9 +89,14 @@ def test_results_that_make_no_sense_are_refused(tmp_path, damage):
 
 
 # What not every point has.
-SOME = ("counts", "energy_by_purpose_J", "bound_by", "ann_over_snn")
+SOME = (
+    "counts", "energy_by_purpose_J", "bound_by", "ann_over_snn", "errors", "paired", "packet_images", "best", "near_front",
+    "axis_costs", "free_axes", "energy_median_J", "energy_p99_J", "latency_median_s", "latency_p99_s", "edp_Js", "power_W",
+    "dynamic_power_W", "pj_per_event", "dynamic_pj_per_event",
+)  # fmt: skip
 # Tables whose keys are names that a study gives.
-NAMED = ("networks", "chips", "objectives", "constraints", "set", "axes", "sensitivity", "metrics")
+NAMED = ("networks", "chips", "objectives", "constraints", "set", "axes", "sensitivity", "metrics", "paired", "best",
+         "axis_costs", "free_axes")  # fmt: skip
 
 
 def keys(values, path=()):
@@ -144,7 +150,8 @@ def test_a_study_of_one_objective_and_nothing_that_fits_has_a_page(folder):
 def test_the_page_of_a_comparison_says_what_its_json_says(compared):
     text, told = (compared / "page.html").read_text(), json.loads((compared / "page.json").read_text())
     shown = bare(text)
-    assert headings(text)[:4] == ["Not counted alike", "Beside each other", "Where the energy goes", "What set the pace"]
+    first = ["Not counted alike", "Beside each other", "Told apart", "Where the energy goes", "What set the pace"]
+    assert headings(text)[:5] == first
     assert f"{told['ratios']['loihi']['energy']:.3g} times" in shown
     for place in told["differences"]:
         assert place in shown
