@@ -10,7 +10,7 @@ import numpy as np
 
 from neurosim.chip.chip import Chip
 from neurosim.chip.covers import TOPICS
-from neurosim.cost.action import COMPUTE, MOVEMENT, STATIC
+from neurosim.cost.action import COMPUTE, MOVEMENT, PJ, STATIC
 from neurosim.cost.comparison import BreakEven, CostStep
 from neurosim.cost.dataflow import STATED
 from neurosim.cost.uncertainty import Spread
@@ -204,6 +204,9 @@ def machines(document: RunDocument) -> list[str]:
     where = f"this network on {ours.name} ({ours.node}), the same topology without spikes on {theirs.name} ({theirs.node})"
     bits, zero = document.ann.bits, document.ann.sparsity
     how = "" if bits is None else f", {bits}-bit activations" + (f", {percent(zero)} of them zero" if zero else "")
+    if document.ann.macs:
+        all_of_it, still = (joules / PJ / document.ann.macs for joules in (document.ann.total_J, document.ann.static_J))
+        how += f", {all_of_it:.3g} pJ per multiply-accumulate ({all_of_it - still:.3g} without leakage)"
     without, spiking = accuracies(document)
     answers = f"accuracy: {without} without spikes (as trained, in floating point), {spiking} with"
     return [where + how, answers, *_unlike(ours, theirs)]
