@@ -261,7 +261,8 @@ def test_a_machine_of_its_own_goes_through_the_commands(tmp_path):
     priced = call("reprice", tmp_path / "run.h5", "--set", "operation.accumulate.pj=3", "--json", "-")
     assert json.loads(priced.out)["ann"] == first["ann"]
     assert call("report", tmp_path / "run.h5", "-o", tmp_path / "run.html").code == 0
-    assert "without spikes on ann45" in (tmp_path / "run.html").read_text(encoding="utf-8")
+    page = (tmp_path / "run.html").read_text(encoding="utf-8")
+    assert "without spikes on ann45" in page and "ann45, without spikes" in page
     several = ["--chip", "mesh45", "--chip", "eyeriss"]
     compared = call("compare", *files, *several, *beside, "--json", tmp_path / "c.json", "--report", tmp_path / "c.html")
     assert compared.code == 0, compared
