@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -214,12 +215,18 @@ def machines(document: RunDocument) -> list[str]:
 
 def _unlike(ours: Chip, theirs: Chip) -> Iterator[str]:
     """Warnings about two machines that differ in more than prices."""
-    if ours.node != theirs.node:
+    if _nanometres(ours) != _nanometres(theirs):
         yield f"the nodes differ, {ours.node} and {theirs.node}: nothing is scaled from one to the other"
     for topic, words in TOPICS.items():
         one, other = (chip.covered[topic] or "not said" for chip in (ours, theirs))
         if one != other:
             yield f"not counted alike, {words}: {ours.name} {one}, {theirs.name} {other}"
+
+
+def _nanometres(chip: Chip) -> str:
+    """The node without what else is said there, such as a voltage."""
+    found = re.match(r"\s*([\d.]+)\s*nm", chip.node)
+    return found[1] if found else chip.node
 
 
 class Beside(NamedTuple):

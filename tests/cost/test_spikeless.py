@@ -15,6 +15,7 @@ from neurosim.cost.dataflow import REUSES
 from neurosim.cost.spikeless import Spikeless
 from neurosim.errors import NeurosimError
 from neurosim.mapping.demand import MappingError
+from neurosim.report.words import machines
 from tests.helpers import ann_twin, samples
 from tests.helpers.energies import ann, tiny
 from tests.helpers.examples import almost, changed, evaluated, examples, runs
@@ -116,6 +117,15 @@ def test_the_machine_of_the_other_network_changes_nothing_of_this_one(chip, apar
     assert [layer["name"] for layer in theirs["break_even"]["layers"]] == [layer["name"] for layer in ours["layers"]]
     alone = ns.run(network, inputs, apart, ann_bits=8, ann_sparsity=0.5).to_dict()["ann"]
     assert theirs["ann"] == alone
+
+
+def test_what_two_machines_do_not_have_alike_is_said():
+    network, inputs = tiny()
+    runs = [ns.run(network, inputs, "mesh45", ann_chip=apart) for apart in ("mesh45", "ann45", "eyeriss")]
+    same, other, node = (machines(run.document)[2:] for run in runs)
+    assert not same
+    assert other and all(warning.startswith("not counted alike") for warning in other)
+    assert "nothing is scaled" in node[0] and "65 nm" in node[0]
 
 
 def test_prices_of_two_chips_are_drawn_apart():
