@@ -37,7 +37,7 @@ def page(run: RunDocument) -> str:
         ("Against the same network without spikes", _comparison(run)), ("Layers", _layers(run)),
         ("Spikes per layer and step", _spikes(run)), ("NeuroBench", _neurobench(run)),
         ("Cores", _cores(run)), ("Links", _links(run)), ("From image to image", _images(run)),
-        ("Constants and their sources", constants(run.chip.values)), ("Not counted", bullets(run.not_counted)),
+        ("Constants and their sources", _constants(run)), ("Not counted", bullets(run.not_counted)),
         ("How to repeat", _provenance(run)),
     ]  # fmt: skip
     title = f"{run.network.name} on {run.chip.values.name}"
@@ -156,6 +156,12 @@ def _blocked(run: RunDocument, pairs: list[BlockedRow]) -> str:
     ]
     head = ["packets for", "stood behind packets for", "packet cycles per image"]
     return table(head, rows, "who was blocked by whom, the ten longest")
+
+
+def _constants(run: RunDocument) -> str:
+    """Those of the chip, and of the machine of the network without spikes, where that is another."""
+    apart, own = words.ann_chip(run), constants(run.chip.values)
+    return own if apart.sha256 == run.chip.sha256 else own + constants(apart, f"{apart.name}, without spikes")
 
 
 def _comparison(run: RunDocument) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from neurosim.chip.chip import Chip
 from neurosim.chip.covers import TOPICS
-from neurosim.cost.action import COMPUTE, MOVEMENT, STATIC
+from neurosim.cost.action import COMPUTE, MOVEMENT, PJ, STATIC
 from neurosim.cost.comparison import BreakEven, CostStep
 from neurosim.cost.dataflow import STATED
 from neurosim.cost.uncertainty import Spread
@@ -206,6 +207,9 @@ def machines(document: RunDocument) -> list[str]:
     where = f"this network on {ours.name} ({ours.node}), the same topology without spikes on {theirs.name} ({theirs.node})"
     bits, zero = document.ann.bits, document.ann.sparsity
     how = "" if bits is None else f", {bits}-bit activations" + (f", {percent(zero)} of them zero" if zero else "")
+    if document.ann.macs:
+        all_of_it, still = (joules / PJ / document.ann.macs for joules in (document.ann.total_J, document.ann.static_J))
+        how += f", {all_of_it:.3g} pJ per multiply-accumulate ({all_of_it - still:.3g} without leakage)"
     without, spiking = accuracies(document)
     answers = f"accuracy: {without} without spikes (as trained, in floating point), {spiking} with"
     return [where + how, answers, *_unlike(ours, theirs)]
@@ -213,12 +217,18 @@ def machines(document: RunDocument) -> list[str]:
 
 def _unlike(ours: Chip, theirs: Chip) -> Iterator[str]:
     """Warnings about two machines that differ in more than prices."""
-    if ours.node != theirs.node:
+    if _nanometres(ours) != _nanometres(theirs):
         yield f"the nodes differ, {ours.node} and {theirs.node}: nothing is scaled from one to the other"
     for topic, words in TOPICS.items():
         one, other = (chip.covered[topic] or "not said" for chip in (ours, theirs))
         if one != other:
             yield f"not counted alike, {words}: {ours.name} {one}, {theirs.name} {other}"
+
+
+def _nanometres(chip: Chip) -> str:
+    """The node without what else is said there, such as a voltage."""
+    found = re.match(r"\s*([\d.]+)\s*nm", chip.node)
+    return found[1] if found else chip.node
 
 
 class Beside(NamedTuple):

@@ -16,6 +16,7 @@ from neurosim.cost.dataflow import REUSES
 from neurosim.cost.spikeless import Spikeless
 from neurosim.errors import NeurosimError
 from neurosim.mapping.demand import MappingError
+from neurosim.report.words import machines
 from tests.helpers import ann_twin, samples
 from tests.helpers.energies import ann, tiny
 from tests.helpers.examples import almost, changed, evaluated, examples, runs
@@ -23,6 +24,8 @@ from tests.outcome.test_reprice import close
 
 pytestmark = pytest.mark.small
 
+ROOT = Path(__file__).parents[2]
+CHIPS = (ROOT / "docs" / "chips.md").read_text(encoding="utf-8")
 BITS, ZEROS = st.sampled_from([None, 1, 3, 8]), st.sampled_from([0.0, 0.25, 0.5, 1.0])
 
 
@@ -117,6 +120,15 @@ def test_the_machine_of_the_other_network_changes_nothing_of_this_one(chip, apar
     assert theirs["ann"] == alone
 
 
+def test_what_two_machines_do_not_have_alike_is_said():
+    network, inputs = tiny()
+    runs = [ns.run(network, inputs, "mesh45", ann_chip=apart) for apart in ("mesh45", "ann45", "eyeriss")]
+    same, other, node = (machines(run.document)[2:] for run in runs)
+    assert not same
+    assert other and all(warning.startswith("not counted alike") for warning in other)
+    assert "nothing is scaled" in node[0] and "65 nm" in node[0]
+
+
 def test_prices_of_two_chips_are_drawn_apart():
     """A price that both pay on one chip leaves their ratio alone; on two of the same prices it does not."""
     chip = ns.load_chip("lp45")
@@ -171,14 +183,33 @@ def test_a_machine_that_is_too_small_is_named():
     assert error.value.violations
 
 
+@pytest.mark.parametrize("name", ["mnist_vgg_t5", "cifar10_vgg9_t5", "cifar10_vgg16_t5", "cifar10_resnet20_t5"])
+def test_what_a_multiplication_costs_is_what_the_documents_say(name):
+    network = ns.load_network(ROOT / "models" / f"{name}.h5")
+    mapping = ns.map_network(network, ns.load_chip("ann45"))
+    found = ann(mapping, 1)
+    each = [joules / found["macs"] * 1e12 for joules in (found["total_J"], found["total_J"] - found["static_J"])]
+    assert f"| `{name}` | {len(mapping.used)} | {each[0]:.2f} | {each[1]:.2f} |" in CHIPS
+
+
+def test_the_answer_turns_around_with_the_machine_of_the_other_network():
+    network, inputs = ROOT / "models" / "cifar10_vgg16_t5.h5", ns.load_inputs(ROOT / "traces" / "cifar10_test_1000.h5")[:2]
+    trace = ns.simulate(network, inputs, state_bits=24)
+    mapping = ns.map_network(trace.network, "lp45")
+    runs = [ns.evaluate(trace, mapping, timing="analytic", ann_chip=apart).document for apart in ("lp45", "ann45")]
+    here, there = (run.steps[-1].ratio("rows") for run in runs)
+    assert there < 0.5 < 1.2 < here and runs[0].energy == runs[1].energy
+    assert runs[1].ann.accuracy == pytest.approx(0.8644)
+
+
 def test_eyeriss_on_alexnet_is_what_the_documents_say():
     """665.8 million multiply-accumulates in five convolutions; half of what the silicon takes for each."""
-    found = runpy.run_path(Path(__file__).parents[2] / "examples" / "eyeriss.py")
+    found = runpy.run_path(ROOT / "examples" / "eyeriss.py")
     each = [found["counted"](name, ns.load_chip("eyeriss", ["mesh=fit"])) for name in found["LAYERS"]]
     macs, joules = (sum(values) for values in zip(*each, strict=True))
     assert macs == 105_415_200 + 223_948_800 + 149_520_384 + 112_140_288 + 74_760_192
     assert f"{joules / macs * 1e12:.2f}" == "5.67"
-    assert "5.67 pJ" in (Path(__file__).parents[2] / "docs" / "chips.md").read_text(encoding="utf-8")
+    assert "5.67 pJ" in CHIPS
 
 
 def test_zeros_and_accuracy_come_from_the_training_where_it_says_them():

@@ -202,3 +202,70 @@ def test_accelergy_prices_it_to_the_same_total(tmp_path):
     assert counts["mesh45.operation.accumulate", "accumulate"] == result.counts["accumulates"]
     assert ("mesh45.memory.table_sram", "read") in counts and ("mesh45.static", "leak_chip") in counts
     assert len(counts) == len({action.constant for action in result.energy.actions})
+
+
+def apart(tmp_path):
+    """A run whose network without spikes has a machine of its own."""
+    ns.run(*tiny(), "mesh45", ann_chip="ann45", ann_sparsity=0.5).save(tmp_path / "run.h5")
+    return tmp_path / "run.h5"
+
+
+def test_a_run_of_before_is_priced_again_as_it_was_counted(tmp_path):
+    """Runs of 0.7.0 and 0.8.0 say less about the network without spikes, and that it was counted otherwise."""
+    result = ns.run(*tiny(), "mesh45")
+    result.save(tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5", "a") as file:
+        values = json.loads(file["json"].asstr()[()])
+        values["ann"] = {k: v for k, v in values["ann"].items() if k not in ("chip", "bits", "sparsity", "accuracy")}
+        values["ann"]["assumes"] = "little"
+        del file["json"]
+        file["json"] = json.dumps(values)
+    record = ns.load_run(tmp_path / "run.h5")
+    assert record.to_dict() == values
+    again = record.at(record.chip.replace("operation.mac.pj", 9.0)).to_dict()["ann"]
+    assert again["assumes"] == "little" and again["bits"] == 8 and again["chip"]["name"] == "mesh45"
+    assert again["compute_J"] > values["ann"]["compute_J"] and again["macs"] == values["ann"]["macs"]
+
+
+DAMAGES = {
+    "no layers": (lambda file: file["ledger"].__delitem__("ann_layers"), "'ann_layers' is missing"),
+    "wrong layers": (lambda file: file["ledger/ann_layers"].__setitem__(0, 7), "not numbers of all layers"),
+    "negative layers": (lambda file: file["ledger/ann_layers"].__setitem__(0, -1), "not numbers of all layers"),
+    "one layer": (lambda file: file["ledger/ann_layers"].__setitem__(Ellipsis, 0), "not numbers of all layers"),
+}
+
+
+@pytest.mark.parametrize(("damage", "says"), DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_machine_of_its_own_is_refused(tmp_path, damage, says):
+    path = apart(tmp_path)
+    with h5py.File(path, "a") as file:
+        damage(file)
+    with pytest.raises(FileError, match=says):
+        ns.load_run(path)
+
+
+def test_a_machine_of_its_own_goes_through_the_commands(tmp_path):
+    """`replay` says what `run` says, `reprice` and `report` take what it wrote, and `compare` puts chips beside one machine."""
+    network, inputs = tiny()
+    network.save(tmp_path / "net.h5")
+    np.savez(tmp_path / "in.npz", spikes=inputs.spikes, labels=np.zeros(len(inputs), int))
+    beside = ["--ann-chip", "ann45", "--ann-bits", "6", "--ann-sparsity", "0.25"]
+    files = tmp_path / "net.h5", tmp_path / "in.npz"
+    run = call("run", *files, *beside, "--trace", tmp_path / "t.h5", "-o", tmp_path / "run.h5", "--json", tmp_path / "run.json")
+    assert run.code == 0, run
+    assert "the same topology without spikes on ann45 (45 nm), 6-bit activations, 25.0 % of them zero" in run.out
+    assert "not known without spikes" in run.out
+    assert call("replay", tmp_path / "t.h5", *beside, "--json", tmp_path / "again.json").code == 0
+    first, again = (json.loads((tmp_path / name).read_text()) for name in ("run.json", "again.json"))
+    assert told(first) == told(again) and first["ann"]["chip"]["values"]["core"]["ann_sites"] == 16
+    priced = call("reprice", tmp_path / "run.h5", "--set", "operation.accumulate.pj=3", "--json", "-")
+    assert json.loads(priced.out)["ann"] == first["ann"]
+    assert call("report", tmp_path / "run.h5", "-o", tmp_path / "run.html").code == 0
+    page = (tmp_path / "run.html").read_text(encoding="utf-8")
+    assert "without spikes on ann45" in page and "ann45, without spikes" in page
+    several = ["--chip", "mesh45", "--chip", "eyeriss"]
+    compared = call("compare", *files, *several, *beside, "--json", tmp_path / "c.json", "--report", tmp_path / "c.html")
+    assert compared.code == 0, compared
+    runs = json.loads((tmp_path / "c.json").read_text())["runs"]
+    assert runs["mesh45"]["ann"] == runs["eyeriss"]["ann"] and "ann45" in compared.out
+    assert "nothing is scaled" in compared.out and "nothing is scaled" in (tmp_path / "c.html").read_text(encoding="utf-8")
