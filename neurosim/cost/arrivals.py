@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from neurosim.mapping.brick import Reach, reach, readers
+from neurosim.mapping.brick import reach, readers
 from neurosim.mapping.mapping import Mapping
-from neurosim.network.layers import INPUT, POOL, Shortcut, pooled
+from neurosim.network.layers import INPUT, POOL, Shortcut
 from neurosim.network.network import Network
 
 
 @dataclass(frozen=True, eq=False)
 class Needed:
-    """What a core needs of a source. brick: number of its first brick that reads it. channels: int64 [H, W], how many of them
-    at each site, of the pooled map where *pool*: where all that read the source pool it first."""
+    """What a core needs of a source. brick: number of its first brick that reads it. channels: int64 [rows, columns], how many
+    of them at each site of the smallest block that holds all of it, of the pooled map where *pool*: where all that read the
+    source pool it first."""
 
     source: str
     brick: int
@@ -25,45 +27,60 @@ class Needed:
 
     @property
     def block(self) -> int:
-        """Values of the source in the smallest block of rows and columns that holds what is needed."""
-        rows, columns = (np.flatnonzero(self.channels.any(axis)) for axis in (1, 0))
-        sites = (rows[-1] - rows[0] + 1) * (columns[-1] - columns[0] + 1) if len(rows) else 0
-        return int(self.channels.max() * sites) * (POOL * POOL if self.pool else 1)
+        """Values of the source in that block."""
+        return int(self.channels.max() * self.channels.size) * (POOL * POOL if self.pool else 1)
 
 
 def needed(mapping: Mapping) -> Iterator[Needed]:
     """Of every source and core that reads it."""
-    network = mapping.network
-    for source in readers(network):
-        pool, masks = pooled_first(network, source), dict[int, tuple[int, np.ndarray]]()
-        shape = pooled(network.shape_of(source), "sum2" if pool else None)
+    for source in readers(mapping.network):
+        pool, by_core = pooled_first(mapping.network, source), dict[int, list[Piece]]()
         for number, shortcut in _reading(mapping, source):
-            brick, core = mapping.bricks[number], int(mapping.home[number])
-            layer = network.layers[brick.layer]
-            first, mask = masks.setdefault(core, (number, np.zeros(shape, bool)))
-            masks[core] = min(first, number), mask
-            found = reach(network, layer, source, shortcut, brick)
-            expand = not pool and (shortcut or layer).pool is not None
-            identity = shortcut is not None and shortcut.weight is None
-            channels = slice(brick.c0, brick.c1) if identity else slice(None)
-            rows, columns = _sites(found, expand)
-            mask[channels][:, rows[:, None], columns] = True
-        for first, mask in masks.values():
-            yield Needed(source, first, mask.sum(0), pool)
+            piece = _piece(mapping, source, number, shortcut, pool)
+            if len(piece.rows) and len(piece.columns):
+                by_core.setdefault(int(mapping.home[number]), []).append(piece)
+        for pieces in by_core.values():
+            yield Needed(source, min(piece.brick for piece in pieces), _united(pieces), pool)
+
+
+class Piece(NamedTuple):
+    """What a brick needs of a source over its main synapses or a shortcut: channels first <= c < last at rows x columns."""
+
+    brick: int
+    first: int
+    last: int
+    rows: np.ndarray
+    columns: np.ndarray
+
+
+def _piece(mapping: Mapping, source: str, number: int, shortcut: Shortcut | None, pool: bool) -> Piece:
+    network, brick = mapping.network, mapping.bricks[number]
+    layer = network.layers[brick.layer]
+    found = reach(network, layer, source, shortcut, brick)
+    identity = shortcut is not None and shortcut.weight is None
+    channels = (brick.c0, brick.c1) if identity else (0, network.shape_of(source)[0])
+    rows, columns = found.rows, found.columns
+    if not pool and (shortcut or layer).pool is not None:
+        # The windows of a pooled map, on the map.
+        rows, columns = (np.add.outer(each * POOL, np.arange(POOL)).ravel() for each in (rows, columns))
+    return Piece(number, *channels, rows, columns)
+
+
+def _united(pieces: list[Piece]) -> np.ndarray:
+    """int64 [rows, columns]: how many channels are in any of them at each site of the block around them."""
+    c0, y0, x0 = (min(each) for each in zip(*((p.first, p.rows[0], p.columns[0]) for p in pieces), strict=True))
+    c1, y1, x1 = (max(each) for each in zip(*((p.last, p.rows[-1] + 1, p.columns[-1] + 1) for p in pieces), strict=True))
+    mask = np.zeros((c1 - c0, y1 - y0, x1 - x0), bool)
+    for piece in pieces:
+        mask[piece.first - c0 : piece.last - c0][:, piece.rows[:, None] - y0, piece.columns - x0] = True
+    found: np.ndarray = mask.sum(0)
+    return found
 
 
 def _reading(mapping: Mapping, source: str) -> Iterator[tuple[int, Shortcut | None]]:
     """(number of a brick, None for its main synapses or the shortcut) of all that read *source*."""
     for index, shortcut in readers(mapping.network)[source]:
         yield from ((number, shortcut) for number in np.flatnonzero(mapping.layer_of == index).tolist())
-
-
-def _sites(found: Reach, expand: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns that are reached; those of the windows, where they are of a pooled map and are to be of the map."""
-    rows, columns = found.rows, found.columns
-    if not expand:
-        return rows, columns
-    return np.add.outer(rows * POOL, np.arange(POOL)).ravel(), np.add.outer(columns * POOL, np.arange(POOL)).ravel()
 
 
 def pooled_first(network: Network, source: str) -> bool:

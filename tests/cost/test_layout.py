@@ -68,6 +68,20 @@ def test_words_without_spikes_by_hand(layout):
     assert done["read weights of weight_sram"] == 4 * 9 + 64
 
 
+def test_all_else_without_spikes_by_hand():
+    """16 sites of 4 channels with 9 weights, and 64 activations that go to the core of the output, which has 2 neurons."""
+    work = Inference(Spikeless(ns.map_network(four_channels()[0], chip_with("packed"))))
+    done = {action.name: action.times for action in work.actions("rows", 1)}
+    assert done["mac"] == done["partial_sum"] == 16 * 4 * 9 + 2 * 64 and done["compare"] == 64 + 2 and done["barrier"] == 2
+    # An image of 16 pixels of 8 bits is two words of 64; a packet of 32 bits is a word of the queue, as are entries of tables.
+    assert done["read input of dram"] == 2 and done["packet"] == done["event"] == done["hop_x"] == 64
+    assert done["read queue of queue_sram"] == done["write queue of queue_sram"] == 64
+    assert all(done[f"read {kind} of table_sram"] == 64 for kind in ("axons", "routes"))
+    # 144 rows of four sums on 16 lanes, then 64 activations four by four; 64 rows, a visit of two neurons, and 64 packets.
+    assert work.busy("rows").tolist() == [144 + 16, 64 + 1 + 64]
+    assert work.cycles(work.busy("rows")) == 160 + 129 + 2 * 100
+
+
 @pytest.mark.parametrize(
     ("layout", "values", "bits", "words"),
     [

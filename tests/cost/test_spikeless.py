@@ -1,8 +1,8 @@
 """The network without spikes, on its own machine: the counts of its twin, and laws of bits, zeros and machines."""
 
+import itertools
 import json
 import runpy
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,7 @@ def test_every_count_is_that_of_the_twin(case, reuse, bits, zeros, sites):
 def test_more_zeros_never_cost_more_and_change_no_time(case, sites):
     mapping = without_caches(case[1], sites)
     found = [ann(mapping, 2, sparsity=zeros) for zeros in (0.0, 0.3, 0.7, 1.0)]
-    for less, more in pairwise(found):
+    for less, more in itertools.pairwise(found):
         for reuse in REUSES:
             assert more["reuse"][reuse]["total_J"] <= less["reuse"][reuse]["total_J"] * (1 + 1e-12)
             assert more["reuse"][reuse]["static_J"] == almost(less["reuse"][reuse]["static_J"])
@@ -83,7 +83,7 @@ def test_more_zeros_never_cost_more_and_change_no_time(case, sites):
 def test_fewer_bits_never_cost_more(case, sites):
     mapping = without_caches(case[1], sites)
     found = [ann(mapping, 2, bits=bits) for bits in (8, 6, 4, 2, 1)]
-    for more, fewer in pairwise(found):
+    for more, fewer in itertools.pairwise(found):
         for reuse in REUSES:
             assert fewer["reuse"][reuse]["total_J"] <= more["reuse"][reuse]["total_J"] * (1 + 1e-12)
 
