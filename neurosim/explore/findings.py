@@ -15,7 +15,7 @@ from neurosim.errors import NeurosimError
 from neurosim.explore.axis import Value
 from neurosim.explore.document import ErrorsSection, StudyDocument
 from neurosim.explore.free import axis_costs, free_axes
-from neurosim.explore.images import PAIRED, ImageCosts, differences
+from neurosim.explore.images import PAIRED, ImageCosts, difference
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.explore.sampling import Settings
 from neurosim.explore.store import Outcome
@@ -26,6 +26,8 @@ from neurosim.version import __version__
 
 # Outside the constraints of the study.
 EXCLUDED = "excluded"
+# Rounding, as a share.
+NEARLY = 1e-9
 # Parts of equal size that the values of a range are told apart by.
 PARTS = 4
 
@@ -139,8 +141,9 @@ class Findings:
             return None
         found: dict[str, PairedSection] = {}
         for name, number in self.best.items():
-            if (other := self.rows[number].images) is not None:
-                found |= differences(row.images, other, [name])
+            other = self.rows[number].images
+            each = None if other is None else difference(name, row.images, other)
+            found |= {} if each is None else {name: each}
         return found
 
     @cached_property
@@ -151,16 +154,26 @@ class Findings:
         return [int(number) for number in np.flatnonzero(self.rank > 1) if self._is_near(int(number), front)]
 
     def _is_near(self, number: int, front: np.ndarray) -> bool:
-        exact = [column for column, name in enumerate(self.study.objectives) if name not in PAIRED]
-        able = front[(self.costs[front][:, exact] >= self.costs[number, exact]).all(1)]
+        able = front[(self.costs[front] + self.reach[front] >= self.costs[number] - self.reach[number]).all(1)]
         return any(self._as_good(self.rows[number].images, self.rows[other].images) for other in able)
+
+    @cached_property
+    def reach(self) -> np.ndarray:
+        """float64 [rows, objectives]: how far each of the costs may be off by itself; 0 for what cannot be paired."""
+        found = np.zeros((len(self.rows), len(self.study.objectives)))
+        for column, name in enumerate(self.study.objectives):
+            if name in PAIRED:
+                each = [0.0 if row.images is None else row.images.reach(name) for row in self.rows]
+                # Means of images and of the run are the same but for rounding.
+                found[:, column] = each + NEARLY * np.abs(np.nan_to_num(self.costs[:, column], posinf=0.0))
+        return found
 
     def _as_good(self, one: ImageCosts | None, other: ImageCosts | None) -> bool:
         """Whether *one* is in no objective told to be worse."""
         if one is None or other is None:
             return False
         for name in self.study.objectives:
-            found = PAIRED[name](one, other) if name in PAIRED else None
+            found = difference(name, one, other) if name in PAIRED else None
             if found is None:
                 if name in PAIRED:
                     return False

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from neurosim.outcome.paired import PairedSection, between, paired, paired_shares
+from neurosim.outcome.paired import PairedSection, between, bounds, paired, paired_shares
 from neurosim.outcome.result import Result
+
+ACCURACY = "accuracy"
+# The objectives that can be paired.
+PAIRED = ("energy", "latency", "edp", ACCURACY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +67,20 @@ class ImageCosts:
         found: np.ndarray = energy * self.seconds + seconds * self.energy_J - energy * seconds
         return found
 
-    @property
-    def edp_error_Js(self) -> float:
-        """Both its parts are off by the same time."""
-        energy, seconds = float(self.energy_J.mean()), float(self.seconds.mean())
-        return energy * (self.seconds_error or 0.0) + seconds * (self.energy_error_J or 0.0)
+    def amounts(self, name: str) -> tuple[np.ndarray, float]:
+        """Of energy, latency or edp: float64 [images], and the half-width that a sampled time leaves of their mean."""
+        energy_error, error = self.energy_error_J or 0.0, self.seconds_error or 0.0
+        # Both parts of the product are off by the same time.
+        product = float(self.energy_J.mean()) * error + float(self.seconds.mean()) * energy_error
+        found = {"energy": (self.energy_J, energy_error), "latency": (self.seconds, error), "edp": (self.edp_Js, product)}
+        return found[name]
+
+    def reach(self, name: str) -> float:
+        """How far the mean of an objective may be off by itself; two that lie farther apart than both reach are told apart."""
+        if name == ACCURACY or len(self.seconds) < 2:
+            return math.inf
+        values, error = self.amounts(name)
+        return float(bounds(values)[1]) + error
 
     @property
     def errors(self) -> dict[str, float | None]:
@@ -81,40 +93,22 @@ class ImageCosts:
         }  # fmt: skip
 
 
-def _energy(one: ImageCosts, other: ImageCosts) -> PairedSection | None:
-    return paired(one.energy_J, other.energy_J, _both(one.energy_error_J, other.energy_error_J))
-
-
-def _latency(one: ImageCosts, other: ImageCosts) -> PairedSection | None:
-    return paired(one.seconds, other.seconds, _both(one.seconds_error, other.seconds_error))
-
-
-def _edp(one: ImageCosts, other: ImageCosts) -> PairedSection | None:
-    return paired(one.edp_Js, other.edp_Js, _both(one.edp_error_Js, other.edp_error_Js))
-
-
-def _accuracy(one: ImageCosts, other: ImageCosts) -> PairedSection | None:
-    """Exactly none where the answers are the same for sure."""
+def difference(name: str, one: ImageCosts, other: ImageCosts) -> PairedSection | None:
+    """In what *one* differs from *other* in an objective of PAIRED; None where that is not known. Answers of the same trace do
+    not differ."""
+    if name != ACCURACY:
+        (mine, my_error), (theirs, their_error) = one.amounts(name), other.amounts(name)
+        return paired(mine, theirs, math.hypot(my_error, their_error))
     if one.right is None or other.right is None:
         return None
     return between(0.0, 0.0, 0.0) if one.trace == other.trace else paired_shares(one.right, other.right)
 
 
-# By the objective that they are the means of.
-PAIRED: dict[str, Callable[[ImageCosts, ImageCosts], PairedSection | None]] = {
-    "energy": _energy, "latency": _latency, "edp": _edp, "accuracy": _accuracy,
-}  # fmt: skip
-
-
-def differences(one: ImageCosts, other: ImageCosts, names: Iterable[str] = PAIRED) -> dict[str, PairedSection]:
+def differences(one: ImageCosts, other: ImageCosts) -> dict[str, PairedSection]:
     """By objective, in what *one* differs from *other*; without what is not known."""
-    found = {name: PAIRED[name](one, other) for name in names}
+    found = {name: difference(name, one, other) for name in PAIRED}
     return {name: each for name, each in found.items() if each is not None}
 
 
 def _standard_error(values: np.ndarray) -> float:
     return float(values.std(ddof=1)) / math.sqrt(len(values))
-
-
-def _both(one: float | None, other: float | None) -> float:
-    return math.hypot(one or 0.0, other or 0.0)

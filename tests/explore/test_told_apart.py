@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import neurosim as ns
 from neurosim.explore.document import ErrorsSection
 from neurosim.explore.findings import Findings, StudyPoint
-from neurosim.explore.images import PAIRED, ImageCosts, differences
+from neurosim.explore.images import PAIRED, ImageCosts, difference, differences
 from neurosim.explore.objective import OBJECTIVES, metrics
 from neurosim.explore.reading import study_of
 from neurosim.explore.study import unused_packet_images
@@ -145,7 +145,7 @@ def test_points_near_the_front_are_those_that_nothing_tells_apart(folder, rows):
     front = [i for i, rank in enumerate(found.rank) if rank == 1]
     near = []
     for i, other in product(range(len(rows)), front):
-        apart = differences(found.rows[i].images, found.rows[other].images, ["energy", "latency"]).values()
+        apart = [difference(name, found.rows[i].images, found.rows[other].images) for name in ("energy", "latency")]
         worse = [each.told_apart and each.mean > 0 for each in apart] + [rows[i][2] > rows[other][2]]
         near += [i] if i not in front and not any(worse) else []
     assert found.near_front == sorted({*near})

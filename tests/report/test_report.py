@@ -21,7 +21,7 @@ SECTIONS = [
     "Spikes per layer and step", "NeuroBench", "Cores", "Links", "From image to image",
     "Constants and their sources", "Not counted", "How to repeat",
 ]  # fmt: skip
-FIGURES = 10
+FIGURES = 11
 MESH = ("--chip", "mesh45", "--placer", "row-major")
 
 
