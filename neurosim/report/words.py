@@ -212,7 +212,9 @@ def machines(document: RunDocument) -> list[str]:
         how += f", {all_of_it:.3g} pJ per multiply-accumulate ({all_of_it - still:.3g} without leakage)"
     without, spiking = accuracies(document)
     answers = f"accuracy: {without} without spikes (as trained, in floating point), {spiking} with"
-    return [where + how, answers, *_unlike(ours, theirs)]
+    same = ours.sha256 == theirs.sha256
+    alone = ["it is a machine for the one with spikes; --ann-chip gives the other one of its own"] if same else []
+    return [where + how, answers, *alone, *_unlike(ours, theirs)]
 
 
 def _unlike(ours: Chip, theirs: Chip) -> Iterator[str]:

@@ -89,8 +89,9 @@ def test_fewer_bits_never_cost_more(case, sites):
 
 
 def told(result):
-    """The JSON but for how it came about."""
-    return {name: value for name, value in json.loads(json.dumps(result.to_dict())).items() if name != "provenance"}
+    """The JSON but for how it came about, and for choices of the model, which new prices leave untried."""
+    found = json.loads(json.dumps(result.to_dict()))
+    return {name: value for name, value in found.items() if name not in ("provenance", "model")}
 
 
 @examples(20)
@@ -124,7 +125,7 @@ def test_what_two_machines_do_not_have_alike_is_said():
     network, inputs = tiny()
     runs = [ns.run(network, inputs, "mesh45", ann_chip=apart) for apart in ("mesh45", "ann45", "eyeriss")]
     same, other, node = (machines(run.document)[2:] for run in runs)
-    assert not same
+    assert len(same) == 1 and "--ann-chip gives the other one of its own" in same[0]
     assert other and all(warning.startswith("not counted alike") for warning in other)
     assert "nothing is scaled" in node[0] and "65 nm" in node[0]
 
@@ -198,7 +199,7 @@ def test_the_answer_turns_around_with_the_machine_of_the_other_network():
     mapping = ns.map_network(trace.network, "lp45")
     runs = [ns.evaluate(trace, mapping, timing="analytic", ann_chip=apart).document for apart in ("lp45", "ann45")]
     here, there = (run.steps[-1].ratio("rows") for run in runs)
-    assert there < 0.5 < 1.2 < here and runs[0].energy == runs[1].energy
+    assert there < 0.9 < 1.1 < here and runs[0].energy == runs[1].energy
     assert runs[1].ann.accuracy == pytest.approx(0.8644)
 
 
