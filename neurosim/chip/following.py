@@ -14,6 +14,7 @@ ENERGY, LEAKAGE, AREA = ASPECTS = ("energy", "leakage", "area")
 # How wide an entry of each memory is, which says how many it holds.
 WIDTHS: dict[Kind, str] = {
     "state": "core.state_bits", "axons": "core.axon_bits", "routes": "core.route_bits", "queue": "mesh.packet_bits",
+    "weights": "core.index_bits",
 }  # fmt: skip
 Costs = dict[str, dict[str, Any]]
 
@@ -60,9 +61,7 @@ def _entries(chip: Chip, aspect: str) -> dict[str, int | None]:
     for kind, path in WIDTHS.items():
         prices = chip.home(kind).prices
         amount = {ENERGY: prices.read_pj + prices.write_pj, LEAKAGE: prices.leakage_mw, AREA: prices.area_mm2}[aspect]
-        found |= {path: chip.sizes[path]} if amount else {}
-    if chip.core.index_bits and chip.home("weights").prices.read_pj:
-        found["core.index_bits"] = chip.core.index_bits
+        found |= {path: chip.sizes.get(path)} if amount else {}
     return found
 
 

@@ -112,3 +112,13 @@ def test_what_is_free_changes_no_price(chip, data):
     if not alike or prices[0] != prices[1]:
         assert found
     assert followed([chip, changed]) == followed([changed, chip]) and followed([chip, chip]) == []
+
+
+def test_wider_entries_cost_what_their_memory_does():
+    """Energy alone where nothing leaks and no area is known, and nothing where it has no price of its own."""
+    for name, paid in (("seneca", [ENERGY]), ("mesh45", [ENERGY, LEAKAGE]), ("lp45", [*ASPECTS]), ("loihi", [])):
+        chip = ns.load_chip(name)
+        assert follows([chip, chip.replace("core.axon_bits", 16)], "core.axon_bits") == paid
+    chip = ns.load_chip("mesh45")
+    sparse = chip.replace("core", chip.values["core"] | {"storage": "sparse", "index_bits": 8})
+    assert follows([sparse, sparse.replace("core.index_bits", 4)], "core.index_bits") == [ENERGY, LEAKAGE]
