@@ -15,11 +15,12 @@ import neurosim as ns
 
 ROOT = Path(__file__).parents[1]
 NETWORKS = ("cifar10_vgg9_t5", "cifar10_vgg16_t5", "cifar10_vgg16_t2", "cifar10_resnet20_t5")
+CHIPS = ("mesh45:mesh.width=32,mesh.height=16", "lp45")
 # Of the network without spikes: every value moves once; a stated dataflow; nothing is reused.
 STATED, BEST, WORST = "rows", "perfect", "none"
 HEAD = (
-    "network", "chip", "without spikes on", "ANN, pJ per MAC", "SNN, pJ per event, dynamic / total", "leakage", "ANN / SNN, compute",
-    "+ data movement", "+ leakage", "5 to 95 % of prices", "choices of the model", "spikes per neuron", "break-even",
+    "network", "chip", "without spikes on", "ANN, pJ per MAC", "SNN, pJ per event, dynamic / total", "leakage",
+    "ANN / SNN, compute", "+ data movement", "+ leakage", "5 to 95 % of prices", "choices of the model", "spikes per neuron", "break-even",
 )  # fmt: skip
 
 
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--network", nargs="+", default=NETWORKS, metavar="NAME", help="of models/")
     parser.add_argument("--inputs", type=Path, default=ROOT / "traces" / "cifar10_test_1000.h5")
-    parser.add_argument("--chip", nargs="+", default=["mesh45:mesh.width=32,mesh.height=16", "lp45"], help="NAME or NAME:key=value,...")
+    parser.add_argument("--chip", nargs="+", default=[*CHIPS], help="NAME or NAME:key=value,...")
     parser.add_argument("--ann-chip", nargs="+", default=["ann45"])
     print("\n".join(lines(parser.parse_args())))
 
