@@ -37,6 +37,7 @@ def study(size: Size, axes: dict[str, list[Any]], **more: Any) -> Study:
             "name": "many chips",
             "network": str(net.network_file),
             "inputs": str(net.inputs_file),
+            "chip": "mesh45",
             "images": size.studied,
             "objectives": ["energy", "latency", "cores"],
             "set": {"mesh.width": 32, "mesh.height": 32},

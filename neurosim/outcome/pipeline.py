@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.place import PLACERS, USUAL, Placer
 from neurosim.network.inputs import Inputs
 from neurosim.network.network import Network
+from neurosim.outcome.cost_sections import ModelSection
 from neurosim.outcome.model_bracket import IMAGES, bracket
 from neurosim.outcome.result import Result
 from neurosim.outcome.times import times
@@ -56,7 +58,7 @@ def run(
     *ann_chip*, *ann_bits*, *ann_sparsity*: see `evaluate`. *workers*: threads that share the samples, then the
     turns, without it as many as this process may use cores; the result does not depend on them. *executor*: its workers (PEP
     3148) simulate the samples instead, slice by slice. *progress* is told the samples that are simulated. *command*: what the
-    run says it came from. What choices of the model leave open is tried too, see `bracketed`. Raises NeurosimError for names
+    run says it came from. What choices of the model leave open is tried when it is asked for. Raises NeurosimError for names
     that are unknown or unusable, all at once and before anything is simulated; MappingError if the network does not fit;
     InputsError if the inputs do not suit it::
 
@@ -73,14 +75,19 @@ def run(
 
 
 def bracketed(result: Result) -> Result:
-    """With what choices of the model leave open (`neurosim.outcome.model_bracket`), tried on a few of its images."""
+    """The same, which tries choices of the model when it is asked what they leave open."""
+    return replace(result, trial=partial(tried, result))
+
+
+def tried(result: Result) -> ModelSection | None:
+    """What choices of the model leave open (`neurosim.outcome.model_bracket`), by a few of the images of *result*."""
     few, how = result.trace.part(0, min(IMAGES, len(result.trace))), TimeChoice(ANALYTIC, result.how.schedule)
 
     def again(mapping: Mapping) -> Result:
         spikeless = result.spikeless if result.spikeless.own else replace(result.spikeless, mapping=mapping)
         return evaluated(few, mapping, spikeless, how)
 
-    return replace(result, model=bracket(result, again))
+    return bracket(result, again)
 
 
 def compare(

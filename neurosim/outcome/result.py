@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -46,7 +47,7 @@ _metrics: WeakKeyDictionary[SpikeTrace, NeuroBench] = WeakKeyDictionary()
 @dataclass(frozen=True, eq=False)
 class Result:
     """A trace evaluated on a mapping. *spikeless*: the same network without spikes. *totals*: counts summed over images and
-    steps, int64 [bricks], by name."""
+    steps, int64 [bricks], by name. *trial*: finds what choices of the model leave open."""
 
     trace: SpikeTrace
     mapping: Mapping
@@ -56,7 +57,7 @@ class Result:
     energy: Energy
     how: TimeChoice = PACKETS
     command: str = ""
-    model: ModelSection | None = None
+    trial: Callable[[], ModelSection | None] | None = None
     created: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
     def __repr__(self) -> str:
@@ -141,6 +142,11 @@ class Result:
             rows[name] = [int(values[m.layer_of == i].sum()) for i in range(len(m.network.layers))]
         rows["energy_J"] = np.bincount(m.layer_of, self.energy.per_brick_J)
         return table_of(rows)
+
+    @cached_property
+    def model(self) -> ModelSection | None:
+        """What choices of the model leave open; None for results that are shown before they are finished."""
+        return self.trial() if self.trial else None
 
     @cached_property
     def paper(self) -> dict[str, Any]:

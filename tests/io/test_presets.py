@@ -57,6 +57,20 @@ def test_an_older_version_stays_what_it_was(changed, tmp_path):
     assert "mesh45@1" not in list(PRESETS)
 
 
+BEFORE = {
+    "lp45@1": "0b25dbdc8f83f81b5c020fa6a54e1683e66bb82c0b09238887a62fea1109cd0c",
+    "eyeriss@1": "e251881b798717872056d636af0bcd056a4108ee4406337ec15f57654db00a19",
+}
+
+
+def test_what_presets_were_is_kept():
+    assert BEFORE.keys() == presets.OLDER.keys()
+    for name, sha256 in BEFORE.items():
+        chip = ns.load_chip(name)
+        assert (chip.sha256, f"{chip.name}@{chip.version}") == (sha256, name)
+        assert ns.load_chip(chip.name).version > chip.version
+
+
 def test_a_version_changes_no_result():
     chip = ns.load_chip()
     assert chip.replace("version", 7).sha256 == chip.sha256 != chip.replace("core.lanes", 7).sha256
