@@ -20,9 +20,9 @@ Costs = dict[str, dict[str, Any]]
 
 
 def follows(chips: Sequence[Chip], path: str) -> list[str] | None:
-    """Which of ASPECTS are not the same on all *chips*, which differ in the setting at *path*; None for what is no number, and
-    for a limit that none follows."""
-    if not all(_is_number(chip, path) for chip in chips):
+    """Which of ASPECTS are not the same on all *chips*, which differ in the setting at *path*; None for what is no number or
+    describes alone, and for a limit that none follows."""
+    if path in DESCRIPTION or not all(_is_number(chip, path) for chip in chips):
         return None
     found = followed(chips)
     return found if found or not all(_is_limit(chip, path) for chip in chips) else None

@@ -15,7 +15,8 @@ PRESETS = ("lp45", "mesh45", "loihi", "seneca", "truenorth", "eyeriss")
 # docs/chips.md: what no price of lp45 follows.
 UNPAID = {
     "clock.hz", "mesh.router_cycles", "mesh.link_cycles", "mesh.link_interval", "mesh.local_cycles", "mesh.credit_cycles",
-    "core.axon_channels", "core.max_layers", "memory.dram.bits", "memory.dram.word_bits", "memory.dram.words_per_cycle",
+    "core.axon_channels", "core.max_layers", "core.ann_sites", "core.mac_bits", "memory.dram.bits", "memory.dram.word_bits",
+    "memory.dram.words_per_cycle",
 }  # fmt: skip
 
 

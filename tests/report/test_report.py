@@ -56,7 +56,7 @@ def many_cores():
     ]
     network = ns.Network.build("many", timesteps=2, input_shape=(1, 16, 16), layers=layers)
     chip = ns.load_chip("mesh45").replace("mesh.width", 64).replace("mesh.height", 64).replace("core.max_neurons", 1)
-    return ns.run(network, samples.inputs(network, 1), chip, timing="analytic")
+    return ns.run(network, samples.inputs(network, 1), chip, placer="row-major", timing="analytic")
 
 
 def strangers():
@@ -66,7 +66,7 @@ def strangers():
     layers = [odd, ns.Output("out", samples.weights(rng, 3, 4))]
     network = ns.Network.build(STRANGE["network"], timesteps=2, input_shape=(2, 6, 6), layers=layers)
     inputs = ns.Inputs(samples.inputs(network).images, name=STRANGE["inputs"])
-    return ns.run(network, inputs, ns.load_chip("mesh45"))
+    return ns.run(network, inputs, ns.load_chip("mesh45"), placer="row-major")
 
 
 def test_the_sections_stand_in_order_below_one_title(text):
@@ -135,7 +135,7 @@ def test_the_report_of_an_older_run_leaves_out_what_it_did_not_keep(files):
     older = RunDocument.model_validate(values)
     assert older.to_dict() == values
     shown = page(older)
-    assert len(figures(shown)) == FIGURES - 3
+    assert len(figures(shown)) == FIGURES - 4
     assert "Spikes per layer and step" not in shown and "From image to image" not in shown
     assert '<th scope="row">step 0<td>' in shown
 
