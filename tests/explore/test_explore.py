@@ -406,7 +406,7 @@ def test_files_that_are_no_studies(tmp_path, text):
 
 
 def test_something_unforeseen_is_a_failed_row_that_is_tried_again(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(task, "evaluate", lambda *args, **how: 1 / 0)
+    monkeypatch.setattr(task, "evaluated", lambda *args, **how: 1 / 0)
     found = found_in(folder, tmp_path / "store")
     assert found.failed == 4 and "ZeroDivisionError" in found.rows[0].outcome["reasons"][0]
     monkeypatch.undo()
