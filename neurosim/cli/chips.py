@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 import neurosim as ns
+from neurosim.chip.settings import FIT
 from neurosim.cli.app import app
 from neurosim.cli.console import (
     ann_choice,
@@ -253,7 +254,8 @@ def presets(
     rows = text.table("name", "cores", "title")
     rows.columns[2].justify = "left"
     for each, (chip, package) in chips.items():
-        rows.add_row(each, str(chip.cores), chip.title + (f" (package {package})" if package else ""))
+        cores = chip.mesh.size if chip.mesh.size == FIT else str(chip.cores)
+        rows.add_row(each, cores, chip.title + (f" (package {package})" if package else ""))
     brought = {each: {"package": package} if package else {} for each, (_, package) in chips.items()}
     show(rows, json_to, [chip.values | brought[each] for each, (chip, _) in chips.items()])
     sys.stderr.writelines(f"neurosim: {note}\n" for note in notes)

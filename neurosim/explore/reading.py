@@ -33,7 +33,7 @@ from neurosim.families import meant
 from neurosim.io.chip_file import load_chip
 from neurosim.io.inputs_file import load_inputs
 from neurosim.io.network_file import load_network
-from neurosim.io.presets import DEFAULT, PRESETS
+from neurosim.io.presets import DEFAULT, is_preset
 from neurosim.mapping.place import USUAL as PLACED
 from neurosim.network.inputs import Inputs, check_inputs
 from neurosim.network.network import Network
@@ -159,7 +159,7 @@ class _StudyReader:
         return found
 
     def _chip(self, name: str) -> Chip:
-        return load_chip(name if name in PRESETS else self.folder / name)
+        return load_chip(name if is_preset(name) else self.folder / name)
 
     def _inputs(self, networks: Mapping[str, Network]) -> Inputs | None:
         try:

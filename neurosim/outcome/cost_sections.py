@@ -117,7 +117,7 @@ class ChoiceRow(Section):
     taken: str
     other: str
     energy: Real
-    ratio: Real | None
+    ratio: Real
 
 
 class ModelSection(Section):
@@ -127,7 +127,7 @@ class ModelSection(Section):
     images: Whole
     choices: list[ChoiceRow]
     per_image_J: list[Real] = Field(min_length=2, max_length=2)
-    ratio: list[Real] | None = Field(min_length=2, max_length=2)
+    ratio: list[Real] = Field(min_length=2, max_length=2)
 
 
 class PaperPrices(Section):

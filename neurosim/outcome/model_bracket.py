@@ -44,9 +44,9 @@ class Choice:
 
 POOLS = Choice("sums of pooling windows", "policy.pool", {"folded": "folded into the weights", "summed": "made first"})
 CHOICES = (
-    Choice("values of a row", "memory", {"packed": "share words", "padded": "have a word each"}),
-    Choice("neurons visited in a step", "policy.update", {"touched": "those that were reached", "all": "all"}),
-    Choice("cores without neurons", "policy.idle", {"gated": "switched off", "on": "leak"}),
+    Choice("words for values of a row", "memory", {"packed": "shared", "padded": "one each"}),
+    Choice("the neurons visited in a step", "policy.update", {"touched": "those reached", "all": "all"}),
+    Choice("cores without neurons", "policy.idle", {"gated": "switched off", "on": "on"}),
     POOLS,
 )
 
@@ -54,7 +54,7 @@ CHOICES = (
 def bracket(result: Result, again: Callable[[Mapping], Result]) -> ModelSection | None:
     """Each of CHOICES made otherwise than the chip has it, then those together that save energy, and those that cost more.
 
-    *again*: what a few images of the run cost on a mapping, its time analytic. None where nothing costs anything.
+    *again*: what a few images of the run cost on a mapping, its time analytic. None where one of the networks costs nothing.
     """
     mapping = result.mapping
 
@@ -65,25 +65,27 @@ def bracket(result: Result, again: Callable[[Mapping], Result]) -> ModelSection 
         return again(replace(mapping, chip=chip))
 
     usual = tried(())
-    if not usual.energy.total_J:
+    if not all(part["total_J"] for part in (*usual.ledger.ann["reuse"].values(), {"total_J": usual.energy.total_J})):
         return None
     each = {choice: tried([choice]) for choice in CHOICES if choice is not POOLS or _sums(mapping.network)}
     factors = {choice: found.energy.per_image_J / usual.energy.per_image_J for choice, found in each.items()}
     savers, spenders = ([c for c, f in factors.items() if (f < 1) == saves and f != 1] for saves in (True, False))
     ends = [tried(several) for several in (savers, spenders)]
     energies = [found.energy.per_image_J for found in (usual, *each.values(), *ends)]
-    ratios = [ratio for found in (usual, *each.values(), *ends) for reuse in REUSES if (ratio := _ratio(found, reuse))]
     scale = result.energy.per_image_J / usual.energy.per_image_J
+    # By which factor a choice changes it, from what the whole run has.
+    known = {reuse: _ratio(result, reuse) / _ratio(usual, reuse) for reuse in REUSES}
+    ratios = [_ratio(found, reuse) * known[reuse] for found in (usual, *each.values(), *ends) for reuse in REUSES]
     rows = [
         ChoiceRow(
             choice=choice.name, taken=choice.words[choice.taken(mapping.chip)], other=choice.words[choice.other(mapping.chip)],
-            energy=factors[choice], ratio=_ratio(found, STATED),
+            energy=factors[choice], ratio=_ratio(found, STATED) * known[STATED],
         )
         for choice, found in each.items()
     ]  # fmt: skip
     return ModelSection(
         images=len(usual.trace), choices=rows, per_image_J=[scale * min(energies), scale * max(energies)],
-        ratio=[min(ratios), max(ratios)] if ratios else None,
+        ratio=[min(ratios), max(ratios)],
     )  # fmt: skip
 
 
@@ -92,7 +94,7 @@ def _sums(network: Network) -> bool:
     return any("sum2" in (layer.pool, *(shortcut.pool for shortcut in layer.shortcuts)) for layer in network.layers)
 
 
-def _ratio(found: Result, reuse: str) -> float | None:
+def _ratio(found: Result, reuse: str) -> float:
     """ANN / SNN, leakage included."""
-    joules = found.energy.total_J
-    return found.ledger.ann["reuse"][reuse]["total_J"] / joules if joules else None
+    without: float = found.ledger.ann["reuse"][reuse]["total_J"]
+    return without / found.energy.total_J

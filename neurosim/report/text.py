@@ -81,7 +81,7 @@ def _modelled(document: RunDocument, network: Network) -> list[RenderableType]:
     rows.columns[1].justify = "left"
     size = f"{told.neurons:,} neurons, {told.synapses:,} weights, T = {document.timesteps}"
     rows.add_row("network", f"{told.name}: {size}, {arithmetic}")
-    rows.add_row("chip", f"{chip.name}: {chip.title} ({chip.node})")
+    rows.add_row("chip", f"{words.named(chip)}: {chip.title} ({chip.node})")
     used = f"{len(document.cores)} of {chip.cores}"
     rows.add_row("cores", f"{used} on {_mesh_text(chip)}, placed {how.placer}")
     rows.add_row("inputs", f"{document.images:,} samples of {how.inputs}")
@@ -323,7 +323,8 @@ def chip_text(chip: Chip) -> RenderableType:
         rows.add_row(name, value + doubt, part.grade or "-", node + (source or part.source))
 
     add("clock", si(chip.clock.hz, "Hz"), chip.clock)
-    add("mesh", f"{mesh.width}x{mesh.height}, {mesh.cores_per_tile} per tile, {mesh.delivery}", mesh)
+    size = "as the network needs" if mesh.size == "fit" else f"{mesh.width}x{mesh.height}"
+    add("mesh", f"{size}, {mesh.cores_per_tile} per tile, {mesh.delivery}", mesh)
     add("flit / packet", f"{mesh.flit_bits} / {mesh.packet_bits} bit", mesh)
     add("router / link", f"{mesh.router_cycles} / {mesh.link_cycles} cycles", mesh)
     stored = f"{core.storage} weights" + (", zeros skipped" if core.skip_zeros else "")
@@ -341,7 +342,7 @@ def chip_text(chip: Chip) -> RenderableType:
         add("link between chips", f"{chip.board.pj:g} pJ, {chip.board.link_cycles} cycles", chip.board)
     add("static", f"{chip.static.core_mw:g} mW per core, {chip.static.chip_mw:g} mW", chip.static)
     left_out = [Text(f"- {x}") for x in chip.not_counted]
-    first = Text(f"{chip.name}: {chip.title} ({chip.node})", style="bold")
+    first = Text(f"{words.named(chip)}: {chip.title} ({chip.node})", style="bold")
     return Group(first, Text(chip.notes), rows, heading("Not counted"), *left_out)
 
 

@@ -195,6 +195,11 @@ def compute_of(document: RunDocument) -> str:
     return "compute, on this chip" if same else "compute, each on its chip"
 
 
+def named(chip: Chip) -> str:
+    """The name of a chip, with the version of a description that was changed."""
+    return chip.name if chip.version == 1 else f"{chip.name}, version {chip.version}"
+
+
 def accuracies(document: RunDocument) -> tuple[str, str]:
     """Without spikes, and with; as far as they are known."""
     without, spiking = (NOT_KNOWN if x is None else percent(x) for x in (document.ann.accuracy, document.accuracy))
@@ -211,9 +216,10 @@ def machines(document: RunDocument) -> list[str]:
         all_of_it, still = (joules / PJ / document.ann.macs for joules in (document.ann.total_J, document.ann.static_J))
         how += f", {all_of_it:.3g} pJ per multiply-accumulate ({all_of_it - still:.3g} without leakage)"
     without, spiking = accuracies(document)
-    answers = f"accuracy: {without} without spikes (as trained, in floating point), {spiking} with"
+    trained = "" if document.ann.accuracy is None else " (as trained, in floating point)"
+    answers = f"accuracy: {without} without spikes{trained}, {spiking} with"
     same = ours.sha256 == theirs.sha256
-    alone = ["it is a machine for the one with spikes; --ann-chip gives the other one of its own"] if same else []
+    alone = ["both on one chip; --ann-chip gives the one without spikes a machine of its own"] if same else []
     return [where + how, answers, *alone, *_unlike(ours, theirs)]
 
 
@@ -291,16 +297,15 @@ def spread_text(found: Spread) -> str:
     (low, high), (least, most) = found.snn_J, found.ratio[STATED]
     most_important = ", ".join(f"{part} {percent(share)}" for part, share in list(found.constants.items())[:3])
     energies = f"{si(low, 'J')} to {si(high, 'J')} per image, ANN / SNN {least:.2f} to {most:.2f}"
-    return f"uncertain prices: {energies} (5 to 95 %); of the variance: {most_important}"
+    return f"uncertain prices: {energies} (5 to 95 %); of the variance with spikes: {most_important}"
 
 
 def model_text(found: ModelSection) -> str:
     """What choices of the model leave open, and by which factor each changes the energy."""
-    (low, high), ratio = found.per_image_J, found.ratio
-    ratios = f", ANN / SNN {ratio[0]:.2f} to {ratio[1]:.2f}" if ratio else ""
-    each = "; ".join(f"{row.choice}: {row.other}, not {row.taken}: {row.energy:.2f}" for row in found.choices)
-    energies = f"{si(low, 'J')} to {si(high, 'J')} per image"
-    return f"choices of the model: {energies}{ratios}. Energy, in units of that above, with {each}"
+    (low, high), (least, most) = found.per_image_J, found.ratio
+    range_of = f"{si(low, 'J')} to {si(high, 'J')} per image, ANN / SNN {least:.2f} to {most:.2f} with any reuse"
+    each = "; ".join(f"{row.energy:.2f} times as much, were {row.choice} {row.other}, not {row.taken}" for row in found.choices)
+    return f"choices of the model, tried on {found.images} images: {range_of}; energy would be {each}"
 
 
 def grounds(document: RunDocument) -> str:

@@ -1,6 +1,7 @@
 """Small networks on random chips, and what is found on them."""
 
 import os
+from dataclasses import replace
 
 import numba
 import numpy as np
@@ -166,9 +167,9 @@ TIMING, SCHEDULE = st.sampled_from(["packet", "analytic"]), st.sampled_from(["se
 
 
 def evaluated(inputs, mapping, **how):
-    """The result; the laws about counts need no packets that move in plain Python."""
+    """The result, without choices of the model; the laws about counts need no packets that move in plain Python."""
     how = {"timing": "analytic" if numba.config.DISABLE_JIT else "packet"} | how
-    return ns.evaluate(traced(inputs, mapping), mapping, **how)
+    return replace(ns.evaluate(traced(inputs, mapping), mapping, **how), trial=None)
 
 
 def wide_mesh(chip, network):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import neurosim as ns
-from neurosim.errors import ChipError
+from neurosim.errors import ChipError, NeurosimError
 from neurosim.io import presets
 from neurosim.io.presets import DEFAULT, NEWEST, PRESETS, preset_toml
 from neurosim.mapping.place import USUAL
@@ -69,6 +69,19 @@ def test_what_presets_were_is_kept():
         chip = ns.load_chip(name)
         assert (chip.sha256, f"{chip.name}@{chip.version}") == (sha256, name)
         assert ns.load_chip(chip.name).version > chip.version
+
+
+def test_a_version_is_said_and_studies_take_it(tmp_path):
+    assert call("presets", "lp45@1").out.startswith("lp45: 45 nm")
+    assert call("presets", "lp45").out.startswith("lp45, version 2: 45 nm")
+    (tmp_path / "study.toml").write_text(
+        f'network = "{NETWORK}"\ninputs = "{NETWORK.parents[1] / "traces" / "mnist_test_1000.h5"}"\nimages = 1\n'
+        'objectives = ["energy"]\n[axes]\nchip = ["lp45@1", "lp45"]\n'
+    )
+    assert [chip.sha256 for chip in ns.load_study(tmp_path / "study.toml").chips.values()][:1] == [BEFORE["lp45@1"]]
+    (tmp_path / "study.toml").write_text((tmp_path / "study.toml").read_text().replace("lp45@1", "lp45@9"))
+    with pytest.raises(NeurosimError, match="there are: 1, 2"):
+        ns.load_study(tmp_path / "study.toml")
 
 
 def test_a_version_changes_no_result():

@@ -30,13 +30,15 @@ def test_every_choice_is_a_run_on_the_chip_that_has_it_otherwise(case):
     result = bracketed(evaluated(*case))
     usual, rows = energy(result), {row.choice: row for row in result.model.choices}
     policy = result.mapping.chip.policy
-    assert rows["neurons visited in a step"].energy == almost(energy(result, policy__update=OTHER[policy.update]) / usual)
+    assert rows["the neurons visited in a step"].energy == almost(energy(result, policy__update=OTHER[policy.update]) / usual)
     assert rows["cores without neurons"].energy == almost(energy(result, policy__idle=OTHER[policy.idle]) / usual)
     if POOLS.name in rows:
         assert rows[POOLS.name].energy == almost(energy(result, policy__pool=OTHER[policy.pool]) / usual)
     assert (POOLS.name in rows) == any(
         part.pool == "sum2" for layer in result.trace.network.layers for part in (layer, *layer.shortcuts)
     )
+    ratio = result.ledger.ann["total_J"] / result.energy.total_J
+    assert result.model.ratio[0] <= ratio * (1 + 1e-9) and result.model.ratio[1] >= ratio * (1 - 1e-9)
     low, high = result.model.per_image_J
     assert low <= result.energy.per_image_J * (1 + 1e-9) and high >= result.energy.per_image_J * (1 - 1e-9)
     for row in rows.values():
@@ -73,8 +75,8 @@ def test_packed_words_save_what_padded_ones_cost_by_hand():
         for how in ("read", "write"):
             chip = chip.replace(f"memory.{memory.name}.{how}.pj", 1.0 if memory.name == "state_sram" else 0.0)
     result = ns.run(network, ns.Inputs.from_spikes(np.ones((1, 1, 1, 1, 1), int)), chip)
-    row = next(row for row in result.model.choices if row.choice == "values of a row")
-    assert (row.taken, row.other) == ("have a word each", "share words")
+    row = next(row for row in result.model.choices if row.choice == "words for values of a row")
+    assert (row.taken, row.other) == ("one each", "shared")
     assert row.energy == almost(0.5)
 
 
