@@ -193,6 +193,7 @@ def test_what_a_multiplication_costs_is_what_the_documents_say(name):
     assert f"| `{name}` | {len(mapping.used)} | {each[0]:.2f} | {each[1]:.2f} |" in CHIPS
 
 
+@pytest.mark.slow
 def test_the_answer_turns_around_with_the_machine_of_the_other_network():
     network, inputs = ROOT / "models" / "cifar10_vgg16_t5.h5", ns.load_inputs(ROOT / "traces" / "cifar10_test_1000.h5")[:2]
     trace = ns.simulate(network, inputs, state_bits=24)
