@@ -65,7 +65,7 @@ def bracket(result: Result, again: Callable[[Mapping], Result]) -> ModelSection 
         return again(replace(mapping, chip=chip))
 
     usual = tried(())
-    if not all(part["total_J"] for part in (*usual.ledger.ann["reuse"].values(), {"total_J": usual.energy.total_J})):
+    if not usual.energy.total_J or not all(part["total_J"] for part in usual.ledger.ann["reuse"].values()):
         return None
     each = {choice: tried([choice]) for choice in CHOICES if choice is not POOLS or _sums(mapping.network)}
     factors = {choice: found.energy.per_image_J / usual.energy.per_image_J for choice, found in each.items()}

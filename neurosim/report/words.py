@@ -305,7 +305,7 @@ def model_text(found: ModelSection) -> str:
     (low, high), (least, most) = found.per_image_J, found.ratio
     range_of = f"{si(low, 'J')} to {si(high, 'J')} per image, ANN / SNN {least:.2f} to {most:.2f} with any reuse"
     each = "; ".join(f"{row.energy:.2f} times as much, were {row.choice} {row.other}, not {row.taken}" for row in found.choices)
-    return f"choices of the model, tried on {found.images} images: {range_of}; energy would be {each}"
+    return f"choices of the model, tried on {found.images:,} of the images: {range_of}; energy would be {each}"
 
 
 def grounds(document: RunDocument) -> str:
