@@ -18,18 +18,18 @@ from neurosim.io.hdf5 import Node, put, reading, writing
 from neurosim.io.vocabulary import ANY, Vocabulary, of_file, since_first
 from neurosim.network.golden import Golden, LayerRecording
 from neurosim.network.inputs import Inputs, check_inputs
-from neurosim.network.layers import INPUT, LAYER_KINDS, Conv, Layer, Shortcut
-from neurosim.network.network import AT_ONCE, Network
+from neurosim.network.layers import INPUT, LAYER_KINDS, Conv, Layer, Shortcut, AT_ONCE
+from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, NeuronParameter
 from neurosim.saving import save
 
 DECODE = "argmax of the output potentials after the last step, the lowest index on ties"
 COUNTED = "argmax of the spikes of the last layer over all steps, the lowest index on ties"
 ABOUT_TEXT = ("dataset", "accuracy_reference")
-# Counts of steps, the same in both arithmetics, are attributes; all other parameters are datasets.
-STEPS = {name: row for name, row in PARAMETERS.items() if row.form == "steps"}
-LATE = {name: row for name, row in STEPS.items() if name in {field.name for field in fields(Shortcut)}}
-STORED = {name: row for name, row in PARAMETERS.items() if name not in STEPS}
+# Counts of steps and words, the same in both arithmetics, are attributes; all other parameters are datasets.
+SAID = {name: row for name, row in PARAMETERS.items() if row.form in ("steps", "choice")}
+LATE = {name: row for name, row in SAID.items() if name in {field.name for field in fields(Shortcut)}}
+STORED = {name: row for name, row in PARAMETERS.items() if name not in SAID}
 
 
 def _places(row: NeuronParameter) -> tuple[str, ...]:
@@ -38,10 +38,10 @@ def _places(row: NeuronParameter) -> tuple[str, ...]:
 
 
 def _synapses(
-    *own: str, steps: Mapping[str, NeuronParameter], datasets: dict[str, str], groups: dict[str, Vocabulary] | None = None
+    *own: str, said: Mapping[str, NeuronParameter], datasets: dict[str, str], groups: dict[str, Vocabulary] | None = None
 ) -> Vocabulary:
     """What a layer and a shortcut have in common."""
-    counts = {name: row.since for name, row in steps.items()}
+    counts = {name: row.since for name, row in said.items()}
     weights = since_first("weight", "weight_float")
     return Vocabulary(since_first("stride", "padding", "pool", *own) | counts, weights | datasets, groups or {})
 
@@ -51,9 +51,9 @@ def _recordings(groups: dict[str, Vocabulary] | None = None) -> Vocabulary:
     return Vocabulary(groups={ANY: each})
 
 
-SHORTCUT = _synapses("source", steps=LATE, datasets=since_first("scale", "scale_float"))
+SHORTCUT = _synapses("source", said=LATE, datasets=since_first("scale", "scale_float"))
 LAYER = _synapses(
-    "kind", "inputs", "shape", "weight_bits", "weight_scale", steps=STEPS,
+    "kind", "inputs", "shape", "weight_bits", "weight_scale", said=SAID,
     datasets={name: row.since for row in STORED.values() for name in _places(row)},
     groups={"shortcuts": Vocabulary(groups={ANY: SHORTCUT})},
 )  # fmt: skip
@@ -139,7 +139,7 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         for row in STORED.values() if source else ():
             meaning = (row.in_floats if suffix else "") or row.meaning
             _write_parameter(group, row.name + suffix, row.of(source), row.unit, meaning)
-    _write_steps(group, layer, STEPS)
+    _write_said(group, layer, SAID)
     if layer.shortcuts:
         group.create_group("shortcuts", track_order=True)
     for index, shortcut in enumerate(layer.shortcuts):
@@ -148,7 +148,7 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         child.attrs["stride"] = shortcut.stride
         child.attrs["padding"] = shortcut.padding
         child.attrs["pool"] = shortcut.pool or "none"
-        _write_steps(child, shortcut, LATE)
+        _write_said(child, shortcut, LATE)
         pair = [None if x is None else x.shortcuts[index] for x in (exact, twin)]
         _write_synapses(child, pair[0], pair[1], _axes(shortcut))
 
@@ -157,8 +157,8 @@ def _axes(shortcut: Shortcut) -> str:
     return Layer.weight_axes if shortcut.weight is not None and shortcut.weight.ndim == 2 else Conv.weight_axes
 
 
-def _write_steps(group: h5py.Group, link: Layer | Shortcut, steps: Mapping[str, NeuronParameter]) -> None:
-    for name, row in steps.items():
+def _write_said(group: h5py.Group, link: Layer | Shortcut, said: Mapping[str, NeuronParameter]) -> None:
+    for name, row in said.items():
         if row.of(link) is not None:
             group.attrs[name] = row.of(link)
 
@@ -299,7 +299,7 @@ def _read_layer(name: str, group: Node, suffix: str) -> Layer | None:
         if row.required and kind != "output" and row.name + suffix not in group:
             group.say(f"dataset '{row.name}{suffix}' is missing")
     options |= {name: _read_parameter(group, row, suffix) for name, row in STORED.items()}
-    options |= _read_steps(group, STEPS)
+    options |= _read_said(group, SAID)
     shortcuts = []
     if "shortcuts" in group:
         found = group.child("shortcuts")
@@ -344,12 +344,19 @@ def _read_shortcut(group: Node, suffix: str) -> Shortcut:
     stride, padding = _read_pair(group, "stride", 1), _read_pair(group, "padding", 0)
     return Shortcut(
         source=group.text("source"), weight=weight, scale=scale, stride=stride, padding=padding, pool=_read_pool(group),
-        **_read_steps(group, LATE),
+        **_read_said(group, LATE),
     )  # fmt: skip
 
 
-def _read_steps(group: Node, steps: Mapping[str, NeuronParameter]) -> dict[str, Any]:
-    return {name: group.integer(name, row.default, optional=True) for name, row in steps.items()}
+def _read_said(group: Node, said: Mapping[str, NeuronParameter]) -> dict[str, Any]:
+    """Words that the layer does not have keep what a layer has that does not say."""
+    found = {name: row.default for name, row in said.items()}
+    for name, row in said.items():
+        if row.form == "steps":
+            found[name] = group.integer(name, row.default, optional=True)
+        elif name in group.group.attrs:
+            found[name] = group.text(name)
+    return found
 
 
 def _read_pool(group: Node) -> Any:

@@ -22,8 +22,8 @@ from neurosim.io.hdf5 import replacing
 from neurosim.kernels.layer import Synapses
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.mapping import Mapping
-from neurosim.network.layers import INPUT, Layer
-from neurosim.network.network import AT_ONCE, Network
+from neurosim.network.layers import INPUT, Layer, AT_ONCE
+from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
 from neurosim.outcome.result import Result
 from neurosim.spikes.synapses import feeds

@@ -15,13 +15,9 @@ from neurosim import saving
 from neurosim.errors import NetworkError
 from neurosim.network.checks import as_array, checked_input, checked_layers, crooked, wired
 from neurosim.network.golden import Golden
-from neurosim.network.layers import INPUT, Conv, InputSpec, Layer, Shape, Shortcut
+from neurosim.network.layers import AT_ONCE, INPUT, NEXT_STEP, Conv, Dynamics, InputSpec, Layer, Shape, Shortcut
 from neurosim.network.neuron import hash_parts
 
-Dynamics = Literal["leak, integrate, compare, reset", "leak, integrate, reset, compare"]
-# Reset in the step of the spike (V1), or in the step after it, when that has leaked and integrated.
-AT_ONCE: Dynamics = "leak, integrate, compare, reset"
-NEXT_STEP: Dynamics = "leak, integrate, reset, compare"
 # What a network says of all its neurons.
 CHOICES = {"reset": ("subtract", "zero"), "compare": (">", ">="), "dynamics": (AT_ONCE, NEXT_STEP)}
 # What stays of `Network.about` when the network becomes another.
@@ -90,7 +86,7 @@ class Network:
         linked = wired(layers, problems)
         if problems:
             raise NetworkError(f"network {name!r}", problems)
-        checked = checked_layers(spec, linked, reset, problems)
+        checked = checked_layers(spec, linked, {"reset": reset, "compare": compare, "order": dynamics}, problems)
         if problems:
             raise NetworkError(f"network {name!r}", problems)
         steps = int(timesteps or 0)
@@ -211,6 +207,18 @@ class Network:
         """Whether an image is among the main inputs of *layer*."""
         return self.input.encoding == "direct" and INPUT in (layer.inputs or ())
 
+    def reset_of(self, layer: Layer) -> str:
+        """What a spike does to its potential in *layer*: subtract, zero or none."""
+        return layer.reset or self.reset
+
+    def compare_of(self, layer: Layer) -> str:
+        """> or >=."""
+        return layer.compare or self.compare
+
+    def order_of(self, layer: Layer) -> Dynamics:
+        """The order of what happens in a step of *layer*: `AT_ONCE` or `NEXT_STEP`."""
+        return layer.order or self.dynamics
+
     def shape_of(self, source: str) -> Shape:
         """[C, H, W] of a layer, or of the input."""
         return self.input.shape if source == INPUT else self.layer(source).shape
@@ -281,7 +289,10 @@ def _rule_problems(timesteps: Any, encoding: str, rules: Mapping[str, Any]) -> l
 
 def _outline(network: Network) -> tuple[Any, ...]:
     """What a float twin shares with its network."""
-    layers = [(x.kind, x.name, x.shape, x.weight.shape, [s.source for s in x.shortcuts]) for x in network.layers]
+    layers = [
+        (x.kind, x.name, x.shape, x.weight.shape, [s.source for s in x.shortcuts], x.reset, x.compare, x.order, x.refractory)
+        for x in network.layers
+    ]
     rules = (network.timesteps, network.reset, network.compare, network.dynamics)
     return rules, network.input.shape, network.input.encoding, layers
 

@@ -16,8 +16,8 @@ from neurosim.io.hdf5 import replacing
 from neurosim.io.nir import linear
 from neurosim.io.nir.linear import Convolution, Two
 from neurosim.io.nir.linear_nodes import Dims
-from neurosim.network.layers import INPUT, Conv, Layer, Leak, Shape, Shortcut, pair, pooled
-from neurosim.network.network import NEXT_STEP, Network
+from neurosim.network.layers import INPUT, Conv, Layer, Leak, Shape, Shortcut, pair, pooled, NEXT_STEP
+from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
 
 VERSION = "1.0.8"
