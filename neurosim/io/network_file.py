@@ -18,13 +18,14 @@ from neurosim.io.hdf5 import Node, put, reading, writing
 from neurosim.io.vocabulary import ANY, Vocabulary, of_file, since_first
 from neurosim.network.golden import Golden, LayerRecording
 from neurosim.network.inputs import Inputs, check_inputs
-from neurosim.network.layers import INPUT, LAYER_KINDS, Conv, Layer, Shortcut, AT_ONCE
+from neurosim.network.layers import AT_ONCE, INPUT, LAYER_KINDS, Conv, Layer, Shortcut
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, NeuronParameter
 from neurosim.saving import save
 
 DECODE = "argmax of the output potentials after the last step, the lowest index on ties"
 COUNTED = "argmax of the spikes of the last layer over all steps, the lowest index on ties"
+OTHERWISE = "argmax over classes {}, the lowest index on ties"
 ABOUT_TEXT = ("dataset", "accuracy_reference")
 # Counts of steps and words, the same in both arithmetics, are attributes; all other parameters are datasets.
 SAID = {name: row for name, row in PARAMETERS.items() if row.form in ("steps", "choice")}
@@ -62,7 +63,8 @@ GOLDEN = Vocabulary(
     datasets=since_first("inputs", "labels"), groups={"samples": _recordings(), "probes": _recordings({"stimulus": STIMULUS})}
 )
 NETWORK = Vocabulary(
-    since_first("name", "timesteps", "dynamics", "reset", "compare", "decode", "arithmetic", "provenance", *ABOUT_TEXT),
+    since_first("name", "timesteps", "dynamics", "reset", "compare", "decode", "arithmetic", "provenance", *ABOUT_TEXT)
+    | {"answer": "2.0"},
     groups={
         "input": Vocabulary(since_first("encoding", "shape", "shape_axes", "mean", "std", "scale", "meaning")),
         "layers": Vocabulary(groups={ANY: LAYER}),
@@ -93,6 +95,8 @@ def write_network(root: h5py.Group, network: Network) -> None:
     root.attrs["reset"] = network.reset
     root.attrs["compare"] = network.compare
     root.attrs["decode"] = _decode(network)
+    if network.decode is not None:
+        root.attrs["answer"] = network.decode
     root.attrs["arithmetic"] = "integer" if network.integer else "float32"
     for key in ABOUT_TEXT:
         if key in network.about:
@@ -226,6 +230,7 @@ def read_network(root: Node) -> Network | None:
         "reset": root.text("reset"),
         "compare": root.text("compare"),
         "dynamics": root.text("dynamics", AT_ONCE),
+        "decode": root.text("answer") if "answer" in root.group.attrs else None,
     }
     about = {k: _plain(root.group.attrs[k]) for k in ABOUT_TEXT if k in root.group.attrs}
     about |= root.json("provenance", {})
@@ -273,10 +278,13 @@ def _check_decode(root: Node, network: Network) -> None:
     decode, last = root.text("decode", _decode(network)), network.output
     if decode != _decode(network):
         does = "fires" if last.spiking else "never fires"
+        does += "" if network.decode is None else f", and the network answers {network.decode!r}"
         root.say(f"attribute 'decode' is {decode!r}, but the last layer {last.name!r} {does}")
 
 
 def _decode(network: Network) -> str:
+    if network.decode is not None:
+        return OTHERWISE.format(network.decoding.meaning)
     return COUNTED if network.output.spiking else DECODE
 
 
@@ -353,7 +361,7 @@ def _read_said(group: Node, said: Mapping[str, NeuronParameter]) -> dict[str, An
     found = {name: row.default for name, row in said.items()}
     for name, row in said.items():
         if row.form == "steps":
-            found[name] = group.integer(name, row.default, optional=True)
+            found[name] = group.integer(name, 0, optional=True)
         elif name in group.group.attrs:
             found[name] = group.text(name)
     return found

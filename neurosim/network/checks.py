@@ -10,7 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.network.layers import AT_ONCE, INPUT, NEXT_STEP, Conv, InputSpec, Layer, Leak, Parameter, Shape, Shortcut, axes, pair, pooled
+from neurosim.network.layers import (
+    AT_ONCE,
+    INPUT,
+    NEXT_STEP,
+    Conv,
+    InputSpec,
+    Layer,
+    Leak,
+    Parameter,
+    Shape,
+    Shortcut,
+    axes,
+    pair,
+    pooled,
+)
 from neurosim.network.neuron import PARAMETERS, NeuronParameter
 
 # Steps; every one of a delay is a number per neuron.

@@ -31,10 +31,10 @@ class NeuronParameter:
     *reset*: the one that it needs; *choices*: the words that it may be; *most*: the largest that it may be.
 
     *read*: what computes with it: the constants of the kernels (`NeuronConstants` has a field of this name), what
-    `neurosim.spikes.population` makes of rules, the currents that are added at every step, or the synapses. *grid*: what quantisation scales it by, and the *least* that it may then
-    be. *state*: numbers that every neuron keeps and a visit reads and writes; *own*: numbers that a visit reads where each
-    neuron has a value of its own. *nir*: the types of node in NIR that have it, by the name of their field; *sanafe*: whether
-    the export to SANA-FE can say it, one value per layer.
+    `neurosim.spikes.population` makes of rules, the currents that are added at every step, or the synapses. *grid*: what
+    quantisation scales it by, and the *least* that it may then be. *state*: numbers that every neuron keeps and a visit reads
+    and writes; *own*: numbers that a visit reads where each neuron has a value of its own. *nir*: the types of node in NIR that
+    have it, by the name of their field; *sanafe*: whether the export to SANA-FE can say it, one value per layer.
 
     *hashed*: always, together with others where any of those is there, or by name where it is there, so that networks keep
     their hash when parameters are added. *since*: the first version of files that knows it.

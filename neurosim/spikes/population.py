@@ -8,7 +8,7 @@ import numpy as np
 
 from neurosim.kernels.layer import PopulationState, Synapses, Tape
 from neurosim.kernels.neurons import KEPT, SET, SUBTRACTED, FloatLeak, IntegerLeak, Leaks, NeuronConstants, TruncatedLeak
-from neurosim.network.layers import POOL, Layer, Leak, Parameter, Shape, NEXT_STEP
+from neurosim.network.layers import NEXT_STEP, POOL, Layer, Leak, Parameter, Shape
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
 
@@ -66,7 +66,8 @@ def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic]) -
     return PopulationState(
         potential=np.zeros(neurons, dtype), current=current, updated=never(sites), reached=never(sites), listed=never(sites),
         visits=never(sites), lone=never(neurons), candidates=np.empty(neurons, np.int32), held=np.empty(neurons, np.int32),
-        resting=np.empty(resting, np.int32), left=np.empty(resting, np.int32), rested=never(resting), kept=np.empty(resting, dtype),
+        resting=np.empty(resting, np.int32), left=np.empty(resting, np.int32), rested=never(resting),
+        kept=np.empty(resting, dtype),
         singles=np.empty(POOL * POOL * neurons, np.int32), latched=never(latches), passed_channel=np.empty(latches, np.int32),
         passed_site=np.empty(latches, np.int32),
     )  # fmt: skip

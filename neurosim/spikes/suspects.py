@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.errors import NetworkError
-from neurosim.network.layers import Layer, AT_ONCE, NEXT_STEP
+from neurosim.network.layers import AT_ONCE, NEXT_STEP, Layer
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
 

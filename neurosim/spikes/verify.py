@@ -15,7 +15,7 @@ from neurosim.bits import unpacked
 from neurosim.errors import NetworkError
 from neurosim.network.golden import Golden, LayerRecording
 from neurosim.network.inputs import Inputs
-from neurosim.network.layers import INPUT, Layer, AT_ONCE, NEXT_STEP
+from neurosim.network.layers import AT_ONCE, INPUT, NEXT_STEP, Layer
 from neurosim.network.network import Network
 from neurosim.network.quantize import PIXEL_MAX
 from neurosim.spikes.simulate import drive, simulate

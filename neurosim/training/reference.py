@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from neurosim.network.golden import LayerRecording
-from neurosim.network.layers import INPUT, Conv, Layer, Leak, Pair, Parameter, Shortcut, NEXT_STEP
+from neurosim.network.layers import INPUT, NEXT_STEP, Conv, Layer, Leak, Pair, Parameter, Shortcut
 from neurosim.network.network import Network
 
 # Doubles hold every integer below 2^53 exactly, and sums of products here stay far below; singles, twice as fast in a

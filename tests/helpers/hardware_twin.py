@@ -117,7 +117,9 @@ class Machine:
         # A core adds a weight when the spike arrives, to the sum of the step that it is for.
         for layer in self.network.layers:
             self.deliver(layer, [self.seen[source][step] for source in layer.sources])
-        if step == self.network.timesteps - 1 and not self.network.output.spiking:
+        how, fires = self.network.decode or "", self.network.output.spiking
+        every, counted = how in ("max-potential", "mean-potential"), fires and how != "potential"
+        if every or (step == self.network.timesteps - 1 and not counted):
             for neuron in range(self.network.output.neurons):
                 self.count("readouts", self.home[self.network.output.name][neuron])
         for brick in range(len(self.bricks)):

@@ -178,6 +178,20 @@ class Population:
                 self.u[i] -= self.parameters["threshold"][i]
 
 
+def answer(network, fired, potentials):
+    """One number a class, of what `run` returns for a sample: spikes counted, or potentials read, of the last layer."""
+    last, steps = network.layers[-1], range(network.timesteps)
+    spikes = [sum(i in fired[last.name][t] for t in steps) for i in range(last.neurons)]
+    over_time = [[potentials[last.name][t][i] for t in steps] for i in range(last.neurons)]
+    word = network.decode or ("spikes" if last.spiking else "potential")
+    if word.startswith("votes:"):
+        each, size = spikes if last.spiking else [u[-1] for u in over_time], int(word[len("votes:") :])
+        return [sum(each[i : i + size]) for i in range(0, len(each), size)]
+    ways = {"potential": [u[-1] for u in over_time], "max-potential": [max(u) for u in over_time],
+            "mean-potential": [sum(u) for u in over_time], "spikes": spikes}  # fmt: skip
+    return ways[word]
+
+
 def run(network, sample, state_bits=32):
     """Simulate one sample: image [C,H,W] of integers, or spikes [T,C,H,W].
 

@@ -225,10 +225,10 @@ def recurrent_networks(draw, encodings=("direct", "spikes")):
             kind("out", weights(rng, (3, int(np.prod(shapes[layers[-1].name])))), shortcuts=found,
                  **draw(dynamics(rng, (3, 1, 1), reset, order, kind is ns.Dense)))
         )  # fmt: skip
+    answers = ["potential", "max-potential", "mean-potential", f"votes:{layers[-1].weight.shape[0]}"]
     return ns.Network.build(
         "recurrent", timesteps=draw(st.integers(1, 5)), input_shape=shape, encoding=encoding, layers=layers, reset=reset,
-        compare=draw(st.sampled_from([">", ">="])),
-        dynamics=order,
+        compare=draw(st.sampled_from([">", ">="])), dynamics=order, decode=draw(st.none() | st.sampled_from(answers)),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from neurosim.io.nir.linear import FoldError
 from neurosim.io.nir.linear_nodes import NEURONS, SPIKING, array
 from neurosim.io.nir.lowering import Choices, lowered
 from neurosim.io.nir.neuron_nodes import suggested_dt
-from neurosim.network.layers import Layer, AT_ONCE, NEXT_STEP, Dynamics
+from neurosim.network.layers import AT_ONCE, NEXT_STEP, Dynamics, Layer
 from neurosim.network.network import Network
 
 ASKED = {
