@@ -79,7 +79,7 @@ def floating(network):
 
 
 @settings(max_examples=60)
-@given(case=strategies.recurrents(("spikes",)), dt=st.sampled_from([1e-4, 1e-3, 0.7]))
+@given(case=strategies.recurrents(("spikes",), plain=True), dt=st.sampled_from([1e-4, 1e-3, 0.7]))
 def test_a_network_survives_the_round_trip(case, dt, folder):
     network, inputs = floating(case[0]), case[1]
     try:
