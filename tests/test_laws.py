@@ -356,7 +356,7 @@ def test_a_wide_trace_is_refused_exactly_where_the_chip_would_clip(case, state_b
     network = mapping.network
     mapping = replace(mapping, chip=mapping.chip.replace("core.state_bits", state_bits))
     narrow, wide = ns.simulate(network, inputs, state_bits=state_bits), ns.simulate(network, inputs, state_bits=32)
-    if any(len(layer.clipped.neuron) for layer in narrow.layers.values()):
+    if any(len(layer.clipped.item) for layer in narrow.layers.values()):
         with pytest.raises(TraceError, match=f"has {state_bits}, which changes the spikes"):
             ns.evaluate(wide, mapping)
     else:
@@ -368,7 +368,7 @@ def test_a_wide_trace_is_refused_exactly_where_the_chip_would_clip(case, state_b
 def test_a_clipped_trace_is_refused_on_a_wider_chip(case):
     inputs, mapping = case
     trace = ns.simulate(mapping.network, inputs, state_bits=4)
-    assume(any(len(layer.clipped.neuron) for layer in trace.layers.values()))
+    assume(any(len(layer.clipped.item) for layer in trace.layers.values()))
     with pytest.raises(TraceError):
         ns.evaluate(trace, replace(mapping, chip=mapping.chip.replace("core.state_bits", 16)))
 

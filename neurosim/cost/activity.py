@@ -108,7 +108,7 @@ def trace_problems(trace: SpikeTrace, mapping: Mapping) -> list[str]:
     if trace.network.integer and bits != trace.state_bits:
         low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
         peaks = {n: (layer.peak[:, 0].min(), layer.peak[:, 1].max()) for n, layer in trace.layers.items()}
-        clipped = [n for n, layer in trace.layers.items() if len(layer.clipped.neuron)]
+        clipped = [n for n, layer in trace.layers.items() if len(layer.clipped.item)]
         beyond = [n for n, (lowest, highest) in peaks.items() if lowest < low or highest > high]
         for name in sorted({*clipped, *beyond}):
             lowest, highest = peaks[name]
@@ -275,7 +275,7 @@ class _Counter:
         for place, index in enumerate(mine):
             b = self.mapping.bricks[index]
             home[b.c0 : b.c1, b.y0 : b.y1, b.x0 : b.x1] = place
-        flat = row * len(mine) + home.ravel()[lists.neuron]
+        flat = row * len(mine) + home.ravel()[lists.item]
         return np.bincount(flat, minlength=self.rows * len(mine)).reshape(self.rows, len(mine))
 
     def _lone_words(self, lone: Ragged, layer: Layer, mine: np.ndarray) -> np.ndarray:
@@ -295,7 +295,7 @@ class _Counter:
             first = np.arange(b.channels) // together * together
             word[part] = number[part][first]
         row = np.repeat(np.arange(self.rows), lone.counts)
-        found = np.unique(row * layer.neurons + word.ravel()[lone.neuron])
+        found = np.unique(row * layer.neurons + word.ravel()[lone.item])
         row, neuron = np.divmod(found, layer.neurons)
         return Ragged(np.concatenate([[0], np.cumsum(np.bincount(row, minlength=self.rows))]), neuron)
 

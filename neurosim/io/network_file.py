@@ -28,7 +28,7 @@ COUNTED = "argmax of the spikes of the last layer over all steps, the lowest ind
 OTHERWISE = "argmax over classes {}, the lowest index on ties"
 ABOUT_TEXT = ("dataset", "accuracy_reference")
 # Counts of steps and words, the same in both arithmetics, are attributes; all other parameters are datasets.
-SAID = {name: row for name, row in PARAMETERS.items() if row.form in ("steps", "choice")}
+SAID = {name: row for name, row in PARAMETERS.items() if row.form in ("steps", "choice", "switch")}
 LATE = {name: row for name, row in SAID.items() if name in {field.name for field in fields(Shortcut)}}
 STORED = {name: row for name, row in PARAMETERS.items() if name not in SAID}
 
@@ -363,7 +363,7 @@ def _read_said(group: Node, said: Mapping[str, NeuronParameter]) -> dict[str, An
         if row.form == "steps":
             found[name] = group.integer(name, 0, optional=True)
         elif name in group.group.attrs:
-            found[name] = group.text(name)
+            found[name] = group.text(name) if row.form == "choice" else _plain(group.group.attrs[name])
     return found
 
 

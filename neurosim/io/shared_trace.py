@@ -65,7 +65,7 @@ def _arrays(trace: SpikeTrace) -> dict[str, np.ndarray]:
         found |= {f"{number}.bits": of_layer.bits, f"{number}.reached": of_layer.reached, f"{number}.peak": of_layer.peak}
         found[f"{number}.changes"] = of_layer.changes
         for key, lists in (("lone", of_layer.lone), ("clipped", of_layer.clipped)):
-            found |= {f"{number}.{key}_start": lists.start, f"{number}.{key}": lists.neuron}
+            found |= {f"{number}.{key}_start": lists.start, f"{number}.{key}": lists.item}
     return {name: array for name, array in found.items() if array is not None}
 
 

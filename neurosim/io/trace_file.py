@@ -164,7 +164,7 @@ def _arrays(trace: SpikeTrace) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
     for layer, recorded in trace.layers.items():
         found = {"spikes": recorded.bits, "reached": recorded.reached}
         for name, lists in (("lone", recorded.lone), ("clipped", recorded.clipped)):
-            found |= {f"{name}_start": lists.start[1:], name: lists.neuron}
+            found |= {f"{name}_start": lists.start[1:], name: lists.item}
         found |= {"peak": recorded.peak} | ({} if recorded.changes is None else {"changes": recorded.changes})
         yield from (((layer, name), array) for name, array in found.items())
 
@@ -197,7 +197,7 @@ def _head(trace: SpikeTrace, images: int) -> SpikeTrace:
         return array.head(many) if isinstance(array, Stored) else None if array is None else array[:many]
 
     def lists(of: Ragged) -> Ragged:
-        return Ragged(first(of.start, rows + 1), first(of.neuron, int(of.start[rows : rows + 1][0])))
+        return Ragged(first(of.start, rows + 1), first(of.item, int(of.start[rows : rows + 1][0])))
 
     layers = {
         name: LayerTrace(

@@ -113,7 +113,7 @@ class Machine:
             touched = self.drive(layer, step) | self.touched_by(layer, values)
             fired = self.update(layer, touched, values)
             self.send(layer.name, fired)
-            self.seen[layer.name].append(dict.fromkeys(sorted(fired), 1))
+            self.seen[layer.name].append(dict(sorted(fired.items())))
         # A core adds a weight when the spike arrives, to the sum of the step that it is for.
         for layer in self.network.layers:
             self.deliver(layer, [self.seen[source][step] for source in layer.sources])

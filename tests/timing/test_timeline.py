@@ -572,7 +572,7 @@ def tick_by_tick(network, sample, gated=True, kept=True):
             for reader in layers:
                 ahead = levels[reader.name] - levels[layer.name] if kept else 1
                 if layer.name in reader.sources:
-                    arriving[reader.name, layer.name, tick + ahead] = dict.fromkeys(sorted(fired[layer.name][-1]), 1)
+                    arriving[reader.name, layer.name, tick + ahead] = dict(sorted(fired[layer.name][-1].items()))
     return fired, populations[network.output.name].u
 
 
