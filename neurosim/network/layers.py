@@ -179,7 +179,8 @@ class InputSpec:
 
     ``direct``: the same image at every step. An integer network takes integer pixels as they are, or, where *mean* and
     *std* are given, ``rint((pixel / 255 - mean[c]) / std[c] * scale)``; a float network takes ``pixel / 255`` normalised
-    the same way without *scale*. ``spikes``: 0/1 per step.
+    the same way without *scale*. ``spikes``: 0/1 per step, or frames. *valued*: what comes step by step are frames, whose
+    events carry values; a network finds out from its inputs.
     """
 
     shape: Shape
@@ -187,6 +188,7 @@ class InputSpec:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     scale: float | None = None
+    valued: bool = False
 
 
 def pair(value: Pair) -> tuple[int, int]:

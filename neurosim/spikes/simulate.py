@@ -104,7 +104,7 @@ def simulated(
     """The traces of slices of *inputs*, one after the other; what is not taken yet is at most as much as the workers are busy
     with. *spans*: the samples that are simulated, all without; each slice lies in one of them. See `simulate`."""
     check_inputs(network, inputs)
-    network = network.over(inputs.steps)
+    network = network.over(inputs.steps, inputs.frames is not None)
     if not 2 <= state_bits <= STATE_BITS:
         raise NeurosimError(f"state_bits is {state_bits}; it must lie in 2..{STATE_BITS}")
     how = _How(state_bits, record_potentials, record_changes, _largest_pixel(network, inputs))

@@ -126,7 +126,7 @@ def verify(network: Network, tolerance: float = 0.0) -> Verdict:
     if bare:
         raise NetworkError(f"network {network.name!r}", [f"its golden samples lack layer {name!r}" for name in bare])
     inputs = _inputs(network, golden)
-    network = network.over(inputs.steps)
+    network = network.over(inputs.steps, inputs.frames is not None)
     trace = simulate(network, inputs, record_potentials=True)
     if not network.integer:
         return _rounded(network, golden, trace, tolerance)

@@ -592,7 +592,7 @@ def step_by_step(network, sample):
 @given(st.one_of(cases(), residuals()))
 def test_a_pipeline_sends_the_very_spikes_of_layers_that_take_turns(case):
     network, inputs = case
-    for sample in inputs.images if inputs.images is not None else inputs.spikes:
+    for sample in inputs.images if inputs.images is not None else inputs.by_step:
         assert tick_by_tick(network, sample) == step_by_step(network, sample)
 
 
