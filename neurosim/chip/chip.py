@@ -416,11 +416,16 @@ class Chip(Part):
         return Chip.parse(self.values | {"mesh": mesh.model_dump(mode="json")}, f"chip {self.name!r}")
 
     def carrying(self) -> Chip:
-        """The same, whose packets carry values. Raises ChipError where they are too long for its buffers or queues."""
+        """The same, whose packets carry values: of these longer ones as many wait in a queue as its memory holds. Raises
+        ChipError where they are too long for its buffers."""
         if self.mesh.carry:
             return self
-        mesh = self.mesh.model_copy(update={"carry": True})
-        return Chip.parse(self.values | {"mesh": mesh.model_dump(mode="json")}, f"chip {self.name!r}, packets with payload")
+        mesh, core = self.mesh.model_copy(update={"carry": True}), self.core
+        if core.queue_packets:
+            most = max(1, self.home("queue").bits // mesh.bits_per_packet)
+            core = core.model_copy(update={"queue_packets": min(core.queue_packets, most)})
+        changed = {"mesh": mesh.model_dump(mode="json"), "core": core.model_dump(mode="json")}
+        return Chip.parse(self.values | changed, f"chip {self.name!r}, packets with payload")
 
     def sized_as(self, other: Chip) -> Chip:
         """The same with as many tiles as *other*, if its mesh is to fit, and packets that carry values if its packets do."""

@@ -26,7 +26,7 @@ from neurosim.network.inputs import pixels, slices
 from neurosim.network.layers import INPUT, POOL, Layer, Parameter, Pool, Shortcut, pooled
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, factor
-from neurosim.spikes.trace import SpikeTrace
+from neurosim.spikes.trace import SpikeTrace, sent
 
 HARNESS = "2.3.0"
 SOURCE = f"Yik et al., Nature Communications 16, 1545 (2025); rules of the neurobench harness {HARNESS}"
@@ -288,7 +288,10 @@ def _source(trace: SpikeTrace, name: str, images: slice) -> np.ndarray:
     if name == INPUT and trace.images is not None:
         shown = pixels(trace.network, trace.images[images])
         return shown.reshape(len(shown), 1, *shape)
-    bits = trace.bits_of(name)[images]
+    bits, payload = trace.bits_of(name)[images], trace.payload_of(name)
+    if payload is not None:
+        rows = payload.part(images.start * trace.timesteps, images.stop * trace.timesteps)
+        return sent(bits, rows, int(np.prod(shape))).reshape(*bits.shape[:2], *shape)
     return np.unpackbits(bits, axis=-1, count=int(np.prod(shape)), bitorder="little").reshape(*bits.shape[:2], *shape)
 
 

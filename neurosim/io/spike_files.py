@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from neurosim.bits import unpacked
+from neurosim.errors import NetworkError
 from neurosim.io.hdf5 import replacing
 from neurosim.network.layers import INPUT
 from neurosim.spikes.trace import SpikeTrace
@@ -67,9 +68,13 @@ def save_csv(trace: SpikeTrace, path: str | os.PathLike[str]) -> None:
 
 
 def _populations(trace: SpikeTrace) -> Iterator[tuple[str, np.ndarray, int]]:
-    """(name, packed spikes, neurons) of the input, if it is made of spikes, and of every layer that spikes."""
-    names = [] if trace.input_bits is None else [INPUT]
-    for name in names + [layer.name for layer in trace.network.layers if layer.spiking]:
+    """(name, packed spikes, neurons) of the input, if it is made of spikes, and of every layer that spikes. Raises NetworkError
+    where spikes carry values."""
+    names = [*([] if trace.input_bits is None else [INPUT]), *(layer.name for layer in trace.network.layers if layer.spiking)]
+    valued = [f"events of {name!r} carry values; the format has spikes alone" for name in names if trace.network.carries(name)]
+    if valued:
+        raise NetworkError(f"trace of {trace.network.name!r}", valued)
+    for name in names:
         yield name, trace.bits_of(name), int(np.prod(trace.network.shape_of(name)))
 
 

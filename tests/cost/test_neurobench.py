@@ -19,7 +19,7 @@ from tests.helpers.samples import call
 
 
 def samples_of(inputs):
-    return inputs.images if inputs.images is not None else inputs.spikes
+    return inputs.images if inputs.images is not None else inputs.by_step
 
 
 def recorded(network, inputs, **options):
@@ -46,12 +46,13 @@ def summed_networks(draw):
 
 @st.composite
 def signed_samples(draw, network):
-    """Images with negative pixels and ones among them, or spikes."""
+    """Images with negative pixels and ones among them, or spikes, or counts."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     count, largest = draw(st.integers(1, 3)), draw(st.sampled_from([1, 3]))
     if network.input.encoding == "direct":
         return ns.Inputs(rng.integers(-1, largest + 1, (count, *network.input.shape)))
-    return ns.Inputs.from_spikes(rng.random((count, network.timesteps, *network.input.shape)) < 0.3)
+    shape = (count, network.timesteps, *network.input.shape)
+    return ns.Inputs.from_frames(rng.integers(1, largest + 1, shape) * (rng.random(shape) < 0.3))
 
 
 @st.composite

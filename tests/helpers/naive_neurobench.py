@@ -59,7 +59,7 @@ def value_of(network, source, neuron, sample, fired, step):
     if step < 0 and not (source == "input" and network.input.encoding == "direct"):
         return 0
     if source != "input":
-        return int(neuron in fired[source][step])
+        return fired[source][step].get(neuron, 0)
     return int((sample if network.input.encoding == "direct" else sample[step]).ravel()[neuron])
 
 
