@@ -24,7 +24,11 @@ NARROW = {
     "memory.weight_sram.word_bits": 16, "memory.weight_sram.banks": 1, "memory.state_sram.word_bits": 24,
     "memory.state_sram.banks": 1, "memory.state_sram.ports": "1rw",
 }  # fmt: skip
-CHIPS = {"as it ships": CHIP, "narrow": changed(CHIP, NARROW)}
+# One register to a lane is enough for a site or two of small networks, 40 for all that a spike reaches.
+CHIPS = {
+    "as it ships": CHIP, "narrow": changed(CHIP, NARROW), "registers": CHIP.replace("core.accumulate_registers", 40),
+    "narrow, a register": changed(CHIP, NARROW | {"core.accumulate_registers": 1}),
+}  # fmt: skip
 
 
 def sizes(name="lp45"):

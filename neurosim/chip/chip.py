@@ -15,7 +15,20 @@ from neurosim.chip.block import SIZED, Block
 from neurosim.chip.covers import TOPICS, Covers, Said
 from neurosim.chip.levels import Level, level_problems, levels_of
 from neurosim.chip.memory import CACHED, Kind, Memory
-from neurosim.chip.part import ADDED, Amount, Count, Cycles, Grade, Interval, Part, Positive, Sourced, StateBits, Uncertain
+from neurosim.chip.part import (
+    ADDED,
+    Amount,
+    Count,
+    Cycles,
+    Grade,
+    Interval,
+    NoneOrMore,
+    Part,
+    Positive,
+    Sourced,
+    StateBits,
+    Uncertain,
+)
 from neurosim.chip.settings import set_path, settings_of
 from neurosim.errors import ChipError
 from neurosim.kernels.fabric import UNLIMITED
@@ -92,16 +105,19 @@ class CoreDescription(Sourced):
 
     lanes: accumulates (or MACs) started at once, of channels of one site. ann_sites: output sites that a network without spikes
     works on at once, so many lanes each: an array whose sums stay in place. mac_bits: width of the multipliers, up to which
-    the price of a multiply-accumulate holds. update_lanes: neurons compared at once. axons: distinct inputs it can tell apart;
-    one stands for *axon_channels* neurons of different channels at one site, whose packets say which they are. routes: (neuron,
-    destination) pairs it can hold. layers: of so many it can hold a part each. storage: how weights are stored, see
-    `neurosim.mapping.storage`; skip_zeros: weights of zero are not added; index_bits: width of the index of a neuron in sparse
-    storage. queue_packets: packets that wait to be worked off; a full queue stalls the mesh.
+    the price of a multiply-accumulate holds. accumulate_registers: of each lane, for the potentials that spikes from one site
+    are added to, one after the other, before they are written back; 0: each spike reads and writes the potentials that it is
+    added to. update_lanes: neurons compared at once. axons: distinct inputs it can tell apart; one stands for *axon_channels*
+    neurons of different channels at one site, whose packets say which they are. routes: (neuron, destination) pairs it can
+    hold. layers: of so many it can hold a part each. storage: how weights are stored, see `neurosim.mapping.storage`;
+    skip_zeros: weights of zero are not added; index_bits: width of the index of a neuron in sparse storage. queue_packets: packets
+    that wait to be worked off; a full queue stalls the mesh.
     """
 
     lanes: Count
     ann_sites: Annotated[Count, ADDED] = 1
     mac_bits: Annotated[Count, ADDED] = 8
+    accumulate_registers: Annotated[NoneOrMore, ADDED] = 0
     update_lanes: Count
     state_bits: StateBits = 32
     axon_bits: Count
@@ -166,7 +182,8 @@ class Operations(Part):
     leak_multiply, compare, reset: parts of a visit, their time included in it. spike: a firing. packet: injection of a packet.
     event: its reception and look-up. hop_x, hop_y: a flit crossing a router and a horizontal, vertical link (their time is in
     the mesh). barrier: closing of a layer's turn. partial_sum: of the network without spikes alone, a partial sum that is read
-    from and written back to the registers in which it waits while weights and activations are reused.
+    from and written back to the registers in which it waits while weights and activations are reused. register_add: the same
+    of a potential to which a spike is added in the registers of the lanes, see core.accumulate_registers.
     """
 
     accumulate: Timed
@@ -184,6 +201,7 @@ class Operations(Part):
     hop_y: Priced
     barrier: Timed
     partial_sum: Annotated[Priced, ADDED] = Priced(pj=0.0, source="not counted")
+    register_add: Annotated[Priced, ADDED] = Priced(pj=0.0, source="not counted")
 
 
 class Static(Uncertain):
@@ -300,6 +318,14 @@ class Chip(Part):
         return hashlib.sha256(json.dumps(self.decisive, sort_keys=True).encode()).hexdigest()
 
     @property
+    def decisive(self) -> dict[str, Any]:
+        """No blocks that there are none of, and no price of registers without registers."""
+        found, there = super().decisive, [block.decisive for block in self.blocks]
+        if not self.core.accumulate_registers:
+            found["operation"].pop("register_add", None)
+        return {name: value for name, value in found.items() if name != "block"} | ({"block": there} if there else {})
+
+    @property
     def chips(self) -> int:
         return self.board.columns * self.board.rows if self.board else 1
 
@@ -307,6 +333,11 @@ class Chip(Part):
     def cores(self) -> int:
         """Of all chips."""
         return self.chips * self.mesh.cores
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Those that there are any of."""
+        return tuple(block for block in self.block if self.times(block))
 
     @property
     def queue_bits(self) -> int:
@@ -318,17 +349,17 @@ class Chip(Part):
         """How well what is priced as one is known, by the part that prices name."""
         found = {f"operation.{name}": operation.grade for name, operation in self.operation}
         found |= {f"memory.{memory.name}": memory.grade for memory in self.memory}
-        found |= {f"block.{block.name}": block.grade for block in self.block}
+        found |= {f"block.{block.name}": block.grade for block in self.blocks}
         return found | {"static": self.static.grade, "board": self.board.grade if self.board else None}
 
     @property
     def prices(self) -> dict[str, Price]:
         """Every price by its place in the chip file; of a power the energy of a cycle."""
         found = {}
-        many = {block.name: self.times(block) for block in self.block}
+        many = {block.name: self.times(block) for block in self.blocks}
         for name, operation in self.operation:
             shares = [(operation.pj, operation.uncertainty)]
-            shares += [(b.operations[name] * many[b.name], b.uncertainty) for b in self.block if name in b.operations]
+            shares += [(b.operations[name] * many[b.name], b.uncertainty) for b in self.blocks if name in b.operations]
             found[f"operation.{name}.pj"] = Price(*_summed(shares), f"operation.{name}")
         if self.board:
             found["board.pj"] = Price(self.board.pj, self.board.uncertainty, "board")
@@ -337,7 +368,7 @@ class Chip(Part):
             "static.core_mw": Price(static.core_mw, static.uncertainty, "static"),
             "static.chip_mw": Price(static.chip_mw, static.uncertainty, "static"),
         }
-        for block in self.block:
+        for block in self.blocks:
             part = f"block.{block.name}"
             found[f"{part}.busy_pj"] = Price(block.busy_pj * many[block.name], block.uncertainty, part)
             powers[f"{part}.leakage_mw"] = Price(block.leakage_mw * many[block.name], block.uncertainty, part)
@@ -365,7 +396,7 @@ class Chip(Part):
         many = {"core": self.cores, "tile": self.cores // self.mesh.cores_per_tile, "chip": self.chips}
         memories = [m for m in self.memory if m.per != "off chip"]
         each = {f"memory {m.name}": None if (area := m.prices.area_mm2) is None else area * many[m.per] for m in memories}
-        return each | {f"block {b.name}": b.area_mm2 * self.times(b) * many[b.per] for b in self.block}
+        return each | {f"block {b.name}": b.area_mm2 * self.times(b) * many[b.per] for b in self.blocks}
 
     @property
     def area_mm2(self) -> float | None:

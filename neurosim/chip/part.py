@@ -17,6 +17,7 @@ def _whole(value: Any) -> Any:
 
 
 Count = Annotated[int, BeforeValidator(_whole), Field(gt=0)]
+NoneOrMore = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
 # So few that no sum of them overflows.
 Cycles = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=10**9)]
 Interval = Annotated[int, BeforeValidator(_whole), Field(gt=0, le=10**9)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from neurosim.bits import unpacked
-from neurosim.kernels.histogram import count_columns, count_windows
+from neurosim.kernels.histogram import count_columns, count_windows, note_sites
 from neurosim.mapping.demand import has_current, numbers, pixel_bits
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.routes import Fanout
@@ -33,7 +33,8 @@ class Activity:
     every brick that it is for. input_arrivals: events that came from outside; input_events: spikes fed from outside, each
     booked once, to the first brick it arrives at. synaptic_events: (spike, synapse) pairs. weight_words: words of weights
     fetched for them; accumulates: additions that they cause; state_words: words of the state, each read and written, that hold
-    what they are added to; where a core sums pooling windows first, pool_adds: additions to those sums, pool_macs: sums
+    what they are added to; register_adds: those of the accumulates that add to potentials in registers of the lanes; where a
+    core sums pooling windows first, pool_adds: additions to those sums, pool_macs: sums
     multiplied with a weight. active, idle: visited neurons that were, were not touched; visit_words: words of the state that
     hold one number of all that were visited.
     analog_rows, macs: rows and multiply-accumulates of image-fed layers; current_adds: stored currents re-added, biases among
@@ -56,6 +57,7 @@ class Activity:
     weight_words: np.ndarray
     state_words: np.ndarray
     accumulates: np.ndarray
+    register_adds: np.ndarray
     pool_adds: np.ndarray
     pool_macs: np.ndarray
     active: np.ndarray
@@ -166,12 +168,13 @@ class _Counter:
         source.owner.add_to(self.found["input_events" if outside else "spikes"], spikes.T)
         if not outside:
             self._sent(source, by_group)
-        columns = {False: spikes}
-        if any(work.windows for work in source.work):
-            columns[True] = self._windows(source, bits)
+        columns = {(False, False): spikes}
         for work in source.work:
+            kind = work.windows, work.sites
+            if kind not in columns:
+                columns[kind] = self._sites(source, bits, work.windows) if work.sites else self._windows(source, bits)
             if work.what in self.found:
-                work.amount.add_to(self.found[work.what], columns[work.windows].T)
+                work.amount.add_to(self.found[work.what], columns[kind].T)
 
     def _sent(self, source: Fanout, by_group: np.ndarray) -> None:
         flits = self.chip.mesh.flits_per_packet
@@ -184,6 +187,15 @@ class _Counter:
         _, h, w = pooled(source.shape, "max2")
         out = np.zeros((self.rows, source.segments * h * w), np.int64)
         count_windows(bits, source.segment, pool_sites(source.shape, "max2").astype(np.int32), h * w, out)
+        return out
+
+    def _sites(self, source: Fanout, bits: np.ndarray, windows: bool) -> np.ndarray:
+        """int64 [rows, columns]: 1 at the first column of every sender and site with a spike; with *windows* of max pooling,
+        with one that is the first of its window."""
+        _, h, w = pooled(source.shape, "max2")
+        out = np.zeros((self.rows, source.segments * source.sites), np.int64)
+        window = pool_sites(source.shape, "max2").astype(np.int32)
+        note_sites(bits, source.segment, source.lead, window, h * w if windows else 0, out)
         return out
 
     def _image(self, layer: Layer, mine: np.ndarray) -> None:
