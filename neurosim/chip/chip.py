@@ -105,13 +105,13 @@ class CoreDescription(Sourced):
 
     lanes: accumulates (or MACs) started at once, of channels of one site. ann_sites: output sites that a network without spikes
     works on at once, so many lanes each: an array whose sums stay in place. mac_bits: width of the multipliers, up to which
-    the price of a multiply-accumulate holds. accumulate_registers: of each lane, for the potentials that spikes from one site
-    are added to, one after the other, before they are written back; 0: each spike reads and writes the potentials that it is
-    added to. update_lanes: neurons compared at once. axons: distinct inputs it can tell apart; one stands for *axon_channels*
-    neurons of different channels at one site, whose packets say which they are. routes: (neuron, destination) pairs it can
-    hold. layers: of so many it can hold a part each. storage: how weights are stored, see `neurosim.mapping.storage`;
-    skip_zeros: weights of zero are not added; index_bits: width of the index of a neuron in sparse storage. queue_packets: packets
-    that wait to be worked off; a full queue stalls the mesh.
+    the price of a multiply-accumulate holds. accumulate_registers: of each lane, for the potentials that spikes from one
+    site are added to, one after the other, before they are written back; 0: each spike reads and writes the potentials that
+    it is added to. update_lanes: neurons compared at once. axons: distinct inputs it can tell apart; one stands for
+    *axon_channels* neurons of different channels at one site, whose packets say which they are. routes: (neuron,
+    destination) pairs it can hold. layers: of so many it can hold a part each. storage: how weights are stored, see
+    `neurosim.mapping.storage`; skip_zeros: weights of zero are not added; index_bits: width of the index of a neuron in
+    sparse storage. queue_packets: packets that wait to be worked off; a full queue stalls the mesh.
     """
 
     lanes: Count

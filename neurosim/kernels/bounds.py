@@ -17,11 +17,11 @@ NEVER = np.iinfo(np.int64).max
 def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums, gathered):
     """Add what the spikes of one population cause; row r of bits travels in turn + r * stride.
 
-    bits, segment, delivery: as for `neurosim.kernels.packets.fill_packets`. ways: (int64 [entries], cycles from the leave of a
-    packet to its arrival; int64 [columns + 1], int64, links of the packets of one spike). sending: (tree, one packet for
-    all entries of a column, or one for each; cycles between packets of a core; flits of a packet). sums: (packets sent so far; least arrival, at first NEVER;
-    latest arrival and work on it; cycles of work, int64 [turns, cores] each; flits, int64 [turns, links]; cycles of work that
-    wait for a memory, int64 [cores]). gathered: see `nothing`.
+    bits, segment, delivery: as for `neurosim.kernels.packets.fill_packets`. ways: (int64 [entries], cycles from the leave
+    of a packet to its arrival; int64 [columns + 1], int64, links of the packets of one spike). sending: (tree, one packet
+    for all entries of a column, or one for each; cycles between packets of a core; flits of a packet). sums: (packets sent
+    so far; least arrival, at first NEVER; latest arrival and work on it; cycles of work, int64 [turns, cores] each; flits,
+    int64 [turns, links]; cycles of work that wait for a memory, int64 [cores]). gathered: see `nothing`.
     """
     first, _sender, core, _place, service, stall, _sites, _window, _windows, _lead = delivery
     distance, first_link, crossed = ways
