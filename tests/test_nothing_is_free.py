@@ -103,6 +103,13 @@ def test_small_networks_feel_it(case, path):
     assert fast["time"] < slow["time"] and fast["area"] > slow["area"]
 
 
+@pytest.mark.parametrize("chip", [name for name in CHIPS if "register" in name])
+def test_small_networks_use_registers(case, chip):
+    trace, mapping = case
+    run = ns.evaluate(trace, replace(mapping, chip=CHIPS[chip]), timing="analytic")
+    assert run.energy.by_component_J["registers"] > 0
+
+
 def test_what_is_tried_are_all_sizes():
     known = {"core.lanes", "core.update_lanes", "core.state_bits", "mesh.flit_bits", "mesh.buffer_flits", "core.queue_packets"}
     known |= {"memory.weight_sram.bits", "memory.weight_sram.word_bits", "memory.weight_sram.banks", "mesh.virtual_channels"}
