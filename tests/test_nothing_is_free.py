@@ -24,10 +24,10 @@ NARROW = {
     "memory.weight_sram.word_bits": 16, "memory.weight_sram.banks": 1, "memory.state_sram.word_bits": 24,
     "memory.state_sram.banks": 1, "memory.state_sram.ports": "1rw",
 }  # fmt: skip
-# One register to a lane is enough for a site or two of small networks, 40 for all that a spike reaches.
+# Four registers are enough for a few sites of small networks, 40 for all that a spike reaches.
 CHIPS = {
     "as it ships": CHIP, "narrow": changed(CHIP, NARROW), "registers": CHIP.replace("core.accumulate_registers", 40),
-    "narrow, a register": changed(CHIP, NARROW | {"core.accumulate_registers": 1}),
+    "narrow, a few registers": changed(CHIP, NARROW | {"core.accumulate_registers": 4}),
 }  # fmt: skip
 
 
