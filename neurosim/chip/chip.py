@@ -29,6 +29,7 @@ from neurosim.chip.part import (
     StateBits,
     Uncertain,
 )
+from neurosim.chip.scaling import RANGE, Scale, Scaled, TechnologyNode, factor, parsed_scale, point_in, usual_supply
 from neurosim.chip.settings import set_path, settings_of
 from neurosim.errors import ChipError
 from neurosim.kernels.fabric import UNLIMITED
@@ -228,7 +229,8 @@ class Board(Uncertain):
 class Chip(Part):
     """A described chip, or several of them on a board. Energy is in pJ, time in cycles, sizes in bits, power in mW.
 
-    version: of a description that was changed since it was first used; a preset of an older one stays there under it.
+    version: of a description that was changed since it was first used; a preset of an older one stays there under it. scale:
+    the node that dynamic energies are scaled to, if to any.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -245,6 +247,7 @@ class Chip(Part):
     operation: Operations
     block: Annotated[tuple[Block, ...], ADDED] = ()
     static: Static
+    scale: Annotated[Scale | None, ADDED] = None
     not_counted: tuple[str, ...] = ()
     covers: Covers = Covers()
 
@@ -281,6 +284,19 @@ class Chip(Part):
             problems += [f"block {block.name!r}: there is no operation {name!r}; there are: {known}" for name in wrong]
         if problems:
             raise ValueError("; ".join(sorted(problems)))
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_scaled_has_a_node(self) -> Chip:
+        if self.scale is None:
+            return self
+        nodes = dict.fromkeys([self.node, *(part.node for part in self._dynamic.values() if part.node)])
+        problems = [f"its node, {node!r}, names no nanometres to scale from" for node in nodes if point_in(node) is None]
+        if not problems:
+            points = dict.fromkeys(self._technology(part) for part in self._dynamic.values())
+            problems = [f"it is of {point}; {RANGE}" for point in points if not point.inside]
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
     @model_validator(mode="after")
@@ -323,6 +339,8 @@ class Chip(Part):
         found, there = super().decisive, [block.decisive for block in self.blocks]
         if not self.core.accumulate_registers:
             found["operation"].pop("register_add", None)
+        if self.scale:
+            found["scale"] |= {"factors": self._factors}
         return {name: value for name, value in found.items() if name != "block"} | ({"block": there} if there else {})
 
     @property
@@ -340,6 +358,40 @@ class Chip(Part):
         return tuple(block for block in self.block if self.times(block))
 
     @property
+    def _dynamic(self) -> dict[str, Sourced]:
+        """What costs energy on the chip when something is done, by the part that prices name."""
+        operations: dict[str, Sourced] = {f"operation.{name}": operation for name, operation in self.operation}
+        memories = {f"memory.{memory.name}": memory for memory in self.memory if memory.per != "off chip"}
+        return operations | memories | {f"block.{block.name}": block for block in self.blocks}
+
+    def _technology(self, part: Sourced) -> TechnologyNode:
+        """The node and the supply that its prices are of."""
+        point = point_in(part.node or self.node)
+        law = part.node_nm if isinstance(part, Memory) and part.model == "sram" else None
+        assert point is not None
+        return point if law in (None, point.nm) else TechnologyNode(law, usual_supply(law))
+
+    @property
+    def _factors(self) -> dict[str, float]:
+        """By which prices are multiplied, by the part that they name; nothing where nothing is scaled."""
+        end = self.scale and self.scale.point
+        return {name: factor(self._technology(part), end) for name, part in self._dynamic.items()} if end else {}
+
+    @property
+    def scaled(self) -> Scaled | None:
+        """From where to where its dynamic energies are scaled."""
+        start = point_in(self.node)
+        return Scaled(start, self.scale.point) if self.scale and start else None
+
+    def scaled_to(self, node: float | str | None) -> Chip:
+        """The same with its dynamic energies scaled to *node*, such as 22 or "22@0.8", see `neurosim.chip.scaling`; as it is
+        for None. Raises NeurosimError for a node, ChipError for a chip that the rule is not known for."""
+        if node is None:
+            return self
+        scale = parsed_scale(node).model_dump(mode="json")
+        return Chip.parse(self.values | {"scale": scale}, f"chip {self.name!r}, to be scaled to {node} nm")
+
+    @property
     def queue_bits(self) -> int:
         """Bits of a full queue of a core; 0 where it is not bounded."""
         return (self.core.queue_packets or 0) * self.mesh.packet_bits
@@ -355,11 +407,16 @@ class Chip(Part):
     @property
     def prices(self) -> dict[str, Price]:
         """Every price by its place in the chip file; of a power the energy of a cycle."""
-        found = {}
+        found, by = {}, self._factors
         many = {block.name: self.times(block) for block in self.blocks}
         for name, operation in self.operation:
-            shares = [(operation.pj, operation.uncertainty)]
-            shares += [(b.operations[name] * many[b.name], b.uncertainty) for b in self.blocks if name in b.operations]
+            # Nobody pays for registers that there are none of.
+            own = 0.0 if name == "register_add" and not self.core.accumulate_registers else operation.pj
+            shares = [(own * by.get(f"operation.{name}", 1.0), operation.uncertainty)]
+            shares += [
+                (b.operations[name] * many[b.name] * by.get(f"block.{b.name}", 1.0), b.uncertainty)
+                for b in self.blocks if name in b.operations
+            ]  # fmt: skip
             found[f"operation.{name}.pj"] = Price(*_summed(shares), f"operation.{name}")
         if self.board:
             found["board.pj"] = Price(self.board.pj, self.board.uncertainty, "board")
@@ -370,12 +427,13 @@ class Chip(Part):
         }
         for block in self.blocks:
             part = f"block.{block.name}"
-            found[f"{part}.busy_pj"] = Price(block.busy_pj * many[block.name], block.uncertainty, part)
+            found[f"{part}.busy_pj"] = Price(block.busy_pj * many[block.name] * by.get(part, 1.0), block.uncertainty, part)
             powers[f"{part}.leakage_mw"] = Price(block.leakage_mw * many[block.name], block.uncertainty, part)
         for memory in self.memory:
             part, prices = f"memory.{memory.name}", memory.prices
-            found[f"{part}.read.pj"] = Price(prices.read_pj, memory.uncertainty, part)
-            found[f"{part}.write.pj"] = Price(prices.write_pj, memory.uncertainty, part)
+            times = by.get(part, 1.0)
+            found[f"{part}.read.pj"] = Price(prices.read_pj * times, memory.uncertainty, part)
+            found[f"{part}.write.pj"] = Price(prices.write_pj * times, memory.uncertainty, part)
             powers[f"{part}.leakage_mw"] = Price(prices.leakage_mw, memory.uncertainty, part)
         return found | {place: power._replace(pj=power.pj * PJ_PER_MWS / self.clock.hz) for place, power in powers.items()}
 
