@@ -15,6 +15,12 @@ def packed(flags: np.ndarray) -> np.ndarray:
     return np.packbits(flags, axis=-1, bitorder="little")
 
 
+def by_site(bits: np.ndarray, channels: int, sites: int) -> np.ndarray:
+    """Packed bits [rows, bytes] in the order channel, site as the same in the order site, channel."""
+    flags = unpacked(bits, channels * sites).reshape(-1, channels, sites)
+    return packed(flags.transpose(0, 2, 1).reshape(len(bits), -1))
+
+
 def popcount(bits: np.ndarray) -> int:
     """Number of set bits."""
     return int(np.bitwise_count(bits).sum(dtype=np.int64))

@@ -24,7 +24,11 @@ NARROW = {
     "memory.weight_sram.word_bits": 16, "memory.weight_sram.banks": 1, "memory.state_sram.word_bits": 24,
     "memory.state_sram.banks": 1, "memory.state_sram.ports": "1rw",
 }  # fmt: skip
-CHIPS = {"as it ships": CHIP, "narrow": changed(CHIP, NARROW)}
+# Four registers are enough for a few sites of small networks, 40 for all that a spike reaches.
+CHIPS = {
+    "as it ships": CHIP, "narrow": changed(CHIP, NARROW), "registers": CHIP.replace("core.accumulate_registers", 40),
+    "narrow, a few registers": changed(CHIP, NARROW | {"core.accumulate_registers": 4}),
+}  # fmt: skip
 
 
 def sizes(name="lp45"):
@@ -97,6 +101,13 @@ def test_small_networks_feel_it(case, path):
     chips = (CHIPS["narrow"], CHIPS["narrow"].replace(path, 2 * NARROW[path]))
     slow, fast = (judged(trace, replace(mapping, chip=chip), "packet") for chip in chips)
     assert fast["time"] < slow["time"] and fast["area"] > slow["area"]
+
+
+@pytest.mark.parametrize("chip", [name for name in CHIPS if "register" in name])
+def test_small_networks_use_registers(case, chip):
+    trace, mapping = case
+    run = ns.evaluate(trace, replace(mapping, chip=CHIPS[chip]), timing="analytic")
+    assert run.energy.by_component_J["registers"] > 0
 
 
 def test_what_is_tried_are_all_sizes():

@@ -15,7 +15,21 @@ from neurosim.chip.block import SIZED, Block
 from neurosim.chip.covers import TOPICS, Covers, Said
 from neurosim.chip.levels import Level, level_problems, levels_of
 from neurosim.chip.memory import CACHED, Kind, Memory
-from neurosim.chip.part import ADDED, Amount, Count, Cycles, Grade, Interval, Part, Positive, Sourced, StateBits, Uncertain
+from neurosim.chip.part import (
+    ADDED,
+    Amount,
+    Count,
+    Cycles,
+    Grade,
+    Interval,
+    NoneOrMore,
+    Part,
+    Positive,
+    Sourced,
+    StateBits,
+    Uncertain,
+)
+from neurosim.chip.scaling import RANGE, Scale, Scaled, TechnologyNode, factor, parsed_scale, point_in, usual_supply
 from neurosim.chip.settings import set_path, settings_of
 from neurosim.errors import ChipError
 from neurosim.kernels.fabric import UNLIMITED
@@ -99,16 +113,19 @@ class CoreDescription(Sourced):
 
     lanes: accumulates (or MACs) started at once, of channels of one site. ann_sites: output sites that a network without spikes
     works on at once, so many lanes each: an array whose sums stay in place. mac_bits: width of the multipliers, up to which
-    the price of a multiply-accumulate holds. update_lanes: neurons compared at once. axons: distinct inputs it can tell apart;
-    one stands for *axon_channels* neurons of different channels at one site, whose packets say which they are. routes: (neuron,
+    the price of a multiply-accumulate holds. accumulate_registers: of each lane, for the potentials that spikes from one
+    site are added to, one after the other, before they are written back; 0: each spike reads and writes the potentials that
+    it is added to. update_lanes: neurons compared at once. axons: distinct inputs it can tell apart; one stands for
+    *axon_channels* neurons of different channels at one site, whose packets say which they are. routes: (neuron,
     destination) pairs it can hold. layers: of so many it can hold a part each. storage: how weights are stored, see
-    `neurosim.mapping.storage`; skip_zeros: weights of zero are not added; index_bits: width of the index of a neuron in sparse
-    storage. queue_packets: packets that wait to be worked off; a full queue stalls the mesh.
+    `neurosim.mapping.storage`; skip_zeros: weights of zero are not added; index_bits: width of the index of a neuron in
+    sparse storage. queue_packets: packets that wait to be worked off; a full queue stalls the mesh.
     """
 
     lanes: Count
     ann_sites: Annotated[Count, ADDED] = 1
     mac_bits: Annotated[Count, ADDED] = 8
+    accumulate_registers: Annotated[NoneOrMore, ADDED] = 0
     update_lanes: Count
     state_bits: StateBits = 32
     axon_bits: Count
@@ -173,7 +190,8 @@ class Operations(Part):
     leak_multiply, compare, reset: parts of a visit, their time included in it. spike: a firing. packet: injection of a packet.
     event: its reception and look-up. hop_x, hop_y: a flit crossing a router and a horizontal, vertical link (their time is in
     the mesh). barrier: closing of a layer's turn. partial_sum: of the network without spikes alone, a partial sum that is read
-    from and written back to the registers in which it waits while weights and activations are reused.
+    from and written back to the registers in which it waits while weights and activations are reused. register_add: the same
+    of a potential to which a spike is added in the registers of the lanes, see core.accumulate_registers.
     """
 
     accumulate: Timed
@@ -191,6 +209,7 @@ class Operations(Part):
     hop_y: Priced
     barrier: Timed
     partial_sum: Annotated[Priced, ADDED] = Priced(pj=0.0, source="not counted")
+    register_add: Annotated[Priced, ADDED] = Priced(pj=0.0, source="not counted")
 
 
 class Static(Uncertain):
@@ -217,7 +236,8 @@ class Board(Uncertain):
 class Chip(Part):
     """A described chip, or several of them on a board. Energy is in pJ, time in cycles, sizes in bits, power in mW.
 
-    version: of a description that was changed since it was first used; a preset of an older one stays there under it.
+    version: of a description that was changed since it was first used; a preset of an older one stays there under it. scale:
+    the node that dynamic energies are scaled to, if to any.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -234,6 +254,7 @@ class Chip(Part):
     operation: Operations
     block: Annotated[tuple[Block, ...], ADDED] = ()
     static: Static
+    scale: Annotated[Scale | None, ADDED] = None
     not_counted: tuple[str, ...] = ()
     covers: Covers = Covers()
 
@@ -274,6 +295,19 @@ class Chip(Part):
         return self
 
     @model_validator(mode="after")
+    def _what_is_scaled_has_a_node(self) -> Chip:
+        if self.scale is None:
+            return self
+        nodes = dict.fromkeys([self.node, *(part.node for part in self._dynamic.values() if part.node)])
+        problems = [f"its node, {node!r}, names no nanometres to scale from" for node in nodes if point_in(node) is None]
+        if not problems:
+            points = dict.fromkeys(self._technology(part) for part in self._dynamic.values())
+            problems = [f"it is of {point}; {RANGE}" for point in points if not point.inside]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @model_validator(mode="after")
     def _packets_can_always_move(self) -> Chip:
         """Raises NeurosimError where waiting could go around in a circle, or a tree would need a larger buffer."""
         if self.cores <= MAX_CORES:
@@ -308,6 +342,16 @@ class Chip(Part):
         return hashlib.sha256(json.dumps(self.decisive, sort_keys=True).encode()).hexdigest()
 
     @property
+    def decisive(self) -> dict[str, Any]:
+        """No blocks that there are none of, and no price of registers without registers."""
+        found, there = super().decisive, [block.decisive for block in self.blocks]
+        if not self.core.accumulate_registers:
+            found["operation"].pop("register_add", None)
+        if self.scale:
+            found["scale"] |= {"factors": self._factors}
+        return {name: value for name, value in found.items() if name != "block"} | ({"block": there} if there else {})
+
+    @property
     def chips(self) -> int:
         return self.board.columns * self.board.rows if self.board else 1
 
@@ -315,6 +359,45 @@ class Chip(Part):
     def cores(self) -> int:
         """Of all chips."""
         return self.chips * self.mesh.cores
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Those that there are any of."""
+        return tuple(block for block in self.block if self.times(block))
+
+    @property
+    def _dynamic(self) -> dict[str, Sourced]:
+        """What costs energy on the chip when something is done, by the part that prices name."""
+        operations: dict[str, Sourced] = {f"operation.{name}": operation for name, operation in self.operation}
+        memories = {f"memory.{memory.name}": memory for memory in self.memory if memory.per != "off chip"}
+        return operations | memories | {f"block.{block.name}": block for block in self.blocks}
+
+    def _technology(self, part: Sourced) -> TechnologyNode:
+        """The node and the supply that its prices are of."""
+        point = point_in(part.node or self.node)
+        law = part.node_nm if isinstance(part, Memory) and part.model == "sram" else None
+        assert point is not None
+        return point if law in (None, point.nm) else TechnologyNode(law, usual_supply(law))
+
+    @property
+    def _factors(self) -> dict[str, float]:
+        """By which prices are multiplied, by the part that they name; nothing where nothing is scaled."""
+        end = self.scale and self.scale.point
+        return {name: factor(self._technology(part), end) for name, part in self._dynamic.items()} if end else {}
+
+    @property
+    def scaled(self) -> Scaled | None:
+        """From where to where its dynamic energies are scaled."""
+        start = point_in(self.node)
+        return Scaled(start, self.scale.point) if self.scale and start else None
+
+    def scaled_to(self, node: float | str | None) -> Chip:
+        """The same with its dynamic energies scaled to *node*, such as 22 or "22@0.8", see `neurosim.chip.scaling`; as it is
+        for None. Raises NeurosimError for a node, ChipError for a chip that the rule is not known for."""
+        if node is None:
+            return self
+        scale = parsed_scale(node).model_dump(mode="json")
+        return Chip.parse(self.values | {"scale": scale}, f"chip {self.name!r}, to be scaled to {node} nm")
 
     @property
     def queue_bits(self) -> int:
@@ -326,17 +409,22 @@ class Chip(Part):
         """How well what is priced as one is known, by the part that prices name."""
         found = {f"operation.{name}": operation.grade for name, operation in self.operation}
         found |= {f"memory.{memory.name}": memory.grade for memory in self.memory}
-        found |= {f"block.{block.name}": block.grade for block in self.block}
+        found |= {f"block.{block.name}": block.grade for block in self.blocks}
         return found | {"static": self.static.grade, "board": self.board.grade if self.board else None}
 
     @property
     def prices(self) -> dict[str, Price]:
         """Every price by its place in the chip file; of a power the energy of a cycle."""
-        found = {}
-        many = {block.name: self.times(block) for block in self.block}
+        found, by = {}, self._factors
+        many = {block.name: self.times(block) for block in self.blocks}
         for name, operation in self.operation:
-            shares = [(operation.pj, operation.uncertainty)]
-            shares += [(b.operations[name] * many[b.name], b.uncertainty) for b in self.block if name in b.operations]
+            # Nobody pays for registers that there are none of.
+            own = 0.0 if name == "register_add" and not self.core.accumulate_registers else operation.pj
+            shares = [(own * by.get(f"operation.{name}", 1.0), operation.uncertainty)]
+            shares += [
+                (b.operations[name] * many[b.name] * by.get(f"block.{b.name}", 1.0), b.uncertainty)
+                for b in self.blocks if name in b.operations
+            ]  # fmt: skip
             found[f"operation.{name}.pj"] = Price(*_summed(shares), f"operation.{name}")
         if self.board:
             found["board.pj"] = Price(self.board.pj, self.board.uncertainty, "board")
@@ -345,14 +433,15 @@ class Chip(Part):
             "static.core_mw": Price(static.core_mw, static.uncertainty, "static"),
             "static.chip_mw": Price(static.chip_mw, static.uncertainty, "static"),
         }
-        for block in self.block:
+        for block in self.blocks:
             part = f"block.{block.name}"
-            found[f"{part}.busy_pj"] = Price(block.busy_pj * many[block.name], block.uncertainty, part)
+            found[f"{part}.busy_pj"] = Price(block.busy_pj * many[block.name] * by.get(part, 1.0), block.uncertainty, part)
             powers[f"{part}.leakage_mw"] = Price(block.leakage_mw * many[block.name], block.uncertainty, part)
         for memory in self.memory:
             part, prices = f"memory.{memory.name}", memory.prices
-            found[f"{part}.read.pj"] = Price(prices.read_pj, memory.uncertainty, part)
-            found[f"{part}.write.pj"] = Price(prices.write_pj, memory.uncertainty, part)
+            times = by.get(part, 1.0)
+            found[f"{part}.read.pj"] = Price(prices.read_pj * times, memory.uncertainty, part)
+            found[f"{part}.write.pj"] = Price(prices.write_pj * times, memory.uncertainty, part)
             powers[f"{part}.leakage_mw"] = Price(prices.leakage_mw, memory.uncertainty, part)
         return found | {place: power._replace(pj=power.pj * PJ_PER_MWS / self.clock.hz) for place, power in powers.items()}
 
@@ -373,7 +462,7 @@ class Chip(Part):
         many = {"core": self.cores, "tile": self.cores // self.mesh.cores_per_tile, "chip": self.chips}
         memories = [m for m in self.memory if m.per != "off chip"]
         each = {f"memory {m.name}": None if (area := m.prices.area_mm2) is None else area * many[m.per] for m in memories}
-        return each | {f"block {b.name}": b.area_mm2 * self.times(b) * many[b.per] for b in self.block}
+        return each | {f"block {b.name}": b.area_mm2 * self.times(b) * many[b.per] for b in self.blocks}
 
     @property
     def area_mm2(self) -> float | None:

@@ -9,22 +9,23 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from neurosim.chip.settings import DESCRIPTION
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """TOML and command lines may say 5e8 for an integer; true is not 1."""
     if isinstance(value, bool):
         raise ValueError("should be a number, not true or false")
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Count = Annotated[int, BeforeValidator(_whole), Field(gt=0)]
+Count = Annotated[int, BeforeValidator(whole), Field(gt=0)]
+NoneOrMore = Annotated[int, BeforeValidator(whole), Field(ge=0)]
 # So few that no sum of them overflows.
-Cycles = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=10**9)]
-Interval = Annotated[int, BeforeValidator(_whole), Field(gt=0, le=10**9)]
-Positive = Annotated[float, BeforeValidator(_whole), Field(ge=1e-30, le=1e30, allow_inf_nan=False)]
+Cycles = Annotated[int, BeforeValidator(whole), Field(ge=0, le=10**9)]
+Interval = Annotated[int, BeforeValidator(whole), Field(gt=0, le=10**9)]
+Positive = Annotated[float, BeforeValidator(whole), Field(ge=1e-30, le=1e30, allow_inf_nan=False)]
 # Far beyond anything physical, and far from where sums of products overflow.
-Amount = Annotated[float, BeforeValidator(_whole), Field(ge=0, le=1e30, allow_inf_nan=False)]
-Relative = Annotated[float, BeforeValidator(_whole), Field(ge=0, le=10, allow_inf_nan=False)]
-StateBits = Annotated[int, BeforeValidator(_whole), Field(ge=2, le=32)]
+Amount = Annotated[float, BeforeValidator(whole), Field(ge=0, le=1e30, allow_inf_nan=False)]
+Relative = Annotated[float, BeforeValidator(whole), Field(ge=0, le=10, allow_inf_nan=False)]
+StateBits = Annotated[int, BeforeValidator(whole), Field(ge=2, le=32)]
 Grade = Literal["measured", "fitted", "simulated", "published", "taken over", "chosen"]
 
 

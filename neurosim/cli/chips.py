@@ -48,6 +48,7 @@ from neurosim.cli.options import (
     PerfettoOption,
     PlacerOption,
     ReportOption,
+    ScaleOption,
     ScheduleOption,
     SeedOption,
     SetOption,
@@ -106,6 +107,7 @@ def run(
     ann_chip: AnnChipOption = None,
     ann_bits: AnnBitsOption = None,
     ann_sparsity: AnnSparsityOption = None,
+    scale: ScaleOption = None,
     trace: TraceOption = None,
     output: OutputOption = None,
     report: ReportOption = None,
@@ -119,8 +121,8 @@ def run(
     net = ns.load_network(network)
     with ExitStack() as stack:
         data = stack.enter_context(opened(inputs, images))
-        target = load_chip(chip, changes or ())
-        choice = ann_choice(ann_chip, ann_bits, ann_sparsity)
+        target = load_chip(chip, changes or ()).scaled_to(scale)
+        choice = ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale)
         choice.check(net, [target])
         placed = mapped(net, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed)
         beside = spikeless(choice, placed, placer, json_to)
@@ -149,6 +151,7 @@ def replay(
     ann_chip: AnnChipOption = None,
     ann_bits: AnnBitsOption = None,
     ann_sparsity: AnnSparsityOption = None,
+    scale: ScaleOption = None,
     trace: TraceOption = None,
     output: OutputOption = None,
     report: ReportOption = None,
@@ -160,8 +163,8 @@ def replay(
     how = time_choice(timing, schedule, packet_images, seed, placer)
     check_targets(trace, output, report, perfetto, json_to, sources=(file, mapping))
     with about(file), opened_trace(file, images) as spikes:
-        target = load_chip(chip, changes or ())
-        choice = ann_choice(ann_chip, ann_bits, ann_sparsity)
+        target = load_chip(chip, changes or ()).scaled_to(scale)
+        choice = ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale)
         choice.check(spikes.network, [target])
         placed = mapped(spikes.network, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed)
         beside = spikeless(choice, placed, placer, json_to)

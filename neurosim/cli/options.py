@@ -26,6 +26,8 @@ AnnBitsOption = Annotated[
 ]
 ZEROS = "Share of its activations that is zero, 0 without: MACs with them are not done."
 AnnSparsityOption = Annotated[str | None, typer.Option("--ann-sparsity", metavar="X|stored", help=ZEROS)]
+SCALED = "Dynamic energies scaled to this node, 22 or 22@0.8 with its supply in V."
+ScaleOption = Annotated[str | None, typer.Option("--scale-node", metavar="NM[@V]", help=SCALED)]
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="key.path=value", help="Change a setting; repeatable.")]
 ImagesOption = Annotated[int | None, typer.Option("--images", min=1, metavar="N", help="Use the first N samples.")]
 WorkersOption = Annotated[

@@ -37,6 +37,7 @@ from neurosim.cli.options import (
     PacketImagesOption,
     PlacerOption,
     ReportOption,
+    ScaleOption,
     ScheduleOption,
     SeedOption,
     SetOption,
@@ -114,6 +115,7 @@ def compare(
     ann_chip: AnnChipOption = None,
     ann_bits: AnnBitsOption = None,
     ann_sparsity: AnnSparsityOption = None,
+    scale: ScaleOption = None,
     report: ReportOption = None,
     json_to: JsonOption = None,
 ) -> None:
@@ -124,8 +126,8 @@ def compare(
     if twice or len(chips) < 2:
         raise NeurosimError(f"--chip {' '.join(twice)} is given more than once" if twice else "give at least two --chip")
     net, data = ns.load_network(network), loaded(inputs, images)
-    targets = {name: load_chip(name, changes or ()) for name in chips}
-    choice = ann_choice(ann_chip, ann_bits, ann_sparsity)
+    targets = {name: load_chip(name, changes or ()).scaled_to(scale) for name in chips}
+    choice = ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale)
     choice.check(net, [*targets.values()])
     note_unused(how, len(data))
     for line in free_settings(targets):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from neurosim.bits import unpacked
-from neurosim.kernels.histogram import count_columns, count_windows
+from neurosim.kernels.histogram import count_columns, count_windows, note_sites
 from neurosim.mapping.demand import has_current, numbers, pixel_bits
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.routes import Fanout
@@ -36,9 +36,10 @@ class Activity:
     every brick that it is for. input_arrivals: events that came from outside; input_events: spikes fed from outside, each
     booked once, to the first brick it arrives at. synaptic_events: (spike, synapse) pairs. weight_words: words of weights
     fetched for them; accumulates: additions that they cause; state_words: words of the state, each read and written, that hold
-    what they are added to; where a core sums pooling windows first, pool_adds: additions to those sums, pool_macs: sums
-    multiplied with a weight; payload_macs: values that events carry, likewise, instead of accumulates. active, idle: visited
-    neurons that were, were not touched; visit_words: words of the state that hold one number of all that were visited.
+    what they are added to; register_adds: those of the accumulates that add to potentials in registers of the lanes; where a
+    core sums pooling windows first, pool_adds: additions to those sums, pool_macs: sums multiplied with a weight; payload_macs:
+    values that events carry, likewise, instead of accumulates. active, idle: visited neurons that were, were not touched;
+    visit_words: words of the state that hold one number of all that were visited.
     analog_rows, macs: rows and multiply-accumulates of image-fed layers; current_adds: stored currents re-added, biases among
     them; current_writes: currents stored. clears: numbers of the state set to zero before an image; readouts: output potentials
     read after it. leaks: leak multiplies. clips: potentials clipped to the state width. input_words: words of the input memory.
@@ -59,6 +60,7 @@ class Activity:
     weight_words: np.ndarray
     state_words: np.ndarray
     accumulates: np.ndarray
+    register_adds: np.ndarray
     pool_adds: np.ndarray
     pool_macs: np.ndarray
     payload_macs: np.ndarray
@@ -188,12 +190,13 @@ class _Counter:
         source.owner.add_to(self.found["input_events" if outside else "spikes"], spikes.T)
         if not outside:
             self._sent(source, by_group)
-        columns = {False: spikes}
-        if any(work.windows for work in source.work):
-            columns[True] = self._windows(source, bits)
+        columns = {(False, False): spikes}
         for work in source.work:
+            kind = work.windows, work.sites
+            if kind not in columns:
+                columns[kind] = self._sites(source, bits, work.windows) if work.sites else self._windows(source, bits)
             if work.what in self.found:
-                work.amount.add_to(self.found[work.what], columns[work.windows].T)
+                work.amount.add_to(self.found[work.what], columns[kind].T)
 
     def _sent(self, source: Fanout, by_group: np.ndarray) -> None:
         flits = self.chip.mesh.flits_per_packet
@@ -206,6 +209,15 @@ class _Counter:
         _, h, w = pooled(source.shape, "max2")
         out = np.zeros((self.rows, source.segments * h * w), np.int64)
         count_windows(bits, source.segment, pool_sites(source.shape, "max2").astype(np.int32), h * w, out)
+        return out
+
+    def _sites(self, source: Fanout, bits: np.ndarray, windows: bool) -> np.ndarray:
+        """int64 [rows, columns]: 1 at the first column of every sender and site with a spike; with *windows* of max pooling,
+        with one that is the first of its window."""
+        _, h, w = pooled(source.shape, "max2")
+        out = np.zeros((self.rows, source.segments * source.sites), np.int64)
+        window = pool_sites(source.shape, "max2").astype(np.int32)
+        note_sites(bits, source.segment, source.lead, window, h * w if windows else 0, out)
         return out
 
     def _image(self, layer: Layer, mine: np.ndarray) -> None:

@@ -108,7 +108,7 @@ def energy(mapping: Mapping, counts: Counts, images: int, cycles: int, barriers:
 
 def control(chip: Chip, busy: np.ndarray) -> Iterator[Action]:
     """Cycles in which cores work, [..., bricks], of the blocks that cost something then."""
-    for block in chip.block:
+    for block in chip.blocks:
         if block.busy_pj:
             yield Action(f"busy cycle of {block.name}", *CONTROL, busy, f"block.{block.name}.busy_pj")
 
@@ -139,6 +139,8 @@ def operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Acti
         yield Action("pool_mac", *POOLS, counts["pool_macs"], "operation.mac.pj")
     if any(map(mapping.network.carries, mapping.fans)):
         yield Action("payload_mac", *PAYLOADS, counts["payload_macs"], "operation.mac.pj")
+    if mapping.chip.core.accumulate_registers:
+        yield operation("register_add", REGISTERS, counts["register_adds"])
     if mapping.chip.board:
         yield Action("crossing", *BETWEEN, counts["crossings"], "board.pj")
 
@@ -180,7 +182,7 @@ def leakage(mapping: Mapping, cycles: int) -> Iterator[Action]:
     on |= {part: shared(mapping, cycles * n) for part, n in many.items()}
     for memory in chip.memory:
         yield Action(f"cycle of {memory.name}", *LEAKAGE, on[memory.per], f"memory.{memory.name}.leakage_mw")
-    for block in chip.block:
+    for block in chip.blocks:
         if block.leakage_mw:
             yield Action(f"cycle of {block.name}", *LEAKAGE, on[block.per], f"block.{block.name}.leakage_mw")
     for kind in ("core", "chip"):

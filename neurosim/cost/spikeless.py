@@ -67,6 +67,10 @@ class AnnChoice(NamedTuple):
     bits: int | None = None
     sparsity: float | str = 0.0
 
+    def scaled_to(self, node: float | str | None) -> AnnChoice:
+        """The same with the chip scaled to *node*, see `neurosim.chip.chip.Chip.scaled_to`."""
+        return self if self.chip is None else self._replace(chip=self.chip.scaled_to(node))
+
     def check(self, network: Network, chips: Sequence[Chip]) -> None:
         """Raise NeurosimError with all that cannot be used beside *network* on *chips*."""
         machines = chips if self.chip is None else [self.chip]

@@ -8,6 +8,7 @@ import numpy as np
 
 from neurosim.kernels import inlined, jit
 from neurosim.kernels.bits import LOWEST, ONE
+from neurosim.kernels.packets import kind_of, place_of
 
 NEVER = np.iinfo(np.int64).max
 
@@ -16,14 +17,13 @@ NEVER = np.iinfo(np.int64).max
 def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums, gathered):
     """Add what the spikes of one population cause; row r of bits travels in turn + r * stride.
 
-    bits: uint8 [rows, bytes], lowest bit first, order channel, site. segment: int64 [channels]. delivery: as for
-    `neurosim.kernels.packets.fill_packets`. ways: (int64 [entries], cycles from the leave of a packet to its arrival; int64
-    [columns + 1], int64, links of the packets of one spike). sending: (tree, one packet for all entries of a column, or one for
-    each; cycles between packets of a core; flits of a packet). sums: (packets sent so far; least arrival, at first NEVER;
-    latest arrival and work on it; cycles of work, int64 [turns, cores] each; flits, int64 [turns, links]; cycles of work that
-    wait for a memory, int64 [cores]). gathered: see `nothing`.
+    bits, segment, delivery: as for `neurosim.kernels.packets.fill_packets`. ways: (int64 [entries], cycles from the leave
+    of a packet to its arrival; int64 [columns + 1], int64, links of the packets of one spike). sending: (tree, one packet
+    for all entries of a column, or one for each; cycles between packets of a core; flits of a packet). sums: (packets sent
+    so far; least arrival, at first NEVER; latest arrival and work on it; cycles of work, int64 [turns, cores] each; flits,
+    int64 [turns, links]; cycles of work that wait for a memory, int64 [cores]). gathered: see `nothing`.
     """
-    first, _sender, core, _place, service, stall, _sites, _window, _windows = delivery
+    first, _sender, core, _place, service, stall, _sites, _window, _windows, _lead = delivery
     distance, first_link, crossed = ways
     tree, pace, flits = sending
     sent, first_in, last_out, served, links, waiting = sums
@@ -35,14 +35,14 @@ def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums, ga
                 to = core[entry]
                 way = distance[entry] + (0 if tree else (entry - first[c]) * pace)
                 first_in[at, to] = min(first_in[at, to], begun[c] * pace + way)
-                for later in range(2):
-                    if many[c, later] > 0:
-                        last_out[at, to] = max(last_out[at, to], ended[c, later] * pace + way + service[entry, later])
-                        served[at, to] += many[c, later] * service[entry, later]
-                        waiting[to] += many[c, later] * stall[entry, later]
+                for kind in range(many.shape[1]):
+                    if many[c, kind] > 0:
+                        last_out[at, to] = max(last_out[at, to], ended[c, kind] * pace + way + service[entry, kind])
+                        served[at, to] += many[c, kind] * service[entry, kind]
+                        waiting[to] += many[c, kind] * stall[entry, kind]
+            spikes = forget(c, gathered)
             for link in crossed[first_link[c] : first_link[c + 1]]:
-                links[at, link] += (many[c, 0] + many[c, 1]) * flits
-            many[c, 0] = many[c, 1] = 0
+                links[at, link] += spikes * flits
 
 
 @jit
@@ -93,22 +93,34 @@ def add_work(by_brick, bricks, cores, turn, stride, total):
 def work_outside(bits, segment, delivery, work, waits, sent, gathered):
     """Add to work and waits [rows, bricks] the cycles of the spikes that enter from outside; see `bound_packets`. *sent*: int64
     [1], for their sender is -1; nobody reads it."""
-    first, _sender, core, _place, service, stall, _sites, _window, _windows = delivery
+    first, _sender, core, _place, service, stall, _sites, _window, _windows, _lead = delivery
     columns, many, _begun, _ended, _latched = gathered
     for row in range(len(bits)):
         for c in columns[: gather(bits[row], segment, delivery, True, sent, gathered)]:
             for entry in range(first[c], first[c + 1]):
-                for later in range(2):
-                    work[row, core[entry]] += many[c, later] * service[entry, later]
-                    waits[row, core[entry]] += many[c, later] * stall[entry, later]
-            many[c, 0] = many[c, 1] = 0
+                for kind in range(many.shape[1]):
+                    work[row, core[entry]] += many[c, kind] * service[entry, kind]
+                    waits[row, core[entry]] += many[c, kind] * stall[entry, kind]
+            forget(c, gathered)
 
 
-def nothing(columns: int, latches: int) -> tuple[np.ndarray, ...]:
+@inlined
+def forget(column, gathered):
+    """Forget the spikes of a column; returns how many there were."""
+    _columns, many, begun, _ended, _latched = gathered
+    spikes = np.int64(0)
+    for kind in range(many.shape[1]):
+        spikes += many[column, kind]
+        many[column, kind] = 0
+    begun[column] = -1
+    return spikes
+
+
+def nothing(columns: int, kinds: int, latches: int) -> tuple[np.ndarray, ...]:
     """Room for what `gather` finds, empty. Not compiled: that would take longer than all that it is used for."""
     return (
-        np.zeros(columns, np.int64), np.zeros((columns, 2), np.int64), np.zeros(columns, np.int64),
-        np.zeros((columns, 2), np.int64), np.zeros(latches, np.uint8),
+        np.zeros(columns, np.int64), np.zeros((columns, kinds), np.int64), np.full(columns, -1, np.int64),
+        np.zeros((columns, kinds), np.int64), np.zeros(latches, np.uint8),
     )  # fmt: skip
 
 
@@ -116,12 +128,11 @@ def nothing(columns: int, latches: int) -> tuple[np.ndarray, ...]:
 def gather(bits, segment, delivery, tree, sent, gathered):
     """Gather the spikes of one step by column; returns how many columns have any that go somewhere.
 
-    sent: int64 [cores], packets so far. gathered: (those columns, int64 [columns]; int64 [columns, 2], zeros, spikes that are
-    the first of their max-pooling window, and later ones, without pooling all are first; int64 [columns] and [columns, 2],
-    number among the packets of its core of the first packet of the first spike, and of the last spike of either kind; windows
-    that have held a spike, uint8 [channels * windows]).
+    sent: int64 [cores], packets so far. gathered: (those columns, int64 [columns]; int64 [columns, kinds], zeros, spikes of
+    each kind; int64 [columns] and [columns, kinds], number among the packets of its core of the first packet of the first
+    spike, -1 where there is none, and of the last spike of each kind; uint8, see `neurosim.mapping.delivery.Delivery.latches`).
     """
-    first, sender, _core, _place, _service, _stall, sites, window, windows = delivery
+    first, sender, _core, _place, _service, _stall, sites, _window, _windows, lead = delivery
     columns, many, begun, ended, latched = gathered
     found = 0
     for latch in range(len(latched)):
@@ -131,21 +142,17 @@ def gather(bits, segment, delivery, tree, sent, gathered):
         while b:
             neuron = byte * 8 + LOWEST[b]
             b &= b - ONE
-            channel, site = neuron // sites, neuron % sites
+            channel, site = place_of(neuron, len(segment), sites, len(lead) > 0)
             c = segment[channel] * sites + site
             packets = first[c + 1] - first[c]
             if packets == 0:
                 continue
-            later = 0
-            if windows > 0 and window[site] >= 0:
-                latch = channel * windows + window[site]
-                later = latched[latch]
-                latched[latch] = 1
-            if many[c, 0] + many[c, 1] == 0:
+            kind = kind_of(channel, site, c, delivery, latched)
+            if begun[c] < 0:
                 columns[found] = c
                 found += 1
                 begun[c] = sent[sender[c]]
-            many[c, later] += 1
-            ended[c, later] = sent[sender[c]]
+            many[c, kind] += 1
+            ended[c, kind] = sent[sender[c]]
             sent[sender[c]] += 1 if tree else packets
     return found

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from neurosim.kernels import jit
+from neurosim.kernels import inlined, jit
 from neurosim.kernels.bits import LOWEST, ONE
 
 
@@ -11,10 +11,10 @@ def count_packets(bits, segment, delivery, tree, turn, stride, packets, targets)
     """Add the packets that the spikes of one population cause, and the targets of these, to packets and targets, int64 [turns,
     cores], by sending core; row r of bits travels in turn + r * stride.
 
-    bits: uint8 [rows, bytes], lowest bit first, order channel, site. segment: int64 [channels]. delivery: as for
-    `fill_packets`. tree: one packet for all entries of a column, or one for each.
+    bits: uint8 [rows, bytes], lowest bit first, order channel, site, or, where delivery has a lead, site, channel. segment:
+    int64 [channels]. delivery: as for `fill_packets`. tree: one packet for all entries of a column, or one for each.
     """
-    first, sender, _core, _place, _service, _stall, sites, _window, _windows = delivery
+    first, sender, _core, _place, _service, _stall, sites, _window, _windows, lead = delivery
     for row in range(len(bits)):
         at = turn + row * stride
         for byte in range(bits.shape[1]):
@@ -22,7 +22,8 @@ def count_packets(bits, segment, delivery, tree, turn, stride, packets, targets)
             while b:
                 neuron = byte * 8 + LOWEST[b]
                 b &= b - ONE
-                c = segment[neuron // sites] * sites + neuron % sites
+                channel, site = place_of(neuron, len(segment), sites, len(lead) > 0)
+                c = segment[channel] * sites + site
                 n = first[c + 1] - first[c]
                 if n > 0:
                     packets[at, sender[c]] += 1 if tree else n
@@ -31,14 +32,14 @@ def count_packets(bits, segment, delivery, tree, turn, stride, packets, targets)
 
 @jit
 def fill_packets(bits, segment, delivery, sending, turn, stride, turns, next_packet, next_target, latched):
-    """Write the packets of the spikes of one population, row r of bits in turn + r * stride, in the order of the neurons.
+    """Write the packets of the spikes of one population, row r of bits in turn + r * stride, in the order of the bits.
 
-    bits, segment: as for `count_packets`. delivery: (first, sender, core, place, service, stall, sites, window, windows), see
-    `neurosim.mapping.delivery.Delivery`. sending: (tree; cycles from packet to packet of a core; flits of a packet). turns: see
-    `neurosim.kernels.turns.Turns`. next_packet, next_target: int64 [turns, cores], those of the turn that are the core's next.
-    latched: uint8 [channels * windows], overwritten.
+    bits, segment: as for `count_packets`. delivery: (first, sender, core, place, service, stall, sites, window, windows, lead),
+    see `neurosim.mapping.delivery.Delivery`. sending: (tree; cycles from packet to packet of a core; flits of a packet). turns:
+    see `neurosim.kernels.turns.Turns`. next_packet, next_target: int64 [turns, cores], those of the turn that are the core's
+    next. latched: uint8, see `neurosim.mapping.delivery.Delivery.latches`, overwritten.
     """
-    first, sender, core, place, service, stall, sites, window, windows = delivery
+    first, sender, core, place, service, stall, sites, _window, _windows, lead = delivery
     tree, step, flits = sending
     for row in range(len(bits)):
         at = turn + row * stride
@@ -48,15 +49,11 @@ def fill_packets(bits, segment, delivery, sending, turn, stride, turns, next_pac
             while b:
                 neuron = byte * 8 + LOWEST[b]
                 b &= b - ONE
-                channel, site = neuron // sites, neuron % sites
+                channel, site = place_of(neuron, len(segment), sites, len(lead) > 0)
                 c = segment[channel] * sites + site
                 if first[c] == first[c + 1]:
                     continue
-                later = np.int64(0)
-                if windows > 0 and window[site] >= 0:
-                    latch = channel * windows + window[site]
-                    later = np.int64(latched[latch])
-                    latched[latch] = 1
+                kind = kind_of(channel, site, c, delivery, latched)
                 source = sender[c]
                 for entry in range(first[c], first[c + 1]):
                     if entry == first[c] or not tree:
@@ -69,14 +66,43 @@ def fill_packets(bits, segment, delivery, sending, turn, stride, turns, next_pac
                         about.source = source
                     target = turns.targets[turns.first_target[at] + next_target[at, source]]
                     next_target[at, source] += 1
-                    target.service = service[entry, later]
-                    target.stall = stall[entry, later]
+                    target.service = service[entry, kind]
+                    target.stall = stall[entry, kind]
                     target.owner = packet
                     target.flits = flits
                     target.core = core[entry]
                     target.column = place[entry, 0]
                     target.row = place[entry, 1]
                     target.port = place[entry, 2]
+
+
+@inlined
+def place_of(neuron, channels, sites, by_site):
+    """Channel and site of a neuron in the order channel, site, or site, channel."""
+    if by_site:
+        return neuron % channels, neuron // channels
+    return neuron // sites, neuron % sites
+
+
+@inlined
+def kind_of(channel, site, column, delivery, latched):
+    """The number of the kind of a spike, see `neurosim.mapping.delivery.kinds`, which is noted in *latched*."""
+    _first, _sender, _core, _place, _service, _stall, _sites, window, windows, lead = delivery
+    later = np.int64(0)
+    if windows > 0 and window[site] >= 0:
+        latch = channel * windows + window[site]
+        later = np.int64(latched[latch])
+        latched[latch] = 1
+    if len(lead) == 0:
+        return later
+    of_site = len(latched) - 2 * len(lead) + 2 * lead[column]
+    again = np.int64(latched[of_site])
+    latched[of_site] = 1
+    if later > 0:
+        return 4 + again
+    later = np.int64(latched[of_site + 1])
+    latched[of_site + 1] = 1
+    return 2 * later + again
 
 
 @jit

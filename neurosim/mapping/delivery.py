@@ -28,9 +28,10 @@ class Delivery:
     first: int64 [columns + 1], entries of a column, by their offset from the sender. sender: int64 [columns], core, -1 for
     input from outside. core: int64 [entries]; of input from outside the brick, as bricks that share a core may work on it in
     different turns. place: int64 [entries, 3], column, row and port of the core. service: int64
-    [entries, 2], cycles that the core works on the packet, for the first spike of a max-pooling window and for a later one
-    (without pooling the same). stall: int64 [entries, 2], those of them in which it waits for a memory. window: int64 [sites],
-    the window of a site, -1; windows: of one channel, 0 without max pooling.
+    [entries, kinds], cycles that the core works on the packet, by the kind of its spike, see `kinds`. stall: int64 [entries,
+    kinds], those of them in which it waits for a memory. window: int64 [sites], the window of a site, -1; windows: of one
+    channel, 0 without max pooling. lead: int64 [columns], see `neurosim.mapping.fan.Fan.lead`, empty where nothing is kept in
+    registers.
     """
 
     source: str
@@ -44,17 +45,19 @@ class Delivery:
     stall: np.ndarray
     window: np.ndarray
     windows: int
+    lead: np.ndarray
 
     @property
     def latches(self) -> int:
-        """Windows of all channels, each of which holds a spike or not."""
-        return len(self.segment) * self.windows
+        """Windows of all channels, each of which holds a spike or not, and sites of all senders: any, and any that is the first
+        of its window."""
+        return len(self.segment) * self.windows + 2 * len(self.lead)
 
     @property
     def columns(self) -> tuple[np.ndarray | int, ...]:
         """As the kernel takes them."""
         work = self.service, self.stall
-        return self.first, self.sender, self.core, self.place, *work, self.sites, self.window, self.windows
+        return self.first, self.sender, self.core, self.place, *work, self.sites, self.window, self.windows, self.lead
 
 
 def delivery(network: Network, chip: Chip, bricks: Sequence[Brick], cores: np.ndarray, fanout: Fanout) -> Delivery:
@@ -63,7 +66,7 @@ def delivery(network: Network, chip: Chip, bricks: Sequence[Brick], cores: np.nd
     sender, core = _senders(cores, fanout), work.brick if fanout.source == INPUT else cores[work.brick]
     order = grid.by_offset(sender[work.column], core, work.column)
     column, core = work.column[order], core[order]
-    cycles = [work.cycles(later) for later in (False, True)]
+    cycles = [work.cycles(kind) for kind in kinds(chip)]
     look_up = firsts(work.column * grid.cores + cores[work.brick]) * chip.operation.event.cycles
     busy = (np.stack([np.maximum(compute, memory) for compute, memory in cycles], 1) + look_up[:, None])[order]
     waits = np.stack([np.maximum(memory - compute, 0) for compute, memory in cycles], 1)[order]
@@ -75,7 +78,8 @@ def delivery(network: Network, chip: Chip, bricks: Sequence[Brick], cores: np.nd
     first = np.concatenate([[0], np.cumsum(np.bincount(column, minlength=len(sender)))])
     tile, port = np.divmod(core, grid.cores_per_tile)
     place = np.stack([tile % grid.width, tile // grid.width, port], 1)
-    return Delivery(fanout.source, fanout.segment, fanout.sites, first, sender, core, place, busy, waits, *work.window)
+    lead = fanout.lead if chip.core.accumulate_registers else np.empty(0, np.int64)
+    return Delivery(fanout.source, fanout.segment, fanout.sites, first, sender, core, place, busy, waits, *work.window, lead)
 
 
 def _senders(cores: np.ndarray, fanout: Fanout) -> np.ndarray:
@@ -85,6 +89,21 @@ def _senders(cores: np.ndarray, fanout: Fanout) -> np.ndarray:
         brick, column, _ = fanout.owner.entries
         sender[column] = cores[brick]
     return sender
+
+
+# Whose amounts a spike causes: (only the first of a window does, only the first from a site).
+Kind = frozenset[tuple[bool, bool]]
+
+
+def kinds(chip: Chip) -> list[Kind]:
+    """The kinds of spikes, as `neurosim.kernels.packets.kind_of` numbers them: the first of a max-pooling window, and a later
+    one; with registers, the first of a window that is also the first such from its site, a later one from there, one that is
+    not the first of its window, each of them the first from its site or a later one."""
+    if not chip.core.accumulate_registers:
+        return [frozenset({(False, False), (True, False)}), frozenset({(False, False)})]
+    of_window = ({(True, False), (True, True)}, {(True, False)}, set[tuple[bool, bool]]())
+    of_site = ({(False, False), (False, True)}, {(False, False)})
+    return [frozenset(window | site) for window in of_window for site in of_site]
 
 
 # What takes time.
@@ -98,15 +117,16 @@ class _Work:
         self.network, self.chip, self.bricks, self.fanout = network, chip, bricks, fanout
         columns, found = fanout.segments * fanout.sites, []
         for work in fanout.work:
-            brick, column, amount = (_unpooled(fanout, work.amount) if work.windows else work.amount).entries
+            pooled_columns = work.windows and not work.sites
+            brick, column, amount = (_unpooled(fanout, work.amount) if pooled_columns else work.amount).entries
             found.append((work, brick * columns + column, amount))
         keys = np.unique(np.concatenate([*(at for _, at, _ in found), np.empty(0, np.int64)]))
         self.brick, self.column = np.divmod(keys, columns)
-        # How much of what; what only the first spike of a window causes apart.
-        self.amounts = {what: np.zeros((2, len(keys)), np.int64) for what in WORK}
+        # How much of what; what only the first spike of a window, or from a site, causes apart.
+        self.amounts = {what: np.zeros((2, 2, len(keys)), np.int64) for what in WORK}
         for work, at, amount in found:
             if work.what in self.amounts:
-                np.add.at(self.amounts[work.what][int(work.windows)], np.searchsorted(keys, at), amount)
+                np.add.at(self.amounts[work.what][int(work.windows), int(work.sites)], np.searchsorted(keys, at), amount)
 
     @property
     def window(self) -> tuple[np.ndarray, int]:
@@ -116,10 +136,10 @@ class _Work:
         _, h, w = pooled(self.fanout.shape, "max2")
         return pool_sites(self.fanout.shape, "max2").astype(np.int64), h * w
 
-    def cycles(self, later: bool) -> tuple[np.ndarray, np.ndarray]:
+    def cycles(self, kind: Kind) -> tuple[np.ndarray, np.ndarray]:
         """int64 [entries] each: cycles of the accumulates; cycles that the slowest memory needs for weights and potentials."""
         chip, cost = self.chip, self.chip.operation
-        amount = {what: found[0] if later else found.sum(0) for what, found in self.amounts.items()}
+        amount = {what: sum(found[int(w), int(s)] for w, s in kind) for what, found in self.amounts.items()}
         compute = amount["passes"] * cost.accumulate.cycles + amount["mac_passes"] * cost.mac.cycles
         # What is added to is read and written.
         fetched, touched = amount["weight_words"], amount["state_words"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,8 @@ class SpikeWork(NamedTuple):
     """What spikes cause in the bricks of one consumer, over its main synapses or one of its shortcuts: how much of *what* one
     spike of a column causes in a brick.
 
-    windows: columns are those of the pooled map, and only the first spike of a window counts. what: a count of
+    windows: only the first spike of a window counts, and columns are those of the pooled map. sites: of those that count only
+    the first from a site and a sender does, and columns are those of the map. what: a count of
     `neurosim.cost.activity.Activity`, or passes: rounds of the core's lanes that the additions, mac_passes: that the
     multiplications take.
     """
@@ -33,6 +35,7 @@ class SpikeWork(NamedTuple):
     what: str
     amount: BrickRows
     windows: bool
+    sites: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,17 @@ class Fan:
     def neurons(self) -> np.ndarray:
         """int64 [columns]: of every column."""
         return np.repeat(np.bincount(self.segment), self.sites)
+
+    @cached_property
+    def lead(self) -> np.ndarray:
+        """int64 [columns]: the lowest column of the same site and sender; spikes from outside have one sender."""
+        sender = np.zeros(self.segments * self.sites, np.int64)
+        if self.source != INPUT:
+            brick, column, _ = self.owner.entries
+            sender[column] = brick
+        key = sender * self.sites + np.tile(np.arange(self.sites), self.segments)
+        _, first, place = np.unique(key, return_index=True, return_inverse=True)
+        return first[place]
 
 
 # (number of a layer, None for its main synapses or the shortcut)
@@ -171,7 +185,7 @@ class _Maker:
         layer = self.network.layers[index]
         pool = (shortcut or layer).pool
         members, (_, h, w) = _members(self.shape, pool), pooled(self.shape, pool)
-        found: dict[tuple[str, bool], list[tuple[int, np.ndarray, np.ndarray]]] = {}
+        found: dict[tuple[str, bool, bool], list[tuple[int, np.ndarray, np.ndarray]]] = {}
         bricks, columns = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
         for number, brick in self.bricks_of[index]:
             taken = self._taken(shortcut, brick)
@@ -180,31 +194,37 @@ class _Maker:
             window = np.add.outer(taken * h * w, caused.site).ravel()
             bricks.append(np.full(len(column), number, np.int32))
             columns.append(column.astype(np.int32))
-            for what, windows, amount in self._amounts(pool, caused):
+            for what, windows, sites, amount in self._amounts(pool, caused):
                 each = np.broadcast_to(amount if len(amount) == 1 else amount[taken], (len(taken), len(caused.site)))
-                many = each if windows else np.repeat(each, members.shape[1], axis=1)
-                found.setdefault((what, windows), []).append((number, window if windows else column, many.ravel()))
+                many, at = (each, window) if windows and not sites else (np.repeat(each, members.shape[1], axis=1), column)
+                found.setdefault((what, windows, sites), []).append((number, at, many.ravel()))
+        pooled_columns = self.segments * h * w
         work = [
-            SpikeWork(what, BrickRows.stacked(rows, self.segments * h * w if windows else self.columns), windows)
-            for (what, windows), rows in found.items()
+            SpikeWork(what, BrickRows.stacked(rows, pooled_columns if windows and not sites else self.columns), windows, sites)
+            for (what, windows, sites), rows in found.items()
         ]
         return _Reading(work, (np.concatenate(bricks), np.concatenate(columns)))
 
-    def _amounts(self, pool: Pool, caused: Visit) -> Iterator[tuple[str, bool, np.ndarray]]:
-        """(what, whether only the first spike of a window causes it, how much) of a visit."""
+    def _amounts(self, pool: Pool, caused: Visit) -> Iterator[tuple[str, bool, bool, np.ndarray]]:
+        """(what, whether only the first spike of a window causes it, and only the first from a site, how much) of a visit."""
         words = caused.items * -(-caused.bits // self.chip.home("weights").word_bits)
         summed = pool == "sum2" and self.chip.policy.pool == "summed"
         once = pool == "max2" or summed
-        yield "synaptic_events", pool == "max2", caused.synapses
-        yield "weight_words", once, words
-        yield "state_words", once, caused.touched
         valued = self.network.carries(self.source)
-        yield "pool_macs" if summed else "payload_macs" if valued else "accumulates", once, caused.adds
-        yield "mac_passes" if summed or valued else "passes", once, caused.passes
+        # The sum of a window is added once in a step as it is.
+        kept = 0 * caused.kept if summed else caused.kept
+        yield "synaptic_events", pool == "max2", False, caused.synapses
+        yield "weight_words", once, False, words
+        yield "state_words", once, False, np.where(kept, 0, caused.touched)
+        yield "pool_macs" if summed else "payload_macs" if valued else "accumulates", once, False, caused.adds
+        yield "mac_passes" if summed or valued else "passes", once, False, caused.passes
         if summed:
             into = np.minimum(caused.synapses, 1)
-            yield "pool_adds", False, into
-            yield "passes", False, into
+            yield "pool_adds", False, False, into
+            yield "passes", False, False, into
+        if kept.any():
+            yield "state_words", once, True, kept
+            yield "register_adds", once, False, np.where(kept, caused.adds, 0)
 
     def _grouped(self, owner: BrickRows, arrives: csc_array) -> tuple[csr_array, np.ndarray, np.ndarray, np.ndarray]:
         """(groups, sender, first, target): columns grouped by sender and set of receiving bricks; columns that send nowhere are

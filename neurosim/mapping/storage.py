@@ -32,6 +32,7 @@ class Projection(NamedTuple):
     row: int  # synapses at each of these sites
     bits: int  # of a weight
     touched: np.ndarray  # int64 [channels, positions], words of the state that hold the potentials it adds to
+    block: int  # words of the state that hold the potentials of all channels of a site; 0 if spikes share none of them
     all_words: int  # words that hold a number of all neurons of the brick
     # int64 [channels, positions], where zeros matter: synapses that are not zero, and the rounds of the lanes that they take
     # if every site is worked off by itself.
@@ -53,7 +54,8 @@ class Projection(NamedTuple):
 class Visit(NamedTuple):
     """What one spike of an axon causes, int64 [channels, positions] each, where *site* says. synapses: that it meets.
     items: what it fetches, of so many *bits* each; adds: additions; touched: words of the state, each read and written, that
-    hold what is added to; passes: rounds of the core's lanes that the additions take."""
+    hold what is added to; passes: rounds of the core's lanes that the additions take. kept: words of the state that hold what
+    any spike from the site may add to, if the registers of the lanes have room for it, else 0."""
 
     site: np.ndarray
     synapses: np.ndarray
@@ -62,31 +64,41 @@ class Visit(NamedTuple):
     adds: np.ndarray
     touched: np.ndarray
     passes: np.ndarray
+    kept: np.ndarray
 
 
 def _shared(link: Projection, core: CoreDescription) -> Visit:
     adds, passes = link.nonzero, link.rounds
     if adds is None or passes is None:
         adds, passes = link.synapses, link.sites * -(-link.row // core.lanes)
-    return Visit(link.site, link.synapses, link.sites, link.row * link.bits, adds, link.touched, passes)
+    return Visit(link.site, link.synapses, link.sites, link.row * link.bits, adds, link.touched, passes, _kept(link, core))
 
 
 def _unrolled(link: Projection, core: CoreDescription) -> Visit:
     adds = link.synapses if link.nonzero is None else link.nonzero
-    return Visit(link.site, link.synapses, link.once, link.synapses * link.bits, adds, link.touched, -(-adds // core.lanes))
+    bits, passes = link.synapses * link.bits, -(-adds // core.lanes)
+    return Visit(link.site, link.synapses, link.once, bits, adds, link.touched, passes, _kept(link, core))
 
 
 def _crossbar(link: Projection, core: CoreDescription) -> Visit:
     stored, bits = link.once * link.brick.neurons, link.once * (link.brick.neurons * link.bits)
-    if link.nonzero is None:
-        return Visit(link.site, link.synapses, link.once, bits, stored, link.once * link.all_words, -(-stored // core.lanes))
-    return Visit(link.site, link.synapses, link.once, bits, link.nonzero, link.touched, -(-link.nonzero // core.lanes))
+    adds, touched = (stored, link.once * link.all_words) if link.nonzero is None else (link.nonzero, link.touched)
+    return Visit(link.site, link.synapses, link.once, bits, adds, touched, -(-adds // core.lanes), _kept(link, core))
 
 
 def _sparse(link: Projection, core: CoreDescription) -> Visit:
     adds = link.synapses if link.nonzero is None else link.nonzero
     bits = adds * (link.bits + (core.index_bits or 0))
-    return Visit(link.site, link.synapses, link.once, bits, adds, link.touched, -(-adds // core.lanes))
+    return Visit(link.site, link.synapses, link.once, bits, adds, link.touched, -(-adds // core.lanes), _kept(link, core))
+
+
+def _kept(link: Projection, core: CoreDescription) -> np.ndarray:
+    """int64 [channels, positions]: see `Visit.kept`. A lane has a register for each round that a site of the brick takes it,
+    whichever weights are zero."""
+    whole = core.storage == "crossbar" and not core.skip_zeros
+    sites = link.once * link.brick.sites if whole else link.sites
+    fits = sites * -(-link.brick.channels // core.lanes) <= core.accumulate_registers
+    return np.where(fits, sites * link.block, 0)
 
 
 STORAGES: dict[str, Callable[[Projection, CoreDescription], Visit]] = {
@@ -149,7 +161,8 @@ def _projection(
 ) -> Projection:
     core, found, bits = chip.core, reach(network, layer, source, shortcut, brick), layer.weight_bits or 8
     state, number = chip.home("state"), chip.core.state_bits
-    all_words = brick.sites * state.row_words(brick.channels, number)
+    block = state.row_words(brick.channels, number)
+    all_words = brick.sites * block
     channels, height, width = source_shape(network, layer, source, shortcut)
     weight, site, sites = (shortcut or layer).weight, found.site, found.sites[None, :]
     if weight is None:
@@ -157,12 +170,13 @@ def _projection(
         added = sites * (shortcut.scale != 0) if zeros_matter(core) else None
         return Projection(
             brick=brick, site=site, sites=sites, axons=brick.channels, row=1, bits=bits * constant_weights(layer, shortcut),
-            touched=(sites if added is None else added) * state.words(number), all_words=all_words, nonzero=added, rounds=added,
+            touched=(sites if added is None else added) * state.words(number), block=0, all_words=all_words, nonzero=added,
+            rounds=added,
         )  # fmt: skip
     if not zeros_matter(core):
         return Projection(
             brick=brick, site=site, sites=sites, axons=channels, row=brick.channels, bits=bits,
-            touched=sites * state.row_words(brick.channels, number), all_words=all_words, nonzero=None, rounds=None,
+            touched=sites * block, block=block, all_words=all_words, nonzero=None, rounds=None,
         )  # fmt: skip
     kernels = weight if weight.ndim == 4 else weight.reshape(len(weight), channels, height, width)
     met = kernels[brick.c0 : brick.c1] != 0
@@ -171,5 +185,5 @@ def _projection(
     words = np.logical_or.reduceat(met, np.arange(0, len(met), state.neighbours(number)), axis=0).sum(0)
     return Projection(
         brick=brick, site=site, sites=np.repeat(sites, channels, 0), axons=1, row=brick.channels, bits=bits,
-        touched=found.over(words) * state.words(number), all_words=all_words, nonzero=nonzero, rounds=rounds,
+        touched=found.over(words) * state.words(number), block=block, all_words=all_words, nonzero=nonzero, rounds=rounds,
     )  # fmt: skip

@@ -44,9 +44,22 @@ class AreaSection(Section):
     by_component: dict[str, Real | None]
 
 
+class ScaledSection(Section):
+    """Dynamic energies are those of one node and supply scaled to another: *factor* times, for prices that are of the node of
+    the chip. kept: what is not scaled."""
+
+    from_nm: Real
+    from_V: Real
+    to_nm: Real
+    to_V: Real
+    factor: Real
+    rule: str
+    kept: str
+
+
 class EnergySection(Section):
     """Of the whole run. per_image_J_error: half-width of the 95 % interval that a time known from a sample of steps leaves, 0
-    where all were timed by packets, null where none was."""
+    where all were timed by packets, null where none was. scaled: to another node, if they are."""
 
     total_J: Real
     per_image_J: Real
@@ -57,6 +70,7 @@ class EnergySection(Section):
     by_purpose_J: ByPurpose
     per_image_J_error: Real | None = None
     pj_per_synaptic_event: PerEvent | None = None
+    scaled: ScaledSection | None = None
 
 
 class ActionRow(Section):
@@ -98,7 +112,8 @@ class AnnHead(Section):
 class AnnSection(ReuseSection, AnnHead):
     """The network without spikes: energies with the stated reuse (dataflow), and with every one. chip: its machine, that of the
     network with spikes or one of its own. bits: of its activations, and at most of its weights. sparsity: share of activations
-    that were taken to be zero. accuracy: as it was trained, in floating point; null where that is not known."""
+    that were taken to be zero. accuracy: as it was trained, in floating point; null where that is not known. scaled: energies,
+    to another node, if they are."""
 
     assumes: str
     dataflow: str
@@ -107,6 +122,7 @@ class AnnSection(ReuseSection, AnnHead):
     bits: Whole | None = None
     sparsity: Real | None = None
     accuracy: Real | None = None
+    scaled: ScaledSection | None = None
 
 
 class ChoiceRow(Section):

@@ -24,6 +24,7 @@ SAMPLED = "waiting of packets in the steps that were not drawn to be timed: thei
 DELAYED = "memory for the events of shortcuts until they are due: in a pipeline a layer holds them for some turns"
 FLOAT_PRICES = "floating point: a float32 network is priced with the chip's integer operations, and its state width is 32 bits"
 WIDE_WEIGHTS = "wider arithmetic: additions and multiplications cost the same for weights of more than 8 bits"
+UNPRICED = "registers of the lanes: neither operation.register_add nor a block says what they cost"
 EXTRAPOLATED = "published prices for memories as large as {}: theirs are extrapolated"
 
 
@@ -57,7 +58,9 @@ def left_out_without(spikeless: Spikeless) -> list[str]:
 def left_out_of_prices(chip: Chip) -> list[str]:
     """What the prices of a chip leave out."""
     beyond = [memory.name for memory in chip.memory if memory.extrapolated]
-    return [*chip.not_counted, *([EXTRAPOLATED.format(", ".join(beyond))] if beyond else [])]
+    unpriced = chip.core.accumulate_registers and not chip.prices["operation.register_add.pj"].pj
+    notes = [(EXTRAPOLATED.format(", ".join(beyond)), bool(beyond)), (UNPRICED, bool(unpriced))]
+    return [*chip.not_counted, *(text for text, applies in notes if applies)]
 
 
 def _ports(chip: Chip) -> list[tuple[str, bool]]:

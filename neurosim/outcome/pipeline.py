@@ -47,6 +47,7 @@ def run(
     ann_chip: Chip | None = None,
     ann_bits: int | None = None,
     ann_sparsity: float | str = 0.0,
+    scale_node: float | str | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
@@ -55,7 +56,7 @@ def run(
     """Map *network* onto *chip*, simulate it on *inputs* with the chip's state width, and evaluate.
 
     *placer*: one of PLACERS, or a function like them; see `map_network`. *timing*, *schedule*, *packet_images*, *seed*,
-    *ann_chip*, *ann_bits*, *ann_sparsity*: see `evaluate`. *workers*: threads that share the samples, then the
+    *ann_chip*, *ann_bits*, *ann_sparsity*, *scale_node*: see `evaluate`. *workers*: threads that share the samples, then the
     turns, without it as many as this process may use cores; the result does not depend on them. *executor*: its workers (PEP
     3148) simulate the samples instead, slice by slice. *progress* is told the samples that are simulated. *command*: what the
     run says it came from. What choices of the model leave open is tried when it is asked for. Raises NeurosimError for names
@@ -66,7 +67,7 @@ def run(
     """
     how = TimeChoice(timing, schedule, packet_images, seed)
     how.check((PLACERS, placer))
-    choice = AnnChoice(ann_chip, ann_bits, ann_sparsity)
+    chip, choice = chip.scaled_to(scale_node), AnnChoice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale_node)
     choice.check(network, [chip])
     mapping, bits = map_network(network, chip, placer), chip.core.state_bits
     spikeless = choice.beside(mapping, choice.placed([mapping], placer))
@@ -93,17 +94,19 @@ def tried(result: Result) -> ModelSection | None:
 def compare(
     network: Network, inputs: Inputs, chips: Sequence[Chip], *, placer: str | Placer = USUAL,
     timing: str | Maker = "packet", schedule: str | Scheduler = "sequential", packet_images: PacketImages = AUTO, seed: int = 0,
-    ann_chip: Chip | None = None, ann_bits: int | None = None, ann_sparsity: float | str = 0.0, workers: int | None = None,
+    ann_chip: Chip | None = None, ann_bits: int | None = None, ann_sparsity: float | str = 0.0,
+    scale_node: float | str | None = None, workers: int | None = None,
 ) -> list[Result]:  # fmt: skip
     """The result on each of *chips*, in order; the network is simulated once for every state width that changes its spikes.
 
     *placer*, *timing*, *schedule*, *packet_images*, *seed*, *workers*, and what is raised: see `run`; *ann_chip*, *ann_bits*,
-    *ann_sparsity*: see `evaluate`. On all chips the same
-    steps of the same images are timed by packets, as many as the one needs that needs most.
+    *ann_sparsity*, *scale_node*: see `evaluate`. On all chips the same steps of the same images are timed by packets, as many
+    as the one needs that needs most.
     """
     how = TimeChoice(timing, schedule, packet_images, seed)
     how.check((PLACERS, placer))
-    choice = AnnChoice(ann_chip, ann_bits, ann_sparsity)
+    chips = [chip.scaled_to(scale_node) for chip in chips]
+    choice = AnnChoice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale_node)
     choice.check(network, chips)
     mappings = [map_network(network, chip, placer) for chip in chips]
     return run_mapped(inputs, mappings, how, choice.placed(mappings, placer), choice, workers=workers)
@@ -149,6 +152,7 @@ def evaluate(
     ann_chip: Chip | None = None,
     ann_bits: int | None = None,
     ann_sparsity: float | str = 0.0,
+    scale_node: float | str | None = None,
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
     recorder: Recorder | None = None,
@@ -164,13 +168,17 @@ def evaluate(
     `time.seconds_per_image_error` says how far off that may be. Up to five images are all timed. *ann_chip*: the machine of the
     network without spikes, on which it is mapped anew; without it, the cores of *mapping*. *ann_bits*: at most so many bits
     have its weights, and so many its activations; *ann_sparsity*: the share of these that is zero, or "stored", as the network
-    file says. *workers*: threads that share the turns; the result does not depend on them. *progress* is told the images
-    done. *recorder* is shown every turn that is not timed analytically. *preview* is shown the analytic result before packets
-    travel. *command*: what the run says it came from. Raises TraceError if the trace belongs to another network, or the chip's
-    state width would change the spikes; MappingError if the network does not fit *ann_chip*.
+    file says. *scale_node*: dynamic energies of both machines are scaled to this node, 22 or "22@0.8" with its supply in V, by
+    the rule of `neurosim.chip.scaling`; time, leakage and area stay. *workers*: threads that share the turns; the result does
+    not depend on them. *progress* is told the images done. *recorder* is shown every turn that is not timed analytically.
+    *preview* is shown the analytic result before packets travel. *command*: what the run says it came from. Raises TraceError
+    if the trace belongs to another network, or the chip's state width would change the spikes; MappingError if the network does
+    not fit *ann_chip*.
     """
-    how, choice = TimeChoice(timing, schedule, packet_images, seed), AnnChoice(ann_chip, ann_bits, ann_sparsity)
+    how = TimeChoice(timing, schedule, packet_images, seed)
     how.check()
+    choice = AnnChoice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale_node)
+    mapping = replace(mapping, chip=mapping.chip.scaled_to(scale_node)) if scale_node is not None else mapping
     choice.check(mapping.network, [mapping.chip])
     spikeless = choice.beside(mapping, choice.placed([mapping]))
     found = evaluated(

@@ -27,7 +27,7 @@ from neurosim.schema import Section
 # What changes neither counts nor cycles.
 PRICES = (
     "pj", "uncertainty", "read", "write", "leakage_mw", "area_mm2", "core_mw", "chip_mw", "model", "node_nm", "extrapolate",
-    "cells", "busy_pj", "operations", "times", "hz",
+    "cells", "busy_pj", "operations", "times", "hz", "scale",
 )  # fmt: skip
 Row = TypeVar("Row", bound=Section)
 
@@ -115,7 +115,7 @@ class Record:
         if not isinstance(chip, Chip):
             raise ChipError(f"chip {chip!r}", [f"is {type(chip).__name__}, not Chip; load it: at(ns.load_chip(...))"])
         chip = chip.sized_as(self.chip)
-        problems = differences(self.chip.values, chip.values) or _paces(self.chip, chip) or self._uncounted(chip)
+        problems = differences(_values(self.chip), _values(chip)) or _paces(self.chip, chip) or self._uncounted(chip)
         if problems:
             raise ChipError(f"chip {chip.name!r} changes counts or cycles, not prices alone; run again", problems)
         ledger = self.ledger.at(chip)
@@ -164,6 +164,12 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
         pairs = zip(names, one, other, strict=True)
         return [p for name, a, b in pairs for p in differences(a, b, f"{path}.{name}")]
     return [] if one == other else [f"{path} is {_short(other)}, in the run {_short(one)}"]
+
+
+def _values(chip: Chip) -> dict[str, Any]:
+    """Those of a chip, without blocks that there are none of."""
+    there = {block.name for block in chip.blocks}
+    return chip.values | {"block": [block for block in chip.values["block"] if block["name"] in there]}
 
 
 def _paces(one: Chip, other: Chip) -> list[str]:

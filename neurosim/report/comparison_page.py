@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 
+from neurosim.chip.chip import Chip
 from neurosim.chip.covers import TOPICS
 from neurosim.cost.action import PURPOSES
 from neurosim.explore.document import ComparisonDocument
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.io.hdf5 import replacing
 from neurosim.outcome.document import RunDocument
-from neurosim.report.comparison_text import SAMPLED, amount_rows, paired_rows, paired_words, setting
+from neurosim.report.comparison_text import SAMPLED, amount_rows, at_nodes, paired_rows, paired_words, scaled, setting
 from neurosim.report.page import beside, bullets, cards, document, paragraph, table
 from neurosim.report.sources import constants
 from neurosim.report.study_figures import bars
@@ -30,6 +31,7 @@ def comparison_page(found: ComparisonDocument) -> str:
     """The whole document."""
     runs = found.runs
     sections = [
+        ("Scaled to one node", bullets(scaled(_chips(found))) if scaled(_chips(found)) else ""),
         ("Not counted alike", bullets(found.uneven) if found.uneven else ""),
         ("Costs nothing", bullets(found.free) if found.free else ""), ("Beside each other", _amounts(found)),
         ("Told apart", _paired(found)),
@@ -42,6 +44,10 @@ def comparison_page(found: ComparisonDocument) -> str:
     ]  # fmt: skip
     title = f"{' and '.join(found.chips)} compared"
     return document(title, _headline(found), [(name, body) for name, body in sections if body])
+
+
+def _chips(found: ComparisonDocument) -> dict[str, Chip]:
+    return {name: run.chip.values for name, run in found.runs.items()}
 
 
 def _headline(found: ComparisonDocument) -> str:
@@ -68,7 +74,8 @@ def _amounts(found: ComparisonDocument) -> str:
         more = ["" if ratio is None else f" ({ratio:.3g} times)" for ratio in ratios]
         rows.append([words, *map("".join, zip(cells, more, strict=True))])
     said = f"; {SAMPLED}" if any(each.latency_s_error for each in found.errors.values()) else ""
-    return table(["", *found.metrics], rows, f"in brackets: times {first}{said}") if found.metrics else ""
+    told = f"in brackets: times {first}{said}{at_nodes(_chips(found))}"
+    return table(["", *found.metrics], rows, told) if found.metrics else ""
 
 
 def _paired(found: ComparisonDocument) -> str:
@@ -81,7 +88,7 @@ def _energy(runs: Runs) -> str:
         return ""
     parts = {purpose: [run.energy.by_purpose_J[purpose] / run.images for run in runs.values()] for purpose in PURPOSES}
     rows = [[purpose, *(si(joules, "J") for joules in each)] for purpose, each in parts.items()]
-    return beside(bars([*runs], parts, "Energy per image, by purpose", "J"), table(["per image", *runs], rows), broad=True)
+    return beside(bars([*runs], parts, "Energy per image, by purpose", "J"), table([_per_image(runs), *runs], rows), broad=True)
 
 
 def _pace(runs: Runs) -> str:
@@ -105,7 +112,7 @@ def _ann(runs: Runs) -> str:
         rows.append([name, ann_chip(run).name, *spent, *accuracies(run)])
     head = ["chip", "ANN on", "ANN", "SNN", "ANN / SNN, compute", "everything", "accuracy, ANN", "SNN"]
     beware = list(dict.fromkeys(warning for run in runs.values() for warning in machines(run)[2:]))
-    return (bullets(beware) if beware else "") + table(head, rows, "energy per image") if rows else ""
+    return (bullets(beware) if beware else "") + table(head, rows, f"energy {_per_image(runs)}") if rows else ""
 
 
 def _layers(runs: Runs) -> str:
@@ -115,7 +122,11 @@ def _layers(runs: Runs) -> str:
         [layers[0].name, *(si(layer.energy_J / run.images, "J") for layer, run in zip(layers, runs.values(), strict=True))]
         for layers in zip(*(run.layers for run in runs.values()), strict=True)
     ]
-    return table(["energy per image", *runs], rows)
+    return table([f"energy {_per_image(runs)}", *runs], rows)
+
+
+def _per_image(runs: Runs) -> str:
+    return "per image" + at_nodes({name: run.chip.values for name, run in runs.items()})
 
 
 def _reasons(found: ComparisonDocument) -> str:

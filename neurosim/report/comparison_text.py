@@ -34,10 +34,10 @@ Metrics = Mapping[str, float | None]
 def comparison_summary(chips: Mapping[str, Chip], told: ComparisonDocument) -> RenderableType:
     """Ratios to the first chip that fits, differences image by image, the amounts, what their costs cover, and the settings
     that differ; *chips*: as they were mapped."""
-    parts: list[RenderableType] = [Text(warning, style="bold") for warning in (*told.uneven, *told.free)]
+    parts: list[RenderableType] = [Text(warning, style="bold") for warning in (*scaled(chips), *told.uneven, *told.free)]
     if told.metrics:
         amounts = {name: found.to_dict() for name, found in told.metrics.items()}
-        parts += [_ratios(amounts), *_paired(told), heading("Amounts"), _amounts(told)]
+        parts += [_ratios(amounts), *_paired(told), heading(f"Amounts{at_nodes(chips)}"), _amounts(told)]
     parts += [heading("What is counted"), _coverage(chips)]
     for name, why in told.reasons.items():
         parts += [heading(f"{name} does not fit"), *(Text(f"- {line}") for line in why)]
@@ -65,6 +65,16 @@ def ratios(found: Mapping[str, Metrics]) -> dict[str, dict[str, float | None]]:
         name: {key: _quotient(metrics[OBJECTIVES[key].column], first[OBJECTIVES[key].column]) for key in COMPARED}
         for name, metrics in found.items()
     }
+
+
+def scaled(chips: Mapping[str, Chip]) -> list[str]:
+    """That energies are scaled to another node, if they are, and what is not."""
+    return [said for said in dict.fromkeys(words.scaled(chip) for chip in chips.values()) if said]
+
+
+def at_nodes(chips: Mapping[str, Chip]) -> str:
+    """To which nodes: one, as all chips of a comparison are scaled alike."""
+    return "".join(dict.fromkeys(words.at_node(chip) for chip in chips.values()))
 
 
 def uneven(chips: Mapping[str, Chip]) -> list[str]:

@@ -53,12 +53,15 @@ def _headline(run: RunDocument) -> str:
     clipped = words.clipped(run)
     grounds = words.grounds(run)
     told = paragraph(modelled) + paragraph(f"{grounds[0].upper()}{grounds[1:]}.")
+    scaled = words.scaled(chip)
+    told += paragraph(f"{scaled[0].upper()}{scaled[1:]}.") if scaled else ""
     return told + cards(_tiles(run)) + paragraph(f"{clipped}." if clipped else "")
 
 
 def _tiles(run: RunDocument) -> list[tuple[str, str, str]]:
     """The numbers that people look for first."""
     chip, time = run.chip.values, run.time
+    counted = "all that is counted" + words.at_node(chip)
     clocked = f"at {si(chip.clock.hz, 'Hz')}, {run.provenance.schedule}"
     accuracy = "no labels" if run.accuracy is None else percent(run.accuracy)
     low, high = map(percent, run.accuracy_interval or (0.0, 1.0))
@@ -67,7 +70,7 @@ def _tiles(run: RunDocument) -> list[tuple[str, str, str]]:
     mesh = f"{chip.mesh.width}x{chip.mesh.height} {chip.mesh.topology}" + (f" on {chip.chips} chips" if chip.board else "")
     return [
         ("accuracy", accuracy, samples),
-        ("energy per image", words.within(run.energy.per_image_J, run.energy.per_image_J_error, "J"), "all that is counted"),
+        ("energy per image", words.within(run.energy.per_image_J, run.energy.per_image_J_error, "J"), counted),
         ("time per image", words.within(time.seconds_per_image, time.seconds_per_image_error, "s"), clocked),
         ("latency", si(time.latency_seconds_per_image, "s"), "from an image to its answer"),
         ("spikes per neuron", f"{run.network.spikes_per_neuron:.3f}", f"over {run.timesteps} steps"),
@@ -88,9 +91,10 @@ def _energy(run: RunDocument) -> str:
     parts, groups = words.energy_components(run), words.energy_groups(run)
     rows = [[part.name, part.group, *part.cells] for part in sorted(parts, key=lambda part: -part.joules)]
     sums = [[f"all {group.name}", "", *group.cells] for group in groups]
-    listed = table(["component", "group", "energy", "share"], rows + sums, "energy per image by component")
+    at = words.at_node(run.chip.values)
+    listed = table(["component", "group", "energy", "share"], rows + sums, f"energy per image by component{at}")
     by_purpose = [[purpose.name, *purpose.cells] for purpose in words.energy_purposes(run)]
-    purposes = table(["purpose", "energy", "share"], by_purpose, "energy per image by purpose")
+    purposes = table(["purpose", "energy", "share"], by_purpose, f"energy per image by purpose{at}")
     figures = beside(run_figures.waterfall(run), run_figures.components(run))
     figures += paragraph(words.power(run) + ".") if words.power(run) else ""
     return _key(groups) + figures + folded("These energies as tables", purposes + listed)
@@ -222,7 +226,8 @@ def _layers(run: RunDocument) -> str:
         each, joules = (si(count / run.images, "") for count in counts), si(row.energy_J / run.images, "J")
         rows.append([row.name, f"{row.neurons:,}", str(row.cores), *each, joules, *words.layer_time(row, run.images)])
     head = ["layer", "neurons", "cores", "spikes", "accumulates", "MACs", "neuron updates", "packets", "flit-hops", "energy"]
-    return table([*head, *(["time", "bound by"] if words.layers_are_timed(run) else [])], rows, "per image")
+    caption = f"per image{words.at_node(run.chip.values)}"
+    return table([*head, *(["time", "bound by"] if words.layers_are_timed(run) else [])], rows, caption)
 
 
 def _spikes(run: RunDocument) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from neurosim.chip.chip import Chip
 from neurosim.report.page import folded, table
-from neurosim.report.text import block_text, memory_text
+from neurosim.report.text import block_text, memory_text, operation_text
 from neurosim.report.units import si
 
 
@@ -14,7 +14,7 @@ def constants(chip: Chip, title: str = "All constants") -> str:
     rows.append(["mesh", f"{chip.mesh.width}x{chip.mesh.height}", chip.mesh.source])
     for memory in chip.memory:
         rows.append([memory.name, memory_text(memory), memory.provenance])
-    rows += [[name, f"{chip.prices[f'operation.{name}.pj'].pj:.4g} pJ", price.source] for name, price in chip.operation]
+    rows += [[name, operation_text(chip, name), price.source] for name, price in chip.operation]
     rows += [[f"{block.name}, per {block.per}", block_text(chip, block), block.source] for block in chip.block]
     if chip.board:
         rows.append(["link between chips", f"{chip.board.pj:g} pJ, {chip.board.link_cycles} cycles", chip.board.source])

@@ -56,6 +56,7 @@ def run_summary(document: RunDocument, network: Network) -> RenderableType:
 def first_answer(document: RunDocument) -> RenderableType:
     """What is known before packets travel; *document*: that of the analytic result."""
     energy, time = si(document.energy.per_image_J, "J"), si(document.time.seconds_per_image, "s")
+    energy += words.at_node(document.chip.values)
     told = f"{_correct(document)}; about {energy} and at least {time} per image, by analytic timing"
     return Text(f"{told}; packets are followed now")
 
@@ -141,7 +142,9 @@ def _energy(document: RunDocument) -> list[RenderableType]:
             if part.group == group.name:
                 rows.add_row(f"  {part.name}", *part.cells)
     told = filter(None, [words.from_image_to_image(document.images_energy_J, "J"), words.power(document)])
-    return [heading("Energy"), Text(f"{spent} per image"), *map(Text, told), rows]
+    scaled = words.scaled(document.chip.values)
+    first = [Text(scaled, style="bold")] if scaled else []
+    return [heading("Energy"), *first, Text(f"{spent} per image"), *map(Text, told), rows]
 
 
 def repriced_text(before: RunDocument, after: RunDocument) -> Group:
@@ -155,7 +158,8 @@ def repriced_text(before: RunDocument, after: RunDocument) -> Group:
     spent = (words.within(energy.per_image_J, energy.per_image_J_error, "J") for energy in (old, new))
     rows.add_row("total", *spent, ratio)
     rows.add_row("ANN / SNN", *(words.ratio_bracket(document.steps[-1]) for document in (before, after)), "")
-    head = Text(f"{before.network.name} on {before.chip.name}, priced as {after.chip.name}; per image")
+    at_first, then = (words.named(document.chip.values) for document in (before, after))
+    head = Text(f"{before.network.name} on {at_first}, priced as {then}; per image")
     about = *words.machines(after), words.break_even_text(after.break_even), words.spread_text(after.uncertainty)
     return Group(head, rows, *map(Text, about))
 
@@ -182,7 +186,7 @@ def layer_table(document: RunDocument) -> Table:
         numbers = [si(n / document.images, "") for n in done]
         energy = si(row.energy_J / document.images, "J")
         rows.add_row(row.name, f"{row.neurons:,}", str(row.cores), *numbers, energy, *words.layer_time(row, document.images))
-    rows.caption = "per image"
+    rows.caption = "per image" + words.at_node(document.chip.values)
     rows.caption_justify = "left"
     return rows
 
@@ -337,7 +341,7 @@ def chip_text(chip: Chip) -> RenderableType:
         add(f"{memory.name} ({_content(memory)})", memory_text(memory), memory, memory.provenance)
     for name, price in chip.operation:
         cycles = f", {price.cycles} cycles" if hasattr(price, "cycles") else ""
-        add(name, f"{chip.prices[f'operation.{name}.pj'].pj:.4g} pJ{cycles}", price)
+        add(name, f"{operation_text(chip, name)}{cycles}", price)
     for block in chip.block:
         add(f"{block.name}, per {block.per}", block_text(chip, block), block)
     if chip.board:
@@ -355,6 +359,12 @@ def _content(memory: Memory) -> str:
     elif memory.backs:
         behind = [f"what {memory.backs} misses, {percent(memory.miss_rate or 0)}"]
     return ", ".join([*memory.holds, *behind])
+
+
+def operation_text(chip: Chip, name: str) -> str:
+    """What an operation costs, its part in blocks included; of registers where there are none, what it would without blocks."""
+    pj = chip.prices[f"operation.{name}.pj"].pj or getattr(chip.operation, name).pj
+    return f"{pj:.4g} pJ"
 
 
 def block_text(chip: Chip, block: Block) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from neurosim.chip.chip import Chip
 from neurosim.chip.covers import TOPICS
+from neurosim.chip.scaling import KEPT, RULE
 from neurosim.cost.action import COMPUTE, MOVEMENT, PJ, STATIC
 from neurosim.cost.comparison import BreakEven, CostStep
 from neurosim.cost.dataflow import STATED
@@ -196,8 +197,18 @@ def compute_of(document: RunDocument) -> str:
 
 
 def named(chip: Chip) -> str:
-    """The name of a chip, with the version of a description that was changed."""
-    return chip.name if chip.version == 1 else f"{chip.name}, version {chip.version}"
+    """The name of a chip, with the version of a description that was changed, and the node that it is scaled to."""
+    return (chip.name if chip.version == 1 else f"{chip.name}, version {chip.version}") + at_node(chip)
+
+
+def at_node(chip: Chip) -> str:
+    """To which node the energies beside this are scaled; nothing where they are not."""
+    return f", scaled to {chip.scaled.end}" if chip.scaled else ""
+
+
+def scaled(chip: Chip) -> str:
+    """The same as a sentence, and what is as it was."""
+    return f"dynamic energies of {chip.name} are {chip.scaled}, by {RULE}; {KEPT}" if chip.scaled else ""
 
 
 def accuracies(document: RunDocument) -> tuple[str, str]:
@@ -209,7 +220,8 @@ def accuracies(document: RunDocument) -> tuple[str, str]:
 def machines(document: RunDocument) -> list[str]:
     """Which network runs where, how well they answer, and what to beware of where they are compared."""
     ours, theirs = document.chip.values, ann_chip(document)
-    where = f"this network on {ours.name} ({ours.node}), the same topology without spikes on {theirs.name} ({theirs.node})"
+    ours_at, theirs_at = (f"{chip.name} ({chip.node}{at_node(chip)})" for chip in (ours, theirs))
+    where = f"this network on {ours_at}, the same topology without spikes on {theirs_at}"
     bits, zero = document.ann.bits, document.ann.sparsity
     how = "" if bits is None else f", {bits}-bit activations" + (f", {percent(zero)} of them zero" if zero else "")
     if document.ann.macs:
@@ -225,8 +237,9 @@ def machines(document: RunDocument) -> list[str]:
 
 def _unlike(ours: Chip, theirs: Chip) -> Iterator[str]:
     """Warnings about two machines that differ in more than prices."""
+    yield from filter(None, dict.fromkeys([scaled(ours), scaled(theirs)]))
     if _nanometres(ours) != _nanometres(theirs):
-        yield f"the nodes differ, {ours.node} and {theirs.node}: nothing is scaled from one to the other"
+        yield f"the nodes differ, {ours.node} and {theirs.node}: nothing is scaled from one to the other (--scale-node does)"
     for topic, words in TOPICS.items():
         one, other = (chip.covered[topic] or "not said" for chip in (ours, theirs))
         if one != other:
@@ -234,7 +247,9 @@ def _unlike(ours: Chip, theirs: Chip) -> Iterator[str]:
 
 
 def _nanometres(chip: Chip) -> str:
-    """The node without what else is said there, such as a voltage."""
+    """The node without what else is said there, such as a voltage; or that which it is scaled to."""
+    if chip.scaled:
+        return f"{chip.scaled.end.nm:g}"
     found = re.match(r"\s*([\d.]+)\s*nm", chip.node)
     return found[1] if found else chip.node
 

@@ -87,7 +87,7 @@ class Agenda:
         """What travels in these turns, which are numbered from the first of them."""
         stride = self.schedule.stride
         return [
-            Spiking(name, self.spikes(name, rows), turn, stride)
+            Spiking(name, self.packets.ordered(name, self.spikes(name, rows)), turn, stride)
             for name, rows, turn in self.travelling(turns)
         ]  # fmt: skip
 

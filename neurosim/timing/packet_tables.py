@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neurosim.bits import by_site
 from neurosim.kernels import fabric as f
 from neurosim.kernels.bounds import nothing, work_outside
 from neurosim.kernels.fabric import table
@@ -16,7 +17,8 @@ from neurosim.network.layers import INPUT
 
 
 class Spiking(NamedTuple):
-    """Spikes of a population that travel: packed, uint8 [rows, bytes]; the turn of the first row, and from row to row."""
+    """Spikes of a population that travel: uint8 [rows, bytes], as `PacketWriter.ordered` has them; the turn of the first row,
+    and from row to row."""
 
     population: str
     bits: np.ndarray
@@ -32,6 +34,12 @@ class PacketWriter:
         self.deliveries, self.cores, self.bricks = mapping.deliveries, mapping.grid.cores, len(mapping.bricks)
         self.tree, self.step = chip.mesh.delivery == "multicast", chip.operation.packet.cycles
         self.flits = chip.mesh.flits_per_packet
+
+    def ordered(self, name: str, bits: np.ndarray) -> np.ndarray:
+        """Spikes of a population, uint8 [rows, bytes], in the order in which they are sent: by site where cores keep what the
+        spikes of a site are added to in registers, else by channel."""
+        to = self.deliveries[name]
+        return by_site(bits, len(to.segment), to.sites) if len(to.lead) else bits
 
     def counted(self, spiking: list[Spiking], turns: int) -> tuple[np.ndarray, np.ndarray]:
         """(packets, targets of them), int64 [turns, cores], by sending core."""
@@ -62,7 +70,8 @@ class PacketWriter:
         wait for memories."""
         delivery = self.deliveries[INPUT]
         work, waits = np.zeros((2, len(bits), self.bricks), np.int64)
-        gathered = nothing(len(delivery.sender), delivery.latches)
+        gathered = nothing(len(delivery.sender), delivery.service.shape[1], delivery.latches)
+        bits = self.ordered(INPUT, bits)
         work_outside(bits, delivery.segment, delivery.columns, work, waits, np.zeros(1, np.int64), gathered)
         return work, waits
 

@@ -41,7 +41,8 @@ def free(chip):
 
 
 def test_what_costs_nothing_on_a_chip_of_which_everything_is_priced_is_in_its_docs():
-    found = free(ns.load_chip("lp45"))
+    # Blocks that there are none of cost nothing.
+    found = free(ns.load_chip("lp45")) & free(ns.load_chip("lp45", ["core.accumulate_registers=9"]))
     assert {path for path in found if not path.endswith(".cycles")} == UNPAID
     assert all(path.startswith("operation.") for path in found if path.endswith(".cycles"))
 
@@ -79,6 +80,21 @@ def test_a_block_is_what_makes_them_cost(path):
     assert follows([paid, other(paid, path)], path) == [LEAKAGE, AREA]
 
 
+@pytest.mark.parametrize(("name", "paid"), [("lp45", [*ASPECTS]), ("mesh45", []), ("ann45", [])])
+def test_registers_cost_something_where_a_block_says_so(name, paid):
+    chips = [ns.load_chip(name, [f"core.accumulate_registers={many}"]) for many in (0, 9, 18)]
+    assert follows(chips[:2], "core.accumulate_registers") == follows(chips[1:], "core.accumulate_registers") == paid
+
+
+def test_what_there_is_none_of_changes_no_hash():
+    """Neither a block of registers nor their price, where a core has none; where it has some, both do."""
+    chip, some = ns.load_chip("lp45"), ns.load_chip("lp45", ["core.accumulate_registers=9"])
+    for path in ("operation.register_add.pj", "block.potential registers.area_mm2"):
+        assert chip.replace(path, 7.0).sha256 == chip.sha256 and some.replace(path, 7.0).sha256 != some.sha256
+    assert chip.replace("block.lanes.area_mm2", 7.0).sha256 != chip.sha256 != some.sha256
+    assert not any("register" in place and "weight" not in place for place in chip.areas_mm2)
+
+
 def test_policies_and_names_are_no_sizes_and_limits_cost_nothing():
     chip = ns.load_chip("mesh45")
     changes = {"mesh.delivery": "multicast", "core.skip_zeros": True, "core.max_neurons": 7, "core.queue_packets": 2}
@@ -89,7 +105,7 @@ def test_policies_and_names_are_no_sizes_and_limits_cost_nothing():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_price_follows_itself(name):
-    chip = ns.load_chip(name)
+    chip = ns.load_chip(name, ["core.accumulate_registers=9"])
     for path in numbers(chip):
         ruled = path.startswith("memory.") and next(m for m in chip.memory if m.name == path.split(".")[1]).model == "sram"
         if path.endswith((".pj", "_mw", "area_mm2")) and not ruled:

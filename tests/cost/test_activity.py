@@ -49,7 +49,8 @@ FEATURES = {
     "delayed input", "feedback to itself", "feedback from a later layer", "full connection", "oblong", "leaky output",
     "last layer fires", "frames", "graded spikes", "graded feedback", "refractory", "floor of each neuron", "reset of its own",
     "answer of every step",
-    "cache", "potentials side by side",
+    "cache", "potentials side by side", "registers", "registers, max2",
+    "registers, zeros skipped", "registers, several senders",
     "two layers in a core", "three layers in a core", "layers of a core that talk", "one source for two of a core",
 }  # fmt: skip
 
@@ -64,6 +65,11 @@ def features(mapping):
         found |= {"windows summed"} if any(layer.pool == "sum2" for layer in network.layers) else set()
         summed = [s for layer in network.layers for s in layer.shortcuts if s.pool == "sum2" and s.weight is None]
         found |= {"windows summed over an identity shortcut"} if summed else set()
+    if core.accumulate_registers:
+        found |= {"registers"} | ({"registers, zeros skipped"} if core.skip_zeros else set())
+        found |= {"registers, max2"} if any(layer.pool == "max2" for layer in network.layers) else set()
+        several = any(b.c0 and network.layers[b.layer].spiking for b in mapping.bricks)
+        found |= {"registers, several senders"} if several else set()
     found |= features_of_machine(mapping.chip)
     for layer in network.layers:
         found |= features_of_layer(network, layer)

@@ -69,6 +69,7 @@ def chips(draw, network):
         changes["core.max_layers"] = draw(st.sampled_from([1, 2, 4]))
     if changes["core.storage"] == "sparse":
         changes["core.index_bits"] = draw(st.integers(5, 12))
+    changes["core.accumulate_registers"] = draw(st.sampled_from([0, 0, 1, 4, 100]))
     changes |= {f"memory.{chip.home(kind).name}.words_per_cycle": draw(port) for kind in ("weights", "state", "input")}
     changes |= {f"memory.{chip.home(kind).name}.word_bits": draw(st.sampled_from([8, 24, 64])) for kind in ("weights", "state")}
     if draw(st.booleans()):

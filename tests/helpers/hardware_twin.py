@@ -16,10 +16,9 @@ from tests.helpers import naive
 
 COUNTS = (
     "spikes", "packets", "hops_x", "hops_y", "crossings", "events", "look_ups", "input_arrivals", "input_events",
-    "synaptic_events", "weight_words", "state_words", "accumulates", "pool_adds", "pool_macs", "payload_macs", "active", "idle",
-    "visit_words",
-    "analog_rows", "macs", "current_adds", "current_writes", "clears", "readouts", "leaks", "clips", "input_words",
-    "image_cycles", "update_cycles", "waiting_cycles",
+    "synaptic_events", "weight_words", "state_words", "accumulates", "register_adds", "pool_adds", "pool_macs", "payload_macs",
+    "active", "idle", "visit_words", "analog_rows", "macs", "current_adds", "current_writes", "clears", "readouts", "leaks",
+    "clips", "input_words", "image_cycles", "update_cycles", "waiting_cycles",
 )  # fmt: skip
 
 
@@ -31,7 +30,8 @@ class Tally:
     """counts[name][row, brick]; links[((x, y), (x, y))] in flits. Zeros are left out.
 
     sent[row, layer]: of every spike that goes anywhere, by rising neuron, (sending core, {receiving core: (cycles of work,
-    those of them that wait for a memory)}). own[row, brick]: (fetch, work, update, waiting) in cycles.
+    those of them that wait for a memory)}); by rising site and then channel, where cores have registers. own[row, brick]:
+    (fetch, work, update, waiting) in cycles.
     """
 
     def __init__(self):
@@ -151,7 +151,7 @@ class Machine:
         """Spikes of *source* become packets, flits on links, and events."""
         names, latched = [layer.name for layer in self.network.layers], set()
         sent = self.tally.sent.setdefault((self.row, names.index(source)), []) if source != "input" else []
-        for neuron in sorted(fired):
+        for neuron in self.sending_order(source, fired):
             targets = self.destinations(source, neuron)
             for brick in targets:
                 self.count("look_ups", brick)
@@ -195,19 +195,41 @@ class Machine:
         for layer in self.network.layers:
             for place, (name, table) in enumerate(zip(layer.sources, self.tables[layer.name], strict=True)):
                 entries = table.get(neuron, []) if name == source else []
-                for brick, done in self.work_of(layer, place, entries, latched).items():
+                for brick, done in self.work_of(layer, place, neuron, entries, latched).items():
                     work[brick].update(done)
         found = {brick: self.cycles_of_event(done) for brick, done in work.items()}
         for brick in self.first_of_cores(work):
             found[brick] = found[brick][0] + self.chip.operation.event.cycles, found[brick][1]
         return found
 
-    def work_of(self, layer, place, entries, latched):
-        """{brick: Counter} of a spike over one projection, *entries* its synapses; *latched* notes windows that had a spike."""
+    def sending_order(self, source, fired):
+        """Neurons by their number, or one site after the other, so that what it reaches can wait in registers."""
+        _, height, width = self.network.shape_of(source)
+        channel_of, site_of = (lambda neuron: neuron // (height * width)), (lambda neuron: neuron % (height * width))
+        kept = self.chip.core.accumulate_registers > 0
+        return sorted(fired, key=lambda neuron: (site_of(neuron), channel_of(neuron)) if kept else neuron)
+
+    def waits_in_registers(self, layer, brick, mine):
+        """The potentials, all at once, of which a spike from this site may reach any; none if a lane has too few registers."""
+        core, shape, b = self.chip.core, self.network.layers[self.bricks[brick].layer].shape, self.bricks[brick]
+        reached = self.neurons_of(brick) if core.storage == "crossbar" and not core.skip_zeros else [e.target for e in mine]
+        needed, sites = 0, {neuron % (shape[1] * shape[2]) for neuron in reached}
+        for _site in sites:
+            needed += rounds(b.c1 - b.c0, core.lanes)
+        return reached if needed <= core.accumulate_registers else []
+
+    def work_of(self, layer, place, neuron, entries, latched):
+        """{brick: Counter} of a spike over one projection, *entries* its synapses; *latched* notes windows that had a spike,
+        and sites of a sender whose potentials wait in registers of a brick."""
+        if not entries:
+            return {}
+        source = layer.sources[place]
+        _, height, width = self.network.shape_of(source)
+        sender = "outside" if source == "input" else self.home[source][neuron]
         shortcut = layer.shortcuts[place - len(layer.inputs)] if place >= len(layer.inputs) else None
         pool, kernel = (shortcut or layer).pool, (shortcut or layer).weight
         summed = pool == "sum2" and self.chip.policy.pool == "summed"
-        window = (layer.name, place, entries[0].at) if entries and pool and (summed or pool == "max2") else None
+        window = (layer.name, place, entries[0].at) if pool and (summed or pool == "max2") else None
         first = window not in latched
         latched |= {window} - {None}
         found = {}
@@ -220,6 +242,12 @@ class Machine:
                 done["pool_adds"] = done["passes"] = 1
             if first:
                 words, touched, adds, passes = self.fetch(layer, brick, mine, kernel is None, shortcut)
+                block = [] if summed or kernel is None else self.waits_in_registers(layer, brick, mine)
+                if block:
+                    done["register_adds"] += adds
+                    waiting = "registers", layer.name, place, brick, sender, neuron % (height * width)
+                    touched = 0 if waiting in latched else self.state_words(brick, block)
+                    latched |= {waiting}
                 done["weight_words"] += words
                 done["state_words"] += touched
                 valued = self.valued(layer.sources[place])
@@ -435,21 +463,22 @@ class Machine:
     def deliver(self, layer, values):
         """Events meet their synapses."""
         latched = set()
-        for place, entries in self.entries(layer, values):
-            for brick, done in self.work_of(layer, place, entries, latched).items():
-                for name in ("synaptic_events", "weight_words", "state_words", "accumulates", "pool_adds", "pool_macs",
-                             "payload_macs"):  # fmt: skip
+        for place, neuron, entries in self.entries(layer, values):
+            for brick, done in self.work_of(layer, place, neuron, entries, latched).items():
+                for name in ("synaptic_events", "weight_words", "state_words", "accumulates", "register_adds"):
+                    self.count(name, brick, done[name])
+                for name in ("pool_adds", "pool_macs", "payload_macs"):
                     self.count(name, brick, done[name])
 
     def touched_by(self, layer, values):
         """Neurons that events reach."""
-        return {entry.target for _, entries in self.entries(layer, values) for entry in entries}
+        return {entry.target for _, _, entries in self.entries(layer, values) for entry in entries}
 
     def entries(self, layer, values):
-        """(number of the projection, synapses) of every event."""
+        """(number of the projection, neuron, synapses) of every event."""
         for place, (source, table) in enumerate(zip(layer.sources, self.tables[layer.name], strict=True)):
             for neuron in values[place] if not (self.image and source == "input") else ():
-                yield place, table.get(neuron, [])
+                yield place, neuron, table.get(neuron, [])
 
     def update(self, layer, touched, values):
         """Leak, compare and reset; returns who fires."""
