@@ -61,8 +61,9 @@ def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic]) -
 
     current = np.zeros(0 if layer.current_leak is None else neurons, dtype)
     return PopulationState(
-        potential=np.zeros(neurons, dtype), current=current, updated=never(sites), reached=never(sites), listed=never(sites),
-        visits=never(sites), lone=never(neurons), candidates=np.empty(neurons, np.int32), held=np.empty(neurons, np.int32),
+        potential=np.zeros(neurons, dtype), current=current, updated=never(sites), block=layer.shape[0] // layer.blocks,
+        reached=never(sites * layer.blocks), listed=never(sites), visits=never(sites), lone=never(neurons),
+        candidates=np.empty(neurons, np.int32), held=np.empty(neurons, np.int32),
         singles=np.empty(POOL * POOL * neurons, np.int32), latched=never(latches), passed_channel=np.empty(latches, np.int32),
         passed_site=np.empty(latches, np.int32),
     )  # fmt: skip
@@ -78,8 +79,8 @@ def new_tape(layer: Layer, images: int, steps: int, dtype: type[np.generic], pot
         return np.empty(rows * neurons, np.int32)
 
     return Tape(
-        start=starts(), channel=room(), site=room(), reached=np.empty((rows, sites), bool), lone_start=starts(), lone=room(),
-        clipped_start=starts(), clipped=room(), peak=np.zeros((images, 2), np.float64 if dtype is np.float32 else np.int64),
+        start=starts(), channel=room(), site=room(), reached=np.empty((rows, sites * layer.blocks), bool), lone_start=starts(),
+        lone=room(), clipped_start=starts(), clipped=room(), peak=np.zeros((images, 2), np.float64 if dtype is np.float32 else np.int64),
         potentials=np.empty((rows if potentials else 0, neurons), dtype), final=np.empty((images, neurons), dtype),
         noted=np.zeros(4, np.int64),
     )  # fmt: skip

@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 # Names, synapses and shapes: what a layer or a shortcut is beside its parameters.
 STRUCTURE = {
     "name", "weight", "pool", "inputs", "shortcuts", "weight_bits", "weight_scale", "in_shape", "shape", "stride", "padding",
-    "source", "scale",
+    "source", "scale", "groups", "dilation",
 }  # fmt: skip
 # For every parameter a value that changes what the layer of `network` does.
 EXAMPLES = {
