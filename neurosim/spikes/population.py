@@ -80,7 +80,8 @@ def new_tape(layer: Layer, images: int, steps: int, dtype: type[np.generic], pot
 
     return Tape(
         start=starts(), channel=room(), site=room(), reached=np.empty((rows, sites * layer.blocks), bool), lone_start=starts(),
-        lone=room(), clipped_start=starts(), clipped=room(), peak=np.zeros((images, 2), np.float64 if dtype is np.float32 else np.int64),
+        lone=room(), clipped_start=starts(), clipped=room(),
+        peak=np.zeros((images, 2), np.float64 if dtype is np.float32 else np.int64),
         potentials=np.empty((rows if potentials else 0, neurons), dtype), final=np.empty((images, neurons), dtype),
         noted=np.zeros(4, np.int64),
     )  # fmt: skip
