@@ -13,12 +13,13 @@ import numpy as np
 
 from neurosim.bits import unpacked
 from neurosim.kernels.histogram import count_columns, count_windows, note_sites
+from neurosim.mapping.brick import reach, taken
 from neurosim.mapping.demand import has_current, numbers, pixel_bits
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.routes import Fanout
 from neurosim.network.checks import signed_bits
 from neurosim.network.inputs import slices
-from neurosim.network.layers import INPUT, Layer, axes, pooled
+from neurosim.network.layers import INPUT, Layer, pooled
 from neurosim.network.neuron import PARAMETERS
 from neurosim.spikes.synapses import pool_sites
 from neurosim.spikes.trace import Ragged, SpikeTrace
@@ -227,7 +228,7 @@ class _Counter:
         fan_in = layer.weight[0].size * list(layer.inputs or ()).count(INPUT)
         sites = np.array([self.mapping.bricks[i].sites for i in mine])
         if not host:
-            self._add("analog_rows", when, mine, sites * fan_in)
+            self._add("analog_rows", when, mine, sites * fan_in * self.mapping.image_rows.rows[mine])
             self._add("macs", when, mine, self.neurons[mine] * fan_in)
         fetched = np.array([self._current_words(i) if host else self._patch_words(layer, i) for i in mine])
         self._add("input_words", when, mine, fetched)
@@ -241,37 +242,58 @@ class _Counter:
     def _patch_words(self, layer: Layer, index: int) -> int:
         """Words of the input memory that hold the pixels a brick needs, fetched as one block."""
         brick = self.mapping.bricks[index]
-        channels, height, width = self.network.input.shape
-        size = 2 if layer.pool else 1
-        convolved = axes(layer)
-        if convolved is not None:
-            spans = [(brick.y0, brick.y1, height // size), (brick.x0, brick.x1, width // size)]
-            area = [
-                min((b - 1) * axis.stride - axis.padding + axis.kernel, n) - max(a * axis.stride - axis.padding, 0)
-                for (a, b, n), axis in zip(spans, convolved, strict=True)
-            ]
-        else:
-            area = [height // size, width // size]
-        pixels = channels * area[0] * area[1] * size * size
+        first, last = taken(self.network, layer, INPUT, None, brick)
+        size, read = 2 if layer.pool else 1, reach(self.network, layer, INPUT, None, brick)
+        # A kernel with holes can miss the map.
+        area = [int(np.ptp(each)) + 1 if len(each) else 0 for each in (read.rows, read.columns)]
+        pixels = (last - first) * area[0] * area[1] * size * size
         return self.chip.home("input").words(pixels * pixel_bits(self.network))
 
     def _updates(self, layer: Layer, mine: np.ndarray) -> None:
         """Neurons visited for leak and compare, under the chip's policy."""
         recorded = self.trace.layers[layer.name]
-        sites = layer.shape[1] * layer.shape[2]
-        reached = unpacked(self._bits(recorded.reached), sites).reshape(self.rows, *layer.shape[1:])
-        lone, lone_words = self._listed(recorded.lone, layer, mine), self._lone_words(recorded.lone, layer, mine)
+        blocks = layer.shape[1] * layer.shape[2] * layer.blocks
+        reached = unpacked(self._bits(recorded.reached), blocks).reshape(self.rows, *layer.shape[1:], layer.blocks)
+        visited = self._visited_blocks if layer.blocks > 1 else self._visited_sites
+        touched, words = visited(reached, recorded.lone, layer, mine)
         everybody = self.chip.policy.update == "all"
         for place, index in enumerate(mine):
-            b, row_words = self.mapping.bricks[index], self.row_words[index]
-            rows = reached[:, b.y0 : b.y1, b.x0 : b.x1].sum((1, 2))
-            touched = rows * b.channels + lone[:, place]
-            self.found["active"][:, index] = touched
-            self.found["visit_words"][:, index] = b.sites * row_words if everybody else rows * row_words + lone_words[:, place]
+            b = self.mapping.bricks[index]
+            self.found["active"][:, index] = touched[:, place]
+            self.found["visit_words"][:, index] = b.sites * self.row_words[index] if everybody else words[:, place]
             if everybody:
-                self.found["idle"][:, index] = b.neurons - touched
+                self.found["idle"][:, index] = b.neurons - touched[:, place]
         leaks = sum(row.of(layer) is not None for row in PARAMETERS.values() if row.form == "fraction")
         self.found["leaks"][:, mine] = leaks * (self.found["active"] + self.found["idle"])[:, mine]
+
+    def _visited_sites(
+        self, reached: np.ndarray, lone: Ragged, layer: Layer, mine: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """int64 [rows, bricks of the layer] each: neurons of the sites reached and *lone* ones, and words of the state with a
+        number of any of them."""
+        touched, words = self._listed(lone, layer, mine), self._lone_words(lone, layer, mine)
+        for place, index in enumerate(mine):
+            b = self.mapping.bricks[index]
+            rows = reached[:, b.y0 : b.y1, b.x0 : b.x1, 0].sum((1, 2))
+            touched[:, place] += rows * b.channels
+            words[:, place] += rows * self.row_words[index]
+        return touched, words
+
+    def _visited_blocks(
+        self, reached: np.ndarray, lone: Ragged, layer: Layer, mine: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """The same where parts of the channels of a site may be reached: neuron by neuron, as some that are and some that are
+        lone can share a word."""
+        neurons = np.repeat(reached.transpose(0, 3, 1, 2), layer.shape[0] // layer.blocks, axis=1)
+        neurons.reshape(self.rows, -1)[np.repeat(np.arange(self.rows), lone.counts), lone.item] = True
+        state, bits = self.chip.home("state"), self.chip.core.state_bits
+        found = np.zeros((2, self.rows, len(mine)), np.int64)
+        for place, index in enumerate(mine):
+            b = self.mapping.bricks[index]
+            part = neurons[:, b.c0 : b.c1, b.y0 : b.y1, b.x0 : b.x1]
+            words = np.logical_or.reduceat(part, np.arange(0, b.channels, state.neighbours(bits)), axis=1)
+            found[:, :, place] = part.sum((1, 2, 3)), words.sum((1, 2, 3)) * state.words(bits)
+        return found[0], found[1]
 
     def _first_and_last(self, layer: Layer, mine: np.ndarray) -> None:
         cleared = numbers(layer, self.chip, self.network.fed_by_image(layer)).cleared
@@ -287,11 +309,10 @@ class _Counter:
     def _cycles(self) -> None:
         """Those of the core's own work: sums and memories work at the same time."""
         found, chip, mapping = self.found, self.chip, self.mapping
-        core, cost, channels = chip.core, chip.operation, np.array([b.channels for b in mapping.bricks])
-        bits = np.array([self.network.layers[b.layer].weight_bits or 8 for b in mapping.bricks])
-        rows = found["analog_rows"] * -(-channels * bits // chip.home("weights").word_bits)
-        multiply = found["analog_rows"] * -(-channels // core.lanes) * cost.mac.cycles
-        fetched = chip.memory_cycles({"weights": (rows, 0 * rows)})
+        core, cost, image = chip.core, chip.operation, mapping.image_rows
+        elements = found["analog_rows"] // image.rows
+        multiply = elements * image.rounds * cost.mac.cycles
+        fetched = chip.memory_cycles({"weights": (elements * image.words, 0 * elements)})
         visit = (
             -(-found["active"] // core.update_lanes) * cost.update_active.cycles
             + -(-found["idle"] // core.update_lanes) * cost.update_idle.cycles

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurosim.mapping.brick import reach, readers
+from neurosim.mapping.brick import reach, readers, taken
 from neurosim.mapping.mapping import Mapping
 from neurosim.network.layers import INPUT, POOL, Shortcut
 from neurosim.network.network import Network
@@ -57,8 +57,7 @@ def _piece(mapping: Mapping, source: str, number: int, shortcut: Shortcut | None
     network, brick = mapping.network, mapping.bricks[number]
     layer = network.layers[brick.layer]
     found = reach(network, layer, source, shortcut, brick)
-    identity = shortcut is not None and shortcut.weight is None
-    channels = (brick.c0, brick.c1) if identity else (0, network.shape_of(source)[0])
+    channels = taken(network, layer, source, shortcut, brick)
     rows, columns = found.rows, found.columns
     if not pool and (shortcut or layer).pool is not None:
         # The windows of a pooled map, on the map.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from neurosim.cost.spikeless import Spikeless
-from neurosim.mapping.brick import Brick, projections, reach
+from neurosim.mapping.brick import Brick, Groups, groups_in, projections, reach, taken
 from neurosim.mapping.storage import constant_weights, kernel_weights
 from neurosim.network.layers import INPUT, Layer, Shortcut
 
@@ -52,9 +52,16 @@ class Dataflow:
         return self.brick.neurons * len(self.identities) * (1 - self.spikeless.sparsity)
 
     @cached_property
-    def rounds(self) -> int:
-        """Of the lanes, for all channels of a site."""
-        return -(-self.brick.channels // self.spikeless.mapping.chip.core.lanes)
+    def weighted(self) -> list[tuple[int, Groups]]:
+        """(weights that meet at one channel, groups) of every projection with weights."""
+        found = [((shortcut or self.layer).weight, self.groups(source, shortcut)) for source, shortcut in self.links]
+        return [(weight[0].size, groups) for weight, groups in found if weight is not None and groups is not None]
+
+    def groups(self, source: str, shortcut: Shortcut | None) -> Groups | None:
+        """Of a projection with weights."""
+        if (shortcut or self.layer).weight is None:
+            return None
+        return groups_in(self.spikeless.mapping.network, self.layer, source, shortcut, self.brick)
 
     @cached_property
     def turns(self) -> int:
@@ -80,7 +87,7 @@ class Dataflow:
         home = self.spikeless.mapping.chip.home("weights")
         if reuse == "perfect":
             return home.words(self.stored_bits)
-        row = self.layer.fan_in * home.words(self.brick.channels * self.weight_bits)
+        row = sum(many * groups.weight_words(home, self.weight_bits) for many, groups in self.weighted)
         row += sum(home.words(constant_weights(self.layer, identity) * self.weight_bits) for identity in self.identities)
         rows = self.turns if self.array else self.brick.y1 - self.brick.y0
         return row * (self.brick.sites if reuse == "none" else rows)
@@ -90,13 +97,16 @@ class Dataflow:
         network, state = self.spikeless.mapping.network, self.spikeless.mapping.chip.home("state")
         found = 0
         for source, shortcut in self.links:
-            identity = shortcut is not None and shortcut.weight is None
-            reached = reach(network, self.layer, source, shortcut, self.brick)
-            channels = self.brick.channels if identity else network.shape_of(source)[0]
+            reached, groups = reach(network, self.layer, source, shortcut, self.brick), self.groups(source, shortcut)
+            first, last = taken(network, self.layer, source, shortcut, self.brick)
             rows = len(reached.rows) if reuse == "perfect" else int(reached.y.sum())
             columns = int(reached.x.sum()) if reuse == "none" else len(reached.columns)
-            again = self.rounds if self.array and not identity and reuse != "perfect" else 1
-            found += state.row_words(channels, self.spikeless.activation_bits) * rows * columns * again
+            if self.array and groups is not None and reuse != "perfect":
+                # A round of the lanes needs the channels of its group.
+                width = state.row_words(groups.inputs, self.spikeless.activation_bits) * groups.rounds(self._lanes)
+            else:
+                width = state.row_words(last - first, self.spikeless.activation_bits)
+            found += width * rows * columns
         return found
 
     def sum_words(self, reuse: str) -> float:
@@ -108,6 +118,10 @@ class Dataflow:
         """The same, none left out."""
         return self._sums * (self.layer.fan_in + len(self.identities) if reuse == "none" else 1)
 
+    @property
+    def _lanes(self) -> int:
+        return self.spikeless.mapping.chip.core.lanes
+
     @cached_property
     def _sums(self) -> int:
         """Words of all sums."""
@@ -118,6 +132,6 @@ class Dataflow:
     def cycles(self) -> int:
         """That the lanes work: sums, then activations made of them."""
         core, cost = self.spikeless.mapping.chip.core, self.spikeless.mapping.chip.operation
-        each = self.layer.fan_in * cost.mac.cycles + len(self.identities) * cost.accumulate.cycles
-        finished = -(-self.brick.neurons // core.update_lanes) * cost.update_active.cycles
-        return self.turns * self.rounds * each + finished
+        each = sum(many * groups.rounds(core.lanes) for many, groups in self.weighted) * cost.mac.cycles
+        each += len(self.identities) * -(-self.brick.channels // core.lanes) * cost.accumulate.cycles
+        return self.turns * each + -(-self.brick.neurons // core.update_lanes) * cost.update_active.cycles

@@ -193,14 +193,11 @@ def accesses(mapping: Mapping, counts: Counts, images: int) -> Iterator[Action]:
     """Whole words read and written, for every kind of item, of *counts*, int64 [..., bricks]."""
     chip = mapping.chip
     home = {kind: chip.home(kind) for kind in KINDS}
-    bits = np.array([mapping.network.layers[b.layer].weight_bits for b in mapping.bricks])
-    channels = np.array([b.channels for b in mapping.bricks])
-    row = _words(channels * bits, home["weights"].word_bits)
     packet = home["queue"].words(chip.mesh.bits_per_packet)
-    touched, visited, each = counts["state_words"], counts["visit_words"], mapping.numbers
+    touched, visited, each, image = counts["state_words"], counts["visit_words"], mapping.numbers, mapping.image_rows
     none = np.zeros(len(mapping.bricks), np.int64)
     at_home: dict[Kind, tuple[np.ndarray, np.ndarray]] = {
-        "weights": (counts["weight_words"] + counts["analog_rows"] * row, none),
+        "weights": (counts["weight_words"] + counts["analog_rows"] // image.rows * image.words, none),
         "state": (
             touched + visited * each.read + mapping.state_words(counts["current_adds"] + counts["readouts"]),
             touched + visited * each.written + mapping.state_words(counts["current_writes"] + counts["clears"]),

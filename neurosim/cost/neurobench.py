@@ -23,7 +23,7 @@ import numpy as np
 from neurosim.errors import NeurosimError
 from neurosim.mapping.brick import Brick, reach
 from neurosim.network.inputs import pixels, slices
-from neurosim.network.layers import INPUT, POOL, Layer, Parameter, Pool, Shortcut, pooled
+from neurosim.network.layers import INPUT, POOL, Layer, Parameter, Pool, Shortcut, groups_of, pooled
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, factor
 from neurosim.spikes.trace import SpikeTrace, sent
@@ -249,8 +249,11 @@ def met_weights(network: Network, call: Call) -> tuple[np.ndarray, int]:
     )  # fmt: skip
     found = reach(network, call.layer, call.sources[0], call.shortcut, whole)
     kernels = call.weight if call.weight.ndim == 4 else call.weight.reshape(len(call.weight), channels, height, width)
-    nonzero = found.down @ np.count_nonzero(kernels, axis=0) @ found.across.T
-    return nonzero.ravel(), len(kernels) * channels * int(found.sites.sum())
+    # [groups, channels of a group, ...]: of every channel of the input.
+    parts = kernels.reshape(groups_of(call.shortcut or call.layer), -1, *kernels.shape[1:])
+    met = np.count_nonzero(parts, axis=1).reshape(channels, *kernels.shape[2:])
+    nonzero = found.down @ met @ found.across.T
+    return nonzero.ravel(), len(kernels) * kernels.shape[1] * int(found.sites.sum())
 
 
 def _is_known(trace: SpikeTrace, call: Call) -> bool:

@@ -18,7 +18,7 @@ from neurosim.io.hdf5 import Node, put, reading, writing
 from neurosim.io.vocabulary import ANY, Vocabulary, of_file, since_first
 from neurosim.network.golden import Golden, LayerRecording
 from neurosim.network.inputs import Inputs, check_inputs
-from neurosim.network.layers import AT_ONCE, INPUT, LAYER_KINDS, Conv, Layer, Shortcut
+from neurosim.network.layers import AT_ONCE, INPUT, LAYER_KINDS, Conv, Layer, Shortcut, rare
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, NeuronParameter
 from neurosim.saving import save
@@ -30,6 +30,8 @@ ABOUT_TEXT = ("dataset", "accuracy_reference")
 # Counts of steps and words, the same in both arithmetics, are attributes; all other parameters are datasets.
 SAID = {name: row for name, row in PARAMETERS.items() if row.form in ("steps", "choice", "switch")}
 LATE = {name: row for name, row in SAID.items() if name in {field.name for field in fields(Shortcut)}}
+# Of a convolution, where it has them.
+RARE = ("groups", "dilation")
 STORED = {name: row for name, row in PARAMETERS.items() if name not in SAID}
 
 
@@ -44,7 +46,8 @@ def _synapses(
     """What a layer and a shortcut have in common."""
     counts = {name: row.since for name, row in said.items()}
     weights = since_first("weight", "weight_float")
-    return Vocabulary(since_first("stride", "padding", "pool", *own) | counts, weights | datasets, groups or {})
+    windows = since_first("stride", "padding", "pool") | dict.fromkeys(RARE, "2.0")
+    return Vocabulary(since_first(*own) | windows | counts, weights | datasets, groups or {})
 
 
 def _recordings(groups: dict[str, Vocabulary] | None = None) -> Vocabulary:
@@ -132,6 +135,7 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
     if isinstance(layer, Conv):
         group.attrs["stride"] = layer.stride
         group.attrs["padding"] = layer.padding
+    group.attrs.update(rare(layer))
     group.attrs["pool"] = layer.pool or "none"
     group.attrs["inputs"] = list(layer.inputs or ())
     group.attrs["shape"] = layer.shape
@@ -151,6 +155,7 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         child.attrs["source"] = shortcut.source
         child.attrs["stride"] = shortcut.stride
         child.attrs["padding"] = shortcut.padding
+        child.attrs.update(rare(shortcut))
         child.attrs["pool"] = shortcut.pool or "none"
         _write_said(child, shortcut, LATE)
         pair = [None if x is None else x.shortcuts[index] for x in (exact, twin)]
@@ -285,7 +290,7 @@ def _refuse_unread(layers: Iterable[Node], integer: bool, has_twin: bool) -> Non
     """Note what is known, but has no place where it is."""
     for layer in layers:
         if layer.text("kind") in LAYER_KINDS.keys() - {"conv"}:
-            layer.refuse(("stride", "padding"), "belongs to a convolution")
+            layer.refuse(("stride", "padding", *RARE), "belongs to a convolution")
         shortcuts = layer.child("shortcuts") if "shortcuts" in layer else None
         below = shortcuts.children().values() if shortcuts else ()
         for group, vocabulary in ((layer, LAYER), *((shortcut, SHORTCUT) for shortcut in below)):
@@ -325,7 +330,7 @@ def _read_layer(name: str, group: Node, suffix: str) -> Layer | None:
     inputs = group.group.attrs.get("inputs")
     options: dict[str, Any] = {}
     if kind == "conv":
-        options = {"stride": _read_pair(group, "stride", 1), "padding": _read_pair(group, "padding", 0)}
+        options = _read_windows(group)
     for row in STORED.values():
         if row.required and kind != "output" and row.name + suffix not in group:
             group.say(f"dataset '{row.name}{suffix}' is missing")
@@ -360,10 +365,10 @@ def _read_parameter(group: Node, row: NeuronParameter, suffix: str) -> Any:
     return group.array(place, "f" if suffix else "iuf", 3) if group.dimensions(place) else group.number(place)
 
 
-def _read_pair(group: Node, name: str, default: int) -> Any:
+def _read_pair(group: Node, name: str, default: int, optional: bool = False) -> Any:
     """One integer, or two, down and across."""
     if np.ndim(group.group.attrs.get(name, default)) == 0:
-        return group.integer(name, default)
+        return group.integer(name, default, optional)
     return group.numbers(name)
 
 
@@ -372,11 +377,17 @@ def _read_shortcut(group: Node, suffix: str) -> Shortcut:
     weight = group.array(place, "f" if suffix else "iu", 2 if group.dimensions(place) == 2 else 4, optional=True)
     scale = group.number(f"scale{suffix}") if weight is None else None
     group.refuse(() if weight is None else (f"scale{suffix}",), "stands beside a weight")
-    stride, padding = _read_pair(group, "stride", 1), _read_pair(group, "padding", 0)
     return Shortcut(
-        source=group.text("source"), weight=weight, scale=scale, stride=stride, padding=padding, pool=_read_pool(group),
+        source=group.text("source"), weight=weight, scale=scale, pool=_read_pool(group), **_read_windows(group),
         **_read_said(group, LATE),
     )  # fmt: skip
+
+
+def _read_windows(group: Node) -> dict[str, Any]:
+    """How a convolution moves."""
+    found = {"stride": _read_pair(group, "stride", 1), "padding": _read_pair(group, "padding", 0)}
+    dilation = _read_pair(group, "dilation", 1, optional=True)
+    return found | {"dilation": dilation, "groups": group.integer("groups", 1, optional=True)}
 
 
 def _read_said(group: Node, said: Mapping[str, NeuronParameter]) -> dict[str, Any]:

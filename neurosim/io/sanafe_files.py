@@ -274,6 +274,7 @@ def _unrolled(network: Network, source: str, layer: Layer, synapses: Synapses, s
                 if synapses.identity:
                     start, weights = start + channel, [synapses.unit]
                 else:
+                    start += channel // synapses.group * synapses.group_step
                     weights = synapses.weight[row : row + length].tolist()
                 for place, weight in enumerate(weights, start):
                     out_site, out_channel = divmod(place, layer.shape[0])

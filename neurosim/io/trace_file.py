@@ -277,9 +277,9 @@ def _check_images(root: Node, images: np.ndarray, network: Network, count: int) 
 def _read_layer(group: Node | None, take: Take, layer: Layer, network: Network, images: int) -> LayerTrace | None:
     if group is None:
         return None
-    sites = layer.shape[1] * layer.shape[2]
+    blocks = layer.shape[1] * layer.shape[2] * layer.blocks
     bits = _sized(group, take, "spikes", (images, network.timesteps, -(-layer.neurons // 8) if layer.spiking else 0))
-    reached = _sized(group, take, "reached", (images, network.timesteps, -(-sites // 8)))
+    reached = _sized(group, take, "reached", (images, network.timesteps, -(-blocks // 8)))
     lists = [_read_lists(group, take, key, images * network.timesteps, layer.neurons) for key in ("lone", "clipped")]
     peak = group.array("peak", "if", 2)
     if bits is None or reached is None or peak is None or lists[0] is None or lists[1] is None:

@@ -34,6 +34,8 @@ class Synapses(NamedTuple):
     length: np.ndarray  # int32 [runs]
     weight: np.ndarray  # [weights], int8/16/32 or float32
     channel_step: int  # what one source channel adds to offset
+    group: int  # source channels that reach the same potentials, one after another; all of them where there are no groups
+    group_step: int  # what one group adds to target; 0 where there are none
     identity: bool  # channel c reaches channel c alone, with the weight *unit*
     unit: Number
     pooled: np.ndarray  # int32 [source sites], window of the site under max pooling; empty without
@@ -49,7 +51,8 @@ class PopulationState(NamedTuple):
     potential: np.ndarray  # int32, int64 or float32 [sites * channels]
     current: np.ndarray  # as many of the same type, or none; the synaptic current
     updated: np.ndarray  # int32 [sites], step up to which the leak has been applied
-    reached: np.ndarray  # int32 [sites], last step in which a weight row arrived
+    block: int  # channels of a site that a weight row reaches all or none of
+    reached: np.ndarray  # int32 [sites * blocks of its channels], last step in which a weight row arrived
     listed: np.ndarray  # int32 [sites], last step in which the site was put on the visit list
     visits: np.ndarray  # int32 [sites], the visit list of this step
     lone: np.ndarray  # int32 [neurons], last step in which the neuron was noted as a lone visit
@@ -74,7 +77,7 @@ class Tape(NamedTuple):
     channel: np.ndarray  # int32, spikes
     site: np.ndarray  # int32
     value: np.ndarray  # int64 or float32, payloads of graded spikes
-    reached: np.ndarray  # bool [images * steps, sites]
+    reached: np.ndarray  # bool [images * steps, sites * blocks]
     lone_start: np.ndarray  # int64 [images * steps + 1]
     lone: np.ndarray  # int32, neurons visited without a weight row
     clipped_start: np.ndarray  # int64 [images * steps + 1]
@@ -103,6 +106,28 @@ def list_reached(state, synapses, channels, site, step, n_visits):
                     state.visits[n_visits] = reached
                     n_visits += 1
                 reached += 1
+    return n_visits
+
+
+@inlined
+def list_blocks(state, synapses, channels, channel, site, step, n_visits):
+    """The same where a weight row may reach some of the blocks of a site."""
+    previous, before = -1, -1
+    for e in range(len(site)):
+        group = channel[e] // synapses.group
+        if site[e] == previous and group == before:
+            continue
+        previous, before = site[e], group
+        for r in range(synapses.first[previous], synapses.first[previous + 1]):
+            begin = synapses.target[r] + group * synapses.group_step
+            end = begin + synapses.length[r]
+            for block in range(begin // state.block, end // state.block):
+                state.reached[block] = step
+            for reached in range(begin // channels, (end - 1) // channels + 1):
+                if state.listed[reached] != step:
+                    state.listed[reached] = step
+                    state.visits[n_visits] = reached
+                    n_visits += 1
     return n_visits
 
 
@@ -203,10 +228,10 @@ def add_pair(potential, synapses, site, a, b):
 
 
 @inlined
-def add_row(potential, synapses, site, a):
-    """Add the weights of one event."""
+def add_row(potential, synapses, site, a, shift):
+    """Add the weights of one event, to potentials that lie *shift* after those of channel 0."""
     for r in range(synapses.first[site], synapses.first[site + 1]):
-        target = np.uint64(synapses.target[r])
+        target = np.uint64(synapses.target[r]) + shift
         offset = np.uint64(synapses.offset[r]) + a
         for k in range(np.uint64(synapses.length[r])):
             potential[target + k] += synapses.weight[offset + k]
@@ -232,8 +257,17 @@ def add_rows(potential, synapses, channel, site):
             add_pair(potential, synapses, s, np.uint64(channel[e]) * step, np.uint64(channel[e + 1]) * step)
             e += 2
         else:
-            add_row(potential, synapses, s, np.uint64(channel[e]) * step)
+            add_row(potential, synapses, s, np.uint64(channel[e]) * step, np.uint64(0))
             e += 1
+
+
+@inlined
+def add_grouped(potential, synapses, channel, site):
+    """Add the weights of one step's events, each to the potentials of its group."""
+    step, group, group_step = np.uint64(synapses.channel_step), np.uint64(synapses.group), np.uint64(synapses.group_step)
+    for e in range(len(site)):
+        c = np.uint64(channel[e])
+        add_row(potential, synapses, site[e], c * step, c // group * group_step)
 
 
 @inlined
@@ -246,6 +280,8 @@ def take_spikes(state, synapses, events, first, last, step, reached):
     if synapses.identity:
         for i in range(identity_targets(synapses, channel, site, state.singles)):
             reached[state.singles[i]] += synapses.unit
+    elif synapses.group_step > 0:
+        add_grouped(reached, synapses, channel, site)
     else:
         add_rows(reached, synapses, channel, site)
 
@@ -282,7 +318,7 @@ def take_values(state, synapses, events, first, last, step, reached):
             if synapses.identity:
                 reached[synapses.target[r] + channel[e]] += value[e] * synapses.unit
                 continue
-            target = np.uint64(synapses.target[r])
+            target = np.uint64(synapses.target[r] + channel[e] // synapses.group * synapses.group_step)
             offset = np.uint64(synapses.offset[r] + channel[e] * synapses.channel_step)
             for k in range(np.uint64(synapses.length[r])):
                 reached[target + k] += value[e] * synapses.weight[offset + k]
@@ -307,10 +343,10 @@ def _take(state, synapses, events, first, last, step, reached):
 
 @inlined
 def write_lone(lif, state, tape, step, n_candidates, n_lone):
-    """Write down the neurons visited at sites that no weight row reached; return how many there are by now."""
+    """Write down the neurons visited where no weight row reached; return how many there are by now."""
     for i in range(n_candidates):
         neuron = state.candidates[i]
-        if state.reached[neuron // lif.channels] != step:
+        if state.reached[neuron // state.block] != step:
             tape.lone[n_lone] = neuron
             n_lone += 1
     return n_lone
@@ -332,8 +368,8 @@ def list_visits(lif, state, sources, driven, step, begin, n_held, n_resting):
     n_visits = 0
     n_candidates = 0
     if driven:
+        state.reached[:] = step
         for site in range(len(state.updated)):
-            state.reached[site] = step
             state.listed[site] = step
             state.visits[site] = site
         n_visits = len(state.updated)
@@ -345,8 +381,10 @@ def list_visits(lif, state, sources, driven, step, begin, n_held, n_resting):
         if synapses.identity:
             n = identity_targets(synapses, channel, site, state.singles)
             n_visits, n_candidates = list_lone(state, state.singles[:n], lif.channels, step, n_visits, n_candidates)
-        else:
+        elif state.block == lif.channels:
             n_visits = list_reached(state, synapses, lif.channels, site, step, n_visits)
+        else:
+            n_visits = list_blocks(state, synapses, lif.channels, channel, site, step, n_visits)
     return n_visits, n_candidates
 
 
@@ -408,8 +446,8 @@ def run_layer(lif, state, sources, currents, images, steps, window, tape):
             tape.start[step + 1] = n_spikes
             tape.lone_start[step + 1] = n_lone
             tape.clipped_start[step + 1] = n_clipped
-            for site in range(len(state.reached)):
-                tape.reached[step, site] = state.reached[site] == step
+            for block in range(len(state.reached)):
+                tape.reached[step, block] = state.reached[block] == step
             if len(tape.potentials) > 0:
                 write_potentials(lif, state, tape.potentials[step], step)
         tape.noted[0], tape.noted[1], tape.noted[2] = n_spikes, n_lone, n_clipped
@@ -423,12 +461,13 @@ def add_pixels(current, pixels, synapses):
     """Add the image *pixels* [channels, sites], each times its weights, to *current* [neurons]."""
     for c in range(pixels.shape[0]):
         shift = c * synapses.channel_step
+        group = c // synapses.group * synapses.group_step
         for s in range(pixels.shape[1]):
             x = pixels[c, s]
             if x == 0:
                 continue
             for r in range(synapses.first[s], synapses.first[s + 1]):
-                target = np.uint64(synapses.target[r])
+                target = np.uint64(synapses.target[r] + group)
                 offset = np.uint64(synapses.offset[r] + shift)
                 for k in range(np.uint64(synapses.length[r])):
                     current[target + k] += x * synapses.weight[offset + k]

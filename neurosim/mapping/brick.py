@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurosim.network.layers import INPUT, KernelAxis, Layer, Shortcut, axes, pooled
+from neurosim.chip.memory import Memory
+from neurosim.network.layers import INPUT, KernelAxis, Layer, Shortcut, axes, groups_of, pooled
 from neurosim.network.network import Network
 
 
@@ -112,10 +113,54 @@ def _reach(height: int, width: int, found: tuple[KernelAxis, KernelAxis] | None,
 
 def _met(size: int, axis: KernelAxis, first: int, last: int) -> np.ndarray:
     """int64 [size, kernel]: 1 where the element meets the coordinate for one of the outputs first <= output < last."""
-    kernel, stride, padding = axis
-    start = np.arange(size)[:, None] + padding - np.arange(kernel)
+    kernel, stride, padding, dilation = axis
+    start = np.arange(size)[:, None] + padding - np.arange(kernel) * dilation
     found: np.ndarray = ((start % stride == 0) & (first <= start // stride) & (start // stride < last)).astype(np.int64)
     return found
+
+
+class Groups(NamedTuple):
+    """The groups of a projection with weights that have channels in a brick; without groups, all is one.
+
+    inputs: channels of the source that each takes; taken: of all of them, the first and the one after the last. begins, sizes:
+    int64 [groups], the first channel of each in the brick, counted from that of the brick, and how many it has there.
+    """
+
+    inputs: int
+    taken: tuple[int, int]
+    begins: np.ndarray
+    sizes: np.ndarray
+
+    def words(self, together: int) -> np.ndarray:
+        """int64 [groups]: words in which the channels of each lie, so many *together* in a word, the first of the brick in the
+        first."""
+        found: np.ndarray = (self.begins + self.sizes - 1) // together - self.begins // together + 1
+        return found
+
+    def weight_words(self, memory: Memory, bits: int) -> int:
+        """Words of *memory* in which one weight of *bits* to each of the channels lies, a row for every group."""
+        return sum(memory.words(size * bits) for size in self.sizes.tolist())
+
+    def rounds(self, together: int) -> int:
+        """Rounds of so many channels *together* that all of them take, one group after another."""
+        return int((-(-self.sizes // together)).sum())
+
+
+def groups_in(network: Network, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Groups:
+    """The groups of the main synapses or of a shortcut with weights that have channels in *brick*."""
+    groups = groups_of(shortcut or layer)
+    inputs, share = network.shape_of(source)[0] // groups, layer.shape[0] // groups
+    first, last = brick.c0 // share, (brick.c1 - 1) // share + 1
+    edges = np.clip(np.arange(first, last + 1) * share, brick.c0, brick.c1) - brick.c0
+    return Groups(inputs, (first * inputs, last * inputs), edges[:-1], np.diff(edges))
+
+
+def taken(network: Network, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> tuple[int, int]:
+    """The channels of *source* that reach *brick*, the first and the one after the last: its own over an identity shortcut,
+    those of its groups over weights."""
+    if (shortcut or layer).weight is None:
+        return brick.c0, brick.c1
+    return groups_in(network, layer, source, shortcut, brick).taken
 
 
 def projections(network: Network, layer: Layer) -> list[tuple[str, Shortcut | None]]:

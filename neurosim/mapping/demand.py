@@ -14,7 +14,7 @@ import numpy as np
 from neurosim.chip.chip import Chip, CoreDescription
 from neurosim.chip.memory import Kind, Memory
 from neurosim.errors import NeurosimError
-from neurosim.mapping.brick import Brick, projections, reach
+from neurosim.mapping.brick import Brick, projections, reach, taken
 from neurosim.mapping.storage import stored_bits
 from neurosim.network.layers import INPUT, Layer, Parameter
 from neurosim.network.network import Network
@@ -138,9 +138,8 @@ def axons(network: Network, core: CoreDescription, brick: Brick) -> dict[str, in
     for source, shortcut in projections(network, layer):
         if source == INPUT and network.input.encoding == "direct":
             continue
-        identity = (shortcut or layer).weight is None
-        channels = brick.channels if identity else network.shape_of(source)[0]
-        many = -(-channels // core.axon_channels) * reach(network, layer, source, shortcut, brick).positions
+        first, last = taken(network, layer, source, shortcut, brick)
+        many = -(-(last - first) // core.axon_channels) * reach(network, layer, source, shortcut, brick).positions
         found[source] = found.get(source, 0) + many
     return found
 

@@ -18,7 +18,7 @@ from neurosim.chip.chip import Chip, CoreDescription
 from neurosim.mapping.brick import Brick, readers
 from neurosim.mapping.brick_rows import BrickRows
 from neurosim.mapping.storage import Visit, visit, zeros_matter
-from neurosim.network.layers import INPUT, POOL, Pool, Shape, Shortcut, pooled
+from neurosim.network.layers import INPUT, POOL, Pool, Shape, Shortcut, groups_of, pooled
 from neurosim.network.network import Network
 
 
@@ -104,15 +104,19 @@ def fans_of(network: Network, chip: Chip, bricks: Sequence[Brick]) -> dict[str, 
 
 
 def _segments(
-    core: CoreDescription, channels: int, own: list[Numbered], bricks_of: list[list[Numbered]], reading: list[Reader]
-) -> np.ndarray:
-    """Channels cut wherever a brick of the source, or of a consumer that takes channels one by one, begins; everywhere, if
-    zeros among the weights matter."""
+    network: Network, core: CoreDescription, channels: int, own: list[Numbered], bricks_of: list[list[Numbered]],
+    reading: list[Reader],
+) -> np.ndarray:  # fmt: skip
+    """Channels cut wherever a brick of the source, or of a consumer that takes channels one by one, or a group of a consumer
+    begins; everywhere, if zeros among the weights matter."""
     if zeros_matter(core):
         return np.arange(channels)
     alone = [bricks_of[layer] for layer, shortcut in reading if shortcut is not None and shortcut.weight is None]
     starts = np.zeros(channels, np.int64)
-    starts[[b.c0 for some in (own, *alone) for _, b in some if b.c0 > 0]] = 1
+    starts[[b.c0 for some in (own, *alone) for _, b in some]] = 1
+    for layer, shortcut in reading:
+        starts[:: channels // groups_of(shortcut or network.layers[layer])] = 1
+    starts[0] = 0
     return np.cumsum(starts)
 
 
@@ -138,7 +142,7 @@ class _Maker:
         self.network, self.chip, self.bricks_of = network, chip, bricks_of
         self.source, self.own, self.reading = source, own, reading
         self.shape = network.shape_of(source)
-        self.segment = _segments(chip.core, self.shape[0], own, bricks_of, reading)
+        self.segment = _segments(network, chip.core, self.shape[0], own, bricks_of, reading)
         self.sites = self.shape[1] * self.shape[2]
         self.segments = int(self.segment[-1]) + 1
         self.columns = self.segments * self.sites
@@ -160,7 +164,7 @@ class _Maker:
         found = []
         for number, brick in self.own:
             site = np.add.outer(np.arange(brick.y0, brick.y1) * self.shape[2], np.arange(brick.x0, brick.x1)).ravel()
-            column = np.add.outer(self._inside(brick) * self.sites, site).ravel()
+            column = np.add.outer(self._inside(brick.c0, brick.c1) * self.sites, site).ravel()
             found.append((number, column, np.ones(len(column), np.int64)))
         return BrickRows.stacked(found, self.columns)
 
@@ -171,14 +175,9 @@ class _Maker:
         (found,) = BrickRows.sorted(first, np.arange(self.columns), [np.ones(self.columns, np.int64)], self.columns)
         return found
 
-    def _inside(self, brick: Brick) -> np.ndarray:
-        """int64: the segments of the channels of *brick*."""
-        return np.arange(self.segment[brick.c0], self.segment[brick.c1 - 1] + 1)
-
-    def _taken(self, shortcut: Shortcut | None, brick: Brick) -> np.ndarray:
-        """int64: the segments that reach *brick*, over an identity shortcut its own channels alone."""
-        identity = shortcut is not None and shortcut.weight is None
-        return self._inside(brick) if identity else np.arange(self.segments)
+    def _inside(self, first: int, last: int) -> np.ndarray:
+        """int64: the segments of the channels *first* to *last* - 1."""
+        return np.arange(self.segment[first], self.segment[last - 1] + 1)
 
     def _read(self, index: int, shortcut: Shortcut | None) -> _Reading:
         """What spikes do in the bricks of layer number *index* over its main synapses or a shortcut."""
@@ -188,14 +187,16 @@ class _Maker:
         found: dict[tuple[str, bool, bool], list[tuple[int, np.ndarray, np.ndarray]]] = {}
         bricks, columns = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
         for number, brick in self.bricks_of[index]:
-            taken = self._taken(shortcut, brick)
             caused = visit(self.network, self.chip, layer, self.source, shortcut, brick)
+            kinds = len(caused.synapses)
+            taken = self._inside(caused.first, caused.first + kinds * caused.axons)
+            kind = (np.searchsorted(self.segment, taken) - caused.first) // caused.axons
             column = np.add.outer(taken * self.sites, members[caused.site]).ravel()
             window = np.add.outer(taken * h * w, caused.site).ravel()
             bricks.append(np.full(len(column), number, np.int32))
             columns.append(column.astype(np.int32))
             for what, windows, sites, amount in self._amounts(pool, caused):
-                each = np.broadcast_to(amount if len(amount) == 1 else amount[taken], (len(taken), len(caused.site)))
+                each = np.broadcast_to(amount, caused.synapses.shape)[kind]
                 many, at = (each, window) if windows and not sites else (np.repeat(each, members.shape[1], axis=1), column)
                 found.setdefault((what, windows, sites), []).append((number, at, many.ravel()))
         pooled_columns = self.segments * h * w

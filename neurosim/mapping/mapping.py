@@ -22,7 +22,7 @@ from neurosim.mapping.fan import Fan, fans_of
 from neurosim.mapping.placement import Placement, homes, used_cores
 from neurosim.mapping.routes import Fanout, routed
 from neurosim.mapping.spill import Spill, spills
-from neurosim.mapping.storage import stored_bits
+from neurosim.mapping.storage import ImageRows, image_rows, stored_bits
 from neurosim.mapping.wires import Wires, fired, wires_of
 from neurosim.network.layers import INPUT
 from neurosim.network.network import Network
@@ -93,6 +93,11 @@ class Mapping:
         layers = self.network.layers
         of_layer = [numbers(layer, self.chip, self.network.fed_by_image(layer)) for layer in layers]
         return Numbers(*(np.array(part)[self.layer_of] for part in zip(*of_layer, strict=True)))
+
+    @cached_property
+    def image_rows(self) -> ImageRows:
+        """Of every brick."""
+        return image_rows(self.network, self.chip, self.bricks)
 
     def state_words(self, numbers: np.ndarray) -> np.ndarray:
         """int64 [..., bricks]: words of the state that hold so many *numbers* of a brick, whose neurons have as many each."""

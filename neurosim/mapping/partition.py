@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
@@ -13,14 +14,16 @@ import numpy as np
 
 from neurosim.chip.chip import Chip
 from neurosim.families import Family, function
-from neurosim.mapping.brick import Brick, projections, reach, source_shape
+from neurosim.mapping.brick import Brick, projections, reach, source_shape, taken
 from neurosim.mapping.demand import Violation, claims, uses, violations
 from neurosim.mapping.packing import packed
-from neurosim.network.layers import POOL, Layer, Shortcut, axes
+from neurosim.network.layers import POOL, Layer, Shortcut, axes, groups_of
 from neurosim.network.network import Network
 from neurosim.spikes.synapses import taps
 
 Span = tuple[int, int]
+# By size of a part of the channels, the rows and the columns of a layer: where it is.
+Furthest = tuple[dict[int, Span], dict[int, Span], dict[int, Span]]
 # Channels, rows and columns of the largest brick of a layer.
 Size = tuple[int, int, int]
 
@@ -103,8 +106,8 @@ class _Cutter:
         for index, layer in enumerate(self.layers):
             if self.front(index, fanouts[index]):
                 continue
-            rows, columns = _furthest_spans(self.network, layer)
-            smallest = Brick(index, 0, 1, *rows[1], *columns[1])
+            channels, rows, columns = _furthest_spans(self.network, layer)
+            smallest = Brick(index, *channels[1], *rows[1], *columns[1])
             problems += violations(self.network, [smallest], None, uses(self.network, self.chip, [smallest], fanouts[index]))
         bricks = tuple(brick for index, layer in enumerate(self.layers) for brick in _cut(index, layer, sizes[index]))
         routes = np.array([brick.neurons * fanouts[brick.layer] for brick in bricks])
@@ -191,21 +194,22 @@ class _Cutter:
     def _front(self, index: int, fanout: int) -> tuple[Size, ...]:
         """Sizes that fit with so many routes per neuron, by rising number of cores, each with fewer packets per input spike."""
         layer = self.layers[index]
-        rows, columns = _furthest_spans(self.network, layer)
+        spans = _furthest_spans(self.network, layer)
         ranked = []
-        for size in product(_sizes(layer.shape[0]), rows, columns):
+        for size in product(*spans):
             cuts = [-(-n // s) for n, s in zip(layer.shape, size, strict=True)]
             ranked.append((cuts[0] * cuts[1] * cuts[2], cuts[0] * (cuts[1] + cuts[2]), abs(size[1] - size[2]), size))
         found: list[Size] = []
         fewest = None
         for _, packets, _, size in sorted(ranked):
-            if (fewest is None or packets < fewest) and self._fits(index, size, rows, columns, fanout):
+            if (fewest is None or packets < fewest) and self._fits(index, size, spans, fanout):
                 found.append(size)
                 fewest = packets
         return tuple(found)
 
-    def _fits(self, index: int, size: Size, rows: dict[int, Span], columns: dict[int, Span], fanout: int) -> bool:
-        bricks = {Brick(index, 0, size[0], *rows[size[1]], *columns[size[2]]): None}
+    def _fits(self, index: int, size: Size, spans: Furthest, fanout: int) -> bool:
+        channels, rows, columns = (found[n] for found, n in zip(spans, size, strict=True))
+        bricks = {Brick(index, *channels, *rows, *columns): None}
         if self.chip.core.storage != "shared":
             # Which brick has the most synapses is not known beforehand.
             bricks |= dict.fromkeys(_cut(index, self.layers[index], size))
@@ -233,10 +237,16 @@ def _sizes(n: int) -> list[int]:
     return sorted({-(-n // parts) for parts in range(1, n + 1)}, reverse=True)
 
 
-def _furthest_spans(network: Network, layer: Layer) -> tuple[dict[int, Span], dict[int, Span]]:
-    """For every size of a part, the rows and the columns that reach the most inputs: limits must hold there too."""
-    _, height, width = layer.shape
+def _furthest_spans(network: Network, layer: Layer) -> Furthest:
+    """For every size of a part, the channels, the rows and the columns that reach the most inputs: limits must hold there
+    too."""
+    many, height, width = layer.shape
     weighted = [p for p in projections(network, layer) if p[1] is None or p[1].weight is not None]
+
+    def from_channels(c: Span) -> int:
+        brick = Brick(layer=0, c0=c[0], c1=c[1], y0=0, y1=height, x0=0, x1=width)
+        spans = [taken(network, layer, *p, brick) for p in weighted]
+        return sum(last - first for first, last in spans)
 
     def from_rows(y: Span) -> int:
         brick = Brick(layer=0, c0=0, c1=1, y0=y[0], y1=y[1], x0=0, x1=width)
@@ -246,8 +256,10 @@ def _furthest_spans(network: Network, layer: Layer) -> tuple[dict[int, Span], di
         brick = Brick(layer=0, c0=0, c1=1, y0=0, y1=height, x0=x[0], x1=x[1])
         return sum(int(np.count_nonzero(reach(network, layer, *p, brick).x)) for p in weighted)
 
+    # Without groups all channels reach alike.
+    channels = {n: max(_spans(many, n), key=from_channels) if layer.blocks > 1 else (0, n) for n in _sizes(many)}
     rows = {n: max(_spans(height, n), key=from_rows) for n in _sizes(height)}
-    return rows, {n: max(_spans(width, n), key=from_columns) for n in _sizes(width)}
+    return channels, rows, {n: max(_spans(width, n), key=from_columns) for n in _sizes(width)}
 
 
 class Tiles(NamedTuple):
@@ -268,21 +280,44 @@ class Tiles(NamedTuple):
 
 def cores_reached(network: Network, layer: Layer, consumer: Layer, size: Size) -> np.ndarray:
     """int64 [sites]: cores of *consumer*, cut to bricks of *size*, that a neuron of *layer* at each site reaches, at most:
-    those of all channels over weights, those of its own channel over an identity shortcut."""
-    mine = [p for p in projections(network, consumer) if p[0] == layer.name]
-    weighted, all_of = [], []
-    for _, shortcut in mine:
-        found = _tiles(network, layer, consumer, shortcut, size)
-        all_of.append(found)
-        if (shortcut or consumer).weight is not None:
-            weighted.append(found)
-    channels = -(-consumer.shape[0] // size[0])
-    values: np.ndarray = (channels - 1) * _union(weighted, layer) + _union(all_of, layer)
-    return values
+    those of all channels of its group over weights, those of its own channel over an identity shortcut."""
+    mine = [shortcut for source, shortcut in projections(network, consumer) if source == layer.name]
+    tiles = [_tiles(network, layer, consumer, shortcut, size) for shortcut in mine]
+    links = [shortcut or consumer for shortcut in mine]
+    # Groups of a projection: an identity has as many as there are channels.
+    groups = tuple(consumer.shape[0] if link.weight is None else groups_of(link) for link in links)
+    most = np.zeros(layer.shape[1] * layer.shape[2], np.int64)
+    for parts in _channel_parts(layer.shape[0], consumer.shape[0], groups, size[0]):
+        by = ((many, [tiles[i] for i in chosen]) for chosen, many in parts)
+        most = np.maximum(most, sum((many * _union(chosen, layer) for many, chosen in by), start=np.zeros_like(most)))
+    return most
+
+
+# Parts of the channels that are reached over some projections and no other: (which projections, how many parts).
+Parts = tuple[tuple[tuple[int, ...], int], ...]
+
+
+@lru_cache(maxsize=4096)
+def _channel_parts(source: int, channels: int, groups: tuple[int, ...], step: int) -> tuple[Parts, ...]:
+    """What a channel of a source reaches over projections of so many *groups* each, where *channels* are cut into parts of
+    *step*: every way in which one of its channels does it, once."""
+    inputs, share = source // np.array(groups, np.int64), channels // np.array(groups, np.int64)
+    group = np.arange(source)[:, None] // inputs
+    spans = np.stack([group * share // step, ((group + 1) * share - 1) // step], 2)
+    found = dict[Parts, None]()
+    for first, last in np.unique(spans, axis=0).transpose(0, 2, 1):
+        # Between two neighbouring edges all parts are reached over the same projections.
+        edges = np.unique(np.concatenate([first, last + 1]))
+        over = [tuple(np.flatnonzero((first <= at) & (at <= last)).tolist()) for at in edges[:-1]]
+        many = Counter[tuple[int, ...]]()
+        for chosen, width in zip(over, np.diff(edges).tolist(), strict=True):
+            many[chosen] += width
+        found[tuple(sorted((chosen, n) for chosen, n in many.items() if chosen))] = None
+    return tuple(found)
 
 
 def _tiles(network: Network, layer: Layer, consumer: Layer, shortcut: Shortcut | None, size: Size) -> tuple[Tiles, Tiles]:
-    """Parts of the consumer's rows that each row of the source reaches, parts of its columns that each column does."""
+    """Parts of the consumer's rows that each row of the source reaches and those between, and of its columns likewise."""
     link, convolved = shortcut or consumer, axes(shortcut or consumer)
     _, *seen = source_shape(network, consumer, layer.name, shortcut)
     found = []
@@ -290,8 +325,9 @@ def _tiles(network: Network, layer: Layer, consumer: Layer, shortcut: Shortcut |
         n, step = seen[axis], size[1 + axis]
         if convolved is not None:
             tap = taps(n, consumer.shape[1 + axis], convolved[axis])
-            none = tap.high < tap.low
-            first, last = tap.low // step, np.where(none, -1, tap.high // step)
+            first, last = np.full(n, consumer.shape[1 + axis]), np.full(n, -1)
+            np.minimum.at(first, tap.coordinate, tap.low // step)
+            np.maximum.at(last, tap.coordinate, tap.high // step)
         else:
             first = last = np.zeros(n, np.int64)
         # An odd row or column that a pool drops reaches nothing.

@@ -9,58 +9,68 @@ the host, if that computes the currents.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from neurosim.chip.chip import Chip, CoreDescription
-from neurosim.mapping.brick import Brick, projections, reach, source_shape
+from neurosim.mapping.brick import Brick, groups_in, projections, reach, source_shape
 from neurosim.network.checks import signed_bits
-from neurosim.network.layers import INPUT, Layer, Shortcut
+from neurosim.network.layers import INPUT, Layer, Shortcut, groups_of
 from neurosim.network.network import Network
 
 
 class Projection(NamedTuple):
-    """The synapses from the neurons of one (pooled) source to a brick. Where zeros matter, the source's channels differ from
-    each other; elsewhere one stands for all that reach the brick."""
+    """The synapses from the neurons of one (pooled) source to a brick, by kind of channel of the source: where zeros matter
+    each is a kind, elsewhere those of a group are, and without groups all that reach the brick."""
 
     brick: Brick
     site: np.ndarray  # int64 [positions], of the (pooled) source map that reach the brick
-    sites: np.ndarray  # int64 [channels, positions], sites of the brick that an axon reaches
-    axons: int  # channels of the source that reach the brick, for each channel here
-    row: int  # synapses at each of these sites
+    first: int  # channel of the source that reaches the brick
+    axons: int  # channels of each kind, which follow each other
+    sites: np.ndarray  # int64 [kinds, positions], sites of the brick that an axon reaches
+    row: np.ndarray  # int64 [kinds, 1], synapses at each of these sites
     bits: int  # of a weight
-    touched: np.ndarray  # int64 [channels, positions], words of the state that hold the potentials it adds to
-    block: int  # words of the state that hold the potentials of all channels of a site; 0 if spikes share none of them
+    touched: np.ndarray  # int64 [kinds, positions], words of the state that hold the potentials it adds to
+    block: int  # words of the state that hold the potentials of all channels of a site; 0 if spikes of a site share none
     all_words: int  # words that hold a number of all neurons of the brick
-    # int64 [channels, positions], where zeros matter: synapses that are not zero, and the rounds of the lanes that they take
+    # int64 [kinds, positions], where zeros matter: synapses that are not zero, and the rounds of the lanes that they take
     # if every site is worked off by itself.
     nonzero: np.ndarray | None
     rounds: np.ndarray | None
 
     @property
+    def axis(self) -> tuple[np.ndarray, int, int]:
+        """Which axons there are."""
+        return self.site, self.first, self.axons
+
+    @property
     def synapses(self) -> np.ndarray:
-        """int64 [channels, positions]: of every axon."""
-        return self.sites * self.row
+        """int64 [kinds, positions]: of every axon."""
+        found: np.ndarray = self.sites * self.row
+        return found
 
     @property
     def once(self) -> np.ndarray:
-        """int64 [channels, positions]: 1 where an axon is."""
+        """int64 [kinds, positions]: 1 where an axon is."""
         found: np.ndarray = np.minimum(self.sites, 1)
         return found
 
 
 class Visit(NamedTuple):
-    """What one spike of an axon causes, int64 [channels, positions] each, where *site* says. synapses: that it meets.
-    items: what it fetches, of so many *bits* each; adds: additions; touched: words of the state, each read and written, that
-    hold what is added to; passes: rounds of the core's lanes that the additions take. kept: words of the state that hold what
-    any spike from the site may add to, if the registers of the lanes have room for it, else 0."""
+    """What one spike of an axon causes, int64 [kinds, positions] each, where *site* says; the channels of the source from
+    *first* on, so many *axons* of each kind. synapses: that it meets. items: what it fetches, of so many *bits* each; adds:
+    additions; touched: words of the state, each read and written, that hold what is added to; passes: rounds of the core's
+    lanes that the additions take. kept: words of the state that hold what any spike from the site may add to, if the registers
+    of the lanes have room for it, else 0."""
 
     site: np.ndarray
+    first: int
+    axons: int
     synapses: np.ndarray
     items: np.ndarray
-    bits: np.ndarray | int
+    bits: np.ndarray
     adds: np.ndarray
     touched: np.ndarray
     passes: np.ndarray
@@ -71,29 +81,30 @@ def _shared(link: Projection, core: CoreDescription) -> Visit:
     adds, passes = link.nonzero, link.rounds
     if adds is None or passes is None:
         adds, passes = link.synapses, link.sites * -(-link.row // core.lanes)
-    return Visit(link.site, link.synapses, link.sites, link.row * link.bits, adds, link.touched, passes, _kept(link, core))
+    bits = link.row * link.bits
+    return Visit(*link.axis, link.synapses, link.sites, bits, adds, link.touched, passes, _kept(link, core))
 
 
 def _unrolled(link: Projection, core: CoreDescription) -> Visit:
     adds = link.synapses if link.nonzero is None else link.nonzero
     bits, passes = link.synapses * link.bits, -(-adds // core.lanes)
-    return Visit(link.site, link.synapses, link.once, bits, adds, link.touched, passes, _kept(link, core))
+    return Visit(*link.axis, link.synapses, link.once, bits, adds, link.touched, passes, _kept(link, core))
 
 
 def _crossbar(link: Projection, core: CoreDescription) -> Visit:
     stored, bits = link.once * link.brick.neurons, link.once * (link.brick.neurons * link.bits)
     adds, touched = (stored, link.once * link.all_words) if link.nonzero is None else (link.nonzero, link.touched)
-    return Visit(link.site, link.synapses, link.once, bits, adds, touched, -(-adds // core.lanes), _kept(link, core))
+    return Visit(*link.axis, link.synapses, link.once, bits, adds, touched, -(-adds // core.lanes), _kept(link, core))
 
 
 def _sparse(link: Projection, core: CoreDescription) -> Visit:
     adds = link.synapses if link.nonzero is None else link.nonzero
     bits = adds * (link.bits + (core.index_bits or 0))
-    return Visit(link.site, link.synapses, link.once, bits, adds, link.touched, -(-adds // core.lanes), _kept(link, core))
+    return Visit(*link.axis, link.synapses, link.once, bits, adds, link.touched, -(-adds // core.lanes), _kept(link, core))
 
 
 def _kept(link: Projection, core: CoreDescription) -> np.ndarray:
-    """int64 [channels, positions]: see `Visit.kept`. A lane has a register for each round that a site of the brick takes it,
+    """int64 [kinds, positions]: see `Visit.kept`. A lane has a register for each round that a site of the brick takes it,
     whichever weights are zero."""
     whole = core.storage == "crossbar" and not core.skip_zeros
     sites = link.once * link.brick.sites if whole else link.sites
@@ -112,8 +123,8 @@ def zeros_matter(core: CoreDescription) -> bool:
 
 
 def visit(network: Network, chip: Chip, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Visit:
-    """What a spike of *source* causes in *brick* over the main synapses or a shortcut, by channel (one stands for all where
-    zeros do not matter) and position of the pooled map that reaches it, see `Reach.site`."""
+    """What a spike of *source* causes in *brick* over the main synapses or a shortcut, by kind of channel (see `Projection`)
+    and position of the pooled map that reaches it, see `Reach.site`."""
     return STORAGES[chip.core.storage](_projection(network, chip, layer, source, shortcut, brick), chip.core)
 
 
@@ -133,6 +144,25 @@ def stored_bits(network: Network, chip: Chip, brick: Brick) -> int:
         fetched = STORAGES[core.storage](link, core)
         total += link.axons * int((fetched.items * fetched.bits).sum())
     return total
+
+
+class ImageRows(NamedTuple):
+    """What bricks do for one element of the kernels that an image meets, at one site: rows of weights fetched, one for every
+    group, words of them, and rounds of the lanes that their products take."""
+
+    rows: np.ndarray
+    words: np.ndarray
+    rounds: np.ndarray
+
+
+def image_rows(network: Network, chip: Chip, bricks: Sequence[Brick]) -> ImageRows:
+    """Of the main weights of *bricks*, int64 [bricks] each; also of those that no image feeds."""
+    found = []
+    for brick in bricks:
+        layer = network.layers[brick.layer]
+        groups, bits = groups_in(network, layer, (layer.inputs or (INPUT,))[0], None, brick), layer.weight_bits or 8
+        found.append((len(groups.sizes), groups.weight_words(chip.home("weights"), bits), groups.rounds(chip.core.lanes)))
+    return ImageRows(*np.array(found, np.int64).reshape(-1, 3).T)
 
 
 def kernel_bits(layer: Layer, channels: int) -> int:
@@ -163,27 +193,44 @@ def _projection(
     state, number = chip.home("state"), chip.core.state_bits
     block = state.row_words(brick.channels, number)
     all_words = brick.sites * block
-    channels, height, width = source_shape(network, layer, source, shortcut)
+    _, height, width = source_shape(network, layer, source, shortcut)
     weight, site, sites = (shortcut or layer).weight, found.site, found.sites[None, :]
     if weight is None:
         assert shortcut is not None
         added = sites * (shortcut.scale != 0) if zeros_matter(core) else None
         return Projection(
-            brick=brick, site=site, sites=sites, axons=brick.channels, row=1, bits=bits * constant_weights(layer, shortcut),
-            touched=(sites if added is None else added) * state.words(number), block=0, all_words=all_words, nonzero=added,
-            rounds=added,
+            brick=brick, site=site, first=brick.c0, axons=brick.channels, sites=sites, row=np.ones((1, 1), np.int64),
+            bits=bits * constant_weights(layer, shortcut), touched=(sites if added is None else added) * state.words(number),
+            block=0, all_words=all_words, nonzero=added, rounds=added,
         )  # fmt: skip
+    groups, together = groups_in(network, layer, source, shortcut, brick), state.neighbours(number)
+    kept = block if groups_of(shortcut or layer) == 1 else 0
     if not zeros_matter(core):
         return Projection(
-            brick=brick, site=site, sites=sites, axons=channels, row=brick.channels, bits=bits,
-            touched=sites * block, block=block, all_words=all_words, nonzero=None, rounds=None,
+            brick=brick, site=site, first=groups.taken[0], axons=groups.inputs, sites=np.repeat(sites, len(groups.sizes), 0),
+            row=groups.sizes[:, None], bits=bits, touched=sites * groups.words(together)[:, None] * state.words(number),
+            block=kept, all_words=all_words, nonzero=None, rounds=None,
         )  # fmt: skip
-    kernels = weight if weight.ndim == 4 else weight.reshape(len(weight), channels, height, width)
+    kernels = weight if weight.ndim == 4 else weight.reshape(len(weight), groups.inputs, height, width)
     met = kernels[brick.c0 : brick.c1] != 0
-    used = np.count_nonzero(met, axis=0)
+    used, words = _by_channel(met, groups.begins), _words(met, groups.begins, together)
     nonzero, rounds = found.over(used), found.over(-(-used // core.lanes))
-    words = np.logical_or.reduceat(met, np.arange(0, len(met), state.neighbours(number)), axis=0).sum(0)
     return Projection(
-        brick=brick, site=site, sites=np.repeat(sites, channels, 0), axons=1, row=brick.channels, bits=bits,
-        touched=found.over(words) * state.words(number), block=block, all_words=all_words, nonzero=nonzero, rounds=rounds,
+        brick=brick, site=site, first=groups.taken[0], axons=1, sites=np.repeat(sites, len(used), 0),
+        row=np.repeat(groups.sizes, groups.inputs)[:, None], bits=bits, touched=found.over(words) * state.words(number),
+        block=kept, all_words=all_words, nonzero=nonzero, rounds=rounds,
     )  # fmt: skip
+
+
+def _by_channel(met: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    """int64 [channels of the source, ...]: how many channels of a brick, of which groups begin where *begins* says, bool *met*
+    [channels of the brick, channels of the source of a group, ...] is true for."""
+    found: np.ndarray = np.add.reduceat(met, begins, axis=0, dtype=np.int64).reshape(-1, *met.shape[2:])
+    return found
+
+
+def _words(met: np.ndarray, begins: np.ndarray, together: int) -> np.ndarray:
+    """The same of words that so many channels of the brick lie *together* in: those with one for which it is true."""
+    parts = np.union1d(np.arange(0, len(met), together), begins)
+    touched = np.logical_or.reduceat(met, parts, axis=0)
+    return _by_channel(touched, np.searchsorted(parts, begins))

@@ -146,6 +146,11 @@ def _simplest(value: Any) -> Any:
     return value[0] if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] else value
 
 
+def _by(sizes: Sequence[int]) -> str:
+    """One number where both are the same, or down x across."""
+    return str(sizes[0]) if sizes[0] == sizes[1] else "x".join(map(str, sizes))
+
+
 def _whole_pair(value: Any) -> bool:
     numbers = value if isinstance(value, tuple) and len(value) == 2 else (value,)
     return all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in numbers)
@@ -210,12 +215,31 @@ class Checker:
         inputs = tuple(layer.inputs or ())
         done = replace(layer, weight=weight, shortcuts=tuple(shortcuts), weight_bits=bits, inputs=inputs)
         if isinstance(done, Conv):
-            done = replace(done, stride=_simplest(done.stride), padding=_simplest(done.padding))
+            done = replace(done, **self._canonical_windows(done))
         in_shape, shape = self._shapes(done)
         done = replace(done, in_shape=in_shape, shape=shape, **self._dynamics(done, shape, floating))
         if done.delay and INPUT in (done.inputs or ()) and self.spec.encoding == "direct":
             self._say(f"its delay is {done.delay}, but an image is shown at every step; it cannot come late")
         return done
+
+    def _canonical_windows(self, link: Conv | Shortcut) -> dict[str, Any]:
+        """How a convolution moves, as simple as it can be said; what is said of groups and dilation where there is none."""
+        groups, dilation = link.groups, _simplest(link.dilation)
+        found = {"stride": _simplest(link.stride), "padding": _simplest(link.padding), "groups": 1, "dilation": 1}
+        about = "" if isinstance(link, Conv) else f"shortcut from {link.source!r}: "
+        if not _whole_pair(dilation) or min(pair(dilation)) < 1:
+            self._say(f"{about}dilation is {dilation!r}; integers of at least 1 are needed")
+            dilation = 1
+        if isinstance(groups, tuple) or not _whole_pair(groups) or groups < 1:
+            self._say(f"{about}groups is {groups!r}; an integer of at least 1 is needed")
+            groups = 1
+        if link.weight is None or link.weight.ndim != 4:
+            if (groups, dilation) != (1, 1):
+                self._say(f"{about}groups {groups} and dilation {dilation} belong to a convolution, and it is none")
+            return found
+        # A kernel of 1 has nothing between its elements.
+        spread = tuple(int(d) if k > 1 else 1 for d, k in zip(pair(dilation), link.weight.shape[2:], strict=True))
+        return found | {"groups": int(groups), "dilation": _simplest(spread)}
 
     def _dynamics(self, layer: Layer, shape: Shape, floating: bool) -> dict[str, Any]:
         """The parameters of the layer in canonical form."""
@@ -376,12 +400,14 @@ class Checker:
 
     def _shortcut(self, shortcut: Shortcut, floating: bool) -> tuple[Shortcut, int]:
         """The checked shortcut and the bits that its weights need; the scale of a direct one is a constant, not a weight."""
-        stride, padding = _simplest(shortcut.stride), _simplest(shortcut.padding)
-        shortcut = replace(shortcut, delay=self._steps("delay", shortcut.delay), stride=stride, padding=padding)
+        bits = 1
         if shortcut.weight is not None:
             ndim, form = (2, Layer) if as_array(shortcut.weight).ndim == 2 else (4, Conv)
             weight, bits = self._weight(shortcut.weight, ndim, floating, form.weight_axes)
-            return replace(shortcut, weight=weight), bits
+            shortcut = replace(shortcut, weight=weight)
+        shortcut = replace(shortcut, delay=self._steps("delay", shortcut.delay), **self._canonical_windows(shortcut))
+        if shortcut.weight is not None:
+            return shortcut, bits
         scale = 1.0 if shortcut.scale is None and floating else shortcut.scale
         number = isinstance(scale, int | float | np.number) and abs(scale) < 2**31
         if scale is None or not number or (not floating and int(scale) != scale):
@@ -419,18 +445,20 @@ class Checker:
     def _conv_shape(self, in_shape: Shape, link: Conv | Shortcut) -> Shape:
         assert link.weight is not None
         out, c, *kernel = link.weight.shape
-        stride, padding = link.stride, link.padding
-        if c != in_shape[0]:
-            self._say(f"its weight takes {c} channels, but its input has {in_shape[0]}")
-        usable = all(_whole_pair(value) for value in (stride, padding))
-        if not usable or min(pair(stride)) < 1 or any(not 0 <= p < k for p, k in zip(pair(padding), kernel, strict=True)):
-            self._say(f"stride is {stride} and padding {padding}; stride >= 1 and 0 <= padding < kernel are needed")
+        stride, padding, groups = link.stride, link.padding, link.groups
+        if c * groups != in_shape[0]:
+            each = f" in each of {groups} groups" if groups > 1 else ""
+            self._say(f"its weight takes {c} channels{each}, but its input has {in_shape[0]}")
+        if out % groups:
+            self._say(f"its {out} channels do not divide into {groups} groups")
+        found = axes(link) if all(_whole_pair(value) for value in (stride, padding)) else None
+        if found is None or any(not 0 <= a.padding < a.extent or a.stride < 1 for a in found):
+            told = "the extent of the kernel" if link.dilation != 1 else "kernel"
+            self._say(f"stride is {stride} and padding {padding}; stride >= 1 and 0 <= padding < {told} are needed")
             return out, 1, 1
-        found = axes(link)
-        assert found is not None
-        h, w = ((n + 2 * a.padding - a.kernel) // a.stride + 1 for n, a in zip(in_shape[1:], found, strict=True))
+        h, w = (a.places(n) for n, a in zip(in_shape[1:], found, strict=True))
         if min(h, w) < 1:
-            size = kernel[0] if kernel[0] == kernel[1] else "x".join(map(str, kernel))
+            size = _by(kernel) + (f" of dilation {_by(pair(link.dilation))}" if link.dilation != 1 else "")
             self._say(f"kernel {size} does not fit its input of {in_shape[1]}x{in_shape[2]} with padding {padding}")
         return out, max(h, 1), max(w, 1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -25,11 +25,21 @@ POOL = 2
 
 
 class KernelAxis(NamedTuple):
-    """A convolution along one axis."""
+    """A convolution along one axis; between the elements of its kernel lie *dilation* - 1 coordinates that it does not see."""
 
     kernel: int
     stride: int
     padding: int
+    dilation: int = 1
+
+    @property
+    def extent(self) -> int:
+        """Coordinates from its first element to its last."""
+        return (self.kernel - 1) * self.dilation + 1
+
+    def places(self, size: int) -> int:
+        """Outputs along an axis of this *size*; below 1 where it does not fit."""
+        return (size + 2 * self.padding - self.extent) // self.stride + 1
 
 
 POINT = KernelAxis(1, 1, 0)
@@ -41,8 +51,8 @@ class Shortcut:
     connection, whose source may be the layer itself or one listed after it.
 
     With ``weight=None`` neuron (c, y, x) receives *scale* (the number that stands for 1.0) from source neuron (c, y, x);
-    otherwise *weight* [Cout, Cin, kh, kw] is convolved with the source's spikes, or *weight* [out, in] connects all of them,
-    flattened as C, H, W. *pool* acts on the source before either. *stride*, *padding*: one integer, or those down and across.
+    otherwise *weight* [Cout, Cin/groups, kh, kw] is convolved with the source's spikes as a `Conv` does it, or *weight*
+    [out, in] connects all of them, flattened as C, H, W. *pool* acts on the source before either.
     """
 
     source: str
@@ -52,6 +62,8 @@ class Shortcut:
     padding: Pair = 0
     pool: Pool = None
     delay: int = 0
+    groups: int = 1
+    dilation: Pair = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +145,11 @@ class Layer:
         return (*(self.inputs or ()), *(s.source for s in self.shortcuts))
 
     @property
+    def blocks(self) -> int:
+        """Into how many equal parts of its channels any spike reaches all or none of the neurons of a site."""
+        return math.lcm(groups_of(self), *(groups_of(shortcut) for shortcut in self.shortcuts))
+
+    @property
     def fan_in(self) -> int:
         """Weights that meet at one neuron, padding included, pools and identity shortcuts not counted."""
         main = self.weight[0].size * len(self.inputs or ())
@@ -147,11 +164,14 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Conv(Layer):
-    """Convolution; weight [Cout, Cin, kh, kw], cross-correlation as in PyTorch. *stride*, *padding*: one integer, or those down
-    and across."""
+    """Convolution; weight [Cout, Cin/groups, kh, kw], cross-correlation as in PyTorch. *stride*, *padding*, *dilation*: one
+    integer, or those down and across. With *groups* the channels of the input and of the layer are cut into so many equal
+    parts, and the first part of the one reaches the first of the other alone, and so on; other synapses there are none."""
 
     stride: Pair = 1
     padding: Pair = 0
+    groups: int = 1
+    dilation: Pair = 1
     kind: ClassVar[str] = "conv"
     weight_axes: ClassVar[str] = "[Cout,Cin,kh,kw]"
 
@@ -196,13 +216,25 @@ def pair(value: Pair) -> tuple[int, int]:
     return value if isinstance(value, tuple) else (value, value)
 
 
+def groups_of(link: Layer | Shortcut) -> int:
+    """Parts of its channels that are convolved each by itself; 1 where there is no convolution."""
+    return link.groups if isinstance(link, Conv | Shortcut) else 1
+
+
+def rare(link: Layer | Shortcut) -> list[tuple[str, Any]]:
+    """By name what few convolutions have."""
+    found = {"groups": groups_of(link), "dilation": link.dilation if isinstance(link, Conv | Shortcut) else 1}
+    return [(name, value) for name, value in found.items() if value != 1]
+
+
 def axes(link: Layer | Shortcut) -> tuple[KernelAxis, KernelAxis] | None:
     """The convolution down and across; an identity is one with a kernel of 1. None where all is connected to all."""
     if link.weight is None:
         return POINT, POINT
     if not isinstance(link, Conv | Shortcut) or link.weight.ndim == 2:
         return None
-    down, across = zip(link.weight.shape[2:], pair(link.stride), pair(link.padding), strict=True)
+    parts = (link.weight.shape[2:], pair(link.stride), pair(link.padding), pair(link.dilation))
+    down, across = zip(*parts, strict=True)
     return KernelAxis(*down), KernelAxis(*across)
 
 

@@ -66,10 +66,10 @@ def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic], v
 
     current, resting = np.zeros(0 if layer.current_leak is None else neurons, dtype), neurons if layer.refractory else 0
     return PopulationState(
-        potential=np.zeros(neurons, dtype), current=current, updated=never(sites), reached=never(sites), listed=never(sites),
-        visits=never(sites), lone=never(neurons), candidates=np.empty(neurons, np.int32), held=np.empty(neurons, np.int32),
-        resting=np.empty(resting, np.int32), left=np.empty(resting, np.int32), rested=never(resting),
-        kept=np.empty(resting, dtype),
+        potential=np.zeros(neurons, dtype), current=current, updated=never(sites), block=layer.shape[0] // layer.blocks,
+        reached=never(sites * layer.blocks), listed=never(sites), visits=never(sites), lone=never(neurons),
+        candidates=np.empty(neurons, np.int32), held=np.empty(neurons, np.int32), resting=np.empty(resting, np.int32),
+        left=np.empty(resting, np.int32), rested=never(resting), kept=np.empty(resting, dtype),
         singles=np.empty(POOL * POOL * neurons, np.int32), latched=never(latches), passed_channel=np.empty(latches, np.int32),
         passed_site=np.empty(latches, np.int32), passed_value=np.empty(latches if valued else 0, payload_type(dtype)),
         place=np.empty(latches if valued else 0, np.int32),
@@ -92,7 +92,8 @@ def new_tape(layer: Layer, images: int, steps: int, dtype: type[np.generic], pot
 
     return Tape(
         start=starts(), channel=room(), site=room(), value=np.empty(rows * neurons if layer.graded else 0, payload_type(dtype)),
-        reached=np.empty((rows, sites), bool), lone_start=starts(), lone=room(), clipped_start=starts(), clipped=room(),
+        reached=np.empty((rows, sites * layer.blocks), bool), lone_start=starts(), lone=room(), clipped_start=starts(),
+        clipped=room(),
         peak=np.zeros((images, 2), np.float64 if dtype is np.float32 else np.int64),
         potentials=np.empty((rows if potentials else 0, neurons), dtype), final=np.empty((images, neurons), dtype),
         noted=np.zeros(5, np.int64),

@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from neurosim.kernels.layer import Synapses
-from neurosim.network.layers import POOL, KernelAxis, Layer, Pool, Shape, Shortcut, axes, pooled
+from neurosim.network.layers import POOL, KernelAxis, Layer, Pool, Shape, Shortcut, axes, groups_of, pooled
 from neurosim.network.network import Network
 
 
-class Tap(NamedTuple):
-    """Where along one axis a source coordinate lands: output coordinates low..high, and the kernel element at *low*.
+class Taps(NamedTuple):
+    """Where along one axis source coordinates land: stretches of neighbouring outputs low..high that meet kernel elements which
+    are stored one after another, by rising coordinate.
 
     Kernel elements are stored so that those a source reaches follow each other (by phase of the stride, descending), so
     neighbouring outputs take neighbouring weights.
     """
 
-    low: np.ndarray  # int64 [n]
-    high: np.ndarray  # int64 [n], below *low* where nothing is reached
-    element: np.ndarray  # int64 [n], position in *order* of the kernel element that meets output *low*
+    coordinate: np.ndarray  # int64 [stretches]
+    low: np.ndarray  # int64 [stretches]
+    high: np.ndarray  # int64 [stretches]
+    element: np.ndarray  # int64 [stretches], position in *order* of the kernel element that meets output *low*
     order: np.ndarray  # int64 [k], kernel elements as stored
 
 
-def taps(size: int, out_size: int, axis: KernelAxis) -> Tap:
+def taps(size: int, out_size: int, axis: KernelAxis) -> Taps:
     """The taps of all source coordinates 0..size-1."""
-    kernel, stride, padding = axis
-    phases = [np.arange(r, kernel, stride)[::-1] for r in range(min(stride, kernel))]
-    starts = np.cumsum([0, *(len(p) for p in phases)])
-    at = np.arange(size) + padding
-    phase = at % stride
-    reached = phase < kernel
-    phase = np.minimum(phase, len(phases) - 1)
-    largest = np.array([p[0] for p in phases])[phase]
-    first = (at - largest) // stride
-    low = np.maximum(first, 0)
-    high = np.where(reached, np.minimum((at - phase) // stride, out_size - 1), low - 1)
-    return Tap(low, high, starts[phase] + low - first, np.concatenate(phases))
+    # A source reaches by every so many elements of the kernel.
+    period = axis.stride // math.gcd(axis.stride, axis.dilation)
+    order = np.concatenate([np.arange(r, axis.kernel, period)[::-1] for r in range(min(period, axis.kernel))])
+    start = np.arange(size)[:, None] + axis.padding - order * axis.dilation
+    output = start // axis.stride
+    met = (start % axis.stride == 0) & (output >= 0) & (output < out_size)
+    goes_on = met[:, 1:] & met[:, :-1] & (np.diff(output, axis=1) == 1)
+    begins, ends = met.copy(), met.copy()
+    begins[:, 1:] &= ~goes_on
+    ends[:, :-1] &= ~goes_on
+    coordinate, element = np.nonzero(begins)
+    return Taps(coordinate, output[begins], output[ends], element, order)
 
 
 def pool_sites(shape: Shape, pool: str | None) -> np.ndarray:
@@ -68,18 +71,26 @@ class Runs(NamedTuple):
         return Runs(first, self.target[picked], self.offset[picked], self.length[picked])
 
 
-def conv_runs(shape: Shape, out: Shape, vertical: KernelAxis, horizontal: KernelAxis) -> tuple[Runs, np.ndarray]:
-    """The runs of a convolution, and the order in which kernel columns are stored."""
+def conv_runs(
+    shape: Shape, out: Shape, vertical: KernelAxis, horizontal: KernelAxis, groups: int = 1
+) -> tuple[Runs, np.ndarray]:  # fmt: skip
+    """The runs of a convolution, of the first of its groups, and the order in which kernel columns are stored."""
     _, h, w = shape
     channels, out_h, out_w = out
     across = taps(w, out_w, horizontal)
-    down = np.arange(h)[:, None] + vertical.padding - np.arange(vertical.kernel)
+    down = np.arange(h)[:, None] + vertical.padding - np.arange(vertical.kernel) * vertical.dilation
     rows = np.where((down % vertical.stride == 0) & (down >= 0), down // vertical.stride, out_h)
-    y, x, ky = np.nonzero((rows < out_h)[:, None, :] & (across.low <= across.high)[None, :, None])
-    first = np.concatenate([[0], np.cumsum(np.bincount(y * w + x, minlength=h * w))])
-    target = (rows[y, ky] * out_w + across.low[x]) * channels
-    offset = (ky * horizontal.kernel + across.element[x]) * channels
-    return Runs(first, target, offset, (across.high - across.low + 1)[x] * channels), across.order
+    y, x, ky = np.nonzero(np.broadcast_to((rows < out_h)[:, None, :], (h, len(across.low), vertical.kernel)))
+    site, sites = y * w + across.coordinate[x], (across.high - across.low + 1)[x]
+    target, offset = rows[y, ky] * out_w + across.low[x], ky * horizontal.kernel + across.element[x]
+    if groups > 1:
+        # The channels of a group at neighbouring sites do not follow each other.
+        site, target, offset = (np.repeat(each, sites) for each in (site, target, offset))
+        ahead = np.arange(len(site)) - np.repeat(np.cumsum(sites) - sites, sites)
+        target, offset, sites = target + ahead, offset + ahead, np.ones_like(site)
+    first = np.concatenate([[0], np.cumsum(np.bincount(site, minlength=h * w))])
+    share = channels // groups
+    return Runs(first, target * channels, offset * share, sites * share), across.order
 
 
 def dense_runs(shape: Shape, neurons: int) -> Runs:
@@ -89,8 +100,11 @@ def dense_runs(shape: Shape, neurons: int) -> Runs:
     return Runs(np.arange(sites + 1), zeros, np.arange(sites) * neurons, zeros + neurons)
 
 
-def _synapses(runs: Runs, rows: np.ndarray, source: Shape, pool: Pool, latch: int, delay: int) -> Synapses:
-    """The synapses from a map of shape *source*, given the *runs* of the same map after *pool*."""
+def _synapses(
+    runs: Runs, rows: np.ndarray, source: Shape, pool: Pool, latch: int, delay: int, groups: int = 1, share: int = 0
+) -> Synapses:  # fmt: skip
+    """The synapses from a map of shape *source*, given the *runs* of the same map after *pool*; *share*: channels that each of
+    several *groups* reaches."""
     channels, h, w = pooled(source, pool)
     sites = pool_sites(source, pool)
     runs = runs.of_sites(sites)
@@ -99,15 +113,16 @@ def _synapses(runs: Runs, rows: np.ndarray, source: Shape, pool: Pool, latch: in
     return Synapses(
         first=np.ascontiguousarray(runs.first, np.int32), target=np.ascontiguousarray(runs.target, np.int32),
         offset=np.ascontiguousarray(runs.offset, np.int64), length=np.ascontiguousarray(runs.length, np.int32), weight=rows,
-        channel_step=rows.size // channels, identity=False, unit=unit,
+        channel_step=rows.size // channels, group=channels // groups, group_step=share, identity=False, unit=unit,
         pooled=np.ascontiguousarray(sites if windows else (), np.int32), windows=windows, first_latch=latch,
         latches=channels * windows, delay=delay,
     )  # fmt: skip
 
 
-def conv_rows(weight: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Weights [Cout, Cin, kh, kw] as rows [Cin, kh, kw (stored order), Cout], flat."""
-    return np.ascontiguousarray(weight.transpose(1, 2, 3, 0)[:, :, order, :]).ravel()
+def conv_rows(weight: np.ndarray, order: np.ndarray, groups: int = 1) -> np.ndarray:
+    """Weights [Cout, Cin/groups, kh, kw] as rows [Cin, kh, kw (stored order), Cout/groups], flat."""
+    parts = weight.reshape(groups, -1, *weight.shape[1:])
+    return np.ascontiguousarray(parts.transpose(0, 2, 3, 4, 1)[:, :, :, order, :]).ravel()
 
 
 def dense_rows(weight: np.ndarray) -> np.ndarray:
@@ -117,19 +132,27 @@ def dense_rows(weight: np.ndarray) -> np.ndarray:
 
 def main_synapses(layer: Layer, source: Shape, latch: int = 0) -> Synapses:
     """The synapses from one of the layer's main inputs of shape *source* (before pooling)."""
-    return _synapses(*_rows(layer, layer, layer.in_shape), source, layer.pool, latch, layer.delay)
+    found = _rows(layer, layer, layer.in_shape)
+    return _synapses(*found, source, layer.pool, latch, layer.delay, *_groups(layer, layer))
 
 
 def shortcut_synapses(shortcut: Shortcut, layer: Layer, source: Shape, latch: int = 0) -> Synapses:
     """The synapses of a residual add from a layer of shape *source* (before pooling)."""
     channels, h, w = seen = pooled(source, shortcut.pool)
     if shortcut.weight is not None:
-        return _synapses(*_rows(shortcut, layer, seen), source, shortcut.pool, latch, shortcut.delay)
+        found = _rows(shortcut, layer, seen)
+        return _synapses(*found, source, shortcut.pool, latch, shortcut.delay, *_groups(shortcut, layer))
     sites = np.arange(h * w)
     runs = Runs(np.append(sites, len(sites)), sites * channels, sites * 0, sites * 0 + 1)
     nothing = np.empty(0, layer.weight.dtype)
     unit = np.float32(shortcut.scale) if nothing.dtype.kind == "f" else int(shortcut.scale or 0)
     return _synapses(runs, nothing, source, shortcut.pool, latch, shortcut.delay)._replace(identity=True, unit=unit)
+
+
+def _groups(link: Layer | Shortcut, layer: Layer) -> tuple[int, int]:
+    """Groups of *link*, and the channels of *layer* that each reaches; 0 where there are none."""
+    groups = groups_of(link)
+    return groups, layer.shape[0] // groups if groups > 1 else 0
 
 
 def _rows(link: Layer | Shortcut, layer: Layer, seen: Shape) -> tuple[Runs, np.ndarray]:
@@ -138,8 +161,9 @@ def _rows(link: Layer | Shortcut, layer: Layer, seen: Shape) -> tuple[Runs, np.n
     found = axes(link)
     if found is None:
         return dense_runs(seen, layer.neurons), dense_rows(link.weight)
-    runs, order = conv_runs(seen, layer.shape, *found)
-    return runs, conv_rows(link.weight, order)
+    groups = groups_of(link)
+    runs, order = conv_runs(seen, layer.shape, *found, groups)
+    return runs, conv_rows(link.weight, order, groups)
 
 
 class Feed(NamedTuple):

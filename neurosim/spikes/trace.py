@@ -46,7 +46,8 @@ class LayerTrace:
     """What one population did.
 
     bits: uint8 [N, T, ceil(neurons / 8)], spikes, least significant bit first, neurons flattened as C, H, W (empty for the
-    output layer). reached: uint8 [N, T, ceil(sites / 8)], sites where a weight row arrived. lone: neurons that have to be
+    output layer). reached: uint8 [N, T, ceil(sites * blocks / 8)], where weight rows arrived: at which sites, or, with groups,
+    at which of the equal parts of the channels of each site (`Layer.blocks`). lone: neurons that have to be
     visited although no weight row arrived at their site: still above threshold after a reset, or reached by an identity
     shortcut. clipped: neurons whose potential exceeded the state width. peak: [N, 2], lowest and highest potential of each
     image before clipping. potentials: [N, T, neurons] after the reset of each step, or None. changes: int64 [N, T], neurons

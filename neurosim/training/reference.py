@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from neurosim.network.golden import LayerRecording
-from neurosim.network.layers import INPUT, NEXT_STEP, Conv, Layer, Leak, Pair, Parameter, Shortcut
+from neurosim.network.layers import INPUT, NEXT_STEP, Conv, Layer, Leak, Parameter, Shortcut
 from neurosim.network.network import Network
 
 # Doubles hold every integer below 2^53 exactly, and sums of products here stay far below; singles, twice as fast in a
@@ -162,7 +162,7 @@ def _pooled(x: Tensor, pool: str | None) -> Tensor:
 def _main(layer: Layer, x: Tensor) -> Tensor:
     x = _pooled(x, layer.pool)
     if isinstance(layer, Conv):
-        return _convolved(x, layer.weight, layer.stride, layer.padding)
+        return _convolved(x, layer, layer.weight)
     return _connected(x, layer.weight)
 
 
@@ -172,18 +172,21 @@ def _shortcut(shortcut: Shortcut, x: Tensor) -> Tensor:
         return x * float(shortcut.scale or 0)
     if shortcut.weight.ndim == 2:
         return _connected(x, shortcut.weight)
-    return _convolved(x, shortcut.weight, shortcut.stride, shortcut.padding)
+    return _convolved(x, shortcut, shortcut.weight)
 
 
 def _connected(x: Tensor, weight: np.ndarray) -> Tensor:
     return F.linear(x.flatten(1), torch.from_numpy(weight).to(EXACT))[:, :, None, None]
 
 
-def _convolved(x: Tensor, weight: np.ndarray, stride: Pair, padding: Pair) -> Tensor:
+def _convolved(x: Tensor, link: Conv | Shortcut, weight: np.ndarray) -> Tensor:
     """In single precision where no partial sum can leave its integers."""
     largest = float(x.abs().max()) * float(np.abs(weight).astype(np.int64).reshape(len(weight), -1).sum(1).max())
     dtype = torch.float32 if largest < SINGLE else EXACT
-    found = F.conv2d(x.to(dtype), torch.from_numpy(weight).to(dtype), stride=stride, padding=padding)
+    found = F.conv2d(
+        x.to(dtype), torch.from_numpy(weight).to(dtype), stride=link.stride, padding=link.padding, dilation=link.dilation,
+        groups=link.groups,
+    )  # fmt: skip
     return found.to(EXACT)
 
 

@@ -64,27 +64,33 @@ class Twin:
         layer, channels = self.network.layers[b.layer], b.c1 - b.c0
         sites = [(y, x) for y in range(b.y0, b.y1) for x in range(b.x0, b.x1)]
         width = layer.weight_bits if self.bits is None else min(layer.weight_bits, self.bits)
-        lanes, turns = -(-channels // core.lanes), -(-len(sites) // core.ann_sites)
+        turns = -(-len(sites) // core.ann_sites)
         stored, per_site, one_by_one = 0, 0, 0
         for source, shortcut, synapses in self.links(layer):
             identity = shortcut is not None and shortcut.weight is None
             if identity:
                 # The constant takes the place of as many weights as hold it.
                 places = next(n for n in range(1, 9) if shortcut.scale < 2 ** (n * layer.weight_bits - 1))
-                fan_in, row, one = 1, places * width, places * width
+                fan_in, rows, one = 1, [places * width], places * width
+                groups = [channels]
             else:
-                fan_in, row = (shortcut or layer).weight[0].size, channels * width
-                one = fan_in * row
+                link = shortcut or layer
+                share = layer.shape[0] // getattr(link, "groups", 1)
+                groups = [*Counter(c // share for c in range(b.c0, b.c1)).values()]
+                fan_in, rows = link.weight[0].size, [many * width for many in groups]
+                one = fan_in * sum(rows)
             stored += one
-            per_site += fan_in * self.words("weights", row)
+            per_site += fan_in * sum(self.words("weights", row) for row in rows)
             one_by_one += fan_in
             kept = 1 if source == "input" and not identity else 1 - self.zeros
             for _ in sites:
                 for _ in range(channels):
                     self.count("accumulate" if identity else "mac", number, fan_in * kept)
                     self.count("done", number, fan_in * kept)
-            self.count("cycles", number, turns * lanes * fan_in * self.cycles("accumulate" if identity else "mac"))
-            self.activations(number, synapses, channels if identity else self.network.shape_of(source)[0], identity, lanes)
+            each = turns * fan_in * self.cycles("accumulate" if identity else "mac")
+            for many in groups:
+                self.count("cycles", number, -(-many // core.lanes) * each)
+            self.activations(number, synapses, identity, groups)
         again = {"none": len(sites), "rows": turns if core.ann_sites > 1 else b.y1 - b.y0}
         for _ in range(again.get(self.reuse, 0)):
             self.count("weight words", number, per_site)
@@ -103,16 +109,21 @@ class Twin:
     def cycles(self, operation):
         return getattr(self.chip.operation, operation).cycles
 
-    def activations(self, number, synapses, channels, identity, lanes):
-        """Rows of channels that are read over one projection."""
+    def activations(self, number, synapses, identity, groups):
+        """Rows of channels that are read over one projection; *groups*: channels of the brick in each."""
         mine = [(at, target) for _, at, target in synapses if self.home[self.cut[number].layer, *target] == number]
         fetches = {
             "none": {(at[1:], target[1:]) for at, target in mine}, "rows": {(at[1:], target[1]) for at, target in mine},
             "perfect": {at[1:] for at, _ in mine},
         }[self.reuse]  # fmt: skip
-        rounds = lanes if self.chip.core.ann_sites > 1 and not identity and self.reuse != "perfect" else 1
+        channels = len({at[0] for at, _ in mine})
+        words = self.row(channels, self.activation)
+        if self.chip.core.ann_sites > 1 and not identity and self.reuse != "perfect":
+            # Every round of the lanes reads the channels of its group.
+            row = self.row(channels // len(groups), self.activation)
+            words = sum(-(-many // self.chip.core.lanes) * row for many in groups)
         for _ in fetches:
-            self.count("activation words", number, self.row(channels, self.activation) * rounds)
+            self.count("activation words", number, words)
 
     def deliver(self, source):
         """Every activation to each core that needs it."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import neurosim as ns
 from neurosim.chip.settings import set_path
+from neurosim.cost.activity import COUNTS, activity
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.partition import partition
 from neurosim.mapping.storage import kernel_weights
@@ -146,6 +147,13 @@ def twin_of(inputs, mapping):
 
 def nonzero(array):
     return {tuple(int(i) for i in at): int(array[tuple(at)]) for at in np.argwhere(array)}
+
+
+def placed_alone(network, inputs, **changes):
+    """The sum of every count on `mesh45` with some settings changed, mapped as usual."""
+    mapping = ns.map_network(network, changed(wide_mesh(ns.load_chip("mesh45"), network), changes))
+    found = activity(traced(inputs, mapping), mapping)
+    return {name: int(getattr(found, name).sum()) for name in COUNTS}
 
 
 def fork(encoding="spikes"):

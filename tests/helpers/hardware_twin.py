@@ -64,6 +64,7 @@ class Machine:
         self.tables = {layer.name: list(self.tables_of(layer)) for layer in network.layers}
         self.tally = Tally()
         self.outside = {}
+        self.pixel_work = Counter()
 
     def tables_of(self, layer):
         """For every source of the layer, the synapses of each of its neurons."""
@@ -242,7 +243,8 @@ class Machine:
                 done["pool_adds"] = done["passes"] = 1
             if first:
                 words, touched, adds, passes = self.fetch(layer, brick, mine, kernel is None, shortcut)
-                block = [] if summed or kernel is None else self.waits_in_registers(layer, brick, mine)
+                apart = summed or kernel is None or getattr(shortcut or layer, "groups", 1) > 1
+                block = [] if apart else self.waits_in_registers(layer, brick, mine)
                 if block:
                     done["register_adds"] += adds
                     waiting = "registers", layer.name, place, brick, sender, neuron % (height * width)
@@ -346,9 +348,8 @@ class Machine:
         """(fetch, work, update, waiting) of this step besides packets."""
         core, price = self.chip.core, self.chip.operation
         count = {name: values[self.row, brick] for name, values in self.tally.counts.items()}
-        sums = count["analog_rows"] * rounds(self.bricks[brick].channels, core.lanes) * price.mac.cycles
-        bits = self.network.layers[self.bricks[brick].layer].weight_bits
-        rows = count["analog_rows"] * self.words("weights", self.bricks[brick].channels * bits)
+        sums = self.pixel_work["rounds", self.row, brick] * price.mac.cycles
+        rows = self.pixel_work["words", self.row, brick]
         image = max(sums, self.port_cycles({"weights": (rows, 0)}))
         visits = rounds(count["active"], core.update_lanes) * price.update_active.cycles
         visits += rounds(count["idle"], core.update_lanes) * price.update_idle.cycles
@@ -440,20 +441,27 @@ class Machine:
         return set(range(layer.neurons))
 
     def multiply(self, layer, brick, times):
-        """Every weight of every neuron, also where it meets padding; one row serves all channels of a site."""
-        b = self.bricks[brick]
+        """Every weight of every neuron, also where it meets padding; one row serves all channels of a site that a pixel
+        reaches, those of its group."""
+        b, share = self.bricks[brick], layer.shape[0] // getattr(layer, "groups", 1)
+        together = Counter(channel // share for channel in range(b.c0, b.c1))
         for _site, _element, _time in product(range(b.sites), range(layer.weight[0].size), range(times)):
-            self.count("analog_rows", brick)
-            for _channel in range(b.c0, b.c1):
-                self.count("macs", brick)
+            for channels in together.values():
+                self.count("analog_rows", brick)
+                self.count("macs", brick, channels)
+                self.pixel_work["rounds", self.row, brick] += rounds(channels, self.chip.core.lanes)
+                self.pixel_work["words", self.row, brick] += self.words("weights", channels * layer.weight_bits)
         self.count("input_words", brick, self.words_of_patch(layer, brick))
 
     def words_of_patch(self, layer, brick):
-        """Words of the smallest block of 8-bit pixels, all channels, that holds what the brick reads."""
-        channels, height, width = self.network.input.shape
+        """Words of the smallest block of 8-bit pixels that holds what the brick reads."""
+        _, height, width = self.network.input.shape
         mine = set(self.neurons_of(brick))
         table = self.tables[layer.name][layer.inputs.index("input")]
         read = [source for source, entries in table.items() if any(entry.target in mine for entry in entries)]
+        if not read:
+            return 0
+        channels = len({s // width // height for s in read})
         ys = [s // width % height for s in read]
         xs = [s % width for s in read]
         bits = channels * (max(ys) - min(ys) + 1) * (max(xs) - min(xs) + 1) * 8

@@ -42,7 +42,7 @@ def pooled_neurons(shape, pool):
 
 def targets(layer, c, y, x):
     if layer.kind == "conv":
-        return conv_targets(layer.weight, layer.shape, layer.stride, layer.padding, c, y, x)
+        return conv_targets(layer, layer.shape, c, y, x)
     return dense_targets(layer.weight, flat(layer.in_shape, c, y, x))
 
 
@@ -50,13 +50,23 @@ def dense_targets(weight, index):
     return [(o, row[index].item()) for o, row in enumerate(weight)]
 
 
-def conv_targets(weight, shape, stride, padding, c, y, x):
-    (down, across), (top, left) = (value if isinstance(value, tuple) else (value, value) for value in (stride, padding))
+def both(value):
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def conv_targets(link, shape, c, y, x):
+    """A convolution as PyTorch defines it, asked from the side of its input: out[o, i, j] sums the weights [o, k, a, b] times
+    what is at channel (o's group) + k and at (stride * i + dilation * a - padding, and likewise)."""
+    weight, (down, across), (top, left) = link.weight, both(link.stride), both(link.padding)
+    spread, wide = both(link.dilation)
+    of_group, inputs = shape[0] // link.groups, weight.shape[1]
     found = []
-    for o, ky, kx in product(range(shape[0]), range(weight.shape[2]), range(weight.shape[3])):
-        oy, ox = y + top - ky, x + left - kx
+    for o, k, a, b in product(*map(range, weight.shape)):
+        if o // of_group * inputs + k != c:
+            continue
+        oy, ox = y + top - spread * a, x + left - wide * b
         if oy % down == 0 and ox % across == 0 and 0 <= oy // down < shape[1] and 0 <= ox // across < shape[2]:
-            found.append((flat(shape, o, oy // down, ox // across), weight[o, c, ky, kx].item()))
+            found.append((flat(shape, o, oy // down, ox // across), weight[o, k, a, b].item()))
     return found
 
 
@@ -75,7 +85,7 @@ def shortcut_synapses(network, layer, shortcut):
     return [
         (source, target, weight, window)
         for source, at, window in neurons
-        for target, weight in conv_targets(shortcut.weight, layer.shape, shortcut.stride, shortcut.padding, *at)
+        for target, weight in conv_targets(shortcut, layer.shape, *at)
     ]
 
 

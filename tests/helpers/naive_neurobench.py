@@ -37,7 +37,7 @@ def modules(network, layer):
 
 def shortcut_weights(network, layer, shortcut, at):
     if shortcut.weight.ndim == 4:
-        return [w for _, w in naive.conv_targets(shortcut.weight, layer.shape, shortcut.stride, shortcut.padding, *at)]
+        return [w for _, w in naive.conv_targets(shortcut, layer.shape, *at)]
     c, h, w = network.shape_of(shortcut.source)
     seen = (c, h // 2, w // 2) if shortcut.pool else (c, h, w)
     return [weight for _, weight in naive.dense_targets(shortcut.weight, naive.flat(seen, *at))]

@@ -8,10 +8,11 @@ import neurosim as ns
 
 @st.composite
 def networks(draw, encodings=("direct", "spikes")):
-    """Integer networks of one to three convolutions, dense layers, pools, shortcuts, strides, paddings, leaks."""
+    """Integer networks of one to three convolutions, dense layers, pools, shortcuts, strides, paddings, groups, dilations,
+    leaks."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     encoding = draw(st.sampled_from(encodings))
-    shape = (draw(st.integers(1, 2)), draw(st.integers(3, 6)), draw(st.integers(3, 6)))
+    shape = (draw(st.sampled_from([1, 2, 2, 4])), draw(st.integers(3, 6)), draw(st.integers(3, 6)))
     shapes = {"input": shape}
     layers = []
     last = "input"
@@ -23,16 +24,20 @@ def networks(draw, encodings=("direct", "spikes")):
             h, w = h // 2, w // 2
         stride = draw(st.integers(1, 3))
         padding = draw(st.integers(0, 2))
-        sizes = [k for k in (1, 2, 3) if padding < k <= min(h, w) + 2 * padding]
+        dilation = draw(st.sampled_from([1, 1, 2, 3]))
+        extents = {k: (k - 1) * dilation + 1 for k in (1, 2, 3)}
+        sizes = [k for k, extent in extents.items() if padding < extent <= min(h, w) + 2 * padding]
         if min(h, w) < 1 or not sizes:
             break
-        k = draw(st.sampled_from(sizes))
-        out = (draw(st.integers(1, 3)), (h + 2 * padding - k) // stride + 1, (w + 2 * padding - k) // stride + 1)
+        k, groups = draw(st.sampled_from(sizes)), draw(divisors(c))
+        size = ((n + 2 * padding - extents[k]) // stride + 1 for n in (h, w))
+        out = (groups * draw(st.integers(1, max(1, 3 // groups))), *size)
         name = f"conv{index}"
         layers.append(
             ns.Conv(
-                name, weights(rng, (out[0], c, k, k)), threshold=draw(st.integers(1, 25)), leak=draw(leaks()),
-                stride=stride, padding=padding, pool=pool, shortcuts=draw(shortcuts(rng, shapes, out, encoding)),
+                name, weights(rng, (out[0], c // groups, k, k)), threshold=draw(st.integers(1, 25)), leak=draw(leaks()),
+                stride=stride, padding=padding, pool=pool, groups=groups, dilation=dilation,
+                shortcuts=draw(shortcuts(rng, shapes, out, encoding)),
             )
         )  # fmt: skip
         shapes[name] = out
@@ -79,8 +84,15 @@ def shortcuts(draw, rng, shapes, out, encoding):
             pairs = list(zip(size, out[1:], strict=True))
             strides = [s for s in (1, 2, 3) if all((a - 1) // s + 1 == b for a, b in pairs)]
             if strides:
-                found.append(ns.Shortcut(name, weights(rng, (out[0], c, 1, 1)), stride=strides[0], pool=pool))
+                groups = draw(divisors(np.gcd(c, out[0])))
+                kernel = weights(rng, (out[0], c // groups, 1, 1))
+                found.append(ns.Shortcut(name, kernel, stride=strides[0], pool=pool, groups=groups))
     return found
+
+
+def divisors(number):
+    """Of a number, itself and 1 among them."""
+    return st.sampled_from([n for n in range(1, number + 1) if number % n == 0])
 
 
 pools = st.sampled_from([None, "sum2", "max2"])
@@ -121,7 +133,11 @@ def residual_shortcuts(draw, rng, shapes, out):
             if draw(st.booleans()):
                 found.append(ns.Shortcut(name, scale=draw(st.integers(1, 9)), pool=pool))
             if draw(st.booleans()) and draw(st.booleans()):
-                found.append(ns.Shortcut(name, weights(rng, (out[0], out[0], 3, 3)), padding=1, pool=pool))
+                groups, dilation = draw(divisors(out[0])), draw(st.sampled_from([1, 1, 2]))
+                kernel = weights(rng, (out[0], out[0] // groups, 3, 3))
+                found.append(
+                    ns.Shortcut(name, kernel, padding=dilation, dilation=dilation, groups=groups, pool=pool)
+                )  # fmt: skip
     return found
 
 

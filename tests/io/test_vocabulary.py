@@ -98,11 +98,11 @@ def test_what_version_0_7_0_ignored_is_named_all_at_once(written, tmp_path):
         file["layers/conv1"].attrs["refractory"] = 3
         file["layers/conv1/floor"] = -5
         file["layers/conv1/threshold"].attrs["decays"] = True
-        file["layers/conv3/shortcuts/0"].attrs["groups"] = 2
+        file["layers/conv3/shortcuts/0"].attrs["transposed"] = True
     problems, said = refused(path, ns.load_network), samples.call("verify", path)
     told = {
         "1.9", "update neurosim", "/layers/conv1: attribute 'refractory'", "/layers/conv1: dataset 'floor'",
-        "/layers/conv1/threshold: attribute 'decays'", "/layers/conv3/shortcuts/0: attribute 'groups'",
+        "/layers/conv1/threshold: attribute 'decays'", "/layers/conv3/shortcuts/0: attribute 'transposed'",
     }  # fmt: skip
     for words in told:
         assert words in " ".join(problems) and words in " ".join(said.err.split())
@@ -201,7 +201,7 @@ def test_a_known_name_in_the_wrong_place_is_refused(written, mapping, tmp_path, 
 
 def test_shortcuts_know_the_steps_that_they_have():
     shortcut = NETWORK.groups["layers"].groups["*"].groups["shortcuts"].groups["*"]
-    assert {*shortcut.attributes} == {"source", "stride", "padding", "pool", "delay"}
+    assert {*shortcut.attributes} == {"source", "stride", "padding", "pool", "delay", "groups", "dilation"}
 
 
 def test_an_unknown_kind_of_layer_is_one_problem(tmp_path):

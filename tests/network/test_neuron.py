@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 # Names, synapses and shapes: what a layer or a shortcut is beside its parameters.
 STRUCTURE = {
     "name", "weight", "pool", "inputs", "shortcuts", "weight_bits", "weight_scale", "in_shape", "shape", "stride", "padding",
-    "source", "scale",
+    "source", "scale", "groups", "dilation",
 }  # fmt: skip
 # For every parameter a value that changes what the layer of `network` does.
 EXAMPLES = {
@@ -217,6 +217,16 @@ def structured(layer=None, **shortcut):
     return ns.Network.build("s", timesteps=2, input_shape=(1, 4, 4), encoding="spikes", layers=layers)
 
 
+def grouped(groups, shortcut=False):
+    """Kernels of one channel each, over as many channels as there are groups."""
+    kernels = np.arange(18).reshape(2, 1, 3, 3)
+    about = {"weight": kernels, "padding": 1, "groups": groups}
+    plain = {"weight": np.ones((2, groups, 1, 1), int)}
+    own, beside = (plain, [ns.Shortcut("a", **about)]) if shortcut else (about, [])
+    layers = [ns.Conv("a", np.ones((groups, 1, 1, 1), int), 1), ns.Conv("b", threshold=3, shortcuts=beside, **own)]
+    return ns.Network.build("g", timesteps=2, input_shape=(1, 4, 4), encoding="spikes", layers=layers)
+
+
 # For every field that is structure two networks that differ in nothing else, nor in shapes where those do not follow from it.
 DIFFER = {
     "name": (structured(), structured({"name": "c"})),
@@ -227,6 +237,8 @@ DIFFER = {
     "weight_bits": (structured(), structured({"weight_bits": 16})),
     "stride": (structured({"stride": 2}), structured({"stride": 3})),
     "padding": (structured({"stride": 3}), structured({"stride": 3, "padding": 2})),
+    "groups": (grouped(1), grouped(2)),
+    "dilation": (structured({"padding": 2}), structured({"padding": 2, "dilation": 2})),
     "in_shape": (structured(), structured({"pool": "max2"})),
     "shape": (structured(), structured({"stride": 3})),
     "shortcut source": (structured(source="a"), structured(source="input")),
@@ -234,6 +246,10 @@ DIFFER = {
     "shortcut scale": (structured(weight=None, scale=3), structured(weight=None, scale=4)),
     "shortcut stride": (structured(LOOK, stride=2), structured(LOOK, stride=3)),
     "shortcut padding": (structured(LOOK, weight=W, stride=3, padding=1), structured(LOOK, weight=W, stride=3, padding=2)),
+    "shortcut groups": (grouped(1, shortcut=True), grouped(2, shortcut=True)),
+    "shortcut dilation": (
+        structured(LOOK, weight=W, stride=2, padding=1), structured(LOOK, weight=W, stride=2, padding=2, dilation=2)
+    ),
     "shortcut pool": (structured(LOOK, pool="sum2"), structured(LOOK, pool="max2")),
     "shortcut delay": (structured(delay=1), structured(delay=2)),
 }

@@ -14,7 +14,7 @@ import numpy as np
 from neurosim.errors import NetworkError, NeurosimError
 from neurosim.io.hdf5 import replacing
 from neurosim.io.nir import linear
-from neurosim.io.nir.linear import Convolution, Two
+from neurosim.io.nir.linear import Convolution, Kernel
 from neurosim.io.nir.linear_nodes import Dims
 from neurosim.network.layers import INPUT, NEXT_STEP, Conv, Layer, Leak, Shape, Shortcut, pair, pooled
 from neurosim.network.network import Network
@@ -184,14 +184,19 @@ class _Exporter:
         ends: Sequence[str],
     ) -> str:  # fmt: skip
         assert link.weight is not None
-        weight, stride, padding = link.weight.astype(np.float64), pair(link.stride), pair(link.padding)
+        kernel = Kernel(
+            link.weight.astype(np.float64), pair(link.stride), pair(link.padding), pair(link.dilation), link.groups
+        )
         narrow = len(dims(layer.shape)) == 1
         if flat and narrow:
-            return self._matrix(label, linear.dense(Convolution(shape, weight, stride, padding)), bias, ends)
+            return self._matrix(label, linear.dense(Convolution(shape, kernel)), bias, ends)
         if flat:
             self._say("a convolution of single pixels makes a map of them; NIR has no node that makes a map of a vector")
-        fields: Fields = {"type": "Conv2d", "input_shape": np.array(shape[1:]), "weight": weight, **_windowing(stride, padding)}
-        fields["bias"] = np.zeros(len(weight)) if bias is None else np.ascontiguousarray(bias[:, 0, 0])
+        fields: Fields = {
+            "type": "Conv2d", "input_shape": np.array(shape[1:]), "weight": kernel.weight, "stride": np.array(kernel.stride),
+            "padding": np.array(kernel.padding), "dilation": np.array(kernel.dilation), "groups": kernel.groups,
+        }  # fmt: skip
+        fields["bias"] = np.zeros(len(kernel.weight)) if bias is None else np.ascontiguousarray(bias[:, 0, 0])
         end = self._node(f"{label}.conv", fields, ends)
         return self._flattened(label, layer.shape, [end]) if narrow else end
 
@@ -217,10 +222,6 @@ class _Exporter:
 def dims(shape: Shape) -> Dims:
     """As NIR has it: [N] where the map is a single pixel."""
     return shape if shape[1:] != (1, 1) else shape[:1]
-
-
-def _windowing(stride: Two, padding: Two) -> Fields:
-    return {"stride": np.array(stride), "padding": np.array(padding), "dilation": np.array((1, 1)), "groups": 1}
 
 
 def _write_node(group: h5py.Group, fields: Fields) -> None:

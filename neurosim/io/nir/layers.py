@@ -38,7 +38,14 @@ class NirSynapses(NamedTuple):
     scale: float | None = None
     stride: Pair = 1
     padding: Pair = 0
+    groups: int = 1
+    dilation: Pair = 1
     pool: Pool = None
+
+    @property
+    def windows(self) -> dict[str, Any]:
+        """How a convolution moves."""
+        return {"stride": self.stride, "padding": self.padding, "groups": self.groups, "dilation": self.dilation}
 
 
 class Layers:
@@ -89,8 +96,7 @@ class Layers:
             if t is not first and t not in alike:
                 made = self._synapses(p, shape, t)
                 shortcuts.append(Shortcut(
-                    source=t.source, weight=made.weight, scale=made.scale, stride=made.stride, padding=made.padding,
-                    pool=made.pool, delay=t.delay,
+                    source=t.source, weight=made.weight, scale=made.scale, pool=made.pool, delay=t.delay, **made.windows
                 ))  # fmt: skip
         assert main.weight is not None
         self._note(p, [main.weight, *(s.weight for s in shortcuts if s.weight is not None)], note)
@@ -99,7 +105,7 @@ class Layers:
         options["delay"] = 0 if first is None else first.delay
         options |= self._parameters(p, cell, inflow.constant, shape, note)
         if main.weight.ndim == 4:
-            return Conv(p.name, main.weight, stride=main.stride, padding=main.padding, **options)
+            return Conv(p.name, main.weight, **main.windows, **options)
         return (Dense if cell.spiking else Output)(p.name, main.weight, **options)
 
     def _synapses(self, p: NirPopulation, shape: Shape, term: Term, main: bool = False) -> NirSynapses:
@@ -113,10 +119,11 @@ class Layers:
         if lost or op.out != shape or (main and not p.cell.spiking):
             return NirSynapses(linear.dense(op))
         if isinstance(op, Convolution):
-            return NirSynapses(op.weight, stride=op.stride, padding=op.padding, pool=pool)
+            kernel = op.kernel
+            return NirSynapses(kernel.weight, None, kernel.stride, kernel.padding, kernel.groups, kernel.dilation, pool)
         assert isinstance(op, Same)
-        linear.check_size(shape[0] ** 2, f"an identity of {shape[0]:,} channels")
-        return NirSynapses((np.eye(shape[0]) * op.scale[:, 0, 0])[:, :, None, None], pool=pool)
+        each = np.broadcast_to(op.scale[:, :1, :1, None], (shape[0], 1, 1, 1))
+        return NirSynapses(each.copy(), groups=shape[0], pool=pool)
 
     def _silence(self, p: NirPopulation, shape: Shape) -> NirSynapses:
         """Weights of zero, for a population that only later ones feed."""
@@ -170,6 +177,8 @@ def _same_weights(a: Term, b: Term) -> bool:
     """Whether two terms are one projection with two sources."""
     if a.delay != b.delay or isinstance(a.op, Same) or isinstance(b.op, Same) or type(a.op) is not type(b.op):
         return False
-    if len({(op.stride, op.padding) for op in (a.op, b.op) if isinstance(op, Convolution)}) > 1:
+    if a.op.shape != b.op.shape or a.op.pool != b.op.pool:
         return False
-    return a.op.shape == b.op.shape and a.op.pool == b.op.pool and np.array_equal(a.op.weight, b.op.weight)
+    if isinstance(a.op, Convolution) and isinstance(b.op, Convolution):
+        return a.op.kernel.alike(b.op.kernel) and np.array_equal(a.op.kernel.weight, b.op.kernel.weight)
+    return isinstance(a.op, Full) and isinstance(b.op, Full) and np.array_equal(a.op.weight, b.op.weight)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from neurosim.io.nir.graph_file import NirNode
-from neurosim.io.nir.linear import LARGEST, FoldError, Two, check_size
+from neurosim.io.nir.linear import LARGEST, FoldError, Kernel, check_size
 from neurosim.network.layers import Shape
 
 Dims = tuple[int, ...]
@@ -19,14 +20,6 @@ LINEAR = (
 )  # fmt: skip
 # Those that have the shape of their node.
 SHAPED = ("v_threshold", "tau", "tau_mem", "r", "threshold", "delay", "scale")
-
-
-class Kernel(NamedTuple):
-    """A convolution without groups and dilation, as one of a map [C, H, W]; *divisor* of what it sums."""
-
-    weight: np.ndarray
-    stride: Two
-    padding: Two
 
 
 def as_map(shape: Dims) -> Shape:
@@ -99,21 +92,24 @@ def kernel(node: NirNode) -> Kernel:
     if weight.shape[0] % groups:
         raise FoldError(f"its {weight.shape[0]} output channels do not divide into {groups} groups")
     stride, dilation = ((1, *stride), (1, *dilation)) if flat else (stride, dilation)
-    weight = _dilated(_ungrouped(weight, groups), dilation)
+    found = Kernel(weight, stride, (0, 0), dilation, groups)  # type: ignore[arg-type]
     text = node.fields.get("padding", "valid")
     if not isinstance(text, str):
-        given = integers(node, "padding", axes, 0)
-        return Kernel(weight, stride, (0, *given) if flat else given)  # type: ignore[arg-type]
+        *before, across = integers(node, "padding", axes, 0)
+        return replace(found, padding=(before[0] if before else 0, across))
     if text == "valid":
-        return Kernel(weight, stride, (0, 0))  # type: ignore[arg-type]
+        return found
     if text != "same":
         raise FoldError(f"its padding is {text[:40]!r}; it must be integers, 'same' or 'valid'")
     if set(stride) != {1}:
         raise FoldError(f"its padding is 'same' with a stride of {list(stride)}, which is not defined")
-    # An even kernel has one row more to come after the middle than before it.
-    front = [(k + 1) % 2 for k in weight.shape[2:]]
-    weight = np.pad(weight, [(0, 0), (0, 0), *((n, 0) for n in front)])
-    return Kernel(weight, (1, 1), tuple((k - 1) // 2 for k in weight.shape[2:]))
+    # A kernel of even extent has one row more to come after the middle than before it.
+    front = [(k + 1) % 2 for k in found.extent]
+    if any(front):
+        spread = replace(found, weight=_dilated(weight, found.dilation), dilation=(1, 1))
+        found = replace(spread, weight=np.pad(spread.weight, [(0, 0), (0, 0), *((n, 0) for n in front)]))
+    high, wide = found.extent
+    return replace(found, padding=((high - 1) // 2, (wide - 1) // 2))
 
 
 def _pool(node: NirNode) -> Kernel:
@@ -123,19 +119,6 @@ def _pool(node: NirNode) -> Kernel:
     if any(2 * p > k for p, k in zip(padding, size, strict=True)):
         raise FoldError(f"its padding {list(padding)} is more than half of its kernel {list(size)}")
     return Kernel(np.ones((1, 1, *size)), stride, padding)  # type: ignore[arg-type]
-
-
-def _ungrouped(weight: np.ndarray, groups: int) -> np.ndarray:
-    """With zeros between the groups."""
-    if groups == 1:
-        return weight
-    out, share, *size = weight.shape
-    check_size(out * share * groups * math.prod(size), f"its kernel without its {groups} groups")
-    found = np.zeros((out, share * groups, *size))
-    for g in range(groups):
-        rows = slice(g * out // groups, (g + 1) * out // groups)
-        found[rows, g * share : (g + 1) * share] = weight[rows]
-    return found
 
 
 def _dilated(weight: np.ndarray, dilation: tuple[int, ...]) -> np.ndarray:
@@ -187,8 +170,8 @@ def out_shape(node: NirNode, shape: Dims | None, found: Kernel | None) -> Dims |
 
 def _conv_shape(node: NirNode, shape: Dims, found: Kernel) -> Dims:
     c = as_map(shape)[0]
-    if c != found.weight.shape[1]:
-        raise FoldError(f"its weight takes {found.weight.shape[1]} channels, its input of {list(shape)} has {c}")
+    if c != found.channels:
+        raise FoldError(f"its weight takes {found.channels} channels, its input of {list(shape)} has {c}")
     return _spatial(shape, found.weight.shape[0], found, 1 if node.kind == "Conv1d" else 2)
 
 
@@ -196,10 +179,10 @@ def _spatial(shape: Dims, channels: int, found: Kernel, axes: int) -> Dims:
     mapped = as_map(shape)
     if len(shape) < axes + 1 or (axes == 1 and mapped[1] != 1):
         raise FoldError(f"its input has the shape {list(shape)}; needed are {axes + 1} dimensions, channels first")
-    sizes = zip(mapped[1:], found.padding, found.weight.shape[2:], found.stride, strict=True)
-    size = [(n + 2 * p - k) // s + 1 for n, p, k, s in sizes]
+    size = found.places(mapped)[1:]
     if min(size) < 1:
-        raise FoldError(f"its kernel {list(found.weight.shape[2:])} does not fit its input of {list(shape)}")
+        spread = f" of dilation {list(found.dilation)}" if found.dilation != (1, 1) else ""
+        raise FoldError(f"its kernel {list(found.weight.shape[2:])}{spread} does not fit its input of {list(shape)}")
     return checked_shape((channels, *size[2 - axes :]))
 
 
@@ -211,7 +194,7 @@ def in_shape(node: NirNode, found: Kernel | None) -> Dims | None:
         axes = int(node.kind[-2])
         size = node.fields.get("input_shape")
         known = found is not None and isinstance(size, np.ndarray | np.generic) and np.size(size) in (axes, axes + 1)
-        return (found.weight.shape[1], *checked_shape(size)[-axes:]) if known and found is not None else None
+        return (found.channels, *checked_shape(size)[-axes:]) if known and found is not None else None
     given = next((node.fields[n] for n in ("input_type", "shape") if isinstance(node.fields.get(n), np.ndarray)), None)
     if given is not None and given.size:
         return checked_shape(given)

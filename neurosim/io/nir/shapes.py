@@ -10,8 +10,8 @@ import numpy as np
 
 from neurosim.io.nir.fidelity import Fidelity
 from neurosim.io.nir.graph_file import Graph, NirNode
-from neurosim.io.nir.linear import FoldError
-from neurosim.io.nir.linear_nodes import LINEAR, NEURONS, Dims, Kernel, as_map, checked_shape, in_shape, kernel, out_shape
+from neurosim.io.nir.linear import FoldError, Kernel
+from neurosim.io.nir.linear_nodes import LINEAR, NEURONS, Dims, as_map, checked_shape, in_shape, kernel, out_shape
 
 
 def where(node: NirNode, reason: object) -> str:

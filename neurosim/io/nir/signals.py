@@ -11,8 +11,8 @@ import numpy as np
 from neurosim.io.nir import linear
 from neurosim.io.nir.fidelity import Fidelity
 from neurosim.io.nir.graph_file import NirNode
-from neurosim.io.nir.linear import FoldError, Op, Same
-from neurosim.io.nir.linear_nodes import Dims, Kernel, array, as_map, bias, flattened, out_shape
+from neurosim.io.nir.linear import FoldError, Kernel, Op, Same
+from neurosim.io.nir.linear_nodes import Dims, array, as_map, bias, flattened, out_shape
 
 # Connections into a node, and different delays on one.
 MAX_TERMS = 256
@@ -122,27 +122,24 @@ def _multiplied(node: NirNode, signal: Signal) -> Signal:
 def _convolved(node: NirNode, signal: Signal, kernel: Kernel, fidelity: Fidelity) -> Signal:
     shape = out_shape(node, signal.shape, kernel)
     assert shape is not None
-    mapped, (weight, stride, padding) = as_map(signal.shape), kernel
-    area = math.prod(weight.shape[2:])
+    mapped, size = as_map(signal.shape), kernel.extent
     if node.kind.endswith("Pool2d"):
-        plain = (weight.shape[2:], stride, padding) == ((2, 2), (2, 2), (0, 0))
-        if not plain:
-            weight = linear.channelwise(mapped[0], weight.shape[2:])
-        if node.kind == "AvgPool2d" and any(padding):
+        plain = (size, kernel.stride, kernel.padding) == ((2, 2), (2, 2), (0, 0))
+        kernel = linear.channelwise(mapped[0], size, kernel.stride, kernel.padding)
+        if node.kind == "AvgPool2d" and any(kernel.padding):
             fidelity.assume(f"{node.name}: the zeros around the map count in its averages")
     else:
         plain = False
     terms = [
-        replace(t, op=linear.summed_2x2(t.op, mapped) if plain else linear.convolved(t.op, mapped, weight, stride, padding))
+        replace(t, op=linear.summed_2x2(t.op, mapped) if plain else linear.convolved(t.op, mapped, kernel))
         for t in signal.terms
     ]  # fmt: skip
     constant = np.zeros(())
     if np.any(signal.constant):
         every = np.broadcast_to(signal.constant, signal.size)
-        whole = linear.channelwise(mapped[0], (2, 2)) if plain else weight
-        constant = linear.convolved(linear.Full((1, 1, 1), every[:, None]), mapped, whole, stride, padding).weight[:, 0]  # type: ignore[union-attr]
+        constant = linear.convolved(linear.Full((1, 1, 1), every[:, None]), mapped, kernel).weight[:, 0]  # type: ignore[union-attr]
     if node.kind == "AvgPool2d":
-        factor = np.asarray(1 / area)
+        factor = np.asarray(1 / math.prod(size))
         return scaled(Signal(shape, merged(terms), constant), factor)
     shift = None if node.kind == "SumPool2d" else bias(node, as_map(shape)[0])
     if shift is not None:
