@@ -32,6 +32,12 @@ def import_(
     reset: Annotated[Literal["subtract", "zero"] | None, typer.Option("--reset", help="What a spike does.")] = None,
     dt: Annotated[float | None, typer.Option("--dt", metavar="S", help="Seconds of a step.")] = None,
     compare: Annotated[Literal[">", ">="] | None, typer.Option("--compare", help="How a potential fires.")] = None,
+    leak: Annotated[
+        Literal["euler", "exp"], typer.Option("--leak", help="A time constant as a factor: 1 - dt/tau, or exp(-dt/tau).")
+    ] = "euler",
+    spikes: Annotated[
+        Literal["one", "several"], typer.Option("--spikes", help="In a step; several, with a floor, as sinabs.")
+    ] = "one",
     timesteps: Annotated[int | None, typer.Option("--timesteps", min=1, metavar="N", help="Else as the inputs have.")] = None,
     encoding: Annotated[
         Literal["spikes", "direct"], typer.Option("--encoding", help="direct: an image, shown at all --timesteps.")
@@ -44,7 +50,8 @@ def import_(
     Prints what was kept exactly, what changed and by how much, and what was assumed; the network file keeps all of it."""
     check_targets(output, json_to, sources=(file,))
     network, fidelity = import_nir(
-        file, dt=dt, reset=reset, compare=compare, timesteps=timesteps, encoding=encoding,
+        file, dt=dt, reset=reset, compare=compare, leak=leak, spikes=spikes,
+        timesteps=timesteps, encoding=encoding,
         dynamics=AT_ONCE if reset_at is ResetAt.SAME_STEP else NEXT_STEP,
     )  # fmt: skip
     network.save(str(output))

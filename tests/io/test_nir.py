@@ -592,3 +592,70 @@ def test_a_graph_inside_itself_is_one_problem(folder):
     found = refused("import", folder / "loop.nir", "-o", folder / "x.h5", "--dt", 1, "--reset", "zero", "--compare", ">",
                     says="is a graph inside itself?")  # fmt: skip
     assert len(found.err) < 300
+
+
+def test_leaks_decay_as_the_file_was_meant():
+    tau, dt, r = np.array([5.0, 20.0]), 1.0, np.array([1.0, 3.0])
+    node = {"type": "LIF", "tau": tau, "r": r, "v_leak": np.zeros(2), "v_threshold": np.ones(2), "v_reset": np.zeros(2)}
+    graph = chain(input_(3), {"type": "Linear", "weight": WEIGHT}, node, output(2))
+    rates = {"euler": dt / tau, "exp": 1 - np.exp(-dt / tau)}
+    with tempfile.TemporaryDirectory() as name:
+        for leak, rate in rates.items():
+            network, fidelity = import_nir(write(Path(name) / "x.nir", *graph), dt=dt, reset="zero", compare=">", leak=leak)
+            layer = network.layers[0]
+            assert np.allclose(np.ravel(layer.leak), 1 - rate) and np.allclose(layer.weight, WEIGHT * (r * rate)[:, None])
+            assert any(f"exp(-dt/tau){': --leak exp' if leak == 'euler' else ','}" in text for text in fidelity.assumptions)
+
+
+def test_a_time_constant_shorter_than_a_step_fades_by_exp_alone(tmp_path):
+    nodes, edges = plain()
+    path = write(tmp_path / "x.nir", nodes, edges)
+    tau = float(np.min(next(node["tau"] for node in nodes.values() if node["type"] == "LIF")))
+    with pytest.raises(ns.NeurosimError, match="take a smaller dt, or --leak exp"):
+        import_nir(path, dt=2 * tau, reset="zero", compare=">")
+    network, _ = import_nir(path, dt=2 * tau, reset="zero", compare=">", leak="exp")
+    assert np.allclose(np.ravel(network.layers[0].leak), np.exp(-2))
+
+
+@pytest.mark.parametrize("taus", [(1e-5, 5e-6), (2.5e-3, 2.5e-3)])
+def test_no_step_is_advised_in_which_a_neuron_forgets_all(taus, tmp_path):
+    """As Norse writes them, a gain of 1 asks for a step as long as the time constant."""
+    parts = [
+        part
+        for tau in taus
+        for part in ({"type": "Linear", "weight": np.eye(3)}, {
+            "type": "LIF", "tau": np.full(3, tau), "r": np.ones(3), "v_leak": np.zeros(3), "v_threshold": np.ones(3),
+            "v_reset": np.zeros(3)})
+    ]  # fmt: skip
+    path = write(tmp_path / "x.nir", *chain(input_(3), *parts, output(3)))
+    with pytest.raises(ns.NeurosimError, match=f"shorter than {min(taus):.4g} s, the shortest time constant") as caught:
+        import_nir(path)
+    assert "makes the gain" not in str(caught.value)
+    fidelity = import_nir(path, dt=min(taus) / 10, reset="zero", compare=">")[1]
+    assert not any("it would be with dt" in text for text in fidelity.assumptions)
+
+
+def several(weight, spikes):
+    """By hand, as sinabs runs integrators: potentials, and how often each fires, step by step."""
+    u, found = np.zeros(len(weight)), []
+    for row in spikes:
+        u = u + weight @ row
+        fired = np.where(u >= 1, np.floor(u), 0)
+        u = np.maximum(u - fired, -1)
+        found.append(fired)
+    return np.array(found)
+
+
+def test_several_spikes_a_step_and_a_floor_are_those_of_sinabs(tmp_path):
+    rng = np.random.default_rng(3)
+    weight, shown = rng.integers(-8, 12, (4, 3)) / 4, rng.random((30, 3)) < 0.4
+    node = {"type": "IF", "r": np.ones(4), "v_threshold": np.ones(4), "v_reset": np.zeros(4)}
+    path = write(tmp_path / "x.nir", *chain(input_(3), {"type": "Linear", "weight": weight}, node, output(4)))
+    network, fidelity = import_nir(path, dt=1, reset="subtract", compare=">=", spikes="several")
+    trace = ns.simulate(network, ns.Inputs.from_spikes(shown.reshape(1, 30, 3, 1, 1)))
+    expected = several(weight, shown)
+    assert expected.max() > 1 and (trace.values(network.output.name)[0].reshape(30, 4) == expected).all()
+    assert any("several times in a step" in text for text in fidelity.assumptions)
+    assert any("--spikes several" in text for text in import_nir(path, dt=1, reset="subtract", compare=">=")[1].assumptions)
+    with pytest.raises(ns.NeurosimError, match="only a reset that subtracts"):
+        import_nir(path, dt=1, reset="zero", compare=">=", spikes="several")

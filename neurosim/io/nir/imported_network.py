@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +16,7 @@ from neurosim.io.nir.graph_file import Graph, read_graph
 from neurosim.io.nir.linear import FoldError
 from neurosim.io.nir.linear_nodes import NEURONS, SPIKING, array
 from neurosim.io.nir.lowering import Choices, lowered
-from neurosim.io.nir.neuron_nodes import suggested_dt
+from neurosim.io.nir.neuron_nodes import UNIT, LeakRule, shortest_tau, suggested_dt
 from neurosim.network.layers import AT_ONCE, NEXT_STEP, Dynamics, Layer
 from neurosim.network.network import Network
 
@@ -25,7 +27,17 @@ ASKED = {
     "compare": "compare: say when a neuron fires, '>' (above its threshold, as NIR's equations and snnTorch) or '>=' "
     "(also at it, as SpikingJelly and sinabs)",
 }
-EULER = "time constants become factors by forward Euler, 1 - dt/tau, as importers of NIR do"
+LEAKS = {
+    "euler": "time constants become factors by forward Euler, 1 - dt/tau, as most importers of NIR do; sinabs decays by "
+    "exp(-dt/tau): --leak exp",
+    "exp": "time constants become factors exp(-dt/tau), and 1 - exp(-dt/tau) of r times the input arrives, as in sinabs",
+}
+SPIKES = {
+    "one": "a neuron fires at most once in a step, and no bound keeps its potential from falling; sinabs does otherwise where "
+    "it runs such a file: --spikes several",
+    "several": "a neuron fires several times in a step, as often as its potential holds the threshold, and no step leaves it "
+    "below minus the threshold, as in sinabs",
+}
 ORDER = "within a step spikes cross all layers, from the input on"
 CUBA = "a membrane integrates the synaptic current of the same step, inputs of that step included (as in snnTorch)"
 
@@ -38,32 +50,47 @@ def import_nir(
     compare: Literal[">", ">="] | None = None,
     timesteps: int | None = None,
     dynamics: Dynamics = AT_ONCE,
+    leak: LeakRule = "euler",
+    spikes: Literal["one", "several"] = "one",
     encoding: Literal["spikes", "direct"] = "spikes",
     name: str | None = None,
 ) -> tuple[Network, Fidelity]:
     """The float network in a NIR file and how faithful it is to the file.
 
     *dt* (s), *reset* and *compare* are what NIR does not say; they may be None where nothing in the file depends on them.
-    *timesteps* None: as many as the inputs have. *encoding* "direct": the input is an image, shown at every one of the
-    *timesteps*. Raises FileError for a broken file, NetworkError with every node that cannot
-    be expressed, NeurosimError with every choice that is missing.
+    *leak*: how a time constant becomes a factor of a step. *spikes*: "several" lets a neuron fire several times in one, and
+    keeps its potential from falling below minus its threshold, as sinabs does. *timesteps* None: as many as the inputs have.
+    *encoding* "direct": the input is an image, shown at every one of the *timesteps*. Raises FileError for a broken file,
+    NetworkError with every node that cannot be expressed, NeurosimError with every choice that is missing.
     """
     graph = read_graph(path)
     fidelity = Fidelity()
     given = {"dt": dt, "reset": reset, "compare": compare}
-    _check_choices(graph, given)
+    if spikes == "several" and reset != "subtract":
+        raise NeurosimError(f"spikes is 'several', and reset {reset!r}; only a reset that subtracts takes several thresholds")
+    _check_choices(graph, given | {"leak": leak})
     resting = _resets(graph)
     chosen = reset or ("zero" if any(resting) else "subtract")
     problems: list[str] = []
-    choices = Choices(1.0 if dt is None else float(dt), chosen, dynamics)
+    choices = Choices(1.0 if dt is None else float(dt), chosen, dynamics, leak)
     input_shape, layers = lowered(graph, choices, fidelity, problems)
     if problems:
         raise FileError(str(path), problems)
+    if spikes == "several":
+        layers = [_several(layer) for layer in layers]
+    if graph.of_kind(*SPIKING):
+        fidelity.assume(SPIKES[spikes])
     _assume(graph, given, choices, fidelity)
     shown = "0 or 1 per step" if encoding == "spikes" else f"real numbers, the same at every one of {timesteps} steps"
     fidelity.assume(f"inputs are {'spikes' if encoding == 'spikes' else 'images'}, {shown}")
     head = {"timesteps": timesteps, "input_shape": input_shape, "encoding": encoding, "compare": compare or ">"}
     return _built(path, name, head, layers, choices, fidelity), fidelity
+
+
+def _several(layer: Layer) -> Layer:
+    if not layer.spiking or layer.threshold is None:
+        return layer
+    return replace(layer, graded=True, floor=-np.asarray(layer.threshold))
 
 
 def _built(
@@ -98,8 +125,9 @@ def _check_choices(graph: Graph, given: dict[str, Any]) -> None:
         wrong.append(f"dt is {dt!r}; it must be a positive number of seconds")
     if given["reset"] == "subtract" and any(resets):
         wrong.append("reset is 'subtract', but a v_reset in the file is not 0; then a spike resets to it: use 'zero'")
-    wrong += [f"{k} is {given[k]!r}; it must be {' or '.join(map(repr, known))}" for k, known in
-              (("reset", ("subtract", "zero")), ("compare", (">", ">="))) if given[k] not in (None, *known)]  # fmt: skip
+    known = {"reset": ("subtract", "zero"), "compare": (">", ">="), "leak": (*LEAKS,)}
+    wrong += [f"{name} is {given[name]!r}; it must be {' or '.join(map(repr, words))}" for name, words in known.items()
+              if given[name] not in (None, *words)]  # fmt: skip
     if wrong:
         raise NeurosimError("\n".join(wrong))
 
@@ -116,19 +144,25 @@ def _resets(graph: Graph) -> list[bool]:
 
 
 def _dt_hint(graph: Graph) -> str:
-    found = _unit_steps(graph)
+    found, longest = _unit_steps(graph), _longest_dt(graph)
     if not found:
-        return ""
+        return f"; shorter than {longest:.4g} s, the shortest time constant" if longest < math.inf else ""
     best = max(found, key=lambda dt: len(found[dt]))
     return f"; dt = {best} makes the gain of {found[best][0]!r} 1 (exports of snnTorch and SpikingJelly: 1e-4)"
 
 
+def _longest_dt(graph: Graph) -> float:
+    """The shortest time constant, in seconds: a step as long lets a neuron forget all."""
+    return min((shortest_tau(node) for node in graph.of_kind(*NEURONS)), default=math.inf)
+
+
 def _unit_steps(graph: Graph) -> dict[str, list[str]]:
-    """Names of the neuron nodes by the dt, in digits, that would make their gain 1."""
+    """Names of the neuron nodes by the dt, in digits, that would make their gain 1 and let no neuron forget all within it."""
     found: dict[str, list[str]] = {}
+    longest = _longest_dt(graph)
     for node in graph.of_kind(*NEURONS):
         dt = suggested_dt(node)
-        if dt is not None:
+        if dt is not None and dt < longest * (1 - UNIT):
             found.setdefault(f"{dt:.4g}", []).append(node.name)
     return found
 
@@ -143,7 +177,7 @@ def _assume(graph: Graph, given: dict[str, Any], choices: Choices, fidelity: Fid
         fidelity.assume(f"neurosim wrote the file, and NIR could not say: {text}")
     kinds = {node.kind for node in graph.nodes.values()}
     if kinds & {"LIF", "LI", "CubaLIF", "CubaLI"}:
-        fidelity.assume(f"{EULER} (dt = {choices.dt:g} s)")
+        fidelity.assume(f"{LEAKS[choices.leak]} (dt = {choices.dt:g} s)")
     elif given["dt"] is not None:
         fidelity.assume(f"a step takes dt = {choices.dt:g} s")
     if kinds & {"CubaLIF", "CubaLI"}:

@@ -17,7 +17,7 @@ from neurosim.io.nir.graph_file import Graph, NirNode
 from neurosim.io.nir.layers import Layers, NirPopulation
 from neurosim.io.nir.linear import FoldError, Same
 from neurosim.io.nir.linear_nodes import NEURONS, SPIKING, Dims, as_map
-from neurosim.io.nir.neuron_nodes import Cell, discretised
+from neurosim.io.nir.neuron_nodes import Cell, LeakRule, discretised
 from neurosim.io.nir.shapes import kernels, known_kinds, shapes, where
 from neurosim.io.nir.signals import Signal, merged, spikes_of, through, total
 from neurosim.network.layers import INPUT, NEXT_STEP, Dynamics, Layer, Shape
@@ -32,6 +32,7 @@ class Choices:
     dt: float
     reset: Literal["subtract", "zero"]
     dynamics: Dynamics
+    leak: LeakRule
 
 
 def lowered(graph: Graph, choices: Choices, fidelity: Fidelity, problems: list[str]) -> tuple[Shape, list[Layer]]:
@@ -141,7 +142,7 @@ class _Lowering:
                 raise FoldError(f"what reaches it has {list(inflow.shape)}, it has {list(shape)}")
             if node.kind == "Threshold" and self.choices.dynamics == NEXT_STEP:
                 raise FoldError("a threshold without memory cannot be reset in the next step")
-            cell = discretised(node, shape, self.choices.dt, self.choices.reset, self.fidelity)
+            cell = discretised(node, shape, self.choices.dt, self.choices.leak, self.choices.reset, self.fidelity)
             return NirPopulation(self.names[node.name], node, cell, inflow, as_map(shape))
         except FoldError as reason:
             self.problems.append(where(node, reason))

@@ -1,4 +1,4 @@
-"""Neuron nodes of continuous time as populations that take steps: forward Euler."""
+"""Neuron nodes of continuous time as populations that take steps: forward Euler, or exponential decay."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from neurosim.io.nir.linear_nodes import SPIKING, Dims, array
 from neurosim.io.nir.signals import each
 from neurosim.network.neuron import PARAMETERS
 
+# How a time constant becomes what fades in a step: dt / tau, or 1 - exp(-dt / tau).
+LeakRule = Literal["euler", "exp"]
 # Gains this near to 1 are 1: exporters that mean 1 divide and multiply by dt in float32.
 UNIT = 1e-6
+TAUS = ("tau", "tau_mem", "tau_syn")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +44,17 @@ def parameters(cell: Cell) -> dict[str, np.ndarray]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def discretised(node: NirNode, shape: Dims, dt: float, reset: Literal["subtract", "zero"], fidelity: Fidelity) -> Cell:
-    """The population that a neuron node is in steps of *dt*."""
-    return _Discretiser(node, shape, dt, reset, fidelity).cell()
+def discretised(
+    node: NirNode, shape: Dims, dt: float, leak: LeakRule, reset: Literal["subtract", "zero"], fidelity: Fidelity
+) -> Cell:  # fmt: skip
+    """The population that a neuron node is in steps of *dt*; what fades in a step, by *leak*, is also what arrives."""
+    return _Discretiser(node, shape, dt, leak, reset, fidelity).cell()
 
 
 class _Discretiser:
-    def __init__(self, node: NirNode, shape: Dims, dt: float, reset: str, fidelity: Fidelity):
+    def __init__(self, node: NirNode, shape: Dims, dt: float, leak: LeakRule, reset: str, fidelity: Fidelity):
         self.node, self.shape, self.dt, self.reset, self.fidelity = node, shape, dt, reset, fidelity
+        self.exponential = leak == "exp"
 
     def cell(self) -> Cell:
         node = self.node
@@ -104,12 +110,16 @@ class _Discretiser:
         return each(array(self.node, name), self.shape, name, self.fidelity, self.node)
 
     def rate(self, name: str) -> np.ndarray:
-        """dt / tau, in 0 to 1."""
+        """What fades in a step, in 0 to 1."""
         tau = self.value(name)
         if np.any(tau <= 0):
             raise FoldError(f"its {name} goes down to {tau.min():g} s; it must be positive")
+        if self.exponential:
+            found: np.ndarray = -np.expm1(-self.dt / tau)
+            return found
         if np.any(self.dt > tau * (1 + UNIT)):
-            raise FoldError(f"its {name} goes down to {tau.min():g} s, less than dt = {self.dt:g} s; take a smaller dt")
+            shorter = f"its {name} goes down to {tau.min():g} s, less than dt = {self.dt:g} s"
+            raise FoldError(f"{shorter}; take a smaller dt, or --leak exp")
         return np.minimum(self.dt / tau, 1.0)
 
     def unit(self, gain: np.ndarray) -> np.ndarray:
@@ -119,6 +129,14 @@ class _Discretiser:
             self.fidelity.add(self.node.name, self.node.kind, "gain", gain, 1.0, "taken as 1; the difference is rounding")
             return np.ones(())
         return gain
+
+
+def shortest_tau(node: NirNode) -> float:
+    """The shortest time constant of a node, in seconds; infinite without any."""
+    try:
+        return min((float(array(node, name).min()) for name in TAUS if name in node.fields), default=math.inf)
+    except FoldError:
+        return math.inf
 
 
 def suggested_dt(node: NirNode) -> float | None:
