@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,11 +16,14 @@ DESCRIPTION = ("source", "node", "grade", "title", "notes", "not_counted", "cove
 
 
 def set_path(values: dict[str, Any], path: str, value: Any, where: str) -> None:
-    """Set ``a.b.c`` in nested *values*; an element of a list goes by its name. ``mesh = "fit"`` is its size."""
+    """Set ``a.b.c`` in nested *values*; an element of a list goes by its name. ``mesh = "fit"`` is its size, ``mesh = "8x4"``
+    its width and height."""
     *parents, last = path.split(".")
-    if path == MESH and value == FIT:
-        parents, last = [MESH], "size"
-    elif parents == [MESH] and last in GIVEN and isinstance(values.get(MESH), dict) and values[MESH].get("size") == FIT:
+    if path == MESH and not isinstance(value, dict):
+        before = values.get(MESH)
+        values[MESH] = (before if isinstance(before, dict) else {}) | sized(value, where)
+        return
+    if parents == [MESH] and last in GIVEN and isinstance(values.get(MESH), dict) and values[MESH].get("size") == FIT:
         values[MESH]["size"] = "given"
     place: Any = values
     for key in parents:
@@ -30,6 +34,16 @@ def set_path(values: dict[str, Any], path: str, value: Any, where: str) -> None:
     if not isinstance(place, dict):
         raise ChipError(where, [f"there is no {path!r}; known here: {', '.join(_keys(place))}"])
     place[last] = value
+
+
+def sized(value: Any, where: str) -> dict[str, Any]:
+    """The size of a mesh that is said in a word; raises ChipError for what is no such word."""
+    if value == FIT:
+        return {"size": FIT}
+    found = re.fullmatch(r"([1-9]\d{0,8})x([1-9]\d{0,8})", value) if isinstance(value, str) else None
+    if found is None:
+        raise ChipError(where, [f"mesh is {value!r}; it takes 'fit', or a width and a height like '8x8'"])
+    return {"size": "given", "width": int(found[1]), "height": int(found[2])}
 
 
 def settings_of(values: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -14,12 +14,14 @@ import neurosim as ns
 from neurosim.chip.settings import FIT
 from neurosim.cli.app import app
 from neurosim.cli.console import (
+    all_of,
     ann_choice,
     bundled,
     check_targets,
     evaluated,
     finish,
     mapped,
+    note_free,
     opened,
     parsed_pins,
     recorded,
@@ -116,14 +118,16 @@ def run(
     json_to: JsonOption = None,
 ) -> None:
     """Simulate a network on a chip."""
-    how = time_choice(timing, schedule, packet_images, seed, placer)
-    check_targets(trace, output, report, perfetto, json_to, sources=(network, inputs, mapping))
-    net = ns.load_network(network)
     with ExitStack() as stack:
-        data = stack.enter_context(opened(inputs, images))
-        target = load_chip(chip, changes or ()).scaled_to(scale)
-        choice = ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale)
+        how, _, net, data, target, choice = all_of(
+            lambda: time_choice(timing, schedule, packet_images, seed, placer),
+            lambda: check_targets(trace, output, report, perfetto, json_to, sources=(network, inputs, mapping)),
+            lambda: ns.load_network(network), lambda: stack.enter_context(opened(inputs, images)),
+            lambda: load_chip(chip, changes or ()).scaled_to(scale),
+            lambda: ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale),
+        )  # fmt: skip
         choice.check(net, [target])
+        note_free(chip, changes or ())
         placed = mapped(net, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed)
         beside = spikeless(choice, placed, placer, json_to)
         bits = placed.chip.core.state_bits
@@ -160,12 +164,15 @@ def replay(
     json_to: JsonOption = None,
 ) -> None:
     """The result of `run` from a recorded trace, with the options of `run`; nothing is simulated again."""
-    how = time_choice(timing, schedule, packet_images, seed, placer)
-    check_targets(trace, output, report, perfetto, json_to, sources=(file, mapping))
-    with about(file), opened_trace(file, images) as spikes:
-        target = load_chip(chip, changes or ()).scaled_to(scale)
-        choice = ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale)
+    with about(file), ExitStack() as stack:
+        how, _, spikes, target, choice = all_of(
+            lambda: time_choice(timing, schedule, packet_images, seed, placer),
+            lambda: check_targets(trace, output, report, perfetto, json_to, sources=(file, mapping)),
+            lambda: stack.enter_context(opened_trace(file, images)), lambda: load_chip(chip, changes or ()).scaled_to(scale),
+            lambda: ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale),
+        )  # fmt: skip
         choice.check(spikes.network, [target])
+        note_free(chip, changes or ())
         placed = mapped(spikes.network, target, placer, json_to, given=mapping, partitioner=partitioner, seed=seed)
         beside = spikeless(choice, placed, placer, json_to)
         result = evaluated(spikes, placed, beside, how, workers, perfetto, json_to)

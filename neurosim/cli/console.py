@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
@@ -15,10 +15,12 @@ from rich.console import Console, Group, RenderableType
 
 import neurosim as ns
 from neurosim.chip.chip import MAX_CORES
+from neurosim.chip.following import follows
 from neurosim.cli.app import QUIET
 from neurosim.cost.spikeless import AnnChoice, Spikeless
 from neurosim.errors import NeurosimError, about
 from neurosim.explore.cluster import Cluster
+from neurosim.explore.free import free_words
 from neurosim.io.chip_file import load_chip
 from neurosim.io.hdf5 import check_target, command, replacing
 from neurosim.io.inputs_file import opened_inputs
@@ -90,6 +92,31 @@ def opened(path: Path, images: int | None) -> Iterator[Inputs]:
     with opened_inputs(path) as inputs:
         check_images(images, path, inputs)
         yield inputs if images is None else inputs.head(images)
+
+
+def all_of(*makers: Callable[[], Any]) -> list[Any]:
+    """What each of them makes; raises NeurosimError with what is wrong with any of them, all at once."""
+    found, errors = list[Any](), list[NeurosimError]()
+    for make in makers:
+        try:
+            found.append(make())
+        except NeurosimError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise NeurosimError("\n".join(dict.fromkeys(map(str, errors))))
+    return found
+
+
+def note_free(chip: str, changes: Sequence[str]) -> None:
+    """Say on stderr which changes of a chip cost nothing there."""
+    for change in changes:
+        path = change.partition("=")[0].strip()
+        others = [each for each in changes if each is not change]
+        chips = [load_chip(chip, others), load_chip(chip, changes)]
+        if chips[0].sha256 != chips[1].sha256 and follows(chips, path) == []:
+            note(free_words(path, [chips[1].name]))
 
 
 def check_images(images: int | None, path: Path, inputs: Inputs) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +15,7 @@ from rich.console import Group
 import neurosim as ns
 from neurosim.cli.app import app
 from neurosim.cli.console import (
+    all_of,
     ann_choice,
     check_targets,
     clustered,
@@ -120,14 +123,14 @@ def compare(
     json_to: JsonOption = None,
 ) -> None:
     """A few chips beside each other: how many times the first, the amounts, and the settings that differ."""
-    how = time_choice(timing, schedule, packet_images, seed, placer)
-    check_targets(report, json_to, sources=(network, inputs))
-    twice = sorted({name for name in chips if chips.count(name) > 1})
-    if twice or len(chips) < 2:
-        raise NeurosimError(f"--chip {' '.join(twice)} is given more than once" if twice else "give at least two --chip")
-    net, data = ns.load_network(network), loaded(inputs, images)
-    targets = {name: load_chip(name, changes or ()).scaled_to(scale) for name in chips}
-    choice = ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale)
+    how, _, names, net, data, choice, *loaded_chips = all_of(
+        lambda: time_choice(timing, schedule, packet_images, seed, placer),
+        lambda: check_targets(report, json_to, sources=(network, inputs)), lambda: _different(chips),
+        lambda: ns.load_network(network), lambda: loaded(inputs, images),
+        lambda: ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale),
+        *(partial(_scaled_chip, name, changes or (), scale) for name in dict.fromkeys(chips)),
+    )  # fmt: skip
+    targets = dict(zip(names, loaded_chips, strict=True))
     choice.check(net, [*targets.values()])
     note_unused(how, len(data))
     for line in free_settings(targets):
@@ -140,9 +143,22 @@ def compare(
         save_comparison_report(told, report)
     targets |= {name: run.chip.values for name, run in told.runs.items()}
     summary = comparison_text.comparison_summary(targets, told)
-    show(Group(summary, comparison_text.without_spikes(told.runs)), json_to, told.to_dict())
+    parts = summary, comparison_text.without_spikes(told.runs), comparison_text.in_words(told)
+    show(Group(*parts), json_to, told.to_dict())
     if told.reasons:
         raise typer.Exit(1)
+
+
+def _different(chips: list[str]) -> list[str]:
+    """Raises NeurosimError unless there are at least two, none of them twice."""
+    twice = sorted({name for name in chips if chips.count(name) > 1})
+    if twice or len(chips) < 2:
+        raise NeurosimError(f"--chip {' '.join(twice)} is given more than once" if twice else "give at least two --chip")
+    return chips
+
+
+def _scaled_chip(name: str, changes: Sequence[str], scale: str | None) -> ns.Chip:
+    return load_chip(name, changes).scaled_to(scale)
 
 
 def compared(

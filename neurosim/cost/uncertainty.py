@@ -21,7 +21,8 @@ LowHigh = Annotated[list[Real], Field(min_length=2, max_length=2)]
 @dataclass(frozen=True)
 class Spread:
     """5th and 95th percentile of the energy per image and of ANN / SNN by reuse; constants: the part of the variance of the
-    SNN's energy that comes from each, the largest first. All empty where no price is uncertain."""
+    SNN's energy that comes from each, the largest first. Empty where no price that it rests on is uncertain: of a chip of its
+    own, the network without spikes can have some where that with spikes has none."""
 
     snn_J: LowHigh | None
     ratio: dict[str, LowHigh]
@@ -35,15 +36,17 @@ def spread(without: Without, spent: Energy, seed: int = 0) -> Spread:
     every = [*((a.price.part, a.price) for a in spent.actions), *((without.part(a.price.part), a.price) for a in theirs)]
     uncertain = {part: price.uncertainty for part, price in every if price.uncertainty > 0}
     variance = {part: (snn[part] * sigma) ** 2 for part, sigma in uncertain.items() if snn.get(part, 0) > 0}
-    if not variance:
+    parts = {reuse: without.parts_J(reuse) for reuse in without.dense}
+    other = any(found.get(part, 0) > 0 for found in parts.values() for part in uncertain)
+    if not sum(snn.values()) or not (variance or other):
         return Spread(None, {}, {})
     rng = np.random.default_rng(seed)
     drawn = {part: _factors(rng, uncertain[part]) for part in sorted(uncertain)}
     ours = _total(snn, drawn)
-    ratios = {reuse: _interval(_total(without.parts_J(reuse), drawn) * spent.images / ours) for reuse in without.dense}
+    ratios = {reuse: _interval(_total(found, drawn) * spent.images / ours) for reuse, found in parts.items()}
     largest = sorted(variance, key=lambda part: -variance[part])
     shares = {part: variance[part] / sum(variance.values()) for part in largest}
-    return Spread(_interval(ours / spent.images), ratios, shares)
+    return Spread(_interval(ours / spent.images) if variance else None, ratios, shares)
 
 
 def _factors(rng: np.random.Generator, uncertainty: float) -> np.ndarray:

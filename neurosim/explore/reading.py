@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from neurosim.chip.chip import Chip
-from neurosim.chip.settings import set_path
+from neurosim.chip.settings import FIT, set_path
 from neurosim.errors import ChipError, NeurosimError
 from neurosim.explore.axis import LARGEST, USABLE, Axis, axis_of, axis_problems, usable
 from neurosim.explore.objective import OBJECTIVES, unknown_areas
@@ -48,7 +48,7 @@ KEYS: dict[str, type] = {
 USUAL = {"placer": PLACED, "partition": "cores", "schedule": "sequential", "timing": "analytic"}
 # Up to which fronts are found in some minutes.
 MOST_POINTS = 100_000
-MESHES = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}")
+MESHES = re.compile(rf"{FIT}|[1-9]\d{{0,4}}x[1-9]\d{{0,4}}")
 
 
 def load_study(path: str | os.PathLike[str]) -> Study:
@@ -110,7 +110,9 @@ class _StudyReader:
     def _keys(self) -> None:
         for key, value in self.values.items():
             if key not in KEYS:
-                self._say(f"unknown key {key!r}{meant(key, KEYS)}")
+                beside = "; a study has no other network beside it, `neurosim compare` and `run` take --{}"
+                said = beside.format(key.replace("_", "-")) if key.startswith("ann_") else meant(key, KEYS)
+                self._say(f"unknown key {key!r}{said}")
             elif not isinstance(value, KEYS[key]) or (isinstance(value, bool) and KEYS[key] is not object):
                 self._say(f"{key} is {value!r}; it must be {_kind(KEYS[key])}")
         for key in ("inputs", "axes"):
@@ -187,7 +189,7 @@ class _StudyReader:
             elif not usable(value):
                 self._say(f"set has {name!r} = {value!r:.60}; values are {USABLE}")
             elif name == MESH and not MESHES.fullmatch(str(value)):
-                self._say(f"set has 'mesh' = {value!r}; it takes words like '8x8'")
+                self._say(f"set has 'mesh' = {value!r}; it takes words like '8x8', or 'fit'")
             else:
                 self._known(f"set has {name!r}, which", name, chips)
         taken = [place for name in [*axes, *given] if is_of_chip(name) for place, _ in places(name)]
@@ -225,7 +227,7 @@ class _StudyReader:
                 self._say(f"axis {name!r} takes integers; add whole = true to its range")
             odd = [value for value in axis.values or ("a range",) if name == MESH and not MESHES.fullmatch(str(value))]
             if odd:
-                self._say(f"axis 'mesh' has {odd[0]!r}; its values are words like '8x8'")
+                self._say(f"axis 'mesh' has {odd[0]!r}; its values are words like '8x8', or 'fit'")
 
     def _weight_bits(self, axes: Mapping[str, Axis], networks: Mapping[str, Network]) -> None:
         if WEIGHT_BITS not in axes:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.chip.chip import Chip
-from neurosim.chip.settings import set_path
+from neurosim.chip.settings import FIT, set_path
 from neurosim.errors import FileError, InvalidError
 from neurosim.explore.axis import Axis, Value
 from neurosim.explore.sampling import SAMPLINGS, Settings
@@ -131,6 +131,8 @@ def places(axis: str, value: Value = "0x0") -> list[tuple[str, Value]]:
     """The settings that an axis stands for, and what they are set to."""
     if axis != MESH:
         return [(axis, value)]
+    if value == FIT:
+        return [(MESH, FIT)]
     width, height = str(value).split("x")
     return [("mesh.width", int(width)), ("mesh.height", int(height))]
 

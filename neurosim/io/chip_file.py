@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.chip.chip import Chip
-from neurosim.chip.settings import FIT, GIVEN, MESH, set_path
+from neurosim.chip.settings import FIT, GIVEN, MESH, set_path, sized
 from neurosim.errors import ChipError, FileError
 from neurosim.io.presets import DEFAULT, PRESETS, VERSION, is_preset, no_such, preset_toml
 
@@ -66,11 +66,14 @@ def _values(where: str, chain: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _sized(own: dict[str, Any]) -> dict[str, Any]:
-    """With ``mesh = "fit"`` as the size of the mesh; one that has a width or height of its own is not fitted."""
+    """With ``mesh = "fit"`` or ``"8x8"`` as the size of the mesh; one that has a width or height of its own is not fitted."""
     mesh = own.get(MESH)
-    if mesh == FIT:
-        return own | {MESH: {"size": FIT}}
-    if isinstance(mesh, dict) and any(name in mesh for name in GIVEN):
+    if isinstance(mesh, str):
+        return own | {MESH: sized(mesh, MESH)}
+    given = [name for name in GIVEN if isinstance(mesh, dict) and name in mesh]
+    if given and isinstance(mesh, dict) and mesh.get("size") == FIT:
+        raise ChipError(MESH, [f"size is 'fit', and {' and '.join(given)} is given; leave one of them out"])
+    if isinstance(mesh, dict) and given:
         return own | {MESH: {"size": "given", **mesh}}
     return own
 

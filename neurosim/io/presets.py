@@ -79,4 +79,6 @@ def is_preset(name: str) -> bool:
 
 def no_such(name: str) -> str:
     """What to say of the name of a preset that there is not."""
-    return f"no such preset{meant(name, PRESETS)}; there are: {', '.join(PRESETS)}"
+    plain, at, _ = name.partition(VERSION)
+    older = f"; older versions: {', '.join(OLDER)}" if at else ""
+    return f"no such preset{meant(plain, PRESETS)}; there are: {', '.join(PRESETS)}{older}"

@@ -117,7 +117,8 @@ class Record:
         chip = chip.sized_as(self.chip)
         problems = differences(_values(self.chip), _values(chip)) or _paces(self.chip, chip) or self._uncounted(chip)
         if problems:
-            raise ChipError(f"chip {chip.name!r} changes counts or cycles, not prices alone; run again", problems)
+            told = f"chip {chip.name!r} changes counts or cycles, not prices alone; run again on it, or replay a trace there"
+            raise ChipError(told, problems)
         ledger = self.ledger.at(chip)
         document, mapping = _told(self, ledger, chip, command), replace(self.mapping, chip=chip)
         return replace(self, document=document, ledger=ledger, mapping=mapping)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -15,6 +15,7 @@ from neurosim.explore.document import ComparisonDocument
 from neurosim.explore.images import PAIRED
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.outcome.document import RunDocument
+from neurosim.outcome.paired import PairedSection
 from neurosim.report import words
 from neurosim.report.study_text import amount, difference, measured
 from neurosim.report.text import heading, table
@@ -26,8 +27,10 @@ COMPARED = (
     "dynamic_power", "pj_per_event", "dynamic_pj_per_event", "accuracy", "busiest_link", "cores", "area",
 )  # fmt: skip
 SAMPLED = "± is the 95 % interval of a time that is known from a sample of steps"
+# What the terminal shows of it, the rest is in the report and in JSON.
+SHOWN = ("energy", "latency", "edp", "power", "pj_per_event", "accuracy", "cores", "area")
 # Settings in which chips differ.
-DIFFERENCES = 40
+DIFFERENCES = 12
 Metrics = Mapping[str, float | None]
 
 
@@ -42,6 +45,40 @@ def comparison_summary(chips: Mapping[str, Chip], told: ComparisonDocument) -> R
     for name, why in told.reasons.items():
         parts += [heading(f"{name} does not fit"), *(Text(f"- {line}") for line in why)]
     return Group(*parts, heading("Settings that differ"), _differences(chips))
+
+
+def in_words(told: ComparisonDocument) -> RenderableType:
+    """The verdict; nothing where there is none."""
+    lines = verdict(told)
+    return Group(heading("In words"), *map(Text, lines)) if lines else Text("")
+
+
+def verdict(told: ComparisonDocument) -> list[str]:
+    """Of every chip beside the first: which is cheaper and which is faster, by how much, and whether images tell them apart."""
+    first = next(iter(told.metrics), "")
+    found = [
+        _verdict(first, name, key, ratio, told.paired.get(name, {}).get(key))
+        for name, each in told.ratios.items() if name != first for key in VERDICTS if (ratio := each.get(key))
+    ]  # fmt: skip
+    beware = [f"{first} and others do not count the same, see above"] if found and told.uneven else []
+    return [*found, *beware]
+
+
+# By objective: what the better one is, and of what the other takes more.
+VERDICTS = {"energy": ("cheaper", "energy per image"), "latency": ("faster", "time from an image to its answer")}
+
+
+def _verdict(first: str, name: str, key: str, ratio: float, paired: PairedSection | None) -> str:
+    better, what = VERDICTS[key]
+    if ratio == 1:
+        return f"{first} and {name} take the same {what}"
+    one, other = (first, name) if ratio > 1 else (name, first)
+    more = f"{other} takes {max(ratio, 1 / ratio):.3g} times the {what}"
+    if paired is None:
+        return f"{one} is {better} than {other}: {more}, in one image"
+    if not paired.told_apart:
+        return f"{one} and {other} are not told apart by these images: {more}, within the noise"
+    return f"{one} is {better} than {other}: {more}, beyond the noise"
 
 
 def without_spikes(runs: Mapping[str, RunDocument]) -> RenderableType:
@@ -95,7 +132,7 @@ def differences(chips: Mapping[str, Chip]) -> dict[str, list[Any]]:
 def _ratios(found: Mapping[str, Metrics]) -> RenderableType:
     first, others = next(iter(found)), list(found)[1:]
     rows, each = table(f"times {first}", *others), ratios(found)
-    for key in COMPARED:
+    for key in SHOWN:
         values = [each[name][key] for name in others]
         if any(value is not None for value in values):
             rows.add_row(OBJECTIVES[key].words, *("" if value is None else f"{value:.3g}" for value in values))
@@ -126,10 +163,10 @@ def paired_rows(told: ComparisonDocument) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def amount_rows(told: ComparisonDocument) -> list[tuple[str, list[str]]]:
+def amount_rows(told: ComparisonDocument, keys: Sequence[str] = COMPARED) -> list[tuple[str, list[str]]]:
     """(objective, cells) of what is compared, with standard errors where there are any."""
     found: list[tuple[str, list[str]]] = []
-    for key in COMPARED:
+    for key in keys:
         column = OBJECTIVES[key].column
         values = {name: getattr(metrics, column) for name, metrics in told.metrics.items()}
         found.append((key, [OBJECTIVES[key].words, *(measured(key, v, told.errors.get(n)) for n, v in values.items())]))
@@ -141,9 +178,10 @@ def amount_rows(told: ComparisonDocument) -> list[tuple[str, list[str]]]:
 
 def _amounts(told: ComparisonDocument) -> RenderableType:
     rows = table("", *told.metrics)
-    for _, row in amount_rows(told):
+    for _, row in amount_rows(told, SHOWN):
         rows.add_row(*row)
-    return Group(rows, Text(SAMPLED)) if any(each.latency_s_error for each in told.errors.values()) else rows
+    sampled = [Text(SAMPLED)] if any(each.latency_s_error for each in told.errors.values()) else []
+    return Group(rows, *sampled, Text("medians and what 99 % of images take are in --report and --json"))
 
 
 def _coverage(chips: Mapping[str, Chip]) -> RenderableType:
@@ -166,7 +204,8 @@ def _differences(chips: Mapping[str, Chip]) -> RenderableType:
     for place in shown:
         rows.add_row(place, *map(setting, found[place]))
     memories = [", ".join(memory.name for memory in chip.memory) for chip in chips.values()]
-    rows.add_row("memories", *memories)
+    if len({*memories}) > 1:
+        rows.add_row("memories", *memories)
     left = len(found) - len(shown)
     return Group(rows, Text(f"and {left} more; --json lists them all")) if left > 0 else rows
 

@@ -37,7 +37,7 @@ def amount(objective: Objective, value: float | None) -> str:
         return f"{value:.3g} pJ"
     if objective.unit in ("", "mm²"):
         return f"{f'{value:,.0f}' if value >= 1000 else f'{value:.4g}'} {objective.unit}".rstrip()
-    return f"{si(value, '').strip()}/s" if objective.unit == "1/s" else si(value, objective.unit)
+    return f"{si(value, '').strip()}/s" if objective.unit == "1/s" else si(value, objective.unit.replace("Js", "J·s"))
 
 
 def measured(name: str, value: float | None, errors: ErrorsSection | None) -> str:

@@ -151,7 +151,7 @@ def power(document: RunDocument) -> str:
     if each is not None:
         parts.append(f"{each.total:.3g} pJ per synaptic event, {each.dynamic:.3g} pJ without leakage")
     if document.energy_delay_Js is not None:
-        parts.append(f"energy-delay product {si(document.energy_delay_Js, 'Js')}")
+        parts.append(f"energy-delay product {si(document.energy_delay_Js, 'J·s')}")
     if document.area_mm2 is not None and document.area_mm2.total is not None:
         parts.append(f"{document.area_mm2.total:.3g} mm²")
     return "; ".join(parts)
@@ -307,9 +307,12 @@ def ratio_bracket(step: CostStep) -> str:
 
 def spread_text(found: Spread) -> str:
     """What the uncertainty of the prices leaves open, and which of them most."""
+    if not found.ratio:
+        return "no price carries an uncertainty"
+    least, most = found.ratio[STATED]
     if found.snn_J is None:
-        return "no price of this chip carries an uncertainty"
-    (low, high), (least, most) = found.snn_J, found.ratio[STATED]
+        return f"uncertain prices, without spikes alone: ANN / SNN {least:.2f} to {most:.2f} (5 to 95 %)"
+    low, high = found.snn_J
     most_important = ", ".join(f"{part} {percent(share)}" for part, share in list(found.constants.items())[:3])
     energies = f"{si(low, 'J')} to {si(high, 'J')} per image, ANN / SNN {least:.2f} to {most:.2f}"
     return f"uncertain prices: {energies} (5 to 95 %); of the variance with spikes: {most_important}"

@@ -1,0 +1,169 @@
+"""What strangers stumbled over: all that is wrong at once, words for meshes, advice that holds, and verdicts."""
+
+import json
+
+import pytest
+
+import neurosim as ns
+from neurosim.cost.dataflow import REUSES
+from neurosim.errors import ChipError
+from neurosim.explore.document import ComparisonDocument
+from neurosim.explore.reading import load_study
+from neurosim.outcome.paired import between
+from neurosim.report.comparison_text import verdict
+from tests.helpers.energies import priced, tiny
+from tests.helpers.samples import call, inputs, refused, residual
+
+pytestmark = pytest.mark.small
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("findings")
+    for name, (network, data) in {"tiny": tiny(), "net": (residual(), inputs(residual(), 4))}.items():
+        network.save(str(folder / f"{name}.h5"))
+        data.save(str(folder / f"{name}_inputs.h5"))
+    return folder
+
+
+def given(files, command, name="tiny"):
+    return command, str(files / f"{name}.h5"), str(files / f"{name}_inputs.h5"), "--timing", "analytic"
+
+
+@pytest.mark.parametrize("command", ["run", "compare"])
+def test_what_is_wrong_with_several_options_is_said_at_once(files, command):
+    chips = ("--chip", "lp45", "--chip", "mesh46") if command == "compare" else ("--chip", "mesh46")
+    more = "--packet-images", "few", "--images", "99", "--ann-chip", "lp46"
+    says = ["packet_images", "no.h5", "99", "mesh46", "lp46"]
+    refused(command, files / "no.h5", files / "tiny_inputs.h5", *chips, *more, says=says)
+
+
+def test_a_replay_says_all_at_once_too(files):
+    trace = str(files / "trace.h5")
+    call("trace", files / "tiny.h5", files / "tiny_inputs.h5", "-o", trace)
+    refused("replay", trace, "--chip", "mesh46", "--ann-chip", "lp46", "--images", "99", says=["mesh46", "lp46", "99"])
+
+
+@pytest.mark.parametrize("words", ["8x8", "3x5", "fit"])
+def test_a_mesh_is_a_word(tmp_path, words):
+    chip = ns.load_chip("lp45", ["mesh=fit", f"mesh={words}"])
+    (tmp_path / "own.toml").write_text(f'base = "mesh45"\nname = "own"\nmesh = "{words}"\n')
+    own = ns.load_chip(tmp_path / "own.toml")
+    if words == "fit":
+        assert chip.mesh.size == own.mesh.size == "fit"
+    else:
+        chips = chip, own, ns.load_chip("mesh45", [f"mesh={words}"])
+        assert [(c.mesh.size, f"{c.mesh.width}x{c.mesh.height}") for c in chips] == [("given", words)] * 3
+
+
+@pytest.mark.parametrize("words", ["8", "0x3", "8x8x8", "wide", "true"])
+def test_what_is_no_word_for_a_mesh_is_refused_with_what_is(words):
+    with pytest.raises(ChipError, match="'fit', or a width and a height like '8x8'"):
+        ns.load_chip("lp45", [f"mesh={words}"])
+
+
+@pytest.mark.parametrize("own", ["width = 4", "height = 4", "width = 4\nheight = 4"])
+def test_a_mesh_that_fits_has_no_width_of_its_own(tmp_path, own):
+    (tmp_path / "own.toml").write_text(f'base = "lp45"\nname = "own"\n[mesh]\nsize = "fit"\n{own}\n')
+    with pytest.raises(ChipError, match="leave one of them out"):
+        ns.load_chip(tmp_path / "own.toml")
+
+
+def written(files, folder, text):
+    """A study file."""
+    head = f'network = "{files / "tiny.h5"}"\ninputs = "{files / "tiny_inputs.h5"}"\n'
+    (folder / "study.toml").write_text(head + text)
+    return folder / "study.toml"
+
+
+def test_an_axis_of_meshes_may_fit(files, tmp_path):
+    study = load_study(written(files, tmp_path, '[axes]\nchip = ["lp45", "mesh45"]\nmesh = ["fit", "8x4"]\n'))
+    for base in ("lp45", "mesh45"):
+        fits, given = (study.chip({"chip": base, "mesh": words}).mesh for words in ("fit", "8x4"))
+        assert (fits.size, given.size, given.width, given.height) == ("fit", "given", 8, 4)
+    wrong = written(files, tmp_path, '[axes]\nmesh = ["8"]\n')
+    refused("sweep", wrong, "-o", tmp_path / "out", says=["words like '8x8', or 'fit'"])
+
+
+def test_a_study_says_where_the_other_network_is(files, tmp_path):
+    study = written(files, tmp_path, 'ann_chip = "ann45"\n[axes]\n"core.lanes" = [1, 2]\n')
+    refused("sweep", study, "-o", tmp_path / "out", says=["ann_chip", "`neurosim compare`", "--ann-chip"])
+
+
+def test_a_price_that_changes_counts_says_what_does(files):
+    call(*given(files, "run"), "-o", files / "run.h5")
+    refused("reprice", files / "run.h5", "--set", "policy.idle=on", says=["policy.idle", "run again on it, or replay a trace"])
+
+
+@pytest.mark.parametrize("name", ["nosuch@3", "lp46@1"])
+def test_versions_of_presets_are_listed_where_one_was_asked_for(name):
+    refused("presets", name, says=["lp45@1", "mesh45"])
+    assert "lp45@1" not in refused("presets", name.partition("@")[0]).err
+
+
+def test_a_change_that_costs_nothing_is_said_by_run_and_replay(files):
+    free = "core.lanes costs nothing on mesh45"
+    trace = str(files / "trace2.h5")
+    run = *given(files, "run"), "--chip", "mesh45", "--set", "core.lanes=32"
+    assert free in call(*run, "--trace", trace).err
+    assert free in call("replay", trace, "--timing", "analytic", "--chip", "mesh45", "--set", "core.lanes=32").err
+    for change in ("core.lanes=16", "operation.accumulate.pj=2", "policy.update=all"):
+        assert "costs nothing" not in call(*given(files, "run"), "--chip", "mesh45", "--set", change).err
+    assert "costs nothing" not in call(*given(files, "run"), "--chip", "lp45", "--set", "core.lanes=32").err
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(0, 0), (0.3, 0), (0, 0.3), (0.3, 0.3)])
+def test_the_ratio_is_uncertain_where_either_chip_is(ours, theirs):
+    chips = [priced(ns.load_chip("mesh45"), 1.0).replace("operation.mac.uncertainty", 0) for _ in range(2)]
+    chips = [
+        ns.Chip.parse(chip.values | {"name": name, "operation": {
+            key: price | {"uncertainty": doubt} for key, price in chip.values["operation"].items()
+        }, "memory": [memory | {"uncertainty": 0} for memory in chip.values["memory"]]}, name)
+        for chip, name, doubt in zip(chips, ("one", "other"), (ours, theirs), strict=True)
+    ]  # fmt: skip
+    result = ns.run(*tiny(), chips[0], ann_chip=chips[1].replace("core.lanes", 8), timing="analytic")
+    found = result.ledger.spread
+    assert (found.snn_J is None, bool(found.constants)) == (not ours, bool(ours))
+    assert {*found.ratio} == ({*REUSES} if ours or theirs else set())
+    assert all(low < high for low, high in found.ratio.values())
+    assert result.to_dict()["uncertainty"]["snn_J"] == found.snn_J
+
+
+def test_a_comparison_ends_in_words(files):
+    more = "--json", str(files / "both.json")
+    _, text, _ = call(*given(files, "compare", "net"), "--chip", "mesh45", "--chip", "lp45", *more)
+    last = text.partition("In words\n")[2]
+    both = json.loads((files / "both.json").read_text())
+    energy, latency = (both["ratios"]["lp45"][key] for key in ("energy", "latency"))
+    assert energy < 1 and f"lp45 is cheaper than mesh45: mesh45 takes {1 / energy:.3g} times the energy per image" in last
+    assert f"{max(latency, 1 / latency):.3g} times the time" in last and "do not count the same" in last
+    assert both["paired"]["lp45"]["energy"]["told_apart"] and "beyond the noise" in last
+
+
+def test_memories_that_are_the_same_are_not_shown(files):
+    _, text, _ = call(*given(files, "compare", "net"), "--chip", "lp45", "--chip", "lp45@1")
+    assert "\nmemories" not in text
+
+
+def told(ratio, pair):
+    """A comparison of a and b, of which b takes so many times the energy."""
+    paired = {} if pair is None else {"b": {"energy": between(*pair)}}
+    ratios = {"a": {"energy": 1.0}, "b": {"energy": ratio, "latency": None}}
+    return ComparisonDocument.model_construct(metrics={"a": None, "b": None}, ratios=ratios, uneven=[], paired=paired)
+
+
+TWICE = "takes 2 times the energy per image"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "pair", "says"),
+    [
+        (2.0, (1.0, 0.5, 1.5), f"a is cheaper than b: b {TWICE}, beyond the noise"),
+        (0.5, (-1.0, -1.5, -0.5), f"b is cheaper than a: a {TWICE}, beyond the noise"),
+        (2.0, (1.0, -0.5, 2.5), f"a and b are not told apart by these images: b {TWICE}, within the noise"),
+        (1.0, (0.0, 0.0, 0.0), "a and b take the same energy per image"),
+        (2.0, None, f"a is cheaper than b: b {TWICE}, in one image"),
+    ],
+)  # fmt: skip
+def test_verdicts_know_noise_and_equals(ratio, pair, says):
+    assert verdict(told(ratio, pair)) == [says]
