@@ -28,10 +28,31 @@ def test_a_row_is_what_a_run_says(monkeypatch, capsys):
     run = ns.run(network, images, ns.load_chip("lp45"), timing="analytic", ann_chip="ann45")
     told, found = run.to_dict(), dict(zip(head, rows[-1], strict=True))
     assert float(found["ANN, pJ per MAC"]) == pytest.approx(1e12 * told["ann"]["total_J"] / told["ann"]["macs"], abs=0.006)
-    ratio = told["ann"]["total_J"] / told["energy"]["total_J"]
-    assert float(found["+ leakage"].split()[0]) == pytest.approx(ratio, abs=0.006)
-    assert float(found["break-even"].split()[0]) == pytest.approx(told["break_even"]["meets"]["rows"], abs=0.006)
+    each = told["energy"]["pj_per_synaptic_event"]
+    assert found["SNN, pJ per event, dynamic / total"] == f"{each['dynamic']:.1f} / {each['total']:.1f}"
     assert found["leakage"] == f"{told['energy']['static_J'] / told['energy']['total_J']:.0%}"
+    without, ours = told["ann"]["reuse"], told["energy"]
+    assert numbers(found["+ leakage"]) == near([without[reuse]["total_J"] / ours["total_J"] for reuse in REUSES])
+    assert numbers(found["ANN / SNN, compute"]) == near([without[reuse]["compute_J"] / ours["compute_J"] for reuse in REUSES])
+    moved = [without[reuse]["total_J"] - without[reuse]["static_J"] for reuse in REUSES]
+    ours_moved = ours["total_J"] - ours["static_J"]
+    assert numbers(found["+ data movement"]) == near([joules / ours_moved for joules in moved])
+    assert numbers(found["5 to 95 % of prices"]) == near(told["uncertainty"]["ratio"]["rows"])
+    assert numbers(found["choices of the model"]) == near(told["model"]["ratio"])
+    assert float(found["spikes per neuron"]) == near(told["network"]["spikes_per_neuron"])
+    assert numbers(found["break-even"]) == near([told["break_even"]["meets"][reuse] for reuse in REUSES])
+
+
+# In the order of a cell: the stated, from the best to the worst.
+REUSES = ("rows", "perfect", "none")
+
+
+def numbers(cell):
+    return [float(number) for number in re.findall(r"[\d.]+", cell)]
+
+
+def near(amounts):
+    return pytest.approx(amounts, abs=0.006)
 
 
 def test_the_page_has_the_table_of_the_command():

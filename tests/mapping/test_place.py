@@ -180,6 +180,16 @@ def test_what_fits_one_chip_stays_on_one(placer):
     assert len({chip.grid.chip_of(chip.grid.tile_of(int(core))) for core in cores}) == 1
 
 
+@pytest.mark.parametrize(("columns", "rows"), [(2, 2), (2, 1), (1, 2), (4, 2)])
+def test_the_middle_of_several_chips_lies_on_one_of_them(columns, rows):
+    board = {"columns": columns, "rows": rows, "link_cycles": 90, "pj": 30, "source": "made up"}
+    chip = ns.Chip.parse(ns.load_chip("mesh45").values | {"board": board}, "board")
+    plan = floorplan(chip, np.full(chip.cores, -1))
+    x, y = plan.middle
+    for at, places in ((x, plan.x), (y, plan.y)):
+        assert np.abs(places - at).min() <= 0.5
+
+
 def test_hilbert_fills_one_chip_after_the_other():
     board = {"columns": 2, "rows": 2, "link_cycles": 9, "pj": 1, "source": "made up"}
     chip = ns.Chip.parse(ns.load_chip("mesh45").values | {"board": board}, "board")

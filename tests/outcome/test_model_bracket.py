@@ -23,6 +23,22 @@ def energy(result, **changes):
     return ns.evaluate(result.trace, replace(result.mapping, chip=chip), timing="analytic").energy.per_image_J
 
 
+def saves(row):
+    return row.energy < 1
+
+
+def costs(row):
+    return row.energy > 1
+
+
+def energy_of(result, choices):
+    """As `energy`, of these choices all made otherwise."""
+    chip = result.mapping.chip
+    for choice in choices:
+        chip = choice.otherwise(chip)
+    return ns.evaluate(result.trace, replace(result.mapping, chip=chip), timing="analytic").energy.per_image_J
+
+
 @pytest.mark.fuzz
 @examples(12)
 @given(runs())
@@ -41,9 +57,29 @@ def test_every_choice_is_a_run_on_the_chip_that_has_it_otherwise(case):
     assert result.model.ratio[0] <= ratio * (1 + 1e-9) and result.model.ratio[1] >= ratio * (1 - 1e-9)
     low, high = result.model.per_image_J
     assert low <= result.energy.per_image_J * (1 + 1e-9) and high >= result.energy.per_image_J * (1 - 1e-9)
+    ends = [energy_of(result, [c for c in CHOICES if c.name in rows and such(rows[c.name])]) for such in (saves, costs)]
+    every = [usual, *ends, *(usual * row.energy for row in rows.values())]
+    scale = result.energy.per_image_J / usual
+    assert [low, high] == [almost(scale * min(every)), almost(scale * max(every))]
     for row in rows.values():
         assert low <= result.energy.per_image_J * row.energy * (1 + 1e-9)
         assert high >= result.energy.per_image_J * row.energy * (1 - 1e-9)
+
+
+@examples(8)
+@given(runs())
+def test_the_ratio_of_a_choice_is_that_of_the_whole_run_times_what_the_choice_changes(case):
+    result = bracketed(evaluated(*case))
+    few = ns.evaluate(result.trace, result.mapping, timing="analytic")
+    for row, choice in ((row, c) for c in CHOICES for row in result.model.choices if row.choice == c.name):
+        there = replace(result.mapping, chip=choice.otherwise(result.mapping.chip))
+        other = ns.evaluate(result.trace, there, timing="analytic")
+        assert row.ratio == almost(ratio(result) * ratio(other) / ratio(few))
+
+
+def ratio(result):
+    """ANN / SNN, leakage included."""
+    return result.ledger.ann["total_J"] / result.energy.total_J
 
 
 @examples(10)
