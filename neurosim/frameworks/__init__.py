@@ -1,6 +1,5 @@
 """Networks from PyTorch and what is built on it: snnTorch, SpikingJelly, plain `torch.nn` with our own neurons."""
 
 from neurosim.frameworks.neuron import Lif
-from neurosim.frameworks.torch_import import from_torch
 
-__all__ = ["Lif", "from_torch"]
+__all__ = ["Lif"]

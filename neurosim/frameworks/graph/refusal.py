@@ -1,0 +1,61 @@
+"""What a model does that is no network, and where in its source it does it."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+HERE, TORCH = (f"{Path(module).parent}/" for module in (__file__, torch.__file__))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A call in a model: *path* of the module that makes it, what *kind* of module that is, and the *line* of source."""
+
+    path: str = ""
+    kind: str = ""
+    line: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.kind})" if self.kind else self.path
+
+    def __add__(self, message: str) -> str:
+        return f"{self}: {message}" + (f" [{self.line}]" if self.line else "")
+
+
+class Refused(Exception):
+    """The model does what no network here can; *problem* says what, *help* what would help."""
+
+    def __init__(self, problem: str, help: str = "", place: Place | None = None):
+        super().__init__(problem)
+        self.problem, self.help, self.place = problem, help, place
+
+    def at(self, place: Place) -> Refused:
+        """The same with a *place*, where it has none."""
+        return self if self.place else type(self)(self.problem, self.help, place)
+
+    def __str__(self) -> str:
+        told = f"{self.problem}; {self.help}" if self.help else self.problem
+        return self.place + told if self.place else told
+
+
+class Miscalled(Refused):
+    """The model is to be called in another way."""
+
+
+def source_line() -> str:
+    """File, number and text of the innermost line that is neither of torch nor of this package."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith((HERE, TORCH, "<")):
+            text = linecache.getline(file, frame.f_lineno).strip()
+            return f"{Path(file).name}:{frame.f_lineno}: {text}"
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return ""
