@@ -25,6 +25,7 @@ class Evaluation:
         self.known: list[dict[tuple[int, int], Tensor]] = []
         self.after: dict[tuple[int, int], Tensor] = {}
 
+    @torch.no_grad()
     def run(self, kept: Sequence[Source]) -> dict[tuple[int, int], Tensor]:
         """[T, N, features...] of what is *kept*, by id of node and output; without the first axis where it is known after all
         steps."""

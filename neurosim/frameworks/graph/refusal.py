@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-HERE, TORCH = (f"{Path(module).parent}/" for module in (__file__, torch.__file__))
+HERE, OURS, TORCH = f"{Path(__file__).parent}/", f"{Path(__file__).parents[1]}/", f"{Path(torch.__file__).parent}/"
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,13 @@ class Miscalled(Refused):
 
 
 def source_line() -> str:
-    """File, number and text of the innermost line that is neither of torch nor of this package."""
+    """File, number and text of the innermost line that is neither of torch nor of this package; empty where there is none in
+    the model."""
     frame = sys._getframe(1)
-    while frame is not None:
+    while frame.f_back is not None:
         file = frame.f_code.co_filename
         if not file.startswith((HERE, TORCH, "<")):
             text = linecache.getline(file, frame.f_lineno).strip()
-            return f"{Path(file).name}:{frame.f_lineno}: {text}"
-        if frame.f_back is None:
-            break
+            return "" if file.startswith(OURS) else f"{Path(file).name}:{frame.f_lineno}: {text}"
         frame = frame.f_back
     return ""
