@@ -13,7 +13,7 @@ from neurosim.cli.app import app
 from neurosim.cli.console import check_targets, show
 from neurosim.cli.options import JsonOption
 from neurosim.io.nir.imported_network import import_nir
-from neurosim.network.network import AT_ONCE, NEXT_STEP
+from neurosim.network.layers import AT_ONCE, NEXT_STEP
 from neurosim.report import text
 from neurosim.report.nir_text import fidelity_text
 

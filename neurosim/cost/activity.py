@@ -242,8 +242,10 @@ class _Counter:
     def _first_and_last(self, layer: Layer, mine: np.ndarray) -> None:
         cleared = numbers(layer, self.chip, self.network.fed_by_image(layer)).cleared
         self._add("clears", self._step(0), mine, cleared * self.neurons[mine])
-        if not layer.spiking:
-            self._add("readouts", self._step(self.steps - 1), mine, self.neurons[mine])
+        reads = self.network.decoding.reads
+        if layer is self.network.output and reads != "never":
+            when = np.ones(self.rows, bool) if reads == "every" else self._step(self.steps - 1)
+            self._add("readouts", when, mine, self.neurons[mine])
 
     def _clips(self, layer: Layer, mine: np.ndarray) -> None:
         self.found["clips"][:, mine] = self._listed(self.trace.layers[layer.name].clipped, layer, mine)

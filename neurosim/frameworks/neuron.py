@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neurosim.network.layers import Parameter, Shape, Shortcut
-from neurosim.network.network import AT_ONCE, NEXT_STEP, Dynamics
+from neurosim.network.layers import AT_ONCE, NEXT_STEP, Dynamics, Parameter, Shape, Shortcut
 
 # Below, at and above the threshold.
 SIDES = (-1e-3, 0.0, 1e-3)

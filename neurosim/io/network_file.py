@@ -18,18 +18,19 @@ from neurosim.io.hdf5 import Node, put, reading, writing
 from neurosim.io.vocabulary import ANY, Vocabulary, of_file, since_first
 from neurosim.network.golden import Golden, LayerRecording
 from neurosim.network.inputs import Inputs, check_inputs
-from neurosim.network.layers import INPUT, LAYER_KINDS, Conv, Layer, Shortcut
-from neurosim.network.network import AT_ONCE, Network
+from neurosim.network.layers import AT_ONCE, INPUT, LAYER_KINDS, Conv, Layer, Shortcut
+from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, NeuronParameter
 from neurosim.saving import save
 
 DECODE = "argmax of the output potentials after the last step, the lowest index on ties"
 COUNTED = "argmax of the spikes of the last layer over all steps, the lowest index on ties"
+OTHERWISE = "argmax over classes {}, the lowest index on ties"
 ABOUT_TEXT = ("dataset", "accuracy_reference")
-# Counts of steps, the same in both arithmetics, are attributes; all other parameters are datasets.
-STEPS = {name: row for name, row in PARAMETERS.items() if row.form == "steps"}
-LATE = {name: row for name, row in STEPS.items() if name in {field.name for field in fields(Shortcut)}}
-STORED = {name: row for name, row in PARAMETERS.items() if name not in STEPS}
+# Counts of steps and words, the same in both arithmetics, are attributes; all other parameters are datasets.
+SAID = {name: row for name, row in PARAMETERS.items() if row.form in ("steps", "choice")}
+LATE = {name: row for name, row in SAID.items() if name in {field.name for field in fields(Shortcut)}}
+STORED = {name: row for name, row in PARAMETERS.items() if name not in SAID}
 
 
 def _places(row: NeuronParameter) -> tuple[str, ...]:
@@ -38,10 +39,10 @@ def _places(row: NeuronParameter) -> tuple[str, ...]:
 
 
 def _synapses(
-    *own: str, steps: Mapping[str, NeuronParameter], datasets: dict[str, str], groups: dict[str, Vocabulary] | None = None
+    *own: str, said: Mapping[str, NeuronParameter], datasets: dict[str, str], groups: dict[str, Vocabulary] | None = None
 ) -> Vocabulary:
     """What a layer and a shortcut have in common."""
-    counts = {name: row.since for name, row in steps.items()}
+    counts = {name: row.since for name, row in said.items()}
     weights = since_first("weight", "weight_float")
     return Vocabulary(since_first("stride", "padding", "pool", *own) | counts, weights | datasets, groups or {})
 
@@ -51,9 +52,9 @@ def _recordings(groups: dict[str, Vocabulary] | None = None) -> Vocabulary:
     return Vocabulary(groups={ANY: each})
 
 
-SHORTCUT = _synapses("source", steps=LATE, datasets=since_first("scale", "scale_float"))
+SHORTCUT = _synapses("source", said=LATE, datasets=since_first("scale", "scale_float"))
 LAYER = _synapses(
-    "kind", "inputs", "shape", "weight_bits", "weight_scale", steps=STEPS,
+    "kind", "inputs", "shape", "weight_bits", "weight_scale", said=SAID,
     datasets={name: row.since for row in STORED.values() for name in _places(row)},
     groups={"shortcuts": Vocabulary(groups={ANY: SHORTCUT})},
 )  # fmt: skip
@@ -62,7 +63,8 @@ GOLDEN = Vocabulary(
     datasets=since_first("inputs", "labels"), groups={"samples": _recordings(), "probes": _recordings({"stimulus": STIMULUS})}
 )
 NETWORK = Vocabulary(
-    since_first("name", "timesteps", "dynamics", "reset", "compare", "decode", "arithmetic", "provenance", *ABOUT_TEXT),
+    since_first("name", "timesteps", "dynamics", "reset", "compare", "decode", "arithmetic", "provenance", *ABOUT_TEXT)
+    | {"answer": "2.0"},
     groups={
         "input": Vocabulary(since_first("encoding", "shape", "shape_axes", "mean", "std", "scale", "meaning")),
         "layers": Vocabulary(groups={ANY: LAYER}),
@@ -93,6 +95,8 @@ def write_network(root: h5py.Group, network: Network) -> None:
     root.attrs["reset"] = network.reset
     root.attrs["compare"] = network.compare
     root.attrs["decode"] = _decode(network)
+    if network.decode is not None:
+        root.attrs["answer"] = network.decode
     root.attrs["arithmetic"] = "integer" if network.integer else "float32"
     for key in ABOUT_TEXT:
         if key in network.about:
@@ -139,7 +143,7 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         for row in STORED.values() if source else ():
             meaning = (row.in_floats if suffix else "") or row.meaning
             _write_parameter(group, row.name + suffix, row.of(source), row.unit, meaning)
-    _write_steps(group, layer, STEPS)
+    _write_said(group, layer, SAID)
     if layer.shortcuts:
         group.create_group("shortcuts", track_order=True)
     for index, shortcut in enumerate(layer.shortcuts):
@@ -148,7 +152,7 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         child.attrs["stride"] = shortcut.stride
         child.attrs["padding"] = shortcut.padding
         child.attrs["pool"] = shortcut.pool or "none"
-        _write_steps(child, shortcut, LATE)
+        _write_said(child, shortcut, LATE)
         pair = [None if x is None else x.shortcuts[index] for x in (exact, twin)]
         _write_synapses(child, pair[0], pair[1], _axes(shortcut))
 
@@ -157,8 +161,8 @@ def _axes(shortcut: Shortcut) -> str:
     return Layer.weight_axes if shortcut.weight is not None and shortcut.weight.ndim == 2 else Conv.weight_axes
 
 
-def _write_steps(group: h5py.Group, link: Layer | Shortcut, steps: Mapping[str, NeuronParameter]) -> None:
-    for name, row in steps.items():
+def _write_said(group: h5py.Group, link: Layer | Shortcut, said: Mapping[str, NeuronParameter]) -> None:
+    for name, row in said.items():
         if row.of(link) is not None:
             group.attrs[name] = row.of(link)
 
@@ -226,6 +230,7 @@ def read_network(root: Node) -> Network | None:
         "reset": root.text("reset"),
         "compare": root.text("compare"),
         "dynamics": root.text("dynamics", AT_ONCE),
+        "decode": root.text("answer") if "answer" in root.group.attrs else None,
     }
     about = {k: _plain(root.group.attrs[k]) for k in ABOUT_TEXT if k in root.group.attrs}
     about |= root.json("provenance", {})
@@ -273,10 +278,13 @@ def _check_decode(root: Node, network: Network) -> None:
     decode, last = root.text("decode", _decode(network)), network.output
     if decode != _decode(network):
         does = "fires" if last.spiking else "never fires"
+        does += "" if network.decode is None else f", and the network answers {network.decode!r}"
         root.say(f"attribute 'decode' is {decode!r}, but the last layer {last.name!r} {does}")
 
 
 def _decode(network: Network) -> str:
+    if network.decode is not None:
+        return OTHERWISE.format(network.decoding.meaning)
     return COUNTED if network.output.spiking else DECODE
 
 
@@ -299,7 +307,7 @@ def _read_layer(name: str, group: Node, suffix: str) -> Layer | None:
         if row.required and kind != "output" and row.name + suffix not in group:
             group.say(f"dataset '{row.name}{suffix}' is missing")
     options |= {name: _read_parameter(group, row, suffix) for name, row in STORED.items()}
-    options |= _read_steps(group, STEPS)
+    options |= _read_said(group, SAID)
     shortcuts = []
     if "shortcuts" in group:
         found = group.child("shortcuts")
@@ -344,12 +352,19 @@ def _read_shortcut(group: Node, suffix: str) -> Shortcut:
     stride, padding = _read_pair(group, "stride", 1), _read_pair(group, "padding", 0)
     return Shortcut(
         source=group.text("source"), weight=weight, scale=scale, stride=stride, padding=padding, pool=_read_pool(group),
-        **_read_steps(group, LATE),
+        **_read_said(group, LATE),
     )  # fmt: skip
 
 
-def _read_steps(group: Node, steps: Mapping[str, NeuronParameter]) -> dict[str, Any]:
-    return {name: group.integer(name, row.default, optional=True) for name, row in steps.items()}
+def _read_said(group: Node, said: Mapping[str, NeuronParameter]) -> dict[str, Any]:
+    """Words that the layer does not have keep what a layer has that does not say."""
+    found = {name: row.default for name, row in said.items()}
+    for name, row in said.items():
+        if row.form == "steps":
+            found[name] = group.integer(name, 0, optional=True)
+        elif name in group.group.attrs:
+            found[name] = group.text(name)
+    return found
 
 
 def _read_pool(group: Node) -> Any:

@@ -22,8 +22,8 @@ from neurosim.io.hdf5 import replacing
 from neurosim.kernels.layer import Synapses
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.mapping import Mapping
-from neurosim.network.layers import INPUT, Layer
-from neurosim.network.network import AT_ONCE, Network
+from neurosim.network.layers import AT_ONCE, INPUT, Layer
+from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
 from neurosim.outcome.result import Result
 from neurosim.spikes.synapses import feeds
@@ -99,6 +99,8 @@ def depths(network: Network) -> dict[str, int]:
         problems.append("its neurons reset in the step after the spike; only a reset in the same step is written")
     if network.output.spiking:
         problems.append("its last layer fires; only an Output is written")
+    if network.decode is not None:
+        problems.append(f"its answer is the largest {network.decoding.meaning}; only the last potentials are compared there")
     for layer in network.layers:
         problems += [f"layer {layer.name!r} has {what}, which is not written" for what in _special(layer)]
         if network.fed_by_image(layer):

@@ -12,7 +12,7 @@ from numba import types
 from numba.extending import overload
 
 from neurosim.kernels import inlined, jit
-from neurosim.kernels.neurons import Number, after_reset, decay, decayed, fire
+from neurosim.kernels.neurons import Number, after_reset, decay, decayed, fire, keep_resting, of
 
 
 class Events(NamedTuple):
@@ -54,6 +54,10 @@ class PopulationState(NamedTuple):
     lone: np.ndarray  # int32 [neurons], last step in which the neuron was noted as a lone visit
     candidates: np.ndarray  # int32 [neurons], possible lone visits of this step
     held: np.ndarray  # int32 [neurons], neurons still above threshold after their reset, or those that reset in the next step
+    resting: np.ndarray  # int32 [neurons], refractory neurons; this and the next three are empty where none ever is
+    left: np.ndarray  # int32 [neurons], for how many steps more
+    rested: np.ndarray  # int32 [neurons], the last step in which they were
+    kept: np.ndarray  # [neurons], the potential that they keep
     singles: np.ndarray  # int32 [4 * neurons], neurons that one identity shortcut reaches in this step
     latched: np.ndarray  # int32 [windows * channels of the sources], max pooling: last step with a spike in it
     passed_channel: np.ndarray  # int32 [as many], channels of the events of one source that pass max pooling in this step
@@ -74,7 +78,7 @@ class Tape(NamedTuple):
     peak: np.ndarray  # int64 or float64 [images, 2], lowest and highest potential seen
     potentials: np.ndarray  # [images * steps, neurons], after the reset of each step
     final: np.ndarray  # [images, neurons], potentials after the last step
-    noted: np.ndarray  # int64 [4], spikes, lone visits, clips and held neurons noted by now
+    noted: np.ndarray  # int64 [5], spikes, lone visits, clips, held and refractory neurons noted by now
 
 
 @inlined
@@ -250,7 +254,7 @@ def write_potentials(lif, state, out, step):
 
 
 @inlined
-def list_visits(lif, state, sources, driven, step, begin, n_held):
+def list_visits(lif, state, sources, driven, step, begin, n_held, n_resting):
     """Fill the visit list of this step; return its length and the number of candidates for lone visits."""
     n_visits = 0
     n_candidates = 0
@@ -261,6 +265,7 @@ def list_visits(lif, state, sources, driven, step, begin, n_held):
             state.visits[site] = site
         n_visits = len(state.updated)
     n_visits, n_candidates = list_lone(state, state.held[:n_held], lif.channels, step, n_visits, n_candidates)
+    n_visits, n_candidates = list_lone(state, state.resting[:n_resting], lif.channels, step, n_visits, n_candidates)
     for synapses, events in sources:
         first, last = arriving(synapses, events, step, begin)
         channel, site = events.channel[first:last], events.site[first:last]
@@ -297,12 +302,13 @@ def integrate(lif, state, sources, current, step, begin):
 
 
 @inlined
-def begin_image(state, tape, begin):
+def begin_image(lif, state, tape, begin):
     """Forget the image before; *begin*: first step of this one."""
-    state.potential[:] = 0
+    for i in range(len(state.potential)):
+        state.potential[i] = of(lif.initial, i)
     state.current[:] = 0
     state.updated[:] = begin - 1
-    tape.noted[3] = 0
+    tape.noted[3:] = 0
 
 
 @jit
@@ -318,17 +324,21 @@ def run_layer(lif, state, sources, currents, images, steps, window, tape):
     for image in range(images[0], images[1]):
         begin = image * steps
         if window[0] == 0:
-            begin_image(state, tape, begin)
-        n_spikes, n_lone, n_clipped, n_held = tape.noted[0], tape.noted[1], tape.noted[2], tape.noted[3]
+            begin_image(lif, state, tape, begin)
+        n_spikes, n_lone, n_clipped = tape.noted[0], tape.noted[1], tape.noted[2]
+        n_held, n_resting = tape.noted[3], tape.noted[4]
         for step in range(begin + window[0], begin + window[1]):
-            n_visits, n_candidates = list_visits(lif, state, sources, driven, step, begin, n_held)
+            n_visits, n_candidates = list_visits(lif, state, sources, driven, step, begin, n_held, n_resting)
             visits = state.visits[:n_visits]
             decay(lif, state, visits, step)
             integrate(lif, state, sources, currents[image], step, begin)
             if lif.resets_late:
                 for i in state.held[:n_held]:
                     state.potential[i] = after_reset(lif, state.potential[i], i)
-            n_spikes, n_held, n_clipped = fire(lif, state, tape, image, visits, n_spikes, n_clipped)
+            n_resting = keep_resting(state, step, n_resting)
+            n_spikes, n_held, n_resting, n_clipped = fire(
+                lif, state, tape, image, step, visits, n_spikes, n_resting, n_clipped
+            )
             n_lone = write_lone(lif, state, tape, step, n_candidates, n_lone)
             tape.start[step + 1] = n_spikes
             tape.lone_start[step + 1] = n_lone
@@ -337,7 +347,8 @@ def run_layer(lif, state, sources, currents, images, steps, window, tape):
                 tape.reached[step, site] = state.reached[site] == step
             if len(tape.potentials) > 0:
                 write_potentials(lif, state, tape.potentials[step], step)
-        tape.noted[0], tape.noted[1], tape.noted[2], tape.noted[3] = n_spikes, n_lone, n_clipped, n_held
+        tape.noted[0], tape.noted[1], tape.noted[2] = n_spikes, n_lone, n_clipped
+        tape.noted[3], tape.noted[4] = n_held, n_resting
         if window[1] == steps:
             write_potentials(lif, state, tape.final[image], begin + steps - 1)
 

@@ -13,8 +13,19 @@ Number = int | float | np.number
 Parameter = Number | np.ndarray
 
 
+# What a spike does to its potential.
+SUBTRACTED, SET, KEPT = 0, 1, 2
+
+
 class IntegerLeak(NamedTuple):
     """u = (k * u) >> m, floor also for negative u."""
+
+    k: Parameter  # int64
+    m: np.int64
+
+
+class TruncatedLeak(NamedTuple):
+    """The same towards zero: u = -((k * -u) >> m) for negative u."""
 
     k: Parameter  # int64
     m: np.int64
@@ -26,20 +37,27 @@ class FloatLeak(NamedTuple):
     factor: Parameter  # float32
 
 
+Leaks = IntegerLeak | TruncatedLeak | FloatLeak
+
+
 class NeuronConstants(NamedTuple):
     """Constants of a population."""
 
     leaks: bool
-    leak: IntegerLeak | FloatLeak
+    leak: Leaks
     filters: bool  # inputs reach a synaptic current that leaks, and that the potential integrates
-    current_leak: IntegerLeak | FloatLeak
+    current_leak: Leaks
     threshold: Parameter  # subtracted by a soft reset
     fire_above: Parameter  # a neuron fires when its potential is greater
     none_below: Number  # up to which no neuron fires
     fires: bool
-    resets_to_zero: bool
+    reset_rule: int  # SUBTRACTED, SET or KEPT
     resets_late: bool  # in the step after the spike
     rest: Parameter  # the zero of a reset to zero, in the type of the potential
+    initial: Parameter  # before the first step of an image, in the type of the potential
+    floors: bool
+    floor: Parameter  # no step leaves a potential below it
+    refractory: int  # steps after that of a spike in which the potential stays and nothing fires
     lowest: Number  # what the state width can hold
     highest: Number
     channels: int
@@ -61,6 +79,8 @@ def decayed(u, leak, i):
     """One step of leak of neuron *i*."""
     if isinstance(leak, IntegerLeak):
         return (u * of(leak.k, i)) >> leak.m
+    if isinstance(leak, TruncatedLeak):
+        return (u * of(leak.k, i)) >> leak.m if u >= 0 else -((-u * of(leak.k, i)) >> leak.m)
     return u * of(leak.factor, i)
 
 
@@ -68,6 +88,8 @@ def decayed(u, leak, i):
 def _decayed(u, leak, i):
     if leak.instance_class is IntegerLeak:
         return lambda u, leak, i: (u * of(leak.k, i)) >> leak.m
+    if leak.instance_class is TruncatedLeak:
+        return lambda u, leak, i: (u * of(leak.k, i)) >> leak.m if u >= 0 else -((-u * of(leak.k, i)) >> leak.m)
     return lambda u, leak, i: u * of(leak.factor, i)
 
 
@@ -101,16 +123,41 @@ def clip(lif, state, tape, site, n_clipped):
 @inlined
 def after_reset(lif, u, i):
     """What is left of the potential of neuron *i*."""
-    return of(lif.rest, i) if lif.resets_to_zero else u - of(lif.threshold, i)
+    if lif.reset_rule == SET:
+        return of(lif.rest, i)
+    return u - of(lif.threshold, i) if lif.reset_rule == SUBTRACTED else u
 
 
 @inlined
-def fire(lif, state, tape, image, sites, n_spikes, n_clipped):
-    """Clip, compare and reset at the visited sites; return how many spikes, held neurons and clips are noted."""
+def raise_to_floor(lif, state, site):
+    """No potential stays below its floor."""
+    for i in range(site * lif.channels, (site + 1) * lif.channels):
+        state.potential[i] = max(state.potential[i], of(lif.floor, i))
+
+
+@inlined
+def keep_resting(state, step, n_resting):
+    """What arrived at refractory neurons changes nothing; return how many of them rest in the next step too."""
+    n_left = 0
+    for neuron in state.resting[:n_resting]:
+        state.potential[neuron] = state.kept[neuron]
+        state.rested[neuron] = step
+        state.left[neuron] -= 1
+        if state.left[neuron] > 0:
+            state.resting[n_left] = neuron
+            n_left += 1
+    return n_left
+
+
+@inlined
+def fire(lif, state, tape, image, step, sites, n_spikes, n_resting, n_clipped):
+    """Clip, compare and reset at the visited sites; return how many spikes, held and resting neurons and clips are noted."""
     n_held = 0
     channels = np.uint64(lif.channels)
     for site in sites:
         first = np.uint64(site) * channels
+        if lif.floors:
+            raise_to_floor(lif, state, site)
         # A pass that vectorises comes first; most sites need no second one.
         low = state.potential[first]
         high = low
@@ -128,14 +175,23 @@ def fire(lif, state, tape, image, sites, n_spikes, n_clipped):
             u = state.potential[neuron]
             if u <= of(lif.fire_above, neuron):
                 continue
+            if lif.refractory > 0 and state.rested[neuron] == step:
+                state.held[n_held] = neuron
+                n_held += 1
+                continue
             tape.channel[n_spikes] = c
             tape.site[n_spikes] = site
             n_spikes += 1
             if not lif.resets_late:
                 u = after_reset(lif, u, neuron)
                 state.potential[neuron] = u
+            if lif.refractory > 0:
+                state.kept[neuron] = u
+                state.left[neuron] = lif.refractory
+                state.resting[n_resting] = neuron
+                n_resting += 1
             # A soft reset can leave the potential above threshold: it fires again, also without input.
             if u > of(lif.fire_above, neuron):
                 state.held[n_held] = neuron
                 n_held += 1
-    return n_spikes, n_held, n_clipped
+    return n_spikes, n_held, n_resting, n_clipped

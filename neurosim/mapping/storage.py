@@ -154,10 +154,10 @@ def _projection(
     weight, site, sites = (shortcut or layer).weight, found.site, found.sites[None, :]
     if weight is None:
         assert shortcut is not None
-        none_zero = sites if zeros_matter(core) else None
+        added = sites * (shortcut.scale != 0) if zeros_matter(core) else None
         return Projection(
             brick=brick, site=site, sites=sites, axons=brick.channels, row=1, bits=bits * constant_weights(layer, shortcut),
-            touched=sites * state.words(number), all_words=all_words, nonzero=none_zero, rounds=none_zero,
+            touched=(sites if added is None else added) * state.words(number), all_words=all_words, nonzero=added, rounds=added,
         )  # fmt: skip
     if not zeros_matter(core):
         return Projection(

@@ -10,7 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.network.layers import INPUT, Conv, InputSpec, Layer, Leak, Parameter, Shape, Shortcut, axes, pair, pooled
+from neurosim.network.layers import (
+    AT_ONCE,
+    INPUT,
+    NEXT_STEP,
+    Conv,
+    InputSpec,
+    Layer,
+    Leak,
+    Parameter,
+    Shape,
+    Shortcut,
+    axes,
+    pair,
+    pooled,
+)
 from neurosim.network.neuron import PARAMETERS, NeuronParameter
 
 # Steps; every one of a delay is a number per neuron.
@@ -46,14 +60,12 @@ def checked_input(
     return InputSpec(dims, encoding, means, stds, None if scale is None else float(scale))  # type: ignore[arg-type]
 
 
-def checked_layers(spec: InputSpec, linked: Sequence[Layer], reset: str, problems: list[str]) -> tuple[Layer, ...]:
-    """Layers that are `wired`, in canonical form, with their shapes."""
-    checked = Checker(spec, problems).layers(linked)
-    for row in PARAMETERS.values():
-        if row.reset not in (None, reset):
-            having = [layer.name for layer in checked if row.of(layer) is not None]
-            problems += [f"layer {name!r} has {row.noun}, which needs reset = {row.reset!r}" for name in having]
-    return checked
+def checked_layers(
+    spec: InputSpec, linked: Sequence[Layer], rules: dict[str, str], problems: list[str]
+) -> tuple[Layer, ...]:  # fmt: skip
+    """Layers that are `wired`, in canonical form, with their shapes; *rules*: reset, compare and order of layers that do not
+    say."""
+    return Checker(spec, rules, problems).layers(linked)
 
 
 def wired(layers: Sequence[Layer], problems: list[str]) -> list[Layer]:
@@ -156,8 +168,9 @@ def _named(inputs: Sequence[str] | str | None) -> tuple[str, ...]:
 class Checker:
     """Checks layers one after another against the shapes of their sources and brings arrays into canonical form."""
 
-    def __init__(self, spec: InputSpec, problems: list[str]):
+    def __init__(self, spec: InputSpec, rules: dict[str, str], problems: list[str]):
         self.spec = spec
+        self.rules = rules
         self.problems = problems
         self.shapes: dict[str, Shape] = {INPUT: spec.shape}
 
@@ -210,17 +223,40 @@ class Checker:
             firing = [name for name, row in PARAMETERS.items() if row.fires]
             self._say(f"an Output never fires; it has neither {' nor '.join(firing)}")
         rows = [row for row in PARAMETERS.values() if layer.spiking or not row.fires]
-        found = {row.name: self._canonical(row, getattr(layer, row.name), shape, floating) for row in rows}
-        below = [row for row in rows if layer.spiking and row.below_threshold and found[row.name] is not None]
-        for row in below:
-            if np.any(np.asarray(found[row.name]) >= np.asarray(found["threshold"])):
-                self._say(f"its {row.name} is not below its threshold; {row.below_threshold}")
-        return {name: row.default for name, row in PARAMETERS.items()} | found
+        found = {name: row.default for name, row in PARAMETERS.items()}
+        found |= {row.name: self._canonical(row, getattr(layer, row.name), shape, floating) for row in rows}
+        self._levels(layer, found)
+        self._together(found)
+        return found
+
+    def _levels(self, layer: Layer, found: dict[str, Any]) -> None:
+        """Whether potentials lie above and below each other as they have to."""
+        levels = [name for name, row in PARAMETERS.items() if row.form == "number"]
+        given = {name: np.asarray(found[name]) for name in levels if found[name] is not None}
+        for name, row in PARAMETERS.items():
+            if layer.spiking and row.below_threshold and name in given and np.any(given[name] >= given["threshold"]):
+                self._say(f"its {name} is not below its threshold; {row.below_threshold}")
+            if name in given and row.most < np.inf and np.any(given[name] > row.most):
+                self._say(f"its {name} is {_shown(found[name])}; it must be at most {row.most:g}")
+        for name in ("rest", "initial") if "floor" in given else ():
+            if name in given and np.any(given[name] < given["floor"]):
+                self._say(f"its {name} is below its floor, which no potential is")
+
+    def _together(self, found: dict[str, Any]) -> None:
+        """Whether rules and parameters go with each other."""
+        rules = {name: found[name] or rule for name, rule in self.rules.items()}
+        for name, row in PARAMETERS.items():
+            if row.reset not in (None, rules["reset"]) and found[name] not in (None, row.default):
+                self._say(f"it has {row.noun}, which needs reset = {row.reset!r}")
+        if found["refractory"] and rules["order"] == NEXT_STEP:
+            self._say(f"it has refractory steps, which need the order {AT_ONCE!r}")
 
     def _canonical(self, row: NeuronParameter, value: Any, shape: Shape, floating: bool) -> Any:
         """A parameter as simple as it can be said, its default where it does nothing."""
         if row.form == "steps":
             return self._steps(row.name, value)
+        if row.form == "choice":
+            return self._choice(row, value)
         if row.form == "fraction":
             found = self._leak(value, shape, floating)
             # What does not fade is none, unless there is more to it: a current that never fades is one all the same.
@@ -230,6 +266,13 @@ class Checker:
             return self._positive(row.name, value, shape, floating)
         found = self._parameter(row.name, value, shape, floating)
         return row.default if row.neutral is not None and found is not None and np.all(found == row.neutral) else found
+
+    def _choice(self, row: NeuronParameter, value: Any) -> Any:
+        """One of its words; none where it is what the network says."""
+        if value is not None and value not in row.choices:
+            self._say(f"{row.name} is {value!r}; it must be one of {', '.join(map(repr, row.choices))}")
+            return row.default
+        return row.default if value in (None, self.rules.get(row.name)) else value
 
     def _weight(self, weight: Any, ndim: int, floating: bool, axes: str) -> tuple[np.ndarray, int]:
         array = as_array(weight)

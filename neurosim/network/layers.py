@@ -16,6 +16,10 @@ Parameter = float | np.ndarray
 Leak = tuple[int | np.ndarray, int] | Parameter | None
 Pool = Literal["sum2", "max2"] | None
 Pair = int | tuple[int, int]
+Dynamics = Literal["leak, integrate, compare, reset", "leak, integrate, reset, compare"]
+# Reset in the step of the spike (V1), or in the step after it, when that has leaked and integrated.
+AT_ONCE: Dynamics = "leak, integrate, compare, reset"
+NEXT_STEP: Dynamics = "leak, integrate, reset, compare"
 INPUT = "input"
 POOL = 2
 
@@ -59,10 +63,17 @@ class Layer:
     Per step and neuron: ``u = leak * u``, ``u += bias + sum(weight * input)``, ``s = u > threshold``, ``u -= threshold * s``
     (DIET-SNN, variant V1), or ``u = rest`` where s, in a network that resets to zero. In integers ``leak = (k, m)`` means
     ``u = (k * u) >> m`` with floor rounding. With a *current_leak* inputs and bias reach a synaptic current instead,
-    ``i = current_leak * i + bias + sum(weight * input)``, ``u = leak * u + i`` (CUBA). Threshold, leaks, bias and rest are one
-    number, one per channel [C] or one per neuron [C, H, W]. Main inputs arrive *delay* steps late. The table of all of these is
-    `neurosim.network.neuron.PARAMETERS`. *in_shape* (after the pool) and *shape*, [C, H, W], follow from the rest: a network
-    finds them out, whatever is given.
+    ``i = current_leak * i + bias + sum(weight * input)``, ``u = leak * u + i`` (CUBA). An image starts with ``u = initial`` (0
+    without), and no step leaves ``u < floor``. Threshold, leaks, bias, rest, initial and floor are one number, one per channel
+    [C] or one per neuron [C, H, W]. With ``leak_rounding = "zero"`` integers leak towards zero: ``-((k * -u) >> m)`` below it.
+    For *refractory* steps after that of a spike a neuron keeps its potential and does not fire; its current goes on. Main
+    inputs arrive *delay* steps late.
+
+    *reset* (``"none"``: a spike changes no potential), *compare* and *order* (of what happens in a step) are those of the
+    network where the layer does not say.
+
+    The table of all of these is `neurosim.network.neuron.PARAMETERS`. *in_shape* (after the pool) and *shape*, [C, H, W],
+    follow from the rest: a network finds them out, whatever is given.
     """
 
     name: str
@@ -78,6 +89,13 @@ class Layer:
     rest: Parameter | None = field(default=None, kw_only=True)
     current_leak: Leak = field(default=None, kw_only=True)
     delay: int = field(default=0, kw_only=True)
+    initial: Parameter | None = field(default=None, kw_only=True)
+    floor: Parameter | None = field(default=None, kw_only=True)
+    refractory: int = field(default=0, kw_only=True)
+    leak_rounding: Literal["floor", "zero"] = field(default="floor", kw_only=True)
+    reset: Literal["subtract", "zero", "none"] | None = field(default=None, kw_only=True)
+    compare: Literal[">", ">="] | None = field(default=None, kw_only=True)
+    order: Dynamics | None = field(default=None, kw_only=True)
     in_shape: Shape = field(default=(0, 0, 0), kw_only=True)
     shape: Shape = field(default=(0, 0, 0), kw_only=True)
 
@@ -99,8 +117,8 @@ class Layer:
 
     @property
     def updated(self) -> bool:
-        """Whether neurons are visited at the end of a step, to leak, to integrate a current, or to fire."""
-        return self.spiking or self.restless or self.leak is not None
+        """Whether neurons are visited at the end of a step: to leak, to integrate a current, for a floor, or to fire."""
+        return self.spiking or self.restless or self.leak is not None or self.floor is not None
 
     @property
     def delays(self) -> tuple[int, ...]:

@@ -14,14 +14,11 @@ import numpy as np
 from neurosim import saving
 from neurosim.errors import NetworkError
 from neurosim.network.checks import as_array, checked_input, checked_layers, crooked, wired
+from neurosim.network.decode import Decoding, canonical, decoding
 from neurosim.network.golden import Golden
-from neurosim.network.layers import INPUT, Conv, InputSpec, Layer, Shape, Shortcut
+from neurosim.network.layers import AT_ONCE, INPUT, NEXT_STEP, Conv, Dynamics, InputSpec, Layer, Shape, Shortcut
 from neurosim.network.neuron import hash_parts
 
-Dynamics = Literal["leak, integrate, compare, reset", "leak, integrate, reset, compare"]
-# Reset in the step of the spike (V1), or in the step after it, when that has leaked and integrated.
-AT_ONCE: Dynamics = "leak, integrate, compare, reset"
-NEXT_STEP: Dynamics = "leak, integrate, reset, compare"
 # What a network says of all its neurons.
 CHOICES = {"reset": ("subtract", "zero"), "compare": (">", ">="), "dynamics": (AT_ONCE, NEXT_STEP)}
 # What stays of `Network.about` when the network becomes another.
@@ -46,7 +43,8 @@ class Network:
     the spikes is new (layers, rules, input, timesteps of images), the golden samples and the float twin of before are refused,
     and of *about* only the dataset stays; what is given with the change is kept. *timesteps* is 0 where the inputs, spikes, say
     how many there are. *dynamics*: whether a spike resets its neuron in its own step, or in the next one. *float_twin* is the
-    float network an integer one was quantised from. *sound*: what was checked together.
+    float network an integer one was quantised from. *decode*: how it answers, None for the spikes of a
+    last layer that fires and the last potentials of another. *sound*: what was checked together.
     """
 
     name: str
@@ -59,6 +57,7 @@ class Network:
     golden: Golden | None = None
     float_twin: Network | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    decode: str | None = field(default=None, kw_only=True)
     sound: Sound | None = field(default=None, kw_only=True, repr=False)
 
     @classmethod
@@ -76,11 +75,13 @@ class Network:
         reset: Literal["subtract", "zero"] = "subtract",
         compare: Literal[">", ">="] = ">",
         dynamics: Dynamics = AT_ONCE,
+        decode: str | None = None,
         about: dict[str, Any] | None = None,
     ) -> Network:
         """A checked network. All-integer weights make an integer network, float weights a float32 one. *timesteps* may be
         None for a network that takes spikes: it then runs for as many steps as its inputs have. The last layer is an Output,
-        or spikes: then its spikes are counted.
+        or spikes: then its spikes are counted. *decode*: "potential" (after the last step), "spikes", "max-potential",
+        "mean-potential" (over all steps), or "votes:K", K neighbouring neurons a class.
 
         Raises NetworkError with every problem found.
         """
@@ -90,13 +91,18 @@ class Network:
         linked = wired(layers, problems)
         if problems:
             raise NetworkError(f"network {name!r}", problems)
-        checked = checked_layers(spec, linked, reset, problems)
+        checked = checked_layers(spec, linked, {"reset": reset, "compare": compare, "order": dynamics}, problems)
         if problems:
             raise NetworkError(f"network {name!r}", problems)
+        try:
+            answer = canonical(decode, checked[-1])
+        except ValueError as error:
+            raise NetworkError(f"network {name!r}", [str(error)]) from None
         steps = int(timesteps or 0)
         known = dict(about or {})
         decisive = (steps, spec, checked, reset, compare, dynamics)
-        return cls(str(name), *decisive, about=known, sound=Sound(_exactly(*decisive), about=known))
+        sound = Sound(_exactly(*decisive, answer), about=known)
+        return cls(str(name), *decisive, about=known, decode=answer, sound=sound)
 
     def __post_init__(self) -> None:
         """However a network is made, by `dataclasses.replace` too: what was not checked together is checked, once."""
@@ -131,15 +137,15 @@ class Network:
         built = Network.build(
             self.name, timesteps=None if endless else self.timesteps, input_shape=spec.shape, encoding=spec.encoding,
             mean=spec.mean, std=spec.std, input_scale=spec.scale, layers=self.layers, reset=self.reset, compare=self.compare,
-            dynamics=self.dynamics,
+            dynamics=self.dynamics, decode=self.decode,
         )  # fmt: skip
-        for name in ("timesteps", "input", "layers"):
+        for name in ("timesteps", "input", "layers", "decode"):
             object.__setattr__(self, name, getattr(built, name))
 
     @property
     def _decisive(self) -> tuple[Any, ...]:
         """What has to fit together."""
-        return self.timesteps, self.input, self.layers, self.reset, self.compare, self.dynamics
+        return self.timesteps, self.input, self.layers, self.reset, self.compare, self.dynamics, self.decode
 
     def _sound(self) -> Sound:
         return Sound(_exactly(*self._decisive), self.golden, self.float_twin, self.about)
@@ -184,8 +190,13 @@ class Network:
         return self.layers[-1]
 
     @property
+    def decoding(self) -> Decoding:
+        """How it answers."""
+        return decoding(self.decode, self.output)
+
+    @property
     def classes(self) -> int:
-        return self.output.neurons
+        return self.output.neurons // self.decoding.votes
 
     @property
     def synapses(self) -> int:
@@ -211,6 +222,18 @@ class Network:
         """Whether an image is among the main inputs of *layer*."""
         return self.input.encoding == "direct" and INPUT in (layer.inputs or ())
 
+    def reset_of(self, layer: Layer) -> str:
+        """What a spike does to its potential in *layer*: subtract, zero or none."""
+        return layer.reset or self.reset
+
+    def compare_of(self, layer: Layer) -> str:
+        """> or >=."""
+        return layer.compare or self.compare
+
+    def order_of(self, layer: Layer) -> Dynamics:
+        """The order of what happens in a step of *layer*: `AT_ONCE` or `NEXT_STEP`."""
+        return layer.order or self.dynamics
+
     def shape_of(self, source: str) -> Shape:
         """[C, H, W] of a layer, or of the input."""
         return self.input.shape if source == INPUT else self.layer(source).shape
@@ -218,11 +241,11 @@ class Network:
     @cached_property
     def sha256(self) -> str:
         """Hash of everything that decides the spikes that follow from an input: shapes, dynamics, weights, thresholds, leaks,
-        and for how long an image is shown; not the name."""
+        for how long an image is shown, and how the answer is read; not the name."""
         digest = hashlib.sha256()
         head = (self.steps_shown, self.input.shape, self.input.encoding, self.input.mean, self.input.std, self.input.scale)
         # What is as it was before it could be otherwise has no entry: such networks keep their hashes, which files record.
-        late = [] if self.dynamics == AT_ONCE else [self.dynamics]
+        late = [*([] if self.dynamics == AT_ONCE else [self.dynamics]), *([self.decode] if self.decode else [])]
         digest.update(repr((head, self.reset, self.compare, self.integer, *late)).encode())
         for layer in self.layers:
             parts = [layer.kind, layer.name, layer.shape, layer.pool, *hash_parts(layer, "always"), layer.weight_bits]
@@ -281,8 +304,11 @@ def _rule_problems(timesteps: Any, encoding: str, rules: Mapping[str, Any]) -> l
 
 def _outline(network: Network) -> tuple[Any, ...]:
     """What a float twin shares with its network."""
-    layers = [(x.kind, x.name, x.shape, x.weight.shape, [s.source for s in x.shortcuts]) for x in network.layers]
-    rules = (network.timesteps, network.reset, network.compare, network.dynamics)
+    layers = [
+        (x.kind, x.name, x.shape, x.weight.shape, [s.source for s in x.shortcuts], x.reset, x.compare, x.order, x.refractory)
+        for x in network.layers
+    ]
+    rules = (network.timesteps, network.reset, network.compare, network.dynamics, network.decode)
     return rules, network.input.shape, network.input.encoding, layers
 
 

@@ -11,10 +11,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-# A number per neuron, channel or layer; the same between 0 and 1; a count of steps, one per layer.
-Form = Literal["number", "fraction", "steps"]
+from neurosim.network.layers import AT_ONCE, NEXT_STEP
+
+# A number per neuron, channel or layer; the same between 0 and 1; a count of steps, or one of several words, one per layer.
+Form = Literal["number", "fraction", "steps", "choice"]
 SHAPES: dict[Form, str] = {
     "number": "one, [C] or [C, H, W]", "fraction": "one, [C] or [C, H, W]; (k, m) for k / 2^m in integers", "steps": "one",
+    "choice": "one",
 }  # fmt: skip
 
 
@@ -25,13 +28,13 @@ class NeuronParameter:
     *unit*; *meaning*, as files say it, and *in_floats*, where a float network means something else; *noun*, as messages call
     it. *default*: what a layer has that does not say, which means none; *neutral*: a value that is as good as none. *fires*:
     only neurons that fire have it; *required*: those must, and it is positive; *below_threshold*: why it must be, if it must;
-    *reset*: the one that it needs.
+    *reset*: the one that it needs; *choices*: the words that it may be; *most*: the largest that it may be.
 
-    *read*: what computes with it: the constants of the kernels (`NeuronConstants` has a field of this name), the currents
-    that are added at every step, or the synapses. *grid*: what quantisation scales it by, and the *least* that it may then
-    be. *state*: numbers that every neuron keeps and a visit reads and writes; *own*: numbers that a visit reads where each
-    neuron has a value of its own. *nir*: the types of node in NIR that have it, by the name of their field; *sanafe*: whether
-    the export to SANA-FE can say it, one value per layer.
+    *read*: what computes with it: the constants of the kernels (`NeuronConstants` has a field of this name), what
+    `neurosim.spikes.population` makes of rules, the currents that are added at every step, or the synapses. *grid*: what
+    quantisation scales it by, and the *least* that it may then be. *state*: numbers that every neuron keeps and a visit reads
+    and writes; *own*: numbers that a visit reads where each neuron has a value of its own. *nir*: the types of node in NIR that
+    have it, by the name of their field; *sanafe*: whether the export to SANA-FE can say it, one value per layer.
 
     *hashed*: always, together with others where any of those is there, or by name where it is there, so that networks keep
     their hash when parameters are added. *since*: the first version of files that knows it.
@@ -42,7 +45,7 @@ class NeuronParameter:
     unit: str
     meaning: str
     noun: str
-    read: Literal["constants", "currents", "synapses"]
+    read: Literal["constants", "rules", "currents", "synapses"]
     grid: Literal["potential", "fraction", "none"]
     state: int
     own: int
@@ -51,8 +54,10 @@ class NeuronParameter:
     hashed: Literal["always", "together", "by name"]
     since: str
     in_floats: str = ""
-    default: int | None = None
+    default: int | str | None = None
     neutral: int | None = None
+    choices: tuple[str, ...] = ()
+    most: float = np.inf
     fires: bool = False
     required: bool = False
     below_threshold: str = ""
@@ -105,6 +110,41 @@ PARAMETERS: dict[str, NeuronParameter] = {
             name="delay", form="steps", unit="step", meaning="by which spikes of the main inputs arrive late", noun="delays",
             default=0, neutral=0, read="synapses", grid="none", state=0, own=0, nir={"delay": ("Delay",)}, sanafe=False,
             hashed="together", since="1.0",
+        ),
+        NeuronParameter(
+            name="initial", form="number", unit="potential", meaning="before the first step of an image",
+            noun="an initial potential", neutral=0, below_threshold="a neuron would fire before anything arrives",
+            read="constants", grid="potential", state=0, own=0, nir={}, sanafe=False, hashed="by name", since="2.0",
+        ),
+        NeuronParameter(
+            name="floor", form="number", unit="potential", meaning="no step leaves a potential below it", noun="a floor",
+            most=0, read="constants", grid="potential", state=0, own=1, nir={}, sanafe=False, hashed="by name", since="2.0",
+        ),
+        NeuronParameter(
+            name="refractory", form="steps", unit="step",
+            meaning="after that of a spike in which a neuron keeps its potential and does not fire", noun="refractory steps",
+            default=0, neutral=0, fires=True, read="constants", grid="none", state=1, own=0, nir={}, sanafe=False,
+            hashed="by name", since="2.0",
+        ),
+        NeuronParameter(
+            name="leak_rounding", form="choice", unit="-", meaning="of integers that leak: down, or towards zero",
+            noun="a leak that rounds towards zero", default="floor", choices=("floor", "zero"), read="rules", grid="none",
+            state=0, own=0, nir={}, sanafe=False, hashed="by name", since="2.0",
+        ),
+        NeuronParameter(
+            name="reset", form="choice", unit="-", meaning="what a spike does to its potential, if not what the network says",
+            noun="a reset of its own", choices=("subtract", "zero", "none"), fires=True, read="rules", grid="none", state=0,
+            own=0, nir={}, sanafe=False, hashed="by name", since="2.0",
+        ),
+        NeuronParameter(
+            name="compare", form="choice", unit="-", meaning="how the potential compares to the threshold, likewise",
+            noun="a comparison of its own", choices=(">", ">="), fires=True, read="rules", grid="none", state=0, own=0, nir={},
+            sanafe=False, hashed="by name", since="2.0",
+        ),
+        NeuronParameter(
+            name="order", form="choice", unit="-", meaning="of what happens in a step, likewise", noun="an order of its own",
+            choices=(AT_ONCE, NEXT_STEP), fires=True, read="rules", grid="none", state=0, own=0, nir={}, sanafe=False,
+            hashed="by name", since="2.0",
         ),
     )
 }  # fmt: skip

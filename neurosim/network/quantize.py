@@ -42,7 +42,7 @@ def quantize(network: Network, bits: int = 8, leak_bits: int = LEAK_BITS) -> Net
     integer = Network.build(
         network.name, timesteps=network.timesteps or None, input_shape=spec.shape, encoding=spec.encoding, mean=spec.mean,
         std=spec.std, input_scale=None if spec.mean is None else scale, reset=network.reset, compare=network.compare,
-        dynamics=network.dynamics, layers=layers, about=_origin(network),
+        dynamics=network.dynamics, decode=network.decode, layers=layers, about=_origin(network),
     )  # fmt: skip
     return integer.with_float_twin(network)
 

@@ -36,7 +36,7 @@ def left_out(mapping: Mapping, time: Times, pooled: bool, room: str) -> list[str
         (SAMPLED, bool(time.sample.error)),
         (DELAYED, time.schedule == "pipelined" and any(layer.shortcuts for layer in network.layers)),
         (ONE_PASS, any(delay for layer in network.layers for delay in layer.delays)),
-        (UNREAD, network.output.spiking),
+        (UNREAD, network.decoding.reads == "never"),
         (AT_HOST, network.input.encoding == "direct" and chip.policy.analog == "host"),
         (SUMMED, pooled),
         (LAZY_LEAK, chip.policy.update == "touched"),

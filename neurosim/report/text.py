@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -211,7 +212,8 @@ def network_table(network: Network) -> RenderableType:
 def _beside(layer: Layer) -> str:
     """What few layers have."""
     found = [(row, row.of(layer)) for name, row in PARAMETERS.items() if name not in COLUMNS]
-    words = ((row, value, leak_text if row.form == "fraction" else parameter_text) for row, value in found if value is not None)
+    write: dict[str, Callable[[Any], str]] = {"fraction": leak_text, "choice": str}
+    words = ((row, value, write.get(row.form, parameter_text)) for row, value in found if value is not None)
     return ", ".join(f"{row.name.replace('_', ' ')} {write(value)}" for row, value, write in words)
 
 

@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 
 from neurosim.kernels.layer import PopulationState, Synapses, Tape
-from neurosim.kernels.neurons import FloatLeak, IntegerLeak, NeuronConstants
-from neurosim.network.layers import POOL, Layer, Leak, Parameter, Shape
-from neurosim.network.network import NEXT_STEP, Network
+from neurosim.kernels.neurons import KEPT, SET, SUBTRACTED, FloatLeak, IntegerLeak, Leaks, NeuronConstants, TruncatedLeak
+from neurosim.network.layers import NEXT_STEP, POOL, Layer, Leak, Parameter, Shape
+from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
+
+RESETS = {"subtract": SUBTRACTED, "zero": SET, "none": KEPT}
 
 
 def population(network: Network, layer: Layer, state_bits: int) -> NeuronConstants:
     """The constants of a layer as the kernels take them: single numbers, or an array per neuron where any of them varies."""
-    rows = [row for row in PARAMETERS.values() if row.read == "constants"]
+    rows = [row for row in PARAMETERS.values() if row.read == "constants" and row.form != "steps"]
     varies = any(row.varies(layer) for row in rows)
     least, dtype = np.min(0 if layer.threshold is None else layer.threshold), np.int64 if network.integer else np.float32
 
@@ -23,25 +25,26 @@ def population(network: Network, layer: Layer, state_bits: int) -> NeuronConstan
         found = np.asarray(0 if value is None else value, dtype)
         return by_site(found, layer.shape) if varies else found[()]
 
-    def leaks(leak: Leak) -> IntegerLeak | FloatLeak:
-        if isinstance(leak, tuple):
-            return IntegerLeak(each(leak[0]), np.int64(leak[1]))
-        return IntegerLeak(each(1), np.int64(0)) if network.integer else FloatLeak(each(1 if leak is None else leak))
+    def leaks(leak: Leak) -> Leaks:
+        if not network.integer:
+            return FloatLeak(each(1 if leak is None else leak))  # type: ignore[arg-type]
+        k, m = leak if isinstance(leak, tuple) else (1, 0)
+        return (TruncatedLeak if layer.leak_rounding == "zero" else IntegerLeak)(each(k), np.int64(m))
 
     taken: dict[str, Any] = {row.name: (leaks if row.form == "fraction" else each)(row.of(layer)) for row in rows}
     most = 2 ** (state_bits - 1)
     lowest, highest = (-most, most - 1) if network.integer else (-np.float32(np.inf), np.float32(np.inf))
     return NeuronConstants(
         **taken, leaks=layer.leak is not None, filters=layer.current_leak is not None,
-        fire_above=firing(network, taken["threshold"]), none_below=firing(network, dtype(least)), fires=layer.spiking,
-        resets_to_zero=network.reset == "zero", resets_late=network.dynamics == NEXT_STEP, lowest=lowest, highest=highest,
-        channels=layer.shape[0],
+        fire_above=firing(network, layer, taken["threshold"]), none_below=firing(network, layer, dtype(least)),
+        fires=layer.spiking, reset_rule=RESETS[network.reset_of(layer)], resets_late=network.order_of(layer) == NEXT_STEP,
+        floors=layer.floor is not None, refractory=layer.refractory, lowest=lowest, highest=highest, channels=layer.shape[0],
     )  # fmt: skip
 
 
-def firing(network: Network, threshold: Any) -> Any:
-    """The potentials above which neurons with this threshold fire."""
-    if network.compare == ">":
+def firing(network: Network, layer: Layer, threshold: Any) -> Any:
+    """The potentials above which neurons of *layer* with this threshold fire."""
+    if network.compare_of(layer) == ">":
         return threshold
     return threshold - 1 if network.integer else np.nextafter(threshold, -np.float32(np.inf))
 
@@ -59,10 +62,12 @@ def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic]) -
     def never(count: int) -> np.ndarray:
         return np.full(count, -1, np.int32)
 
-    current = np.zeros(0 if layer.current_leak is None else neurons, dtype)
+    current, resting = np.zeros(0 if layer.current_leak is None else neurons, dtype), neurons if layer.refractory else 0
     return PopulationState(
         potential=np.zeros(neurons, dtype), current=current, updated=never(sites), reached=never(sites), listed=never(sites),
         visits=never(sites), lone=never(neurons), candidates=np.empty(neurons, np.int32), held=np.empty(neurons, np.int32),
+        resting=np.empty(resting, np.int32), left=np.empty(resting, np.int32), rested=never(resting),
+        kept=np.empty(resting, dtype),
         singles=np.empty(POOL * POOL * neurons, np.int32), latched=never(latches), passed_channel=np.empty(latches, np.int32),
         passed_site=np.empty(latches, np.int32),
     )  # fmt: skip
@@ -81,5 +86,5 @@ def new_tape(layer: Layer, images: int, steps: int, dtype: type[np.generic], pot
         start=starts(), channel=room(), site=room(), reached=np.empty((rows, sites), bool), lone_start=starts(), lone=room(),
         clipped_start=starts(), clipped=room(), peak=np.zeros((images, 2), np.float64 if dtype is np.float32 else np.int64),
         potentials=np.empty((rows if potentials else 0, neurons), dtype), final=np.empty((images, neurons), dtype),
-        noted=np.zeros(4, np.int64),
+        noted=np.zeros(5, np.int64),
     )  # fmt: skip

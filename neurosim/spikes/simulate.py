@@ -187,7 +187,7 @@ class _Batch:
         self.how = how
         self.record_changes = how.record_changes or how.record_potentials
         self.events: dict[str, Events] = {}
-        self.outputs = np.empty(0)
+        self.read = np.empty(0)  # the potentials of the last layer at the steps at which they are read [N, steps, neurons]
 
     def run(self) -> SpikeTrace:
         input_bits = None
@@ -242,14 +242,16 @@ class _Batch:
 
     def _tape(self, layer: Layer, dtype: type[np.generic]) -> Tape:
         """An empty one; what is written on it are the events of the layers to come, and of the layer itself."""
-        empty = new_tape(layer, len(self.inputs), self.network.timesteps, dtype, self.record_changes)
+        answers = layer is self.network.output and self.network.decoding.reads == "every"
+        empty = new_tape(layer, len(self.inputs), self.network.timesteps, dtype, self.record_changes or answers)
         self.events.setdefault(layer.name, Events(empty.start, empty.channel, empty.site))
         return empty
 
     def _outputs(self, last: LayerTrace) -> np.ndarray:
-        """[N, classes]: the potentials after the last step, or, where the last layer fires, how often."""
-        layer = self.network.output
-        return unpacked(last.bits, layer.neurons).sum(1, dtype=np.int64) if layer.spiking else self.outputs
+        """[N, classes]: what the network answers."""
+        layer, way = self.network.output, self.network.decoding
+        fired = unpacked(last.bits, layer.neurons).sum(1, dtype=np.int64) if way.reads == "never" else np.empty(0)
+        return way.outputs(self.read, fired)
 
     def _state_dtype(self, layer: Layer) -> type[np.generic]:
         """int32 unless the sum of one image could leave it; then int64, clipped to the state width every step."""
@@ -292,8 +294,10 @@ class _Batch:
         if layer.spiking:
             self.events[layer.name] = Events(tape.start, events.channel.copy(), events.site.copy())
             pack(events.start, events.channel, events.site, sites, bits.reshape(self.rows, -1))
-        else:
-            self.outputs = tape.final
+        if layer is self.network.output:
+            every = self.network.decoding.reads == "every"
+            found = tape.potentials.reshape(images, steps, -1) if every else tape.final[:, None]
+            self.read = found.reshape(images, -1, sites, channels).swapaxes(2, 3).reshape(*found.shape)
 
         def ragged(start: np.ndarray, neuron: np.ndarray) -> Ragged:
             site, channel = np.divmod(neuron[: start[-1]], channels)

@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 
 from neurosim.errors import NetworkError
-from neurosim.network.layers import Layer
-from neurosim.network.network import AT_ONCE, NEXT_STEP, Network
+from neurosim.network.layers import AT_ONCE, NEXT_STEP, Layer
+from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
 
-# What a network says of all its layers, what else it could say, and what that means.
+# The rules of a layer, what else they could be, and what that means.
 RULES: dict[str, dict[Any, tuple[Any, str]]] = {
     "compare": {">": (">=", "neurons fired at '>='"), ">=": (">", "neurons fired at '>'")},
     "reset": {
         "subtract": ("zero", "a spike reset its neuron to zero"),
         "zero": ("subtract", "a spike subtracted the threshold"),
+        "none": ("subtract", "a spike subtracted the threshold"),
     },
-    "dynamics": {
+    "order": {
         AT_ONCE: (NEXT_STEP, "a spike reset its neuron in the step after it"),
         NEXT_STEP: (AT_ONCE, "a spike reset its neuron in its own step"),
     },
@@ -58,11 +59,14 @@ class Evidence:
 
 
 def _suspects(network: Network, layer: Layer, evidence: Evidence) -> Iterator[tuple[Network, str]]:
+    now = {"compare": network.compare_of(layer), "reset": network.reset_of(layer), "order": network.order_of(layer)}
     for count in (1, 2):
         for names in combinations(RULES, count):
-            others = {name: RULES[name][getattr(network, name)] for name in names}
+            others = {name: RULES[name][now[name]] for name in names}
             sentence = ", and ".join(text for _, text in others.values())
-            yield _ruled(network, {name: value for name, (value, _) in others.items()}), sentence
+            other = _ruled(network, layer, {name: value for name, (value, _) in others.items()})
+            if other is not None:
+                yield other, sentence
     for name, guesses in GUESSES.items():
         for value, about in guesses(network, layer, evidence):
             other = _valued(network, layer, {name: value})
@@ -70,12 +74,11 @@ def _suspects(network: Network, layer: Layer, evidence: Evidence) -> Iterator[tu
                 yield other, f"the {name} of this layer was {about}{value:.6g}"
 
 
-def _ruled(network: Network, rules: dict[str, Any]) -> Network:
-    """The network by other rules, without the parameters that these have no place for."""
-    reset = rules.get("reset", network.reset)
+def _ruled(network: Network, layer: Layer, rules: dict[str, Any]) -> Network | None:
+    """The network with other rules in one of its layers, without the parameters that these have no place for."""
+    reset = rules.get("reset", network.reset_of(layer))
     homeless: dict[str, Any] = {name: row.default for name, row in PARAMETERS.items() if row.reset not in (None, reset)}
-    layers = tuple(replace(layer, **homeless) for layer in network.layers)
-    return replace(network, layers=layers, golden=None, float_twin=None, **rules)
+    return _valued(network, layer, homeless | rules)
 
 
 def _valued(network: Network, layer: Layer, value: dict[str, Any]) -> Network | None:
@@ -109,7 +112,7 @@ def _thresholds(network: Network, layer: Layer, evidence: Evidence) -> Iterator[
         return
     lower, higher = evidence.fired_there & ~evidence.fired, evidence.fired & ~evidence.fired_there
     taken = evidence.fired_there if evidence.at_once else evidence.fired_before
-    if network.reset == "subtract" and taken.any():
+    if network.reset_of(layer) == "subtract" and taken.any():
         fired = evidence.fired if evidence.at_once else evidence.fired_before
         found = float(np.median((evidence.simulated + evidence.threshold * fired - evidence.recorded)[taken]))
         if np.isfinite(found) and found > 0:

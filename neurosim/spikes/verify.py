@@ -15,8 +15,8 @@ from neurosim.bits import unpacked
 from neurosim.errors import NetworkError
 from neurosim.network.golden import Golden, LayerRecording
 from neurosim.network.inputs import Inputs
-from neurosim.network.layers import INPUT, Layer
-from neurosim.network.network import AT_ONCE, NEXT_STEP, Network
+from neurosim.network.layers import AT_ONCE, INPUT, NEXT_STEP, Layer
+from neurosim.network.network import Network
 from neurosim.network.quantize import PIXEL_MAX
 from neurosim.spikes.simulate import drive, simulate
 from neurosim.spikes.suspects import Evidence, named
@@ -228,7 +228,7 @@ def _found(network: Network, layer: Layer, recorded: LayerRecording, bits: np.nd
     first = either & (np.cumsum(either, 1) == 1)
     origin = first & wrong
     both = ((potentials, spikes), (kept, there))
-    near, equal = (np.all([_meets(network, *one, threshold, m) for one in both], 0) for m in (margin, 0))
+    near, equal = (np.all([_meets(network, layer, *one, m) for one in both], 0) for m in (margin, 0))
     rounding = origin & near & ~equal
     return _Found(spikes, potentials, origin, first & ~wrong, rounding)
 
@@ -238,11 +238,11 @@ def _thresholds(layer: Layer) -> np.ndarray:
     return np.broadcast_to(0 if layer.threshold is None else layer.threshold, layer.shape).ravel()
 
 
-def _meets(network: Network, kept: np.ndarray, spikes: np.ndarray, threshold: np.ndarray, margin: Any) -> np.ndarray:
+def _meets(network: Network, layer: Layer, kept: np.ndarray, spikes: np.ndarray, margin: Any) -> np.ndarray:
     """Whether potentials were within *margin* of the threshold when they were compared to it; also where nobody can tell,
     since a reset to zero hides it."""
-    late, hidden = network.dynamics == NEXT_STEP, network.reset == "zero"
-    compared = kept if late or hidden else kept + threshold * spikes
+    threshold, late, hidden = _thresholds(layer), network.order_of(layer) == NEXT_STEP, network.reset_of(layer) == "zero"
+    compared = kept + threshold * spikes if not late and network.reset_of(layer) == "subtract" else kept
     near = np.abs(compared - threshold) <= margin
     found: np.ndarray = spikes | near if hidden and not late else near
     return found
@@ -260,7 +260,7 @@ def _earliest(network: Network, golden: Golden, found: dict[str, _Found]) -> Mis
     if masks is real:
         kept = mine.potentials if recorded.potentials is None else recorded.potentials
         there = mine.spikes if recorded.spikes is None else recorded.spikes
-        at_once = network.dynamics == AT_ONCE
+        at_once = network.order_of(layer) == AT_ONCE
         evidence = Evidence(
             simulated=mine.potentials, recorded=kept, spikes=mine.spikes, spikes_there=there, first=mask,
             threshold=_thresholds(layer), at_once=at_once,
@@ -334,8 +334,8 @@ def _mismatch(
     kept = potentials[at].item()
     kept_there = None if recorded.potentials is None else recorded.potentials[at].item()
     threshold = _thresholds(layer)[neuron].item() if layer.spiking else None
-    late = network.dynamics == NEXT_STEP
-    lost = threshold if threshold is not None and network.reset == "subtract" and not late else 0
+    late = network.order_of(layer) == NEXT_STEP
+    lost = threshold if threshold is not None and network.reset_of(layer) == "subtract" and not late else 0
     before = kept + lost * bool(ours)
     before_there = None if kept_there is None else kept_there + lost * bool(theirs)
     causes = causes or _causes(

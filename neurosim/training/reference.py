@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from neurosim.network.golden import LayerRecording
-from neurosim.network.layers import INPUT, Conv, Layer, Leak, Pair, Parameter, Shortcut
-from neurosim.network.network import NEXT_STEP, Network
+from neurosim.network.layers import INPUT, NEXT_STEP, Conv, Layer, Leak, Pair, Parameter, Shortcut
+from neurosim.network.network import Network
 
 # Doubles hold every integer below 2^53 exactly, and sums of products here stay far below; singles, twice as fast in a
 # convolution, up to 2^24.
@@ -83,23 +83,31 @@ class Population:
     """The neurons of a layer, in as many samples as there are in a batch; equations: `neurosim.network.layers.Layer`."""
 
     def __init__(self, network: Network, layer: Layer, samples: int):
-        self.network, self.layer = network, layer
-        self.u = _nothing((samples, *layer.shape))
+        self.layer = layer
+        self.u = _nothing((samples, *layer.shape)) + _parameter(layer.initial)
+        self.left = torch.zeros_like(self.u)
+        self.reset = layer.reset or network.reset
+        self.late = (layer.order or network.dynamics) == NEXT_STEP
+        self.compare: Callable[[Tensor, Tensor], Tensor] = torch.gt if (layer.compare or network.compare) == ">" else torch.ge
         self.current = torch.zeros_like(self.u)
         self.fired = torch.zeros_like(self.u)
 
     def step(self, values: list[Tensor]) -> tuple[Tensor, Tensor]:
         """(potentials after the step, spikes), from what arrives over each of the sources."""
-        layer, late = self.layer, self.network.dynamics == NEXT_STEP
-        u = _leaked(self.u, layer.leak)
+        layer = self.layer
+        u = _leaked(self.u, layer.leak, layer.leak_rounding)
         if layer.current_leak is not None:
-            self.current = _leaked(self.current, layer.current_leak) + self._input(values)
+            self.current = _leaked(self.current, layer.current_leak, layer.leak_rounding) + self._input(values)
             u = u + self.current
         else:
             u = u + self._input(values)
-        u = self._reset(u) if late else u
-        self.fired = self._compared(u)
-        self.u = u if late else self._reset(u)
+        resting = self.left > 0
+        u = torch.where(resting, self.u, u)
+        u = self._reset(u) if self.late else u
+        u = u if layer.floor is None else torch.maximum(u, _parameter(layer.floor))
+        self.fired = self._compared(u) * ~resting
+        self.left = torch.where(self.fired > 0, layer.refractory, torch.clamp(self.left - 1, min=0))
+        self.u = u if self.late else self._reset(u)
         return self.u, self.fired
 
     def _input(self, values: list[Tensor]) -> Tensor:
@@ -111,11 +119,12 @@ class Population:
     def _compared(self, u: Tensor) -> Tensor:
         if not self.layer.spiking:
             return torch.zeros_like(u)
-        compare: Callable[[Tensor, Tensor], Tensor] = torch.gt if self.network.compare == ">" else torch.ge
-        return compare(u, _parameter(self.layer.threshold)).to(EXACT)
+        return self.compare(u, _parameter(self.layer.threshold)).to(EXACT)
 
     def _reset(self, u: Tensor) -> Tensor:
-        if self.network.reset == "zero":
+        if self.reset == "none":
+            return u
+        if self.reset == "zero":
             return torch.where(self.fired > 0, _parameter(self.layer.rest), u)
         return u - _parameter(self.layer.threshold) * self.fired
 
@@ -125,12 +134,12 @@ def _parameter(value: Parameter | None) -> Tensor:
     return torch.as_tensor(0 if value is None else value, dtype=EXACT)
 
 
-def _leaked(u: Tensor, leak: Leak) -> Tensor:
-    """(k * u) >> m."""
+def _leaked(u: Tensor, leak: Leak, rounding: str) -> Tensor:
+    """(k * u) >> m, or rounded towards zero."""
     if leak is None:
         return u
     k, m = leak  # type: ignore[misc]
-    return torch.floor(u * _parameter(k) / 2**m)
+    return (torch.floor if rounding == "floor" else torch.trunc)(u * _parameter(k) / 2**m)
 
 
 def _pooled(x: Tensor, pool: str | None) -> Tensor:

@@ -22,6 +22,10 @@ COUNTS = (
 )  # fmt: skip
 
 
+# What a visit reads where every neuron has its own.
+OWN = ("threshold", "rest", "floor", "leak", "current_leak")
+
+
 class Tally:
     """counts[name][row, brick]; links[((x, y), (x, y))] in flits. Zeros are left out.
 
@@ -113,7 +117,9 @@ class Machine:
         # A core adds a weight when the spike arrives, to the sum of the step that it is for.
         for layer in self.network.layers:
             self.deliver(layer, [self.seen[source][step] for source in layer.sources])
-        if step == self.network.timesteps - 1 and not self.network.output.spiking:
+        how, fires = self.network.decode or "", self.network.output.spiking
+        every, counted = how in ("max-potential", "mean-potential"), fires and how != "potential"
+        if every or (step == self.network.timesteps - 1 and not counted):
             for neuron in range(self.network.output.neurons):
                 self.count("readouts", self.home[self.network.output.name][neuron])
         for brick in range(len(self.bricks)):
@@ -123,15 +129,17 @@ class Machine:
         return [layer.delay for _ in layer.inputs] + [s.delay for s in layer.shortcuts]
 
     def clear(self, layer):
-        """The potential, the synaptic current, and a sum for every step that a spike can be late."""
+        """The potential, the synaptic current, the steps to rest, and a sum for every step that a spike can be late."""
         for neuron in range(layer.neurons):
-            for _ in range(1 + (layer.current_leak is not None) + max(self.delays(layer))):
+            for _ in range(1 + (layer.current_leak is not None) + (layer.refractory > 0) + max(self.delays(layer))):
                 self.count("clears", self.home[layer.name][neuron])
 
     def numbers(self, layer):
         """(numbers read, numbers written) at a visit of a neuron."""
         changed = ["potential"] + ["current"] * (layer.current_leak is not None) + ["due sum"] * any(self.delays(layer))
-        parts = [layer.threshold, layer.rest, layer.leak and layer.leak[0], layer.current_leak and layer.current_leak[0]]
+        changed += ["steps to rest"] * (layer.refractory > 0)
+        values = [getattr(layer, name) for name in OWN]
+        parts = [value[0] if isinstance(value, tuple) else value for value in values]
         sites = layer.shape[1] * layer.shape[2]
         own = [part for part in parts if np.ndim(part) and (sites == 1 or part[0].size > 1)]
         return len(changed) + len(own), len(changed)
@@ -440,15 +448,17 @@ class Machine:
         fired = population.step(values)
         for neuron in population.clipped:
             self.count("clips", home[neuron])
-        if layer.spiking or layer.bias is not None or layer.leak is not None or layer.current_leak is not None:
+        asked = (layer.bias, layer.leak, layer.current_leak, layer.floor)
+        if layer.spiking or any(value is not None for value in asked):
             self.visit(layer, touched | self.held[layer.name])
         if layer.spiking:
-            self.held[layer.name] = {i for i in range(layer.neurons) if self.above(population, i)}
+            waiting = {i for i in range(layer.neurons) if population.wait[i]}
+            self.held[layer.name] = {i for i in range(layer.neurons) if self.above(population, i)} | waiting
         return fired
 
     def above(self, population, neuron):
         u, threshold = population.u[neuron], population.parameters["threshold"][neuron]
-        return u >= threshold if self.network.compare == ">=" else u > threshold
+        return u >= threshold if population.rules["compare"] == ">=" else u > threshold
 
     def visit(self, layer, active):
         visited = {brick: [] for brick in self.bricks_of(layer)}

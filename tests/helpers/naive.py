@@ -1,5 +1,7 @@
 """The specification one can read: plain Python, step by step, synapse by synapse. Slow on purpose."""
 
+import math
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -83,7 +85,12 @@ class Population:
     def __init__(self, network, layer, state_bits=32):
         self.network = network
         self.layer = layer
-        self.u = [0] * layer.neurons
+        self.u = self.each(0 if layer.initial is None else layer.initial)
+        self.floor = [-math.inf] * layer.neurons if layer.floor is None else self.each(layer.floor)
+        self.wait = [0] * layer.neurons
+        rules = {"reset": network.reset, "compare": network.compare, "order": network.dynamics}
+        own = {"reset": layer.reset, "compare": layer.compare, "order": layer.order}
+        self.rules = {name: own[name] if own[name] else rule for name, rule in rules.items()}
         self.current = [0] * layer.neurons
         self.fired = set()
         parts = {"threshold": layer.threshold, "rest": layer.rest, "bias": layer.bias}
@@ -101,7 +108,7 @@ class Population:
 
     def step(self, inputs):
         """*inputs*: per source, {source neuron: value}. Returns the set of neurons that fire."""
-        layer = self.layer
+        layer, before = self.layer, list(self.u)
         self.u = self.leaked(self.u, "leak")
         if layer.current_leak is not None:
             self.current = self.leaked(self.current, "current_leak")
@@ -109,12 +116,15 @@ class Population:
             self.u = [u + i for u, i in zip(self.u, self.current, strict=True)]
         else:
             self.receive(self.u, inputs)
-        late = self.network.dynamics == "leak, integrate, reset, compare"
+        self.u = [old if wait else u for old, wait, u in zip(before, self.wait, self.u, strict=True)]
+        late = self.rules["order"] == "leak, integrate, reset, compare"
         if late:
             self.reset(self.fired)
+        self.u = [max(u, floor) for u, floor in zip(self.u, self.floor, strict=True)]
         fired = self.compare()
         if not late:
             self.reset(fired)
+        self.wait = [layer.refractory if i in fired else max(0, wait - 1) for i, wait in enumerate(self.wait)]
         self.fired = fired
         return fired
 
@@ -126,6 +136,8 @@ class Population:
         if self.leaks[name] is None:
             return values
         factors, shift = self.leaks[name]
+        if self.layer.leak_rounding == "zero":
+            return [int(Fraction(k * value, 2**shift)) for k, value in zip(factors, values, strict=True)]
         return [(k * value) >> shift for k, value in zip(factors, values, strict=True)]
 
     def receive(self, values, inputs):
@@ -151,15 +163,33 @@ class Population:
                 self.clipped.append(i)
                 self.u[i] = u = min(max(u, self.low), self.high)
             threshold = self.parameters["threshold"][i]
-            if self.layer.spiking and (u > threshold or (u == threshold and self.network.compare == ">=")):
+            if self.wait[i] or not self.layer.spiking:
+                continue
+            if u > threshold or (u == threshold and self.rules["compare"] == ">="):
                 fired.add(i)
         self.clips += len(self.clipped)
         return fired
 
     def reset(self, fired):
         for i in fired:
-            zero = self.network.reset == "zero"
-            self.u[i] = self.parameters["rest"][i] if zero else self.u[i] - self.parameters["threshold"][i]
+            if self.rules["reset"] == "zero":
+                self.u[i] = self.parameters["rest"][i]
+            elif self.rules["reset"] == "subtract":
+                self.u[i] -= self.parameters["threshold"][i]
+
+
+def answer(network, fired, potentials):
+    """One number a class, of what `run` returns for a sample: spikes counted, or potentials read, of the last layer."""
+    last, steps = network.layers[-1], range(network.timesteps)
+    spikes = [sum(i in fired[last.name][t] for t in steps) for i in range(last.neurons)]
+    over_time = [[potentials[last.name][t][i] for t in steps] for i in range(last.neurons)]
+    word = network.decode or ("spikes" if last.spiking else "potential")
+    if word.startswith("votes:"):
+        each, size = spikes if last.spiking else [u[-1] for u in over_time], int(word[len("votes:") :])
+        return [sum(each[i : i + size]) for i in range(0, len(each), size)]
+    ways = {"potential": [u[-1] for u in over_time], "max-potential": [max(u) for u in over_time],
+            "mean-potential": [sum(u) for u in over_time], "spikes": spikes}  # fmt: skip
+    return ways[word]
 
 
 def run(network, sample, state_bits=32):

@@ -139,15 +139,31 @@ def varied_leaks(draw, rng, shape):
 
 
 @st.composite
-def dynamics(draw, rng, shape, reset, spiking=True):
-    """What a population can have beside its synapses."""
+def dynamics(draw, rng, shape, reset, order, plain, spiking=True):
+    """What a population can have beside its synapses, in a network with this *reset* and *order*; *plain*: what it could from
+    the first version of files on."""
     found = {"bias": draw(st.none() | parameters(rng, shape, -6, 9)), "leak": draw(varied_leaks(rng, shape))}
     found["current_leak"] = draw(varied_leaks(rng, shape))
     if spiking:
         found["threshold"] = draw(parameters(rng, shape, 1, 25))
-    if spiking and reset == "zero":
+    if plain:
+        return found | ({"rest": draw(st.none() | parameters(rng, shape, -9, 0))} if spiking and reset == "zero" else {})
+    found["floor"] = draw(st.none() | parameters(rng, shape, -20, -9))
+    found["initial"] = draw(st.none() | parameters(rng, shape, -9, 0))
+    found["leak_rounding"] = draw(st.sampled_from(["floor", "zero"]))
+    if not spiking:
+        return found
+    found["compare"] = draw(st.sampled_from([None, ">", ">="]))
+    found["reset"] = draw(st.sampled_from([None, None, "subtract", "zero", "none"]))
+    found["order"] = draw(st.sampled_from([None, None, *ORDERS]))
+    if (found["reset"] or reset) == "zero":
         found["rest"] = draw(st.none() | parameters(rng, shape, -9, 0))
+    if (found["order"] or order) == ORDERS[0]:
+        found["refractory"] = draw(st.sampled_from([0, 0, 1, 3]))
     return found
+
+
+ORDERS = ("leak, integrate, compare, reset", "leak, integrate, reset, compare")
 
 
 @st.composite
@@ -173,11 +189,14 @@ def feedback(draw, rng, shapes, name):
 
 
 @st.composite
-def recurrent_networks(draw, encodings=("direct", "spikes")):
+def recurrent_networks(draw, encodings=("direct", "spikes"), plain=False):
     """Two or three layers with everything that a neuron can have: biases, parameters of channels and neurons, synaptic
-    currents, resets late and to a rest, oblong kernels, delays, feedback, a last layer that fires or leaks."""
+    currents, resets late and to a rest, oblong kernels, delays, feedback, a last layer that fires or leaks; unless *plain*,
+    rules of their own too, and any way to answer."""
     rng, encoding = np.random.default_rng(draw(st.integers(0, 2**32 - 1))), draw(st.sampled_from(encodings))
     reset, channels = draw(st.sampled_from(["subtract", "zero"])), draw(st.integers(1, 2))
+    order = draw(st.sampled_from(ORDERS))
+    how = reset, order, plain
     shape = (draw(st.integers(1, 2)), draw(st.integers(2, 5)), draw(st.integers(2, 5)))
     kernel = [draw(st.integers(1, min(3, n))) for n in shape[1:]]
     padding, stride = tuple(draw(st.integers(0, k - 1)) for k in kernel), draw(pairs(1, 2))
@@ -191,18 +210,18 @@ def recurrent_networks(draw, encodings=("direct", "spikes")):
     layers = [
         ns.Conv("conv", weights(rng, (channels, shape[0], *kernel)), stride=stride, padding=padding,
                 delay=draw(st.integers(0, 2)) if encoding == "spikes" else 0,
-                shortcuts=draw(feedback(rng, known | shapes, "conv")), **draw(dynamics(rng, shapes["conv"], reset)))
+                shortcuts=draw(feedback(rng, known | shapes, "conv")), **draw(dynamics(rng, shapes["conv"], *how)))
     ]  # fmt: skip
     if "same" in names:
         layers.append(
             ns.Conv("same", weights(rng, (channels, channels, 3, 3)), padding=1, delay=draw(st.integers(0, 2)),
-                    shortcuts=draw(feedback(rng, known | shapes, "same")), **draw(dynamics(rng, shapes["same"], reset)))
+                    shortcuts=draw(feedback(rng, known | shapes, "same")), **draw(dynamics(rng, shapes["same"], *how)))
         )  # fmt: skip
     if "fc" in names:
         found = draw(feedback(rng, known | shapes, "fc"))
         layers.append(
             ns.Dense("fc", weights(rng, (shapes["fc"][0], int(np.prod(size)) * channels)), shortcuts=found,
-                     **draw(dynamics(rng, shapes["fc"], reset)))
+                     **draw(dynamics(rng, shapes["fc"], *how)))
         )  # fmt: skip
     kind = draw(st.sampled_from([None, ns.Dense, ns.Output]))
     if kind:
@@ -210,18 +229,19 @@ def recurrent_networks(draw, encodings=("direct", "spikes")):
         found = [s for s in found if kind is ns.Dense or s.source != "out"]
         layers.append(
             kind("out", weights(rng, (3, int(np.prod(shapes[layers[-1].name])))), shortcuts=found,
-                 **draw(dynamics(rng, (3, 1, 1), reset, kind is ns.Dense)))
+                 **draw(dynamics(rng, (3, 1, 1), *how, kind is ns.Dense)))
         )  # fmt: skip
+    answers = ["potential", "max-potential", "mean-potential", f"votes:{layers[-1].weight.shape[0]}"]
     return ns.Network.build(
         "recurrent", timesteps=draw(st.integers(1, 5)), input_shape=shape, encoding=encoding, layers=layers, reset=reset,
-        compare=draw(st.sampled_from([">", ">="])),
-        dynamics=draw(st.sampled_from(["leak, integrate, compare, reset", "leak, integrate, reset, compare"])),
+        compare=draw(st.sampled_from([">", ">="])), dynamics=order,
+        decode=None if plain else draw(st.none() | st.sampled_from(answers)),
     )  # fmt: skip
 
 
 @st.composite
-def recurrents(draw, encodings=("direct", "spikes")):
-    network = draw(recurrent_networks(encodings))
+def recurrents(draw, encodings=("direct", "spikes"), plain=False):
+    network = draw(recurrent_networks(encodings, plain))
     return network, draw(samples(network))
 
 

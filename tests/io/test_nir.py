@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import neurosim as ns
 from neurosim.io.nir.exporting import save_nir
 from neurosim.io.nir.imported_network import import_nir
-from neurosim.network.network import AT_ONCE, NEXT_STEP
+from neurosim.network.layers import AT_ONCE, NEXT_STEP
 from tests.helpers import nir_graphs, strategies
 from tests.helpers.nir_graphs import DT, chain, if_, input_, lif, output, write
 from tests.helpers.samples import call, refused
@@ -79,7 +79,7 @@ def floating(network):
 
 
 @settings(max_examples=60)
-@given(case=strategies.recurrents(("spikes",)), dt=st.sampled_from([1e-4, 1e-3, 0.7]))
+@given(case=strategies.recurrents(("spikes",), plain=True), dt=st.sampled_from([1e-4, 1e-3, 0.7]))
 def test_a_network_survives_the_round_trip(case, dt, folder):
     network, inputs = floating(case[0]), case[1]
     try:

@@ -29,7 +29,7 @@ SHIPPED = {
 
 def built(network, layers, **how):
     spec = network.input
-    how = {name: getattr(network, name) for name in ("timesteps", "reset", "compare", "dynamics")} | how
+    how = {name: getattr(network, name) for name in ("timesteps", "reset", "compare", "dynamics", "decode")} | how
     if how["timesteps"] == 0 and spec.encoding == "spikes":
         how["timesteps"] = None
     return ns.Network.build(

@@ -37,24 +37,35 @@ STRUCTURE = {
 # For every parameter a value that changes what the layer of `network` does.
 EXAMPLES = {
     "threshold": 6, "leak": (1, 1), "bias": 2, "rest": -2, "current_leak": (1, 1), "delay": 1,
+    "initial": 3, "floor": 0, "refractory": 2, "leak_rounding": "zero", "reset": "none", "compare": ">=",
+    "order": "leak, integrate, reset, compare",
 }  # fmt: skip
 # Where parameters are computed, by the column that says so.
 COMPUTED = {
     "constants": ("neurosim/kernels/neurons.py", "neurosim/kernels/layer.py"),
+    "rules": ("neurosim/spikes/population.py", "neurosim/network/network.py"),
     "currents": ("neurosim/spikes/simulate.py",),
     "synapses": ("neurosim/spikes/synapses.py",),
 }
 
 
-def network(reset="zero", **values):
+def network(resets_to="zero", **values):
     """Two layers; *values* are those of the first, as of version 0.7.0 where there are none."""
-    layer = ns.Conv("a", np.arange(1, 5).reshape(2, 2, 1, 1), **({"threshold": 4} | values))
+    layer = ns.Conv("a", np.array([1, 2, -3, 4]).reshape(2, 2, 1, 1), **({"threshold": 4} | values))
     layers = [layer, ns.Output("out", np.arange(24).reshape(3, 8))]
-    return ns.Network.build("two", timesteps=5, input_shape=(2, 2, 2), encoding="spikes", reset=reset, layers=layers)
+    return ns.Network.build("two", timesteps=5, input_shape=(2, 2, 2), encoding="spikes", reset=resets_to, layers=layers)
+
+
+# What it takes besides for the value to matter.
+BESIDE = {"leak_rounding": {"leak": (1, 1)}}
 
 
 def with_example(name):
-    return network(**{name: EXAMPLES[name]})
+    return network(**(BESIDE.get(name, {}) | {name: EXAMPLES[name]}))
+
+
+def without_example(name):
+    return network(**BESIDE.get(name, {}))
 
 
 SPIKES = np.random.default_rng(1).random((1, 5, 2, 2, 2)) < 0.5
@@ -115,7 +126,7 @@ def test_every_field_is_structure_or_a_parameter_and_no_place_forgets_it():
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_every_parameter_is_computed_hashed_saved_and_shown(name):
-    plain, changed = network(), with_example(name)
+    plain, changed = without_example(name), with_example(name)
     assert changed.sha256 != plain.sha256
     traces = [ns.simulate(x, ns.Inputs.from_spikes(SPIKES), record_potentials=True) for x in (plain, changed)]
     potentials = [trace.potentials("a") for trace in traces]
@@ -149,11 +160,11 @@ def test_pytorch_computes_with_every_parameter(name):
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_every_parameter_costs_a_core_what_the_table_says(name):
     row, chip = PARAMETERS[name], ns.load_chip("mesh45")
-    plain, one = (numbers(x.layers[0], chip, fed_by_image=False) for x in (network(), with_example(name)))
+    plain, one = (numbers(x.layers[0], chip, fed_by_image=False) for x in (without_example(name), with_example(name)))
     slots = max(with_example(name).layers[0].delays) if name == "delay" else 0
     assert one.kept - plain.kept == row.state + slots + (name == "bias")
     assert one.read - plain.read == row.state + (slots > 0)
-    if row.form == "steps":
+    if row.form in ("steps", "choice"):
         return
     value = EXAMPLES[name]
     k, rest = (value[0], value[1:]) if isinstance(value, tuple) else (value, None)
@@ -259,13 +270,13 @@ def ran(folder, *which):
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=600, check=False)
 
 
-FIELD = "    delay: int = field(default=0, kw_only=True)\n    in_shape"
+FIELD = "    order: Dynamics | None = field(default=None, kw_only=True)\n    in_shape"
 
 
 @pytest.mark.slow
 def test_a_field_that_is_only_added_turns_a_test_red_that_names_every_place(tmp_path):
     folder = copied(tmp_path)
-    added = FIELD.replace("    in_shape", "    refractory: int = field(default=0, kw_only=True)\n    in_shape")
+    added = FIELD.replace("    in_shape", "    ceiling: Parameter | None = field(default=None, kw_only=True)\n    in_shape")
     replaced(folder / "neurosim/network/layers.py", FIELD, added)
     found = ran(folder, "-k", "no_place_forgets_it")
     assert found.returncode == 1 and "1 failed" in found.stdout
@@ -274,7 +285,7 @@ def test_a_field_that_is_only_added_turns_a_test_red_that_names_every_place(tmp_
         "tests/helpers/strategies.py", "tests/helpers/hardware_twin.py", "neurosim/network/layers.py", "docs/network.md",
         "tests/network/test_neuron.py",
     ):  # fmt: skip
-        assert f"'refractory' is missing in {place}" in found.stdout, found.stdout
+        assert f"'ceiling' is missing in {place}" in found.stdout, found.stdout
 
 
 EXPECTED = """
@@ -284,19 +295,19 @@ assert ns.__file__.startswith(sys.argv[1])
 def network(**values):
     layers = [ns.Dense("a", [[2], [3]], threshold=9, leak=(1, 1), **values), ns.Output("out", [[1, 0], [0, 1]])]
     return ns.Network.build("one", timesteps=3, input_shape=(1, 1, 1), encoding="spikes", layers=layers)
-plain, begun = network(), network(initial=[-8, 4])
-assert plain.sha256 == sys.argv[2] != begun.sha256
+plain, below = network(), network(ceiling=[1, 2])
+assert plain.sha256 == sys.argv[2] != below.sha256
 inputs = ns.Inputs.from_spikes(np.array([1, 0, 1]).reshape(1, 3, 1, 1, 1))
-trace = ns.simulate(begun, inputs, record_potentials=True)
-assert trace.potentials("a").reshape(3, 2).tolist() == [[-2, 5], [-1, 2], [1, 4]]
-for net, version in ((plain, "1.0"), (begun, "2.0")):
+trace = ns.simulate(below, inputs, record_potentials=True)
+assert trace.potentials("a").reshape(3, 2).tolist() == [[1, 2], [0, 1], [1, 2]]
+for net, version in ((plain, "1.0"), (below, "2.0")):
     net.save("net.h5")
     assert h5py.File("net.h5").attrs["format_version"] == version
     assert ns.load_network("net.h5").sha256 == net.sha256
 try:
-    network(initial=9)
+    network(ceiling=0.5)
 except NetworkError as error:
-    assert "its initial is not below its threshold" in str(error), error
+    assert "ceiling is 0.5; an integer network needs integers" in str(error), error
 else:
     raise AssertionError
 """
@@ -315,5 +326,5 @@ def test_the_worked_example_of_the_docs_adds_a_parameter(tmp_path):
     # What every parameter owes holds for the new one: it is one of those that these tests walk over.
     found = ran(folder, "-m", "not slow")
     assert found.returncode == 0, found.stdout[-4000:]
-    with pytest.raises(FileError, match=r"/layers/a: dataset 'initial': neurosim \S+ does not know it"):
+    with pytest.raises(FileError, match=r"/layers/a: dataset 'ceiling': neurosim \S+ does not know it"):
         ns.load_network(folder / "net.h5")

@@ -16,8 +16,8 @@ from neurosim.io.hdf5 import replacing
 from neurosim.io.nir import linear
 from neurosim.io.nir.linear import Convolution, Two
 from neurosim.io.nir.linear_nodes import Dims
-from neurosim.network.layers import INPUT, Conv, Layer, Leak, Shape, Shortcut, pair, pooled
-from neurosim.network.network import NEXT_STEP, Network
+from neurosim.network.layers import INPUT, NEXT_STEP, Conv, Layer, Leak, Shape, Shortcut, pair, pooled
+from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
 
 VERSION = "1.0.8"
@@ -78,8 +78,7 @@ def losses(network: Network, dt: float) -> list[str]:
     late = sum(s.source == layer.name and s.delay == 1 for layer in network.layers for s in layer.shortcuts)
     if late:
         found.append(f"that {late} connections of layers to themselves take one step: they are cycles without a Delay")
-    read = "spikes" if network.output.spiking else "last potentials"
-    found.append(f"how the answer is read: the {read} of the last layer")
+    found.append(f"how the answer is read: the largest {network.decoding.meaning}")
     return found
 
 

@@ -15,8 +15,8 @@ from neurosim.io.nir.linear import FoldError
 from neurosim.io.nir.linear_nodes import NEURONS, SPIKING, array
 from neurosim.io.nir.lowering import Choices, lowered
 from neurosim.io.nir.neuron_nodes import suggested_dt
-from neurosim.network.layers import Layer
-from neurosim.network.network import AT_ONCE, NEXT_STEP, Dynamics, Network
+from neurosim.network.layers import AT_ONCE, NEXT_STEP, Dynamics, Layer
+from neurosim.network.network import Network
 
 ASKED = {
     "dt": "dt: NIR is in continuous time; say how many seconds a step takes, as in the program that made the network{}",

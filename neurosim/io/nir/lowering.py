@@ -20,8 +20,7 @@ from neurosim.io.nir.linear_nodes import NEURONS, SPIKING, Dims, as_map
 from neurosim.io.nir.neuron_nodes import Cell, discretised
 from neurosim.io.nir.shapes import kernels, known_kinds, shapes, where
 from neurosim.io.nir.signals import Signal, merged, spikes_of, through, total
-from neurosim.network.layers import INPUT, Layer, Shape
-from neurosim.network.network import NEXT_STEP, Dynamics
+from neurosim.network.layers import INPUT, NEXT_STEP, Dynamics, Layer, Shape
 
 READOUT = "output"
 
