@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
@@ -13,8 +12,8 @@ from torch import Tensor, nn
 from neurosim.errors import NetworkError
 from neurosim.frameworks.graph.calling import Calling, Runner, by_hand, usual
 from neurosim.frameworks.graph.capture import Capture, captured
+from neurosim.frameworks.graph.node import as_map
 from neurosim.frameworks.graph.refusal import Miscalled, Refused
-from neurosim.frameworks.lowering.expression import as_map
 from neurosim.frameworks.lowering.layers import head, layers, problems
 from neurosim.frameworks.lowering.lowered import Lowered, lowered
 from neurosim.frameworks.lowering.readout import DECODES
@@ -130,7 +129,9 @@ def _seen(model: nn.Module, frames: Tensor, images: bool, run: Runner | None, la
             refusals.append((way, error))
     final = [error for _, error in refusals if isinstance(error, Refused) and not isinstance(error, Miscalled)]
     if final:
-        raise NetworkError(label, [str(final[0])]) from final[0]
+        raise NetworkError(label, final[0].all) from final[0]
+    if len({_told(error) for _, error in refusals}) == 1:
+        raise NetworkError(label, [_told(refusals[0][1])]) from refusals[0][1]
     told = [f"called {way.words}: {_told(error)}" for way, error in refusals]
     advice = "say how it is run, and return its answer: run=lambda model, samples: ..."
     raise NetworkError(label, told if run is not None else [*told, advice]) from refusals[-1][1]
@@ -144,7 +145,7 @@ def _lowered(capture: Capture, spec: InputSpec, decode: str | None, label: str) 
     try:
         found = lowered(capture.graph, spec.encoding == "spikes", decode)
     except Refused as refusal:
-        raise NetworkError(label, [str(refusal)]) from refusal
+        raise NetworkError(label, refusal.all) from refusal
     missing = list(problems(found.description))
     if missing:
         raise NetworkError(label, missing)
@@ -160,18 +161,10 @@ def _network(
     about: dict[str, Any] = {"framework": _framework(model), "modules": {p.name: p.label for p in populations}}
     if kept.notes:
         about["notes"] = kept.notes
-    network = Network.build(
+    return Network.build(
         name, timesteps=timesteps, input_shape=spec.shape, encoding=spec.encoding, mean=spec.mean, std=spec.std,
         layers=layers(found.description), about=about, **head(found.description),
     )  # fmt: skip
-    wrong = [
-        p.place + f"its {list(p.shape)} neurons become {list(layer.shape)}, which other layers read in another way"
-        for p, layer in zip(populations, network.layers, strict=True)
-        if p.shape != layer.shape and p.shape[1:] != (1, 1)
-    ]
-    if wrong:
-        raise NetworkError(label, wrong)
-    return network
 
 
 def _framework(model: nn.Module) -> str:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from neurosim.frameworks.family import reader
 from neurosim.frameworks.graph.address import ALWAYS, NOTHING, row, rows_of, steps_of
 from neurosim.frameworks.graph.calling import Calling
 from neurosim.frameworks.graph.entry import cleared, guarded, recording
 from neurosim.frameworks.graph.evaluation import Evaluation
 from neurosim.frameworks.graph.layout import Layout
-from neurosim.frameworks.graph.node import Answer, Graph, ordered
+from neurosim.frameworks.graph.node import Answer, Graph, Node, as_map, ordered
 from neurosim.frameworks.graph.record import Record, joined, recorded, returned_tensors
 from neurosim.frameworks.graph.recorder import Recorder
-from neurosim.frameworks.graph.refusal import Miscalled, Place, Refused
+from neurosim.frameworks.graph.refusal import Miscalled, Place, Refused, together
 
 SAMPLES = 2
 # Steps in which a recurrence can be told from what happens once.
@@ -76,7 +78,7 @@ def _traced(model: nn.Module, frames: Tensor, calling: Calling) -> Capture:
     for x, address in zip(given, calling.given(recorder.samples(rows, tuple(frames.shape[2:]))), strict=True):
         recorder.made(x, address)
     with guarded(model, recording(recorder, layouts)), cleared(model), torch.no_grad(), recorder:
-        answer = calling.answers(model, given)
+        answer = _told_all(recorder, lambda: calling.answers(model, given))
     returned = returned_tensors(answer)
     groups = _groups([recorder.address(t) for t in returned], steps)
     whole = Place(type(model).__name__)
@@ -90,6 +92,29 @@ def _traced(model: nn.Module, frames: Tensor, calling: Calling) -> Capture:
     _check_steps(graph, whole)
     kept = {id(node.module): [Layout.of(a, count) for a in layouts[id(node.module)]] for node in graph.neurons}
     return Capture(model, graph, calling, kept, groups)
+
+
+def _told_all(recorder: Recorder, call: Callable[[], Any]) -> Any:
+    """What the model returns; raises Refused with all that was noted on the way."""
+    try:
+        answer = call()
+    except Miscalled:
+        raise
+    except Refused as refusal:
+        raise together([*recorder.problems, refusal]) from None
+    problems = [*recorder.problems, *(p for node in recorder.nodes.values() for p in _neuron_problems(node))]
+    if problems:
+        raise together(problems)
+    return answer
+
+
+def _neuron_problems(node: Node) -> list[Refused]:
+    read = reader(node.module) if node.module is not None else None
+    if read is None:
+        return []
+    shape = node.shapes[0]
+    neuron = read(node.module, shape, as_map(shape))
+    return [Refused(problem, "", replace(node.place, line="")) for problem in neuron.problems]
 
 
 def _all(recorder: Recorder, tensor: Tensor) -> Tensor:

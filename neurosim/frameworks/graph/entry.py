@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from neurosim.frameworks.family import family, known, reader, stranger
 from neurosim.frameworks.graph.recorder import Recorder
 from neurosim.frameworks.graph.refusal import Place, Refused, source_line
-from neurosim.frameworks.family import family, known, reader, stranger
 
 # Of a module, its path, what calls it for real, and what it is called with.
 Door = Callable[[nn.Module, str, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
@@ -69,9 +69,9 @@ def recording(recorder: Recorder, layouts: dict[int, list[Tensor]]) -> Door:
             if recorder.inside:
                 return real(*args, **kwargs)
             if (what := stranger(module)) is not None:
-                raise Refused(f"is {what}, of which no equation is known here", f"known are {known()}")
+                raise Refused(f"is {what}, and its equation is not known here", f"known are {known()}")
             if reader(module) is None:
-                return real(*args, **kwargs)
+                return _trained(recorder, module, lambda: real(*args, **kwargs))
             return _fired(recorder, layouts, module, real, args, kwargs)
         except Refused as refusal:
             raise refusal.at(recorder.stack[-1]) from None
@@ -79,6 +79,19 @@ def recording(recorder: Recorder, layouts: dict[int, list[Tensor]]) -> Door:
             recorder.stack.pop()
 
     return door
+
+
+def _trained(recorder: Recorder, module: nn.Module, call: Callable[[], Any]) -> Any:
+    """The answer of a module that does another thing in training, as it is in use; it is noted that it is in training."""
+    drops = getattr(module, "p", 0) and "Drop" in type(module).__name__
+    if not module.training or not (drops or "Norm" in type(module).__name__):
+        return call()
+    recorder.problems.append(Refused("is in training mode", "call model.eval() first", recorder.stack[-1]))
+    module.training = False
+    try:
+        return call()
+    finally:
+        module.training = True
 
 
 def _fired(

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_unflatten
 from neurosim.frameworks.graph.address import AFTER
 from neurosim.frameworks.graph.layout import Layout
 from neurosim.frameworks.graph.refusal import Place, Refused
+from neurosim.network.layers import Shape
 
 Features = tuple[int, ...]
 Span = Literal["step", "over time"]
@@ -182,3 +183,14 @@ class Assembly:
         for x, (places, features) in zip(given, self.parts, strict=True):
             out[:, places] = x.flatten(1)[:, features]
         return flat(out, self.shape)
+
+
+def as_map(features: Features) -> Shape:
+    """[C, H, W] of a sample in the framework: [F], [C, L] or [C, H, W]."""
+    if len(features) < 2:
+        return (features[0] if features else 1, 1, 1)
+    if len(features) == 2:
+        return (features[0], 1, features[1])
+    if len(features) == 3:
+        return tuple(features)  # type: ignore[return-value]
+    raise Refused(f"its features have shape {list(features)}", "[F], [C, L] and [C, H, W] are supported")

@@ -9,13 +9,11 @@ from torch import Tensor
 
 # Operations that copy numbers from one place to another. What only looks at them in another way needs no name.
 MOVES = frozenset(
-    "clone contiguous cat stack index_select index repeat flip roll gather _to_copy _unsafe_view _reshape_copy "
-    "view_copy expand_copy permute_copy slice_copy select_copy".split()
+    ["clone", "contiguous", "cat", "stack", "index_select", "index", "repeat", "flip", "roll", "gather", "_to_copy", "_unsafe_view", "_reshape_copy", "view_copy", "expand_copy", "permute_copy", "slice_copy", "select_copy"]
 )
 # What is made like a tensor, whatever numbers that holds.
 LIKES = frozenset(
-    "zeros_like ones_like empty_like full_like rand_like randn_like new_zeros new_ones new_empty new_full new_empty_strided "
-    "bernoulli scalar_tensor".split()
+    ["zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_ones", "new_empty", "new_full", "new_empty_strided", "bernoulli", "scalar_tensor"]
 )
 WEIGHTED = frozenset(("convolution", "linear", "mm", "addmm"))
 # Number by number.
@@ -29,6 +27,8 @@ KINDS = {
     "add": "sum of", "sub": "sum of", "rsub": "sum of", "mul": "scale", "div": "scale", "neg": "scale",
     "constant_pad_nd": "pad",
 }  # fmt: skip
+# What is said of some operations, where others are no part of a network.
+SAID = {"_local_scalar_dense": "looks at a number of the samples"}
 # What would help, by the operation that was met.
 HELP = {
     **dict.fromkeys(
@@ -47,7 +47,6 @@ HELP = {
         ("native_layer_norm", "native_group_norm", "var_mean", "std", "var"),
         "it normalises by what it sees at the moment, which no synapse does; use BatchNorm",
     ),
-    **dict.fromkeys(("native_dropout", "bernoulli_"), "it is in training mode; call model.eval() first"),
     **dict.fromkeys(
         ("argmax", "topk", "sort", "_log_softmax"), "return the scores of the classes from which this is computed"
     ),

@@ -27,7 +27,18 @@ from neurosim.frameworks.graph.address import (
     steps_of,
 )
 from neurosim.frameworks.graph.node import Assembly, Call, Entry, Features, Node
-from neurosim.frameworks.graph.operations import ELEMENTWISE, ELSE, HELP, KINDS, LIKES, MOVES, REDUCING, WEIGHTED, identity
+from neurosim.frameworks.graph.operations import (
+    ELEMENTWISE,
+    ELSE,
+    HELP,
+    KINDS,
+    LIKES,
+    MOVES,
+    REDUCING,
+    SAID,
+    WEIGHTED,
+    identity,
+)
 from neurosim.frameworks.graph.refusal import Miscalled, Place, Refused, source_line
 
 ROWS = "one operation has to see the same features of every sample and step; flatten a sample before a Linear"
@@ -70,6 +81,7 @@ class Recorder(TorchDispatchMode):
         self.calls: dict[int, int] = {}
         self.stack = [Place(type(model).__name__)]
         self.inside = False
+        self.problems: list[Refused] = []
         self.lasting = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
 
     @property
@@ -101,7 +113,7 @@ class Recorder(TorchDispatchMode):
                 return self._changed(func, name, args, kwargs)
             answer = func(*args, **kwargs)
             outs = [t for t in tree_leaves(answer) if isinstance(t, Tensor)]
-            if name in LIKES or all(t.untyped_storage().data_ptr() in self.storages for t in outs if t.numel()) and outs:
+            if name in LIKES or (all(t.untyped_storage().data_ptr() in self.storages for t in outs if t.numel()) and outs):
                 return answer
             for out, address in zip(outs, self._answers(func, name, args, kwargs, outs), strict=False):
                 self.made(out, address)
@@ -114,7 +126,13 @@ class Recorder(TorchDispatchMode):
             return self._moved(func, name, args, kwargs)
         if name in KINDS:
             return self._operated(func, name, args, kwargs, outs)
-        raise Refused(f"{name} is no part of a network", HELP.get(name, ELSE))
+        refusal = Refused(SAID.get(name, f"{name} is no part of a network"), HELP.get(name, ELSE))
+        found = [a for leaf in tree_leaves((args, kwargs)) if (a := self.address(leaf)) is not None]
+        if len(found) > 1 or not outs or outs[0].shape != found[0].shape:
+            raise refusal
+        # It goes on as if nothing had happened, so that all that is wrong is found.
+        self.problems.append(refusal.at(self.place))
+        return [found[0]]
 
     def made(self, tensor: Tensor, address: Tensor) -> None:
         """Note the addresses of a tensor; whatever else looks at its storage sees them."""
@@ -184,7 +202,7 @@ class Recorder(TorchDispatchMode):
         pattern, late = origins[last], 0 < int(steps[last]) < AFTER
         # A recurrence may begin with something else: running the graph has to show that it comes to the same.
         if bool(((origins != pattern).any(1) & ~((steps == 0) & late)).any()):
-            raise Miscalled("it reads other features in other rows", ROWS)
+            raise Miscalled("reads samples row by row", ROWS)
         numbers = pattern >> FEATURE_BITS
         found = numbers.unique()
         if len(found) == 1:
@@ -244,7 +262,7 @@ class Recorder(TorchDispatchMode):
             raise Refused(f"{name} multiplies what two layers answer", HELP["bmm"])
         if name in WEIGHTED and holes[0] != (1 if name == "addmm" else 0):
             raise Refused(f"{name} takes for a weight what comes from the samples", HELP["bmm"])
-        if name == "div" and len(holes) > 1 or name == "div" and holes[0] != 0:
+        if (name == "div" and len(holes) > 1) or (name == "div" and holes[0] != 0):
             raise Refused("it divides by what a layer answers", ELSE)
         names = [a.name for a in func._schema.arguments]
         if kind == "norm" and "training" in names and leaves[names.index("training")]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +29,17 @@ class Place:
 
 
 class Refused(Exception):
-    """The model does what no network here can; *problem* says what, *help* what would help."""
+    """The model does what no network here can; *problem* says what, *help* what would help; *also*: what else it does."""
+
+    also: tuple[Refused, ...] = ()
 
     def __init__(self, problem: str, help: str = "", place: Place | None = None):
         super().__init__(problem)
         self.problem, self.help, self.place = problem, help, place
+
+    @property
+    def all(self) -> list[str]:
+        return list(dict.fromkeys(map(str, (self, *self.also))))
 
     def at(self, place: Place) -> Refused:
         """The same with a *place*, where it has none."""
@@ -41,6 +48,13 @@ class Refused(Exception):
     def __str__(self) -> str:
         told = f"{self.problem}; {self.help}" if self.help else self.problem
         return self.place + told if self.place else told
+
+
+def together(refusals: Sequence[Refused]) -> Refused:
+    """One that says all."""
+    first, *others = refusals
+    first.also = tuple(others)
+    return first
 
 
 class Miscalled(Refused):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neurosim.frameworks.graph.node import Call, Entry, Features, Node
+from neurosim.frameworks.graph.node import Call, Entry, Node, as_map
 from neurosim.frameworks.graph.refusal import Refused
 from neurosim.frameworks.lowering.affine import Affine, Term
 from neurosim.frameworks.lowering.maps import Connected, Convolved, Largest, Other, Scaled
@@ -16,17 +16,6 @@ from neurosim.frameworks.lowering.pooling import average, largest, mean
 from neurosim.network.layers import Shape
 
 Given = list[Affine]
-
-
-def as_map(features: Features) -> Shape:
-    """[C, H, W] of a sample in the framework: [F], [C, L] or [C, H, W]."""
-    if len(features) < 2:
-        return (features[0] if features else 1, 1, 1)
-    if len(features) == 2:
-        return (features[0], 1, features[1])
-    if len(features) == 3:
-        return tuple(features)  # type: ignore[return-value]
-    raise Refused(f"its features have shape {list(features)}", "[F], [C, L] and [C, H, W] are supported")
 
 
 class Expressions:
@@ -81,7 +70,7 @@ class Expressions:
         """Whether a term is spikes."""
         if term.node.kind == "input":
             return self.spiking_input
-        return id(term.node) in self.gates or term.node.kind == "neuron" and term.output == 0
+        return id(term.node) in self.gates or (term.node.kind == "neuron" and term.output == 0)
 
 
 def _arguments(node: Node) -> dict[str, Any]:

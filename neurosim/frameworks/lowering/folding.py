@@ -78,6 +78,8 @@ def _without_factors(maps: Sequence[Map]) -> tuple[float, list[Map]]:
 def _core(step: Map | None) -> Convolved | Connected | None:
     if isinstance(step, Scaled):
         step = step.pointwise()
+    if isinstance(step, Averaged):
+        step = _convolution(step)
     if step is None or isinstance(step, Convolved | Connected):
         return step
     if isinstance(step, Largest):

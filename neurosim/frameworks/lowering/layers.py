@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.frameworks.lowering.description import Description, Population, Projection, Window
-from neurosim.network.layers import INPUT, Conv, Dense, Layer, Output, Pool, Shortcut
-from neurosim.network.network import NEXT_STEP
+from neurosim.network.layers import AT_ONCE, INPUT, NEXT_STEP, Conv, Dense, Layer, Output, Pool, Shortcut
 
 # Threshold of a gate: it holds with a reset in the same step as with one in the next, to which 1 - 1/4 is still above and 0 - 1/4 not.
 GATE_THRESHOLD = 0.25
@@ -18,33 +17,29 @@ GATE_THRESHOLD = 0.25
 
 def problems(description: Description) -> Iterator[str]:
     """What no `Network` says, each with its place in the model and what would help."""
-    neurons = [p for p in description.populations if p.fires and not p.gate]
-    for rule, of in (("reset", "reset"), ("compare", "compare"), ("order", "dynamics")):
-        values = {getattr(p.neuron, of): p.label for p in neurons}
-        if len(values) > 1:
-            said = ", ".join(f"{value!r} in {label}" for value, label in values.items())
-            yield f"its layers differ in their {rule}, a network has one: {said}"
-    stuck = [p for p in description.populations if p.gate] if any(n.neuron.reset == "zero" and n.neuron.dynamics == NEXT_STEP for n in neurons) else []
-    if stuck:
-        yield stuck[0].place + "it multiplies spikes, and neurons that a spike sets to zero in the next step cannot fire twice on end"
     for population in description.populations:
         yield from _population_problems(population)
-    decode = description.readout.decode
-    if decode not in ("spikes", "potential"):
-        last = description.populations[-1]
-        yield last.place + f"its answer is the {decode.replace('-', ' ')} over time; return the last or the sum, or say decode='potential'"
+        if _row(population) and population.shape[1:] != (1, 1):
+            yield from _map_problems(population, description)
+
+
+def _row(p: Population) -> bool:
+    """Whether all-to-all synapses make it, which know no map."""
+    return any(q.weight is not None and q.weight.ndim == 2 for q in p.projections)
+
+
+def _map_problems(p: Population, description: Description) -> Iterator[str]:
+    maps = [q for q in p.projections if q.weight is None or q.weight.ndim == 4]
+    readers = [q for other in description.populations for q in other.projections if p.name in q.sources]
+    for q in (*maps, *(q for q in readers if q.window is not None or q.weight is None or q.weight.ndim == 4)):
+        yield q.place + f"meets all-to-all synapses in {p.label}, whose neurons are then a row, and not a map {list(p.shape)}"
 
 
 def _population_problems(p: Population) -> Iterator[str]:
-    neuron = p.neuron
-    if neuron.graded:
+    if p.neuron.graded:
         yield p.place + "its neurons fire several times in a step; let them fire once (spike_fn=SingleSpike)"
-    if neuron.floor is not None:
-        yield p.place + "its potentials have a lowest value; leave min_v_mem out"
-    if p.fires and neuron.reset == "none":
-        yield p.place + "its spikes reset nothing; use reset_mechanism 'subtract' or 'zero', or return its potential"
-    if p.gate and (message := _gate_problem(p)):
-        yield p.place + message
+    if p.gate and any(q.delay for q in p.projections):
+        yield p.place + "it multiplies spikes of different steps; multiply those of one"
     if p.window is not None:
         yield p.place + f"a {p.window} stands between weights and neurons; put it behind the neurons"
     images = [q for q in p.projections if INPUT in q.sources]
@@ -52,11 +47,6 @@ def _population_problems(p: Population) -> Iterator[str]:
         yield images[1].place + "a second projection reads the samples; one does"
     for q in p.projections:
         yield from _projection_problems(q)
-
-
-def _gate_problem(p: Population) -> str:
-    delayed = any(q.delay for q in p.projections)
-    return "it multiplies spikes of different steps; multiply those of one" if delayed else ""
 
 
 def _projection_problems(q: Projection) -> Iterator[str]:
@@ -68,37 +58,48 @@ def _projection_problems(q: Projection) -> Iterator[str]:
 
 
 def head(description: Description) -> dict[str, Any]:
-    """Reset, comparison and order of all layers."""
-    neuron = next((p.neuron for p in description.populations if p.fires and not p.gate), None)
+    """What a network says of all its layers, and how it answers."""
+    last, word = description.populations[-1], description.readout.decode
+    decode = {"decode": None if word == ("spikes" if last.fires else "potential") else word}
+    neuron = next((p.neuron for p in description.populations if p.fires and not p.gate and p.neuron.reset != "none"), None)
     if neuron is None:
-        return {}
-    return {"reset": neuron.reset, "compare": neuron.compare, "dynamics": neuron.dynamics}
+        return decode
+    return decode | {"reset": neuron.reset, "compare": neuron.compare, "dynamics": neuron.dynamics}
 
 
 def layers(description: Description) -> list[Layer]:
-    return [_layer(p) for p in description.populations]
+    rules = {"reset": "subtract", "compare": ">", "dynamics": AT_ONCE} | head(description)
+    return [_layer(p, rules) for p in description.populations]
 
 
-def _layer(p: Population) -> Layer:
+def _layer(p: Population, rules: dict[str, Any]) -> Layer:
     main, others = _main(p)
     neuron = p.neuron
     options: dict[str, Any] = {
-        "pool": _pool(main.window), "bias": p.bias, "inputs": list(main.sources), "delay": main.delay, "leak": neuron.leak,
-        "current_leak": neuron.current_leak, "shortcuts": [s for q in others for s in _shortcuts(q)],
+        "pool": _pool(main.window), "bias": p.bias.reshape(-1, 1, 1) if p.bias is not None and _row(p) else p.bias, "inputs": list(main.sources), "delay": main.delay, "leak": neuron.leak,
+        "current_leak": neuron.current_leak, "floor": neuron.floor, "shortcuts": [s for q in others for s in _shortcuts(q)],
     }  # fmt: skip
     if neuron.bias is not None:
         options["bias"] = neuron.bias if p.bias is None else p.bias + neuron.bias.reshape(-1, 1, 1)
     if neuron.feedback is not None:
         options["shortcuts"].append(replace(neuron.feedback, source=p.name))
-    if not p.fires:
-        return Output(p.name, main.weight, **options)  # type: ignore[arg-type]
-    options |= {"threshold": neuron.threshold, "rest": neuron.rest}
-    if p.gate:
-        options |= {"threshold": GATE_THRESHOLD, "leak": 0.0}
     assert main.weight is not None
+    if not p.fires:
+        return Output(p.name, main.weight, **options)
+    options |= {"threshold": neuron.threshold, "rest": neuron.rest} | _own_rules(p, rules)
     if main.weight.ndim == 2:
         return Dense(p.name, main.weight, **options)
     return Conv(p.name, main.weight, stride=main.stride, padding=main.padding, **options)
+
+
+def _own_rules(p: Population, rules: dict[str, Any]) -> dict[str, Any]:
+    """Where a layer does otherwise than the network says."""
+    if p.gate:
+        # What a spike sets to zero in the next step could not fire there.
+        stuck = rules["reset"] == "zero" and rules["dynamics"] == NEXT_STEP
+        return {"threshold": GATE_THRESHOLD, "leak": 0.0} | ({"reset": "subtract"} if stuck else {})
+    own = {"reset": p.neuron.reset, "compare": p.neuron.compare, "dynamics": p.neuron.dynamics}
+    return {{"dynamics": "order"}.get(name, name): value for name, value in own.items() if value != rules[name]}
 
 
 def _main(p: Population) -> tuple[Projection, list[Projection]]:

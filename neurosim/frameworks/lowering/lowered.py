@@ -9,11 +9,11 @@ import numpy as np
 from torch import Tensor
 
 from neurosim.frameworks.family import reader
-from neurosim.frameworks.graph.node import Call, Graph, Node
+from neurosim.frameworks.graph.node import Call, Graph, Node, as_map
 from neurosim.frameworks.graph.refusal import Refused
 from neurosim.frameworks.lowering.affine import Affine, Term
 from neurosim.frameworks.lowering.description import Description, Population, Projection
-from neurosim.frameworks.lowering.expression import Expressions, as_map
+from neurosim.frameworks.lowering.expression import Expressions
 from neurosim.frameworks.lowering.folding import Folded, connected, folded
 from neurosim.frameworks.lowering.maps import Convolved
 from neurosim.frameworks.lowering.naming import Names

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from neurosim.frameworks.family import reader
 from neurosim.frameworks.graph.address import AFTER
-from neurosim.frameworks.graph.node import Answer, Entry, Graph, Node
+from neurosim.frameworks.graph.node import Answer, Entry, Graph, Node, as_map
 from neurosim.frameworks.graph.refusal import Refused
 from neurosim.frameworks.lowering.affine import Affine, Term
 from neurosim.frameworks.lowering.description import Readout
-from neurosim.frameworks.lowering.expression import MAKERS, Expressions, as_map
-from neurosim.frameworks.lowering.maps import Map, Scaled
+from neurosim.frameworks.lowering.expression import MAKERS, Expressions
+from neurosim.frameworks.lowering.maps import Averaged, Map, Scaled
 from neurosim.frameworks.neuron import Neuron, as_shown
 
 # Over time: every step is returned, the last one, the sum or mean of all, the largest.
@@ -157,9 +157,11 @@ def _sum(found: Found, expressions: Expressions, steps: int) -> Ending:
     term = found.affine.terms[0] if len(found.affine.terms) == 1 and not _own(found.affine) else None
     summed = found.how in ("each", "sum", "mean")
     counted = term is not None and expressions.fires(term) and term.node.kind != "input" and not term.delay
-    if counted and term is not None and summed and not rest and offset is not None and factor > 0:
-        scale = factor / steps if found.how == "mean" else factor
-        return Ending(PLACEHOLDER, 0, found.how, Readout("spikes", scale, offset), term.node, term.output, None, _adder(None))
+    votes = _votes(rest)
+    if counted and term is not None and summed and votes and offset is not None and factor > 0:
+        scale = factor / votes / steps if found.how == "mean" else factor / votes
+        decode = "spikes" if not rest else f"votes:{votes}"
+        return Ending(PLACEHOLDER, 0, found.how, Readout(decode, scale, offset), term.node, term.output, None, _adder(None))
     affine = _followed(found, steps)
     if found.how == "max" and found.maps and (_factor(found.maps)[1] or factor <= 0 or found.bias is not None):
         raise Refused("weights follow the largest over time", SCORES)
@@ -207,6 +209,15 @@ def _offset(found: Found, steps: int) -> float | None:
     return total
 
 
+def _votes(rest: Sequence[Map]) -> int:
+    """Of how many neighbours each class is the mean; 0 where more happens."""
+    if not rest:
+        return 1
+    window = rest[0].window if len(rest) == 1 and isinstance(rest[0], Averaged) and rest[0].given[:2] == (1, 1) else None
+    plain = window is not None and window.size == window.stride and not any(window.padding)
+    return window.size[1] if plain and window is not None and rest[0].given[2] % window.size[1] == 0 else 0
+
+
 def _adder(leak: float | None) -> Neuron:
     return Neuron(None, leak, as_shown)
 
@@ -234,19 +245,27 @@ def _state(found: Found, term: Term, expressions: Expressions, steps: int) -> En
         raise Refused("more happens to the potential that it returns", "put weights before the neurons that add up", found.node.place)
     if term.node.kind == "neuron":
         neuron, given = _neuron(term.node), expressions.of(term.node.entries[0])
-        if neuron.threshold is not None and neuron.reset != "none":
-            raise Refused("it returns a potential of neurons that fire", "return their spikes, or let them never reset", term.node.place)
-        if neuron.problems or neuron.feedback is not None:
-            raise Refused("; ".join(neuron.problems) or "it feeds spikes back, and its potential is returned", "", term.node.place)
+        if neuron.problems or term.output != 1:
+            raise Refused("; ".join(neuron.problems) or "it returns a synaptic current", SCORES, term.node.place)
+        if neuron.threshold is not None and (neuron.reset != "none" or neuron.feedback is not None):
+            if neuron.kept is not as_shown:
+                raise Refused("it returns potentials that it resets later", "return its spikes", term.node.place)
+            decode, scale = _potentials(found, factor, steps)
+            return Ending(PLACEHOLDER, 0, found.how, Readout(decode, scale), term.node, term.output, None, neuron)
         neuron = replace(neuron, threshold=None)
     else:
         neuron, given = _accumulator(term.node, expressions)
     spikes = given.plain
     if neuron.leak is None and found.how == "last" and spikes is not None and spikes.node.kind != "input" and expressions.fires(spikes):
         return Ending(PLACEHOLDER, 0, "last", Readout("spikes", factor), spikes.node, spikes.output, None, neuron)
-    decode = {"last": "potential", "max": "max-potential"}.get(found.how, "mean-potential")
-    scale = factor * steps if found.how in ("each", "sum") else factor
+    decode, scale = _potentials(found, factor, steps)
     return Ending(PLACEHOLDER, 0, found.how, Readout(decode, scale), term.node, term.output, given, neuron)
+
+
+def _potentials(found: Found, factor: float, steps: int) -> tuple[str, float]:
+    """How potentials answer, and what the model's scores are of these."""
+    decode = {"last": "potential", "max": "max-potential"}.get(found.how, "mean-potential")
+    return decode, factor * steps if found.how in ("each", "sum") else factor
 
 
 def _accumulator(node: Node, expressions: Expressions) -> tuple[Neuron, Affine]:
@@ -274,7 +293,7 @@ def _accumulator(node: Node, expressions: Expressions) -> tuple[Neuron, Affine]:
 
 def _as_told(ended: Ending, decode: str, found: Found, steps: int) -> Ending:
     """Another readout of the same values, where the model returns all of them."""
-    if found.how != "each" or ended.affine is None or decode not in DECODES or decode == "spikes":
+    if found.how != "each" or not ended.readout.decode.endswith("potential") or decode == "spikes":
         told = f"decode is {decode!r}, and it returns what is read as {ended.readout.decode!r}"
         raise Refused(told, "leave decode out, or let the model return every step of a potential")
     how: How = {"potential": "last", "max-potential": "max", "mean-potential": "mean"}[decode]  # type: ignore[assignment]
