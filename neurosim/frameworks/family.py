@@ -19,14 +19,14 @@ Time = tuple[int | None, int | None]
 
 
 @dataclass(frozen=True)
-class Family:
+class Framework:
     """Modules with a state.
 
-    *roots*: names of the modules of Python that hold the classes from which all of them descend, neurons first; of these, what
-    has one of the attributes *marks* has a state. *clear* sets a module to where
-    every run begins; *potential*: what it keeps after a call that returned an answer, None where it does not show it; *time*: of
-    a module and the leading axes of its input, where the steps are. *sequences*: the attribute that makes a module keep the
-    potentials of all steps of a call. *plain*: classes in the roots that are no neurons.
+    *roots*: names of the modules of Python that hold the classes from which all of them descend, neurons first; of these,
+    what has one of the attributes *marks* has a state. *clear* sets a module to where every run begins; *potential*: what it
+    keeps after a call that returned an answer, None where it does not show it; *time*: of a module and the leading axes of
+    its input, where the steps are. *sequences*: the attribute that makes a module keep the potentials of all steps of a call.
+    *plain*: classes in the roots that are no neurons.
     """
 
     name: str
@@ -75,32 +75,32 @@ def _clear_sinabs(module: Any) -> None:
 
 
 FAMILIES = (
-    Family(
+    Framework(
         "snntorch", ("snntorch._neurons",), ("reset_mem",),
         {**dict.fromkeys(("Leaky", "Synaptic", "RLeaky", "RSynaptic"), snntorch), "Lapicque": lapicque},
         lambda m: m.reset_mem(), lambda m, _: m.mem, _at_once,
     ),
-    Family(
+    Framework(
         "spikingjelly", ("spikingjelly.activation_based.neuron", "spikingjelly.activation_based.base"), ("reset",),
         dict.fromkeys(("IFNode", "LIFNode", "ParametricLIFNode"), spikingjelly),
         lambda m: m.reset(), _spikingjelly_potential, _spikingjelly_time, "store_v_seq",
     ),
-    Family(
+    Framework(
         "norse", ("norse.torch.module.snn",), ("state_fallback",), dict.fromkeys(("LIFCell", "LIFBoxCell", "LICell"), norse),
         _nothing, lambda _, answer: answer[1].v, _at_once,
     ),
-    Family(
+    Framework(
         "sinabs", ("sinabs.layers.stateful_layer",), ("init_state_with_shape",),
         dict.fromkeys(("IAF", "IAFSqueeze", "LIF", "LIFSqueeze"), sinabs),
         _clear_sinabs, _sinabs_potential, _sinabs_time, "record_states",
     ),
-    Family(
+    Framework(
         "neurosim", ("neurosim.frameworks.neuron",), ("reset",), {"Lif": ours}, lambda m: m.reset(), lambda m, _: m.u, _at_once,
     ),
 )  # fmt: skip
 
 
-def family(module: nn.Module) -> Family | None:
+def family(module: nn.Module) -> Framework | None:
     """Whose class it descends from, if that has a state."""
     homes = [kind.__module__ for kind in type(module).__mro__]
     found = next((f for f in FAMILIES if any(_inside(home, f.roots) for home in homes)), None)
@@ -132,7 +132,7 @@ def stranger(module: nn.Module) -> str | None:
     return told if own is type(module) else f"a class of its own, made of {told}"
 
 
-def _neuron(module: nn.Module, found: Family) -> bool:
+def _neuron(module: nn.Module, found: Framework) -> bool:
     """Whether it descends from neurons, and not from something else with a state."""
     homes = [kind.__module__ for kind in type(module).__mro__]
     return any(_inside(home, found.roots[:1]) for home in homes)

@@ -29,8 +29,8 @@ def norse(module: Any, native: tuple[int, ...], shape: Shape) -> Neuron:
         decay = 1 - float(np.float32(module.dt) * _one(p.tau_syn_inv))
     subtracts = kind == BOX and _reset(p) == SUBTRACT
     return Neuron(
-        threshold, 1 - rate, lambda v, _: v - np.float32(rest), "subtract" if subtracts else "zero", current_leak=decay, gain=rate,
-        rest=None if subtracts else reset or None,
+        threshold, 1 - rate, lambda v, _: v - np.float32(rest), "subtract" if subtracts else "zero", current_leak=decay,
+        gain=rate, rest=None if subtracts else reset or None,
         problems=tuple(_problems(kind, p, rate, rest)),
     )  # fmt: skip
 
@@ -38,7 +38,9 @@ def norse(module: Any, native: tuple[int, ...], shape: Shape) -> Neuron:
 def _problems(kind: str, p: Any, rate: float, rest: float) -> list[str]:
     problems = []
     names = ("tau_mem_inv", "v_leak", *(("v_reset",) if kind != READOUT else ()), *(("tau_syn_inv",) if kind != BOX else ()))
-    problems += [f"its {name} differs between neurons; one number is supported" for name in names if getattr(p, name).numel() > 1]
+    problems += [
+        f"its {name} differs between neurons; one number is supported" for name in names if getattr(p, name).numel() > 1
+    ]
     if not 0 < rate <= 1:
         problems.append(f"dt / tau_mem is {rate:g}; a leak lies between 0 and 1: use a smaller dt")
     if kind == BOX and rest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,8 +10,8 @@ import torch
 from torch import Tensor
 
 from neurosim.frameworks.graph.capture import Capture
-from neurosim.frameworks.graph.record import Record
-from neurosim.frameworks.lowering.description import Population
+from neurosim.frameworks.graph.record import ModelRecord
+from neurosim.frameworks.lowering.description import FedPopulation
 from neurosim.frameworks.lowering.lowered import Lowered
 from neurosim.frameworks.lowering.readout import Ending
 from neurosim.network.golden import LayerRecording
@@ -19,10 +20,14 @@ RAISED = (
     "{} has reset_delay=False: where a potential is still above the threshold after its reset, {:,} times in the samples, "
     "snnTorch asks for two thresholds in the step after it, and neurosim for one"
 )
+# What of every step [N, T, classes] is one answer.
+REDUCED: dict[str, Callable[[Tensor], Tensor]] = {
+    "last": lambda x: x[:, -1], "max": lambda x: x.amax(1), "mean": lambda x: x.mean(1), "each": lambda x: x.sum(1),
+}  # fmt: skip
 
 
 @dataclass
-class Recording:
+class ModelRecording:
     """*layers*: what each did; *scores*: float32 [N, classes], the answer of the model in the units of the network's own;
     *notes*: what the model does differently, by layer; *problems*: what no layer does."""
 
@@ -32,12 +37,12 @@ class Recording:
     problems: list[str] = field(default_factory=list)
 
 
-def recording(capture: Capture, found: Lowered, frames: Tensor) -> Recording:
+def recording(capture: Capture, found: Lowered, frames: Tensor) -> ModelRecording:
     """Run the model on *frames* [N, T, ...]."""
     record = capture.record(frames)
     populations = found.description.populations
     made = _made(capture, found, frames, record)
-    kept = Recording()
+    kept = ModelRecording()
     for p in populations:
         if not p.fires:
             kept.layers[p.name] = LayerRecording(None, _added(found.end, made))
@@ -49,7 +54,7 @@ def recording(capture: Capture, found: Lowered, frames: Tensor) -> Recording:
     return kept
 
 
-def _made(capture: Capture, found: Lowered, frames: Tensor, record: Record) -> dict[tuple[int, int], Tensor]:
+def _made(capture: Capture, found: Lowered, frames: Tensor, record: ModelRecord) -> dict[tuple[int, int], Tensor]:
     """What nodes made of the samples that are no neurons."""
     nodes = [(p.node, 0) for p in found.description.populations if p.gate and p.node is not None]
     end = found.end
@@ -63,7 +68,7 @@ def _rows(values: Tensor) -> np.ndarray:
     return np.ascontiguousarray(values.flatten(2).transpose(0, 1).cpu().numpy())
 
 
-def _fired(p: Population, record: Record, kept: Recording) -> LayerRecording:
+def _fired(p: FedPopulation, record: ModelRecord, kept: ModelRecording) -> LayerRecording:
     assert p.node is not None
     module = id(p.node.module)
     answered = _rows(record.fired[module, 0])
@@ -96,14 +101,13 @@ def _added(end: Ending, made: dict[tuple[int, int], Tensor]) -> np.ndarray:
     return np.ascontiguousarray(end.neuron.kept(found, np.zeros(found.shape, bool)).astype(np.float32))
 
 
-def _scores(found: Lowered, record: Record) -> np.ndarray:
+def _scores(found: Lowered, record: ModelRecord) -> np.ndarray:
     """[N, classes]: what the model returned; of every step, the sum, or what the readout makes of all."""
     end, readout = found.end, found.description.readout
     layout, values = end.answer.layout, record.returned[end.number].cpu().double()
     steps = layout.steps.unique()
     by_step = torch.stack([_ordered(values[:, layout.steps == s], layout.origins[layout.steps == s]) for s in steps], 1)
-    reduce = {"last": lambda x: x[:, -1], "max": lambda x: x.amax(1), "mean": lambda x: x.mean(1)}.get(end.how, lambda x: x.sum(1))
-    whole = by_step[:, 0] if len(steps) == 1 else reduce(by_step)
+    whole = by_step[:, 0] if len(steps) == 1 else REDUCED[end.how](by_step)
     scores: np.ndarray = ((whole - readout.offset) / readout.factor).float().numpy()
     return scores
 

@@ -13,8 +13,8 @@ SINGLE, MULTIPLE = "SingleSpike", "MultiSpike"
 
 
 def sinabs(module: Any, native: tuple[int, ...], shape: Shape) -> Neuron:
-    """`LIF` and `IAF`: ``i = alpha_syn (i + x)``, ``v = alpha_mem v + i`` (times 1 - alpha_mem with norm_input), as many spikes as
-    thresholds fit into v (MultiSpike), each of which subtracts one, and no potential below min_v_mem."""
+    """`LIF` and `IAF`: ``i = alpha_syn (i + x)``, ``v = alpha_mem v + i`` (times 1 - alpha_mem with norm_input), as many
+    spikes as thresholds fit into v (MultiSpike), each of which subtracts one, and no potential below min_v_mem."""
     alpha = torch.as_tensor(module.alpha_mem_calculated).detach().float()
     synaptic = module.alpha_syn_calculated
     gain = float((1 - alpha).flatten()[0]) if module.norm_input else 1.0
@@ -33,6 +33,6 @@ def sinabs(module: Any, native: tuple[int, ...], shape: Shape) -> Neuron:
     floor = None if module.min_v_mem is None else per_neuron(module.min_v_mem, native, shape)
     return Neuron(
         per_neuron(module.spike_threshold, native, shape), per_neuron(alpha, native, shape), as_shown,
-        "zero" if resets == "MembraneReset" else "subtract", ">=", current_leak=decay, gain=gain * (1.0 if decay is None else decay),
-        graded=firing == MULTIPLE, floor=floor, problems=tuple(problems),
+        "zero" if resets == "MembraneReset" else "subtract", ">=", current_leak=decay,
+        gain=gain * (1.0 if decay is None else decay), graded=firing == MULTIPLE, floor=floor, problems=tuple(problems),
     )  # fmt: skip

@@ -13,17 +13,23 @@ from neurosim.errors import NetworkError
 from neurosim.frameworks.graph.calling import Calling, Runner, by_hand, usual
 from neurosim.frameworks.graph.capture import Capture, captured
 from neurosim.frameworks.graph.node import as_map
-from neurosim.frameworks.graph.refusal import Miscalled, Refused
+from neurosim.frameworks.graph.refusal import MiscalledError, RefusedError
 from neurosim.frameworks.lowering.layers import head, layers, problems
 from neurosim.frameworks.lowering.lowered import Lowered, lowered
 from neurosim.frameworks.lowering.readout import DECODES
-from neurosim.frameworks.recording import Recording, recording
+from neurosim.frameworks.recording import ModelRecording, recording
 from neurosim.network.golden import Golden
 from neurosim.network.inputs import Inputs, check_inputs, seen
 from neurosim.network.layers import InputSpec
 from neurosim.network.network import Network
 
-PACKAGES = {"snntorch": "snnTorch", "spikingjelly": "SpikingJelly", "norse": "Norse", "sinabs": "sinabs", "neurosim": "neurosim"}
+PACKAGES = {
+    "snntorch": "snnTorch",
+    "spikingjelly": "SpikingJelly",
+    "norse": "Norse",
+    "sinabs": "sinabs",
+    "neurosim": "neurosim",
+}
 
 
 def from_torch(
@@ -67,7 +73,7 @@ def from_torch(
     kept = recording(seen_model, found, frames)
     network = _network(found, kept, spec, name or type(model).__name__, timesteps, model, label)
     check_inputs(network, inputs)
-    return network.with_golden(Golden(data, inputs.labels, kept.layers))
+    return network.with_golden(Golden(data, inputs.labels, kept.layers, answers=kept.scores))
 
 
 def _device(model: nn.Module) -> torch.device:
@@ -127,7 +133,7 @@ def _seen(model: nn.Module, frames: Tensor, images: bool, run: Runner | None, la
             return captured(model, frames, way)
         except Exception as error:
             refusals.append((way, error))
-    final = [error for _, error in refusals if isinstance(error, Refused) and not isinstance(error, Miscalled)]
+    final = [error for _, error in refusals if isinstance(error, RefusedError) and not isinstance(error, MiscalledError)]
     if final:
         raise NetworkError(label, final[0].all) from final[0]
     if len({_told(error) for _, error in refusals}) == 1:
@@ -138,13 +144,15 @@ def _seen(model: nn.Module, frames: Tensor, images: bool, run: Runner | None, la
 
 
 def _told(error: Exception) -> str:
-    return str(error) if isinstance(error, Refused) else f"it fails on the samples by itself: {type(error).__name__}: {error}"
+    return (
+        str(error) if isinstance(error, RefusedError) else f"it fails on the samples by itself: {type(error).__name__}: {error}"
+    )
 
 
 def _lowered(capture: Capture, spec: InputSpec, decode: str | None, label: str) -> Lowered:
     try:
         found = lowered(capture.graph, spec.encoding == "spikes", decode)
-    except Refused as refusal:
+    except RefusedError as refusal:
         raise NetworkError(label, refusal.all) from refusal
     missing = list(problems(found.description))
     if missing:
@@ -153,7 +161,7 @@ def _lowered(capture: Capture, spec: InputSpec, decode: str | None, label: str) 
 
 
 def _network(
-    found: Lowered, kept: Recording, spec: InputSpec, name: str, timesteps: int | None, model: nn.Module, label: str
+    found: Lowered, kept: ModelRecording, spec: InputSpec, name: str, timesteps: int | None, model: nn.Module, label: str
 ) -> Network:
     populations = found.description.populations
     if kept.problems:
@@ -178,5 +186,3 @@ def _version(package: str) -> str:
         return version("neurosim-hw" if package == "neurosim" else package)
     except PackageNotFoundError:
         return "?"
-
-

@@ -1,4 +1,5 @@
-"""Networks that people have, small, with random weights: name -> (model, samples [N, T, ...] or images [N, ...], timesteps or None).
+"""Networks that people have, small, with random weights: name -> (model, samples [N, T, ...] or images [N, ...], timesteps or
+None).
 
 Weights, normalisations and inputs are on a grid of powers of two where that is possible, so that no sum is rounded.
 """
@@ -100,7 +101,11 @@ def residual(mode):
     from spikingjelly.activation_based import neuron
     from spikingjelly.activation_based.model import spiking_resnet
 
-    return jelly(spiking_resnet.spiking_resnet18(spiking_neuron=neuron.LIFNode, num_classes=10, tau=2.0), mode), pixels(3, 32, 32), STEPS
+    return (
+        jelly(spiking_resnet.spiking_resnet18(spiking_neuron=neuron.LIFNode, num_classes=10, tau=2.0), mode),
+        pixels(3, 32, 32),
+        STEPS,
+    )
 
 
 def sew(mode, function):
@@ -109,7 +114,11 @@ def sew(mode, function):
     from spikingjelly.activation_based import neuron
     from spikingjelly.activation_based.model import sew_resnet
 
-    return jelly(sew_resnet.sew_resnet18(spiking_neuron=neuron.IFNode, cnf=function, num_classes=10), mode), pixels(3, 32, 32), STEPS
+    return (
+        jelly(sew_resnet.sew_resnet18(spiking_neuron=neuron.IFNode, cnf=function, num_classes=10), mode),
+        pixels(3, 32, 32),
+        STEPS,
+    )
 
 
 def membrane(images=True):
@@ -218,7 +227,9 @@ class HandWritten(nn.Module):
             mem = current if mem is None else self.beta * mem + current
             kept.append(mem)
         kept = torch.stack(kept)
-        return {"max": lambda: kept.max(0).values, "last": lambda: kept[-1], "mean": lambda: kept.mean(0), "all": lambda: kept}[self.end]()
+        return {"max": lambda: kept.max(0).values, "last": lambda: kept[-1], "mean": lambda: kept.mean(0), "all": lambda: kept}[
+            self.end
+        ]()
 
 
 class Skips(nn.Module):
@@ -262,7 +273,8 @@ class NorseLoop(nn.Module):
         super().__init__()
         n = norse()
         self.net = n.SequentialState(
-            nn.Conv2d(1, 4, 3), n.LIFCell(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(36, 20), n.LIFBoxCell(), nn.Linear(20, 5), n.LICell()
+            nn.Conv2d(1, 4, 3), n.LIFCell(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(36, 20), n.LIFBoxCell(), nn.Linear(20, 5),
+            n.LICell(),
         )  # fmt: skip
 
     def forward(self, x):
@@ -285,7 +297,9 @@ def from_sinabs():
     sinabs()
     from sinabs.from_torch import from_model
 
-    ann = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(36, 10), nn.ReLU(), nn.Linear(10, 5))
+    ann = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(36, 10), nn.ReLU(), nn.Linear(10, 5)
+    )
     model = from_model(on_grid(ann), input_shape=(1, 8, 8), num_timesteps=STEPS, add_spiking_output=True).spiking_model
     return model.eval(), spikes(1, 8, 8), None
 
@@ -297,9 +311,11 @@ MODELS = {
     "sew_resnet18 AND, m": lambda: sew("m", "AND"), "sew_resnet18 IAND, m": lambda: sew("m", "IAND"),
     "ms_resnet18": membrane,
     "MNISTNet, m": lambda: plif("MNISTNet", (1, 28, 28), "m"), "CIFAR10Net, s": lambda: plif("CIFAR10Net", (3, 32, 32), "s"),
-    "DVSGestureNet, s": lambda: plif("DVSGestureNet", (2, 128, 128), "s"), "DVSGestureNet, m": lambda: plif("DVSGestureNet", (2, 128, 128), "m"),
+    "DVSGestureNet, s": lambda: plif("DVSGestureNet", (2, 128, 128), "s"),
+    "DVSGestureNet, m": lambda: plif("DVSGestureNet", (2, 128, 128), "m"),
     "SeqToANNContainer": containers, "NonSpikingIFNode max": lambda: readout("NonSpikingIFNode", "max-mem"),
-    "NonSpikingLIFNode last": lambda: readout("NonSpikingLIFNode", "last_mem"), "NonSpikingLIFNode": lambda: readout("NonSpikingLIFNode", None),
+    "NonSpikingLIFNode last": lambda: readout("NonSpikingLIFNode", "last_mem"),
+    "NonSpikingLIFNode": lambda: readout("NonSpikingLIFNode", None),
     "NonSpikingIFNode mean": lambda: readout("NonSpikingIFNode", "mean-mem"),
     "snnTorch tutorial 5": lambda: (on_grid(Tutorial5()), pixels(1, 6, 6), STEPS),
     "snnTorch tutorial 6": lambda: (on_grid(Tutorial6()), pixels(1, 16, 16), STEPS),

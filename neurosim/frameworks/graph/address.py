@@ -11,13 +11,13 @@ import math
 import torch
 from torch import Tensor
 
-from neurosim.frameworks.graph.refusal import Refused
+from neurosim.frameworks.graph.refusal import RefusedError
 
 FEATURE_BITS, SOURCE_BITS, SAMPLE_BITS = 28, 14, 5
 ORIGIN_BITS = FEATURE_BITS + SOURCE_BITS
 FEATURES, SOURCES, SAMPLES = 1 << FEATURE_BITS, 1 << SOURCE_BITS, 1 << SAMPLE_BITS
-# Steps that are none: of a number that does not come from the samples, of what is the same at every step, of what is known after
-# the last one. The first step is 0.
+# Steps that are none: of a number that does not come from the samples, of what is the same at every step, of what is known
+# after the last one. The first step is 0.
 NEVER, ALWAYS, AFTER = -2, -1, (1 << 15) - 3
 # The address of a number that does not come from the samples.
 NOTHING = 0
@@ -32,7 +32,9 @@ def addresses(rows: Tensor, source: int, shape: tuple[int, ...]) -> Tensor:
     """[rows..., shape...]: all features, in their order, in every row."""
     count = math.prod(shape)
     if count > FEATURES or source >= SOURCES:
-        raise Refused(f"{count:,} features of one layer are more than can be followed", "use a smaller sample to export it")
+        raise RefusedError(
+            f"{count:,} features of one layer are more than can be followed", "use a smaller sample to export it"
+        )
     features = torch.arange(count).reshape(shape)
     lead = rows.reshape(*rows.shape, *(1,) * len(shape))
     return (lead << ORIGIN_BITS) + (source << FEATURE_BITS) + features

@@ -14,11 +14,11 @@ from neurosim.frameworks.graph.address import ALWAYS, NOTHING, row, rows_of, ste
 from neurosim.frameworks.graph.calling import Calling
 from neurosim.frameworks.graph.entry import cleared, guarded, recording
 from neurosim.frameworks.graph.evaluation import Evaluation
-from neurosim.frameworks.graph.layout import Layout
-from neurosim.frameworks.graph.node import Answer, Graph, Node, as_map, ordered
-from neurosim.frameworks.graph.record import Record, joined, recorded, returned_tensors
-from neurosim.frameworks.graph.recorder import Recorder
-from neurosim.frameworks.graph.refusal import Miscalled, Place, Refused, together
+from neurosim.frameworks.graph.layout import SampleLayout
+from neurosim.frameworks.graph.node import Answer, ModelGraph, GraphNode, as_map, ordered
+from neurosim.frameworks.graph.record import ModelRecord, joined, recorded, returned_tensors
+from neurosim.frameworks.graph.recorder import GraphRecorder
+from neurosim.frameworks.graph.refusal import MiscalledError, Place, RefusedError, together
 
 SAMPLES = 2
 # Steps in which a recurrence can be told from what happens once.
@@ -31,20 +31,21 @@ UNSEEN = "what travels through NumPy, `.data` or hidden attributes, and random n
 @dataclass(frozen=True)
 class Capture:
     """A *graph*, and how its *model* is to be called to see what it says. *layouts*: by neurons, of what each call is given;
-    *groups*: which of the tensors that the model returns make one answer each. *difference*: the largest one between graph and model, of what neurons are given and of what the model returns, on other samples."""
+    *groups*: which of the tensors that the model returns make one answer each. *difference*: the largest one between graph
+    and model, of what neurons are given and of what the model returns, on other samples."""
 
     model: nn.Module
-    graph: Graph
+    graph: ModelGraph
     calling: Calling
-    layouts: dict[int, list[Layout]]
+    layouts: dict[int, list[SampleLayout]]
     groups: list[list[int]]
     difference: float = 0.0
 
-    def record(self, frames: Tensor) -> Record:
+    def record(self, frames: Tensor) -> ModelRecord:
         """What the model does on *frames* [N, T, ...]."""
         return recorded(self.model, frames, self.calling, self.layouts, self.groups, [a.layout for a in self.graph.answers])
 
-    def evaluation(self, frames: Tensor, record: Record) -> Evaluation:
+    def evaluation(self, frames: Tensor, record: ModelRecord) -> Evaluation:
         """What the graph makes of what the neurons did on *frames* [N, T, ...]."""
         fired = {
             (id(node), i): record.fired[id(node.module), i].unflatten(-1, shape or (1,))
@@ -56,7 +57,7 @@ class Capture:
 
 
 def captured(model: nn.Module, frames: Tensor, calling: Calling) -> Capture:
-    """The graph of *model*, called so on *frames* [N, T, ...]. Raises Refused, or Miscalled where another call may do."""
+    """The graph of *model*, called so on *frames* [N, T, ...]. Raises RefusedError; MiscalledError where another call may do."""
     shown = torch.cat([frames, _others(frames)])[:SAMPLES] if len(frames) < SAMPLES else frames[:SAMPLES]
     found = _traced(model, shown, calling)
     others = _others(shown)
@@ -70,7 +71,7 @@ def _others(frames: Tensor) -> Tensor:
 
 
 def _traced(model: nn.Module, frames: Tensor, calling: Calling) -> Capture:
-    recorder, layouts = Recorder(model), dict[int, list[Tensor]]()
+    recorder, layouts = GraphRecorder(model), dict[int, list[Tensor]]()
     given, count, steps = calling.given(frames), len(frames), frames.shape[1]
     rows = row(torch.arange(steps).expand(count, steps), torch.arange(count)[:, None])
     if calling.still:
@@ -85,22 +86,24 @@ def _traced(model: nn.Module, frames: Tensor, calling: Calling) -> Capture:
     try:
         answers = [_answer(recorder, joined([_all(recorder, t) for t in returned], group), count) for group in groups]
         if not answers:
-            raise Refused("it returns nothing that comes from the samples", "return the scores of the classes, or the spikes")
-    except Refused as refusal:
+            raise RefusedError(
+                "it returns nothing that comes from the samples", "return the scores of the classes, or the spikes"
+            )
+    except RefusedError as refusal:
         raise refusal.at(whole) from None
-    graph = Graph(ordered([a.node for a in answers]), answers, recorder.nodes["input"], steps)
+    graph = ModelGraph(ordered([a.node for a in answers]), answers, recorder.nodes["input"], steps)
     _check_steps(graph, whole)
-    kept = {id(node.module): [Layout.of(a, count) for a in layouts[id(node.module)]] for node in graph.neurons}
+    kept = {id(node.module): [SampleLayout.of(a, count) for a in layouts[id(node.module)]] for node in graph.neurons}
     return Capture(model, graph, calling, kept, groups)
 
 
-def _told_all(recorder: Recorder, call: Callable[[], Any]) -> Any:
-    """What the model returns; raises Refused with all that was noted on the way."""
+def _told_all(recorder: GraphRecorder, call: Callable[[], Any]) -> Any:
+    """What the model returns; raises RefusedError with all that was noted on the way."""
     try:
         answer = call()
-    except Miscalled:
+    except MiscalledError:
         raise
-    except Refused as refusal:
+    except RefusedError as refusal:
         raise together([*recorder.problems, refusal]) from None
     problems = [*recorder.problems, *(p for node in recorder.nodes.values() for p in _neuron_problems(node))]
     if problems:
@@ -108,24 +111,24 @@ def _told_all(recorder: Recorder, call: Callable[[], Any]) -> Any:
     return answer
 
 
-def _neuron_problems(node: Node) -> list[Refused]:
+def _neuron_problems(node: GraphNode) -> list[RefusedError]:
     read = reader(node.module) if node.module is not None else None
     if read is None:
         return []
     shape = node.shapes[0]
     neuron = read(node.module, shape, as_map(shape))
-    return [Refused(problem, "", replace(node.place, line="")) for problem in neuron.problems]
+    return [RefusedError(problem, "", replace(node.place, line="")) for problem in neuron.problems]
 
 
-def _all(recorder: Recorder, tensor: Tensor) -> Tensor:
+def _all(recorder: GraphRecorder, tensor: Tensor) -> Tensor:
     address = recorder.address(tensor)
     return torch.full(tensor.shape, NOTHING) if address is None else address
 
 
-def _answer(recorder: Recorder, address: Tensor, samples: int) -> Answer:
+def _answer(recorder: GraphRecorder, address: Tensor, samples: int) -> Answer:
     if bool((address == NOTHING).any()):
-        raise Refused("a part of what it returns does not come from the samples", "return it without constants")
-    read, layout = Layout.of(address, samples).read(recorder, address)
+        raise RefusedError("a part of what it returns does not come from the samples", "return it without constants")
+    read, layout = SampleLayout.of(address, samples).read(recorder, address)
     return Answer(read.node, read.output, read.shape, layout)
 
 
@@ -148,21 +151,25 @@ def _one_per_step(group: Sequence[Tensor | None]) -> bool:
     return same and all(bool((steps_of(r) == t).all()) for t, r in enumerate(rows))
 
 
-def _check_steps(graph: Graph, whole: Place) -> None:
+def _check_steps(graph: ModelGraph, whole: Place) -> None:
     for node in graph.neurons:
         if node.steps != set(range(graph.timesteps)):
             told = f"is called for {len(node.steps)} steps, where there are {graph.timesteps}"
-            raise Miscalled(told, f"give timesteps={len(node.steps)}, or let it run as often", node.place)
+            raise MiscalledError(told, f"give timesteps={len(node.steps)}, or let it run as often", node.place)
     delayed = any(entry.delay for node in graph.nodes for entry in node.entries)
     if delayed and graph.timesteps < TELLING:
-        raise Refused(f"what it does over time cannot be told in {graph.timesteps} steps", f"show at least {TELLING}", whole)
+        raise RefusedError(
+            f"what it does over time cannot be told in {graph.timesteps} steps", f"show at least {TELLING}", whole
+        )
 
 
 def _held(found: Capture, frames: Tensor) -> float:
-    """The largest difference between graph and model on *frames*; raises Refused where it is more than rounding."""
+    """The largest difference between graph and model on *frames*; raises RefusedError where it is more than rounding."""
     record, graph = found.record(frames), found.graph
     reads = [(node, node.entries[0]) for node in graph.neurons]
-    made = found.evaluation(frames, record).run([*((e.node, e.output) for _, e in reads), *((a.node, a.output) for a in graph.answers)])
+    made = found.evaluation(frames, record).run(
+        [*((e.node, e.output) for _, e in reads), *((a.node, a.output) for a in graph.answers)]
+    )
     largest = 0.0
     for node, entry in reads:
         known = made[id(entry.node), entry.output].flatten(2)
@@ -177,6 +184,5 @@ def _compared(ours: Tensor, theirs: Tensor, what: str, place: Place) -> float:
     apart = (ours - theirs).abs()
     largest = float(apart.max())
     if not largest <= TOLERANCE * max(float(theirs.abs().max()), 1e-3):
-        raise Refused(f"{what} is not what was seen of the model: {largest:.3g} apart on other samples", UNSEEN, place)
+        raise RefusedError(f"{what} is not what was seen of the model: {largest:.3g} apart on other samples", UNSEEN, place)
     return largest
-

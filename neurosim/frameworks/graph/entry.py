@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from neurosim.frameworks.family import family, known, reader, stranger
-from neurosim.frameworks.graph.recorder import Recorder
-from neurosim.frameworks.graph.refusal import Place, Refused, source_line
+from neurosim.frameworks.graph.recorder import GraphRecorder
+from neurosim.frameworks.graph.refusal import Place, RefusedError, source_line
 
 # Of a module, its path, what calls it for real, and what it is called with.
 Door = Callable[[nn.Module, str, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
@@ -25,7 +25,7 @@ def guarded(model: nn.Module, door: Door) -> Iterator[None]:
     for name, module in model.named_modules():
         if "forward" in vars(module) or isinstance(module, torch.jit.ScriptModule):
             continue
-        module.forward = _through(door, module, name or type(model).__name__)  # type: ignore[method-assign]
+        module.forward = _through(door, module, name or type(model).__name__)
         changed.append(module)
     try:
         yield
@@ -59,7 +59,7 @@ def cleared(model: nn.Module) -> Iterator[None]:
         clear()
 
 
-def recording(recorder: Recorder, layouts: dict[int, list[Tensor]]) -> Door:
+def recording(recorder: GraphRecorder, layouts: dict[int, list[Tensor]]) -> Door:
     """A door that tells *recorder* of modules and neurons; *layouts*: by neurons, the addresses of what each call was given."""
 
     def door(module: nn.Module, name: str, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -69,11 +69,11 @@ def recording(recorder: Recorder, layouts: dict[int, list[Tensor]]) -> Door:
             if recorder.inside:
                 return real(*args, **kwargs)
             if (what := stranger(module)) is not None:
-                raise Refused(f"is {what}, and its equation is not known here", f"known are {known()}")
+                raise RefusedError(f"is {what}, and its equation is not known here", f"known are {known()}")
             if reader(module) is None:
                 return _trained(recorder, module, lambda: real(*args, **kwargs))
             return _fired(recorder, layouts, module, real, args, kwargs)
-        except Refused as refusal:
+        except RefusedError as refusal:
             raise refusal.at(recorder.stack[-1]) from None
         finally:
             recorder.stack.pop()
@@ -81,12 +81,12 @@ def recording(recorder: Recorder, layouts: dict[int, list[Tensor]]) -> Door:
     return door
 
 
-def _trained(recorder: Recorder, module: nn.Module, call: Callable[[], Any]) -> Any:
+def _trained(recorder: GraphRecorder, module: nn.Module, call: Callable[[], Any]) -> Any:
     """The answer of a module that does another thing in training, as it is in use; it is noted that it is in training."""
     drops = getattr(module, "p", 0) and "Drop" in type(module).__name__
     if not module.training or not (drops or "Norm" in type(module).__name__):
         return call()
-    recorder.problems.append(Refused("is in training mode", "call model.eval() first", recorder.stack[-1]))
+    recorder.problems.append(RefusedError("is in training mode", "call model.eval() first", recorder.stack[-1]))
     module.training = False
     try:
         return call()
@@ -95,7 +95,12 @@ def _trained(recorder: Recorder, module: nn.Module, call: Callable[[], Any]) -> 
 
 
 def _fired(
-    recorder: Recorder, layouts: dict[int, list[Tensor]], module: nn.Module, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    recorder: GraphRecorder,
+    layouts: dict[int, list[Tensor]],
+    module: nn.Module,
+    real: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> Any:
     recorder.inside = True
     try:

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from neurosim.frameworks.graph.node import Entry, Graph, Node, flat
+from neurosim.frameworks.graph.node import Entry, ModelGraph, GraphNode, flat
 
 # A node and one of its outputs.
-Source = tuple[Node, int]
+Source = tuple[GraphNode, int]
 
 
 class Evaluation:
     """*frames*: [T, N, ...] of the samples; *fired*: [T, N, features] of every output of neurons that is read."""
 
-    def __init__(self, graph: Graph, frames: Tensor, fired: Mapping[tuple[int, int], Tensor]):
+    def __init__(self, graph: ModelGraph, frames: Tensor, fired: Mapping[tuple[int, int], Tensor]):
         self.graph, self.frames, self.fired = graph, frames, fired
         self.late: set[int] = set()
         for node in graph.nodes:
@@ -51,7 +51,9 @@ class Evaluation:
             if id(node) in self.late:
                 continue
             if node.kind == "neuron":
-                now |= {(id(node), i): self.fired[id(node), i][t] for i in range(len(node.shapes)) if (id(node), i) in self.fired}
+                now |= {
+                    (id(node), i): self.fired[id(node), i][t] for i in range(len(node.shapes)) if (id(node), i) in self.fired
+                }
             else:
                 now |= _outputs(node, [self._read(e, t) for e in node.entries])
 
@@ -76,11 +78,14 @@ class Evaluation:
             for e in node.entries:
                 key = (id(e.node), e.output)
                 given.append(self.after[key] if key in self.after else torch.stack(history[key]))
-            shaped = [flat(x, e.shape) if not node.over_time else x.reshape(len(x), -1, *e.shape) for x, e in zip(given, node.entries, strict=True)]
+            shaped = [
+                flat(x, e.shape) if not node.over_time else x.reshape(len(x), -1, *e.shape)
+                for x, e in zip(given, node.entries, strict=True)
+            ]
             self.after |= _outputs(node, shaped)
 
 
-def _outputs(node: Node, given: list[Tensor]) -> dict[tuple[int, int], Tensor]:
+def _outputs(node: GraphNode, given: list[Tensor]) -> dict[tuple[int, int], Tensor]:
     assert node.call is not None
     answer = node.call(*given)
     return {(id(node), i): x for i, x in enumerate(answer if isinstance(answer, tuple | list) else (answer,))}

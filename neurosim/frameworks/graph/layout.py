@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from neurosim.frameworks.graph.address import origins_of, rows_of, samples_of, steps_of
-from neurosim.frameworks.graph.refusal import Refused
+from neurosim.frameworks.graph.refusal import RefusedError
 
 
 class Reader(Protocol):
@@ -20,7 +20,7 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True)
-class Layout:
+class SampleLayout:
     """The axis on which the samples lie, *inner* of one sample's numbers on it behind one another (or *outer*, between those of
     other samples); *steps*, *origins*: int64 of the rest, flat: of which step and origin each number of a sample is."""
 
@@ -31,7 +31,7 @@ class Layout:
     origins: Tensor
 
     @classmethod
-    def of(cls, address: Tensor, samples: int) -> Layout:
+    def of(cls, address: Tensor, samples: int) -> SampleLayout:
         """From the addresses of a tensor of so many samples."""
         found = samples_of(rows_of(address))
         for axis, size in enumerate(address.shape):
@@ -40,14 +40,16 @@ class Layout:
                 if torch.equal(split, torch.arange(samples)[:, None].expand(split.shape)):
                     one = _split(address, axis, outer, size // samples // outer, samples)[0]
                     return cls(axis, outer, size // samples // outer, steps_of(rows_of(one)), origins_of(one))
-        raise Refused("its samples are not side by side on one axis of what it returns", "return [N, classes] or [T, N, classes]")
+        raise RefusedError(
+            "its samples are not side by side on one axis of what it returns", "return [N, classes] or [T, N, classes]"
+        )
 
-    def read(self, recorder: Reader, address: Tensor) -> tuple[Any, Layout]:
+    def read(self, recorder: Reader, address: Tensor) -> tuple[Any, SampleLayout]:
         """What a tensor of these addresses is an output of, all steps alike; and the layout with its features for origins."""
         order = torch.argsort(self.steps, stable=True)
         moments = self.steps.unique()
         if len(order) % len(moments):
-            raise Refused("what it returns is not the same at every step", "return all classes of every step, or of one")
+            raise RefusedError("what it returns is not the same at every step", "return all classes of every step, or of one")
         found = recorder.read(self.by_sample(address)[:, order].unflatten(1, (len(moments), -1)))
         origins = torch.empty_like(self.origins)
         origins[order] = torch.arange(len(order) // len(moments)).repeat(len(moments))

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_unflatten
 
 from neurosim.frameworks.graph.address import AFTER
-from neurosim.frameworks.graph.layout import Layout
-from neurosim.frameworks.graph.refusal import Place, Refused
+from neurosim.frameworks.graph.layout import SampleLayout
+from neurosim.frameworks.graph.refusal import Place, RefusedError
 from neurosim.network.layers import Shape
 
 Features = tuple[int, ...]
@@ -23,7 +23,7 @@ Span = Literal["step", "over time"]
 class Entry:
     """What a node reads: an *output* of another one, *delay* steps ago, in this *shape* [features...]."""
 
-    node: Node
+    node: GraphNode
     output: int
     delay: int
     shape: Features
@@ -34,7 +34,7 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False)
-class Call:
+class AtenCall:
     """An operation of ATen with its constants; *holes*: the places of what is read, [rows, features...]."""
 
     function: Any
@@ -55,11 +55,12 @@ class Call:
         args, kwargs = tree_unflatten(list(self.leaves), self.form)
         names = [a.name for a in self.function._schema.arguments]
         defaults = {a.name: a.default_value for a in self.function._schema.arguments if a.has_default_value()}
-        return defaults | dict(zip(names, args, strict=False)) | kwargs
+        found: dict[str, Any] = defaults | dict(zip(names, args, strict=False)) | kwargs
+        return found
 
 
 @dataclass(eq=False)
-class Node:
+class GraphNode:
     """One layer, operation or population of neurons.
 
     *kind* is a word of `neurosim.frameworks.graph.operations`, "input" or "neuron"; *call* makes its outputs of *entries*; a
@@ -84,14 +85,14 @@ class Node:
             self.steps.add(step)
             self.seen |= {(slot, step): entry for slot, entry in enumerate(entries)}
 
-    def unsteady(self) -> Refused | None:
+    def unsteady(self) -> RefusedError | None:
         """Whether it reads other things at other steps. In the first two a recurrence may have nothing to read yet; whether the
         graph says the same there, running it shows."""
         for (slot, step), entry in self.seen.items():
             if step > 1 and entry.key != self.entries[slot].key:
                 other = self.entries[slot].node.place
                 problem = f"reads {entry.node.place} at step {step} and {other} at another"
-                return Refused(problem, "every step has to do the same", self.place)
+                return RefusedError(problem, "every step has to do the same", self.place)
         return None
 
 
@@ -99,10 +100,10 @@ class Node:
 class Answer:
     """What a model returns: an *output* of a node in this *shape*, at the *steps* of a layout, each with all its features."""
 
-    node: Node
+    node: GraphNode
     output: int
     shape: Features
-    layout: Layout
+    layout: SampleLayout
 
     def of(self, values: Tensor) -> Tensor:
         """[N, numbers] as the model lays them out, of [T, N, features...], or of [N, features...] that are known after it."""
@@ -113,17 +114,17 @@ class Answer:
 
 
 @dataclass
-class Graph:
+class ModelGraph:
     """*nodes* in an order in which they can be computed, delayed edges aside; *answers*: what the model returns; *input*: the
     node of the samples."""
 
-    nodes: list[Node]
+    nodes: list[GraphNode]
     answers: list[Answer]
-    input: Node
+    input: GraphNode
     timesteps: int
 
     @property
-    def neurons(self) -> list[Node]:
+    def neurons(self) -> list[GraphNode]:
         return [node for node in self.nodes if node.kind == "neuron"]
 
     def table(self) -> str:
@@ -138,9 +139,9 @@ class Graph:
         return "\n".join(f"{i:>3} {kind:10} {place:40} <- {reads:16} {shape}" for i, kind, place, reads, shape in rows)
 
 
-def ordered(roots: list[Node]) -> list[Node]:
+def ordered(roots: list[GraphNode]) -> list[GraphNode]:
     """All that *roots* need, sources first; delayed sources are there too, wherever they stand."""
-    order: dict[int, Node] = {}
+    order: dict[int, GraphNode] = {}
     waiting = list(roots)
     while waiting:
         for node in _upstream(waiting.pop(), order):
@@ -149,9 +150,9 @@ def ordered(roots: list[Node]) -> list[Node]:
     return [node for node in order.values() if node.kind != "input"]
 
 
-def _upstream(root: Node, done: dict[int, Node]) -> Iterator[Node]:
+def _upstream(root: GraphNode, done: dict[int, GraphNode]) -> Iterator[GraphNode]:
     """*root* and what it reads in the same step, sources first; without those that are *done*."""
-    stack: list[tuple[Node, bool]] = [(root, False)]
+    stack: list[tuple[GraphNode, bool]] = [(root, False)]
     entered: set[int] = set()
     while stack:
         node, left = stack.pop()
@@ -193,4 +194,4 @@ def as_map(features: Features) -> Shape:
         return (features[0], 1, features[1])
     if len(features) == 3:
         return tuple(features)  # type: ignore[return-value]
-    raise Refused(f"its features have shape {list(features)}", "[F], [C, L] and [C, H, W] are supported")
+    raise RefusedError(f"its features have shape {list(features)}", "[F], [C, L] and [C, H, W] are supported")

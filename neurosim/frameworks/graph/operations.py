@@ -9,12 +9,19 @@ from torch import Tensor
 
 # Operations that copy numbers from one place to another. What only looks at them in another way needs no name.
 MOVES = frozenset(
-    ["clone", "contiguous", "cat", "stack", "index_select", "index", "repeat", "flip", "roll", "gather", "_to_copy", "_unsafe_view", "_reshape_copy", "view_copy", "expand_copy", "permute_copy", "slice_copy", "select_copy"]
-)
+    (
+        "clone", "contiguous", "cat", "stack", "index_select", "index", "repeat", "flip", "roll", "gather", "_to_copy",
+        "_unsafe_view", "_reshape_copy", "view_copy", "expand_copy", "permute_copy", "slice_copy", "select_copy",
+        "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
+    )
+)  # fmt: skip
 # What is made like a tensor, whatever numbers that holds.
 LIKES = frozenset(
-    ["zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_ones", "new_empty", "new_full", "new_empty_strided", "bernoulli", "scalar_tensor"]
-)
+    (
+        "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_ones",
+        "new_empty", "new_full", "new_empty_strided", "bernoulli", "scalar_tensor",
+    )
+)  # fmt: skip
 WEIGHTED = frozenset(("convolution", "linear", "mm", "addmm"))
 # Number by number.
 ELEMENTWISE = frozenset(("sum of", "scale", "or"))
@@ -36,7 +43,10 @@ HELP = {
         "products of what two layers answer, as in attention, are no synapses; leave out the block, or wait for them",
     ),
     **dict.fromkeys(
-        ("relu", "sigmoid", "tanh", "gelu", "silu", "elu", "leaky_relu", "hardtanh", "clamp", "hardswish", "exp", "log", "pow", "sqrt"),
+        (
+            "relu", "sigmoid", "tanh", "gelu", "silu", "elu", "leaky_relu", "hardtanh", "clamp", "hardswish", "exp", "log",
+            "pow", "sqrt",
+        ),
         "between layers only spikes and sums travel; put spiking neurons there, or leave it out",
     ),
     **dict.fromkeys(

@@ -14,16 +14,16 @@ from torch.utils._pytree import tree_leaves
 from neurosim.frameworks.family import family, reader
 from neurosim.frameworks.graph.calling import Calling
 from neurosim.frameworks.graph.entry import Door, cleared, guarded, outputs
-from neurosim.frameworks.graph.layout import Layout
+from neurosim.frameworks.graph.layout import SampleLayout
 
 # A call of neurons: what they were given, and their outputs by number.
 Fired = tuple[Tensor, dict[int, Tensor]]
 
 
 @dataclass
-class Record:
-    """By module: *given* [T, N, features], and *fired* of each output; *returned*: [N, numbers] of each answer, where its layout
-    says which is which."""
+class ModelRecord:
+    """By module: *given* [T, N, features], and *fired* of each output; *returned*: [N, numbers] of each answer, where its
+    layout says which is which."""
 
     given: dict[int, Tensor] = field(default_factory=dict)
     fired: dict[tuple[int, int], Tensor] = field(default_factory=dict)
@@ -31,13 +31,18 @@ class Record:
 
 
 def recorded(
-    model: nn.Module, frames: Tensor, calling: Calling, layouts: dict[int, list[Layout]], groups: list[list[int]], answers: list[Layout]
-) -> Record:
+    model: nn.Module,
+    frames: Tensor,
+    calling: Calling,
+    layouts: dict[int, list[SampleLayout]],
+    groups: list[list[int]],
+    answers: list[SampleLayout],
+) -> ModelRecord:
     """Run *model* on *frames* [N, T, ...] as it was run when its layouts were found."""
     calls: dict[int, list[Fired]] = {}
     with guarded(model, _watching(calls)), _sequences(model), cleared(model), torch.no_grad():
         returned = returned_tensors(calling.answers(model, calling.given(frames)))
-    found, steps = Record(), frames.shape[1]
+    found, steps = ModelRecord(), frames.shape[1]
     for module, fired in calls.items():
         if module in layouts:
             found.given[module] = _by_step([x for x, _ in fired], layouts[module], steps)
@@ -56,7 +61,7 @@ def joined(tensors: list[Tensor], group: list[int]) -> Tensor:
     return torch.stack([tensors[i] for i in group]) if len(group) > 1 else tensors[group[0]]
 
 
-def _by_step(values: list[Tensor], layouts: list[Layout], steps: int) -> Tensor:
+def _by_step(values: list[Tensor], layouts: list[SampleLayout], steps: int) -> Tensor:
     """[T, N, features] of all calls of a module."""
     parts = [layout.by_sample(x) for x, layout in zip(values, layouts, strict=True)]
     features = int(layouts[0].origins.max()) + 1

@@ -28,10 +28,10 @@ class Place:
         return f"{self}: {message}" + (f" [{self.line}]" if self.line else "")
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The model does what no network here can; *problem* says what, *help* what would help; *also*: what else it does."""
 
-    also: tuple[Refused, ...] = ()
+    also: tuple[RefusedError, ...] = ()
 
     def __init__(self, problem: str, help: str = "", place: Place | None = None):
         super().__init__(problem)
@@ -41,7 +41,7 @@ class Refused(Exception):
     def all(self) -> list[str]:
         return list(dict.fromkeys(map(str, (self, *self.also))))
 
-    def at(self, place: Place) -> Refused:
+    def at(self, place: Place) -> RefusedError:
         """The same with a *place*, where it has none."""
         return self if self.place else type(self)(self.problem, self.help, place)
 
@@ -50,14 +50,14 @@ class Refused(Exception):
         return self.place + told if self.place else told
 
 
-def together(refusals: Sequence[Refused]) -> Refused:
+def together(refusals: Sequence[RefusedError]) -> RefusedError:
     """One that says all."""
     first, *others = refusals
     first.also = tuple(others)
     return first
 
 
-class Miscalled(Refused):
+class MiscalledError(RefusedError):
     """The model is to be called in another way."""
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from neurosim.frameworks.graph.node import Node
+from neurosim.frameworks.graph.node import GraphNode
 from neurosim.frameworks.lowering.maps import Map
 from neurosim.network.layers import Shape
 
 
 @dataclass(frozen=True, eq=False)
-class Term:
+class AffineTerm:
     """*maps*, one after another, of an *output* of a node that is no linear map, *delay* steps ago."""
 
-    node: Node
+    node: GraphNode
     output: int
     delay: int = 0
     maps: tuple[Map, ...] = ()
@@ -31,11 +31,11 @@ class Affine:
     """A sum of *terms* [C, H, W] and a *constant*, float64, or None."""
 
     shape: Shape
-    terms: tuple[Term, ...]
+    terms: tuple[AffineTerm, ...]
     constant: Tensor | None = None
 
     @property
-    def plain(self) -> Term | None:
+    def plain(self) -> AffineTerm | None:
         """The term that is all of it, as it is."""
         alone = len(self.terms) == 1 and not self.terms[0].maps and self.constant is None
         return self.terms[0] if alone else None

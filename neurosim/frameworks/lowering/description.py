@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from neurosim.frameworks.graph.node import Node
+from neurosim.frameworks.graph.node import GraphNode
 from neurosim.frameworks.graph.refusal import Place
 from neurosim.frameworks.neuron import Neuron
 from neurosim.network.layers import Shape
@@ -16,7 +16,7 @@ Both = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Window:
+class PoolWindow:
     """A pool, down and across; "sum" adds up what an average divides."""
 
     kind: Literal["max", "sum"]
@@ -35,13 +35,13 @@ class Window:
 
 
 @dataclass(frozen=True, eq=False)
-class Projection:
+class WeightedProjection:
     """Synapses from *sources* that share them, *delay* steps late: a *window*, then *weight* float32 [Cout, Cin/groups, kh, kw]
     or [out, in], or where it is None the same neuron times *scale*. *place*: whose weights they are."""
 
     sources: tuple[str, ...]
     place: Place
-    window: Window | None = None
+    window: PoolWindow | None = None
     weight: np.ndarray | None = None
     scale: float = 1.0
     stride: Both = (1, 1)
@@ -52,7 +52,7 @@ class Projection:
 
 
 @dataclass(frozen=True, eq=False)
-class Population:
+class FedPopulation:
     """Neurons [C, H, W] with the sum of their *projections* and a *bias*, float32 [C, H, W] or None. *window*: a pool between
     synapses and neurons. *gate*: it has no memory, and its currents are whole: it fires where they are 1 or more. *node*: what
     it is in the graph; *label*: how messages call it."""
@@ -62,11 +62,11 @@ class Population:
     place: Place
     shape: Shape
     neuron: Neuron
-    projections: tuple[Projection, ...]
+    projections: tuple[WeightedProjection, ...]
     bias: np.ndarray | None = None
-    window: Window | None = None
+    window: PoolWindow | None = None
     gate: bool = False
-    node: Node | None = None
+    node: GraphNode | None = None
 
     @property
     def fires(self) -> bool:
@@ -75,8 +75,8 @@ class Population:
 
 @dataclass(frozen=True)
 class Readout:
-    """How the last population answers, *decode*: by its spikes, counted, or its potential after the last step, its largest or its
-    mean one over all steps. A score of the model is *factor* times ours plus *offset*."""
+    """How the last population answers, *decode*: by its spikes, counted, or its potential after the last step, its largest or
+    its mean one over all steps. A score of the model is *factor* times ours plus *offset*."""
 
     decode: str
     factor: float = 1.0
@@ -87,5 +87,5 @@ class Readout:
 class Description:
     """*populations*, sources first, the one that answers last."""
 
-    populations: tuple[Population, ...]
+    populations: tuple[FedPopulation, ...]
     readout: Readout

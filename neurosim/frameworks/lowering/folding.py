@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from neurosim.frameworks.graph.refusal import Place, Refused
-from neurosim.frameworks.lowering.description import Window
+from neurosim.frameworks.graph.refusal import Place, RefusedError
+from neurosim.frameworks.lowering.description import PoolWindow
 from neurosim.frameworks.lowering.maps import Averaged, Connected, Convolved, Largest, Map, Other, Scaled
 from neurosim.network.layers import Shape
 
@@ -18,7 +18,7 @@ from neurosim.network.layers import Shape
 class Folded:
     """A *window*, then *core*, None for the identity, times a *factor*; *place*: whose weights these are."""
 
-    window: Window | None
+    window: PoolWindow | None
     core: Convolved | Connected | None
     factor: float
     place: Place | None
@@ -29,7 +29,7 @@ class Folded:
 
 
 def folded(maps: Sequence[Map]) -> Folded:
-    """Raises Refused where a chain is more than a pool and a weight."""
+    """Raises RefusedError where a chain is more than a pool and a weight."""
     factor, rest = _without_factors(maps)
     window = None
     if rest and isinstance(rest[0], Largest):
@@ -50,7 +50,7 @@ def connected(found: Folded, maps: Sequence[Map], given: Shape) -> Folded:
         return found
     place = found.place or (maps[0].place if maps else Place())
     if found.window is not None and found.window.kind == "max":
-        raise Refused("a max pool is a part of the answer", "let weights follow it", place)
+        raise RefusedError("a max pool is a part of the answer", "let weights follow it", place)
     whole: Map = Scaled(place, given, given, torch.ones((), dtype=torch.float64))
     for step in maps:
         whole = _then(whole, step)
@@ -83,7 +83,9 @@ def _core(step: Map | None) -> Convolved | Connected | None:
     if step is None or isinstance(step, Convolved | Connected):
         return step
     if isinstance(step, Largest):
-        raise Refused("a max pool follows another map", "it has to stand right behind neurons, or between weights and neurons", step.place)
+        raise RefusedError(
+            "a max pool follows another map", "it has to stand right behind neurons, or between weights and neurons", step.place
+        )
     return step.matrix()
 
 
@@ -127,7 +129,9 @@ def _small(first: Map, second: Map) -> Map:
     """Two maps that are no convolutions as a matrix, if that is small."""
     other = next(m for m in (first, second) if _convolution(m) is None)
     if not isinstance(other, Other | Scaled):
-        raise Refused("it cannot be folded into the weights beside it", "a network has convolutions and pools", other.place)
+        raise RefusedError(
+            "it cannot be folded into the weights beside it", "a network has convolutions and pools", other.place
+        )
     return _composed(first.matrix(), second)
 
 
@@ -136,7 +140,7 @@ def _convolutions(first: Convolved, second: Convolved) -> Convolved:
     if first.point or second.padding == (0, 0):
         return _wide(first, second)
     told = f"follows {first.place} without neurons between them, and pads what that makes"
-    raise Refused(told, "put spiking neurons between the two, or leave out the padding of this one", second.place)
+    raise RefusedError(told, "put spiking neurons between the two, or leave out the padding of this one", second.place)
 
 
 def _wide(first: Convolved, second: Convolved) -> Convolved:
@@ -144,7 +148,9 @@ def _wide(first: Convolved, second: Convolved) -> Convolved:
     groups = first.groups if first.groups == second.groups == len(first.weight) == len(second.weight) else 1
     one, two = (first, second) if groups > 1 else (first.dense(), second.dense())
     if one.dilation != (1, 1) and two.weight.shape[2:] != (1, 1):
-        raise Refused(f"follows {first.place}, which has a dilation, without neurons between them", "put neurons there", second.place)
+        raise RefusedError(
+            f"follows {first.place}, which has a dilation, without neurons between them", "put neurons there", second.place
+        )
     steps = [s * d for s, d in zip(one.stride, two.dilation, strict=True)]
     high, broad = ((b - 1) * s + a for a, b, s in zip(one.weight.shape[2:], two.weight.shape[2:], steps, strict=True))
     wide = one.weight.new_zeros(len(two.weight), one.weight.shape[1], high, broad)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.frameworks.lowering.description import Description, Population, Projection, Window
+from neurosim.frameworks.lowering.description import Description, FedPopulation, WeightedProjection, PoolWindow
 from neurosim.network.layers import AT_ONCE, INPUT, NEXT_STEP, Conv, Dense, Layer, Output, Pool, Shortcut
 
-# Threshold of a gate: it holds with a reset in the same step as with one in the next, to which 1 - 1/4 is still above and 0 - 1/4 not.
+# Threshold of a gate: it holds with a reset in the same step as with one in the next, to which 1 - 1/4 is still above and 0 -
+# 1/4 not.
 GATE_THRESHOLD = 0.25
 
 
@@ -23,19 +24,19 @@ def problems(description: Description) -> Iterator[str]:
             yield from _map_problems(population, description)
 
 
-def _row(p: Population) -> bool:
+def _row(p: FedPopulation) -> bool:
     """Whether all-to-all synapses make it, which know no map."""
     return any(q.weight is not None and q.weight.ndim == 2 for q in p.projections)
 
 
-def _map_problems(p: Population, description: Description) -> Iterator[str]:
+def _map_problems(p: FedPopulation, description: Description) -> Iterator[str]:
     maps = [q for q in p.projections if q.weight is None or q.weight.ndim == 4]
     readers = [q for other in description.populations for q in other.projections if p.name in q.sources]
     for q in (*maps, *(q for q in readers if q.window is not None or q.weight is None or q.weight.ndim == 4)):
         yield q.place + f"meets all-to-all synapses in {p.label}, whose neurons are then a row, and not a map {list(p.shape)}"
 
 
-def _population_problems(p: Population) -> Iterator[str]:
+def _population_problems(p: FedPopulation) -> Iterator[str]:
     if p.neuron.graded:
         yield p.place + "its neurons fire several times in a step; let them fire once (spike_fn=SingleSpike)"
     if p.gate and any(q.delay for q in p.projections):
@@ -49,7 +50,7 @@ def _population_problems(p: Population) -> Iterator[str]:
         yield from _projection_problems(q)
 
 
-def _projection_problems(q: Projection) -> Iterator[str]:
+def _projection_problems(q: WeightedProjection) -> Iterator[str]:
     if q.window is not None and not q.window.plain:
         yield q.place + f"reads a pool that is a {q.window}; a pool of 2x2 with stride 2 is supported"
     if q.groups != 1 or q.dilation != (1, 1):
@@ -72,15 +73,13 @@ def layers(description: Description) -> list[Layer]:
     return [_layer(p, rules) for p in description.populations]
 
 
-def _layer(p: Population, rules: dict[str, Any]) -> Layer:
+def _layer(p: FedPopulation, rules: dict[str, Any]) -> Layer:
     main, others = _main(p)
     neuron = p.neuron
     options: dict[str, Any] = {
-        "pool": _pool(main.window), "bias": p.bias.reshape(-1, 1, 1) if p.bias is not None and _row(p) else p.bias, "inputs": list(main.sources), "delay": main.delay, "leak": neuron.leak,
+        "pool": _pool(main.window), "bias": _bias(p), "inputs": list(main.sources), "delay": main.delay, "leak": neuron.leak,
         "current_leak": neuron.current_leak, "floor": neuron.floor, "shortcuts": [s for q in others for s in _shortcuts(q)],
     }  # fmt: skip
-    if neuron.bias is not None:
-        options["bias"] = neuron.bias if p.bias is None else p.bias + neuron.bias.reshape(-1, 1, 1)
     if neuron.feedback is not None:
         options["shortcuts"].append(replace(neuron.feedback, source=p.name))
     assert main.weight is not None
@@ -92,7 +91,15 @@ def _layer(p: Population, rules: dict[str, Any]) -> Layer:
     return Conv(p.name, main.weight, stride=main.stride, padding=main.padding, **options)
 
 
-def _own_rules(p: Population, rules: dict[str, Any]) -> dict[str, Any]:
+def _bias(p: FedPopulation) -> np.ndarray | None:
+    """[C, H, W], or [neurons, 1, 1] where all-to-all synapses make it."""
+    own = p.bias.reshape(-1, 1, 1) if p.bias is not None and _row(p) else p.bias
+    if p.neuron.bias is None:
+        return own
+    return p.neuron.bias if own is None else own + p.neuron.bias.reshape(-1, 1, 1)
+
+
+def _own_rules(p: FedPopulation, rules: dict[str, Any]) -> dict[str, Any]:
     """Where a layer does otherwise than the network says."""
     if p.gate:
         # What a spike sets to zero in the next step could not fire there.
@@ -102,7 +109,7 @@ def _own_rules(p: Population, rules: dict[str, Any]) -> dict[str, Any]:
     return {{"dynamics": "order"}.get(name, name): value for name, value in own.items() if value != rules[name]}
 
 
-def _main(p: Population) -> tuple[Projection, list[Projection]]:
+def _main(p: FedPopulation) -> tuple[WeightedProjection, list[WeightedProjection]]:
     """The projection that is the layer's own, which has weights, and the others."""
     order = sorted(p.projections, key=lambda q: (INPUT not in q.sources, q.weight is None))
     first, others = order[0], [q for q in p.projections if q is not order[0]]
@@ -117,14 +124,13 @@ def _eye(channels: int, scale: float) -> np.ndarray:
     return found
 
 
-def _shortcuts(q: Projection) -> Iterator[Shortcut]:
+def _shortcuts(q: WeightedProjection) -> Iterator[Shortcut]:
     for source in q.sources:
         scale = q.scale if q.weight is None else None
         yield Shortcut(source, q.weight, scale, q.stride, q.padding, _pool(q.window), q.delay)
 
 
-def _pool(window: Window | None) -> Pool:
+def _pool(window: PoolWindow | None) -> Pool:
     if window is None:
         return None
     return "max2" if window.kind == "max" else "sum2"
-

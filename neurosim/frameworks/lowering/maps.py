@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from neurosim.frameworks.graph.refusal import Place, Refused
-from neurosim.frameworks.lowering.description import Both, Window
+from neurosim.frameworks.graph.refusal import Place, RefusedError
+from neurosim.frameworks.lowering.description import Both, PoolWindow
 from neurosim.network.layers import Shape
 
 # Numbers of the largest matrix that is made of what is no matrix.
@@ -38,7 +38,7 @@ class Map:
         inputs, outputs = math.prod(self.given), math.prod(self.made)
         if inputs * outputs > MATRIX:
             told = f"{inputs:,} numbers become {outputs:,} in a way that is no convolution"
-            raise Refused(told, "a network has convolutions, all-to-all synapses and pools", self.place)
+            raise RefusedError(told, "a network has convolutions, all-to-all synapses and pools", self.place)
         weight = self(torch.eye(inputs, dtype=torch.float64)).flatten(1).T
         return Connected(self.place, self.given, self.made, weight)
 
@@ -113,7 +113,7 @@ class Connected(Map):
 class Averaged(Map):
     """The mean of a window that always holds as many numbers, padding with it."""
 
-    window: Window
+    window: PoolWindow
 
     def _apply(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(x, self.window.size, self.window.stride, self.window.padding)
@@ -127,7 +127,7 @@ class Averaged(Map):
 class Largest(Map):
     """The largest of a window: linear only in that it commutes with nothing; it stands first or is refused."""
 
-    window: Window
+    window: PoolWindow
 
 
 @dataclass(frozen=True, eq=False)

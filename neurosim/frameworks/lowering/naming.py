@@ -1,4 +1,4 @@
-"""Names of layers: those of the modules whose weights feed them."""
+"""LayerNames of layers: those of the modules whose weights feed them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from neurosim.frameworks.graph.refusal import Place
 from neurosim.network.layers import INPUT
 
 
-class Names:
+class LayerNames:
     """Gives every layer a name of its own; what has only a number, or none, is counted by kind."""
 
     def __init__(self) -> None:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from neurosim.frameworks.family import reader
 from neurosim.frameworks.graph.address import AFTER
-from neurosim.frameworks.graph.node import Answer, Entry, Graph, Node, as_map
-from neurosim.frameworks.graph.refusal import Refused
-from neurosim.frameworks.lowering.affine import Affine, Term
+from neurosim.frameworks.graph.node import Answer, Entry, ModelGraph, GraphNode, as_map
+from neurosim.frameworks.graph.refusal import RefusedError
+from neurosim.frameworks.lowering.affine import Affine, AffineTerm
 from neurosim.frameworks.lowering.description import Readout
 from neurosim.frameworks.lowering.expression import MAKERS, Expressions
 from neurosim.frameworks.lowering.maps import Averaged, Map, Scaled
@@ -35,7 +35,7 @@ class Ending:
     number: int
     how: How
     readout: Readout
-    node: Node
+    node: GraphNode
     output: int
     affine: Affine | None
     neuron: Neuron
@@ -49,25 +49,25 @@ class Found:
     """A node of which every step counts, and what is done behind: *maps*, and a *bias* that is added once."""
 
     how: How
-    node: Node
+    node: GraphNode
     output: int
     affine: Affine
     maps: tuple[Map, ...] = ()
     bias: Tensor | None = None
 
 
-def ending(graph: Graph, expressions: Expressions, decode: str | None) -> Ending:
-    """The answer of a graph. Raises Refused where no readout gives it."""
+def ending(graph: ModelGraph, expressions: Expressions, decode: str | None) -> Ending:
+    """The answer of a graph. Raises RefusedError where no readout gives it."""
     number = _chosen(graph)
     answer = graph.answers[number]
     try:
         found = _found(graph, answer, expressions)
         return _ended(found, answer, number, expressions, decode, graph.timesteps)
-    except Refused as refusal:
+    except RefusedError as refusal:
         raise refusal.at(answer.node.place) from None
 
 
-def _chosen(graph: Graph) -> int:
+def _chosen(graph: ModelGraph) -> int:
     """The first of what is returned; where neurons that never reset return spikes and potentials, these."""
     for i, answer in enumerate(graph.answers):
         if answer.node.kind == "neuron" and answer.output == 1 and _never_resets(answer.node):
@@ -76,18 +76,18 @@ def _chosen(graph: Graph) -> int:
     return 0
 
 
-def _neuron(node: Node) -> Neuron:
+def _neuron(node: GraphNode) -> Neuron:
     read = reader(node.module) if node.module is not None else None
     assert read is not None
     return read(node.module, node.shapes[0], as_map(node.shapes[0]))
 
 
-def _never_resets(node: Node) -> bool:
+def _never_resets(node: GraphNode) -> bool:
     neuron = _neuron(node)
     return neuron.threshold is None or neuron.reset == "none"
 
 
-def _found(graph: Graph, answer: Answer, expressions: Expressions) -> Found:
+def _found(graph: ModelGraph, answer: Answer, expressions: Expressions) -> Found:
     """Back from what is returned to what is known at every step."""
     steps = set(answer.layout.steps.tolist())
     if steps == {AFTER}:
@@ -95,52 +95,56 @@ def _found(graph: Graph, answer: Answer, expressions: Expressions) -> Found:
     every, last = set(range(graph.timesteps)), {graph.timesteps - 1}
     if steps not in (every, last):
         told = f"it returns steps {min(steps)} to {max(steps)} of {graph.timesteps}"
-        raise Refused(told, "return all steps, or the last")
+        raise RefusedError(told, "return all steps, or the last")
     entry = Entry(answer.node, answer.output, 0, answer.shape)
-    return Found("each" if steps == every else "last", answer.node, answer.output, expressions.of(entry).shaped(_vector(answer)))
+    return Found(
+        "each" if steps == every else "last", answer.node, answer.output, expressions.of(entry).shaped(_vector(answer))
+    )
 
 
 def _vector(answer: Answer) -> tuple[int, int, int]:
     return as_map(answer.node.shapes[answer.output])
 
 
-def _behind(node: Node, expressions: Expressions, nodes: Sequence[Node]) -> Found:
+def _behind(node: GraphNode, expressions: Expressions, nodes: Sequence[GraphNode]) -> Found:
     """From a node that is known after all steps: what happens behind the reduction, and what it reduces."""
     if node.over_time:
         (entry,) = node.entries
         how: How = node.kind.partition(" ")[0]  # type: ignore[assignment]
         if how not in ("sum", "mean", "max"):
-            raise Refused(f"{node.kind} is no readout", SCORES, node.place)
+            raise RefusedError(f"{node.kind} is no readout", SCORES, node.place)
         shape = as_map(entry.shape)
         affine = expressions.of(entry)
         maps, bias = _maps(nodes, expressions, shape)
         return Found(how, entry.node, entry.output, affine, maps, bias)
     if len(node.entries) != 1:
-        raise Refused("it joins several sums over time", SCORES, node.place)
+        raise RefusedError("it joins several sums over time", SCORES, node.place)
     return _behind(node.entries[0].node, expressions, (node, *nodes))
 
 
-def _maps(nodes: Sequence[Node], expressions: Expressions, shape: tuple[int, int, int]) -> tuple[tuple[Map, ...], Tensor | None]:
+def _maps(
+    nodes: Sequence[GraphNode], expressions: Expressions, shape: tuple[int, int, int]
+) -> tuple[tuple[Map, ...], Tensor | None]:
     """What a chain of nodes does to one tensor."""
-    start = Term(Node("input", nodes[0].place, [shape]) if nodes else Node("input", None, [shape]), 0)  # type: ignore[arg-type]
+    start = AffineTerm(GraphNode("input", nodes[0].place, [shape]) if nodes else GraphNode("input", None, [shape]), 0)  # type: ignore[arg-type]
     value = Affine(shape, (start,))
     for node in nodes:
         make = MAKERS.get(node.kind)
         if make is None:
-            raise Refused(f"{node.kind} follows the sum over time", SCORES, node.place)
+            raise RefusedError(f"{node.kind} follows the sum over time", SCORES, node.place)
         value = make(expressions, node, [value.shaped(as_map(node.entries[0].shape))]).shaped(as_map(node.shapes[0]))
     return value.terms[0].maps, value.constant
 
 
 def _ended(found: Found, answer: Answer, number: int, expressions: Expressions, decode: str | None, steps: int) -> Ending:
     term = found.affine.terms[0] if len(found.affine.terms) == 1 else None
-    state = term is not None and not expressions.fires(term) and term.node.kind != "input" and id(term.node) not in expressions.pools
-    if state and term is not None:
-        ended = _state(found, term, expressions, steps)
-    else:
-        ended = _sum(found, expressions, steps)
-    if ended is None:
-        raise Refused("what it returns is no answer of a layer", SCORES)
+    state = (
+        term is not None
+        and not expressions.fires(term)
+        and term.node.kind != "input"
+        and id(term.node) not in expressions.pools
+    )
+    ended = _state(found, term, expressions, steps) if state and term is not None else _sum(found, expressions, steps)
     if decode is not None and decode != ended.readout.decode:
         ended = _as_told(ended, decode, found, steps)
     return replace(ended, answer=answer, number=number)
@@ -164,7 +168,7 @@ def _sum(found: Found, expressions: Expressions, steps: int) -> Ending:
         return Ending(PLACEHOLDER, 0, found.how, Readout(decode, scale, offset), term.node, term.output, None, _adder(None))
     affine = _followed(found, steps)
     if found.how == "max" and found.maps and (_factor(found.maps)[1] or factor <= 0 or found.bias is not None):
-        raise Refused("weights follow the largest over time", SCORES)
+        raise RefusedError("weights follow the largest over time", SCORES)
     leak, decode = (None, "potential") if summed else (0.0, "potential" if found.how == "last" else "max-potential")
     scale = 1 / steps if found.how == "mean" else 1.0
     return Ending(
@@ -238,25 +242,33 @@ def _spread(found: Found, steps: int) -> Tensor | None:
     return found.bias / steps if found.how in ("each", "sum") else found.bias
 
 
-def _state(found: Found, term: Term, expressions: Expressions, steps: int) -> Ending | None:
+def _state(found: Found, term: AffineTerm, expressions: Expressions, steps: int) -> Ending:
     """A potential: of neurons that never fire, or of what the model adds up itself."""
     factor, rest = _factor((*term.maps, *found.maps))
     if rest or factor <= 0 or found.affine.constant is not None or found.bias is not None or term.delay:
-        raise Refused("more happens to the potential that it returns", "put weights before the neurons that add up", found.node.place)
+        raise RefusedError(
+            "more happens to the potential that it returns", "put weights before the neurons that add up", found.node.place
+        )
     if term.node.kind == "neuron":
         neuron, given = _neuron(term.node), expressions.of(term.node.entries[0])
         if neuron.problems or term.output != 1:
-            raise Refused("; ".join(neuron.problems) or "it returns a synaptic current", SCORES, term.node.place)
+            raise RefusedError("; ".join(neuron.problems) or "it returns a synaptic current", SCORES, term.node.place)
         if neuron.threshold is not None and (neuron.reset != "none" or neuron.feedback is not None):
             if neuron.kept is not as_shown:
-                raise Refused("it returns potentials that it resets later", "return its spikes", term.node.place)
+                raise RefusedError("it returns potentials that it resets later", "return its spikes", term.node.place)
             decode, scale = _potentials(found, factor, steps)
             return Ending(PLACEHOLDER, 0, found.how, Readout(decode, scale), term.node, term.output, None, neuron)
         neuron = replace(neuron, threshold=None)
     else:
         neuron, given = _accumulator(term.node, expressions)
     spikes = given.plain
-    if neuron.leak is None and found.how == "last" and spikes is not None and spikes.node.kind != "input" and expressions.fires(spikes):
+    if (
+        neuron.leak is None
+        and found.how == "last"
+        and spikes is not None
+        and spikes.node.kind != "input"
+        and expressions.fires(spikes)
+    ):
         return Ending(PLACEHOLDER, 0, "last", Readout("spikes", factor), spikes.node, spikes.output, None, neuron)
     decode, scale = _potentials(found, factor, steps)
     return Ending(PLACEHOLDER, 0, found.how, Readout(decode, scale), term.node, term.output, given, neuron)
@@ -268,7 +280,7 @@ def _potentials(found: Found, factor: float, steps: int) -> tuple[str, float]:
     return decode, factor * steps if found.how in ("each", "sum") else factor
 
 
-def _accumulator(node: Node, expressions: Expressions) -> tuple[Neuron, Affine]:
+def _accumulator(node: GraphNode, expressions: Expressions) -> tuple[Neuron, Affine]:
     """What a node adds up: (its leak, what arrives)."""
     whole = expressions.sums[id(node)]
     own = [t for t in whole.terms if t.node is node]
@@ -277,13 +289,15 @@ def _accumulator(node: Node, expressions: Expressions) -> tuple[Neuron, Affine]:
         factor: Tensor = torch.ones((), dtype=torch.float64)
         for step in t.maps:
             if not isinstance(step, Scaled):
-                raise Refused("its own past passes more than a factor", "a leak is a factor between 0 and 1", step.place)
+                raise RefusedError("its own past passes more than a factor", "a leak is a factor between 0 and 1", step.place)
             factor = factor * step.factor
         if t.delay != 1:
-            raise Refused(f"it reads what it was {t.delay} steps ago", "a potential depends on the step before", node.place)
+            raise RefusedError(
+                f"it reads what it was {t.delay} steps ago", "a potential depends on the step before", node.place
+            )
         leak = leak + factor
     if bool((leak < 0).any()) or bool((leak > 1).any()):
-        raise Refused(f"its past counts {float(leak.max()):g} times", "a leak lies between 0 and 1", node.place)
+        raise RefusedError(f"its past counts {float(leak.max()):g} times", "a leak lies between 0 and 1", node.place)
     values = leak.unique()
     single = float(values[0]) if len(values) == 1 else None
     rest = replace(whole, terms=tuple(t for t in whole.terms if t.node is not node))
@@ -295,6 +309,6 @@ def _as_told(ended: Ending, decode: str, found: Found, steps: int) -> Ending:
     """Another readout of the same values, where the model returns all of them."""
     if found.how != "each" or not ended.readout.decode.endswith("potential") or decode == "spikes":
         told = f"decode is {decode!r}, and it returns what is read as {ended.readout.decode!r}"
-        raise Refused(told, "leave decode out, or let the model return every step of a potential")
+        raise RefusedError(told, "leave decode out, or let the model return every step of a potential")
     how: How = {"potential": "last", "max-potential": "max", "mean-potential": "mean"}[decode]  # type: ignore[assignment]
     return replace(ended, how=how, readout=Readout(decode, ended.readout.factor / steps))
