@@ -25,10 +25,11 @@ pytestmark = pytest.mark.small
 PROMISED = (
     "spikes", "input_events", "synaptic_events", "accumulates", "macs", "neuron_updates", "leak_multiplies", "compares",
     "packets", "flits", "flit_hops", "inter_chip_flits", "saturations", "pool_adds", "pool_macs",
+    "payload_macs",
 )  # fmt: skip
 FREE_OF_MAPPING = (
     "spikes", "synaptic_events", "accumulates", "macs", "neuron_updates", "leak_multiplies", "compares", "saturations",
-    "pool_macs",
+    "pool_macs", "payload_macs",
 )  # fmt: skip
 
 
@@ -55,7 +56,8 @@ def test_the_answer_and_the_work_of_the_network_do_not_depend_on_the_mapping(cas
     results = evaluated(inputs, one), evaluated(inputs, other)
     assert results[0].outputs.tolist() == results[1].outputs.tolist()
     # A crossbar without zero-skipping adds to every neuron of a core.
-    bound = {"accumulates", "pool_macs"} if one.chip.core.storage == "crossbar" and not one.chip.core.skip_zeros else set()
+    adds = {"accumulates", "pool_macs", "payload_macs"}
+    bound = adds if one.chip.core.storage == "crossbar" and not one.chip.core.skip_zeros else set()
     for name in [name for name in FREE_OF_MAPPING if name not in bound]:
         assert (name, results[0].counts[name]) == (name, results[1].counts[name])
         assert results[0].layers[name].tolist() == results[1].layers[name].tolist()
@@ -356,7 +358,7 @@ def test_a_wide_trace_is_refused_exactly_where_the_chip_would_clip(case, state_b
     network = mapping.network
     mapping = replace(mapping, chip=mapping.chip.replace("core.state_bits", state_bits))
     narrow, wide = ns.simulate(network, inputs, state_bits=state_bits), ns.simulate(network, inputs, state_bits=32)
-    if any(len(layer.clipped.neuron) for layer in narrow.layers.values()):
+    if any(len(layer.clipped.item) for layer in narrow.layers.values()):
         with pytest.raises(TraceError, match=f"has {state_bits}, which changes the spikes"):
             ns.evaluate(wide, mapping)
     else:
@@ -368,7 +370,7 @@ def test_a_wide_trace_is_refused_exactly_where_the_chip_would_clip(case, state_b
 def test_a_clipped_trace_is_refused_on_a_wider_chip(case):
     inputs, mapping = case
     trace = ns.simulate(mapping.network, inputs, state_bits=4)
-    assume(any(len(layer.clipped.neuron) for layer in trace.layers.values()))
+    assume(any(len(layer.clipped.item) for layer in trace.layers.values()))
     with pytest.raises(TraceError):
         ns.evaluate(trace, replace(mapping, chip=mapping.chip.replace("core.state_bits", 16)))
 

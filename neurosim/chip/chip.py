@@ -58,7 +58,8 @@ class Mesh(Sourced):
     carries one flit per *link_interval*. A port has *virtual_channels* of *buffer_flits* each; a slot that a flit has left is
     of use again *credit_cycles* later. A link may be laid out for *max_link_flits* per image, if every neuron fires once.
     *delivery*: one packet per destination core (unicast), or one per spike along a tree (multicast). *size*: width and height
-    are *given*, or they *fit* the network that is mapped, see `Chip.fitted`.
+    are *given*, or they *fit* the network that is mapped, see `Chip.fitted`. Where packets *carry* values they are
+    *payload_bits* longer: as given, or whenever spikes of the network that is mapped are graded.
     """
 
     size: Annotated[Literal["given", "fit"], ADDED] = "given"
@@ -68,6 +69,8 @@ class Mesh(Sourced):
     cores_per_tile: Count = 1
     flit_bits: Count
     packet_bits: Count
+    payload_bits: Annotated[Count, ADDED] = 8
+    carry: Annotated[bool, ADDED] = False
     router_cycles: Interval
     link_cycles: Interval
     link_interval: Interval = 1
@@ -83,8 +86,12 @@ class Mesh(Sourced):
         return self.width * self.height * self.cores_per_tile
 
     @property
+    def bits_per_packet(self) -> int:
+        return self.packet_bits + self.payload_bits * self.carry
+
+    @property
     def flits_per_packet(self) -> int:
-        return -(-self.packet_bits // self.flit_bits)
+        return -(-self.bits_per_packet // self.flit_bits)
 
 
 class CoreDescription(Sourced):
@@ -239,8 +246,9 @@ class Chip(Part):
             several = [m.name for m in self.memory if m.fetched and m.per == "chip"]
             problems += [f"memory {name!r} backs another on each of several chips; one off chip can" for name in several]
         if not problems and self.queue_bits > self.home("queue").bits:
-            queue, packets, bits = self.home("queue"), self.core.queue_packets, self.mesh.packet_bits
-            needed = f"{packets:,} packets of mesh.packet_bits = {bits:,} need {self.queue_bits:,} bits"
+            queue, packets, bits = self.home("queue"), self.core.queue_packets, self.mesh.bits_per_packet
+            made = "packet_bits + payload_bits" if self.mesh.carry else "packet_bits"
+            needed = f"{packets:,} packets of mesh.{made} = {bits:,} need {self.queue_bits:,} bits"
             limit = f"memory {queue.name!r} has {queue.bits:,}: use at most {queue.bits // bits:,}, or enlarge it"
             problems.append(f"core.queue_packets: {needed}, {limit}")
         for memory in self.memory:
@@ -311,7 +319,7 @@ class Chip(Part):
     @property
     def queue_bits(self) -> int:
         """Bits of a full queue of a core; 0 where it is not bounded."""
-        return (self.core.queue_packets or 0) * self.mesh.packet_bits
+        return (self.core.queue_packets or 0) * self.mesh.bits_per_packet
 
     @property
     def grades(self) -> dict[str, Grade | None]:
@@ -407,12 +415,20 @@ class Chip(Part):
         mesh = self.mesh.model_copy(update={"width": width, "height": -(-tiles // width)})
         return Chip.parse(self.values | {"mesh": mesh.model_dump(mode="json")}, f"chip {self.name!r}")
 
-    def sized_as(self, other: Chip) -> Chip:
-        """The same with as many tiles as *other*, if its mesh is to fit."""
-        if self.mesh.size != "fit":
+    def carrying(self) -> Chip:
+        """The same, whose packets carry values. Raises ChipError where they are too long for its buffers or queues."""
+        if self.mesh.carry:
             return self
-        mesh = self.mesh.model_copy(update={"width": other.mesh.width, "height": other.mesh.height})
-        return self.model_copy(update={"mesh": mesh})
+        mesh = self.mesh.model_copy(update={"carry": True})
+        return Chip.parse(self.values | {"mesh": mesh.model_dump(mode="json")}, f"chip {self.name!r}, packets with payload")
+
+    def sized_as(self, other: Chip) -> Chip:
+        """The same with as many tiles as *other*, if its mesh is to fit, and packets that carry values if its packets do."""
+        chip = self.carrying() if other.mesh.carry else self
+        if self.mesh.size != "fit":
+            return chip
+        mesh = chip.mesh.model_copy(update={"width": other.mesh.width, "height": other.mesh.height})
+        return chip.model_copy(update={"mesh": mesh})
 
     def home(self, kind: Kind) -> Memory:
         """The memory that holds *kind*."""

@@ -6,6 +6,7 @@ into packets, another into weight rows. A core-by-core, synapse-by-synapse twin 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -15,6 +16,8 @@ from neurosim.kernels.histogram import count_columns, count_windows
 from neurosim.mapping.demand import has_current, numbers, pixel_bits
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.routes import Fanout
+from neurosim.network.checks import signed_bits
+from neurosim.network.inputs import slices
 from neurosim.network.layers import INPUT, Layer, axes, pooled
 from neurosim.network.neuron import PARAMETERS
 from neurosim.spikes.synapses import pool_sites
@@ -34,8 +37,8 @@ class Activity:
     booked once, to the first brick it arrives at. synaptic_events: (spike, synapse) pairs. weight_words: words of weights
     fetched for them; accumulates: additions that they cause; state_words: words of the state, each read and written, that hold
     what they are added to; where a core sums pooling windows first, pool_adds: additions to those sums, pool_macs: sums
-    multiplied with a weight. active, idle: visited neurons that were, were not touched; visit_words: words of the state that
-    hold one number of all that were visited.
+    multiplied with a weight; payload_macs: values that events carry, likewise, instead of accumulates. active, idle: visited
+    neurons that were, were not touched; visit_words: words of the state that hold one number of all that were visited.
     analog_rows, macs: rows and multiply-accumulates of image-fed layers; current_adds: stored currents re-added, biases among
     them; current_writes: currents stored. clears: numbers of the state set to zero before an image; readouts: output potentials
     read after it. leaks: leak multiplies. clips: potentials clipped to the state width. input_words: words of the input memory.
@@ -58,6 +61,7 @@ class Activity:
     accumulates: np.ndarray
     pool_adds: np.ndarray
     pool_macs: np.ndarray
+    payload_macs: np.ndarray
     active: np.ndarray
     idle: np.ndarray
     visit_words: np.ndarray
@@ -108,7 +112,7 @@ def trace_problems(trace: SpikeTrace, mapping: Mapping) -> list[str]:
     if trace.network.integer and bits != trace.state_bits:
         low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
         peaks = {n: (layer.peak[:, 0].min(), layer.peak[:, 1].max()) for n, layer in trace.layers.items()}
-        clipped = [n for n, layer in trace.layers.items() if len(layer.clipped.neuron)]
+        clipped = [n for n, layer in trace.layers.items() if len(layer.clipped.item)]
         beyond = [n for n, (lowest, highest) in peaks.items() if lowest < low or highest > high]
         for name in sorted({*clipped, *beyond}):
             lowest, highest = peaks[name]
@@ -116,7 +120,25 @@ def trace_problems(trace: SpikeTrace, mapping: Mapping) -> list[str]:
                 f"layer {name!r} has potentials from {lowest:.0f} to {highest:.0f} and was recorded with {trace.state_bits} "
                 f"state bits; chip {mapping.chip.name!r} has {bits}, which changes the spikes: record the trace with {bits}"
             )
-    return problems
+    return [*problems, *_payload_problems(trace, mapping)]
+
+
+def _payload_problems(trace: SpikeTrace, mapping: Mapping) -> Iterator[str]:
+    """Values that are wider than packets have room for."""
+    limit, chip = mapping.chip.mesh.payload_bits, mapping.chip.name
+    for name in (INPUT, *trace.layers) if trace.network.integer else ():
+        payload = trace.payload_of(name)
+        bits = 0 if payload is None else payload_bits(payload)
+        if bits > limit:
+            where = "events of the input" if name == INPUT else f"spikes of layer {name!r}"
+            yield f"{where} carry values of {bits} bits; chip {chip!r} has mesh.payload_bits = {limit}, which needs {bits}"
+
+
+def payload_bits(payload: Ragged) -> int:
+    """Bits of the widest integer, without a sign where none is negative."""
+    spans = [(int(part.min()), int(part.max())) for part in slices(payload.item) if len(part)]
+    low, high = min((a for a, _ in spans), default=0), max((b for _, b in spans), default=0)
+    return signed_bits(low, high) - (low >= 0)
 
 
 class _Counter:
@@ -275,7 +297,7 @@ class _Counter:
         for place, index in enumerate(mine):
             b = self.mapping.bricks[index]
             home[b.c0 : b.c1, b.y0 : b.y1, b.x0 : b.x1] = place
-        flat = row * len(mine) + home.ravel()[lists.neuron]
+        flat = row * len(mine) + home.ravel()[lists.item]
         return np.bincount(flat, minlength=self.rows * len(mine)).reshape(self.rows, len(mine))
 
     def _lone_words(self, lone: Ragged, layer: Layer, mine: np.ndarray) -> np.ndarray:
@@ -295,7 +317,7 @@ class _Counter:
             first = np.arange(b.channels) // together * together
             word[part] = number[part][first]
         row = np.repeat(np.arange(self.rows), lone.counts)
-        found = np.unique(row * layer.neurons + word.ravel()[lone.neuron])
+        found = np.unique(row * layer.neurons + word.ravel()[lone.item])
         row, neuron = np.divmod(found, layer.neurons)
         return Ragged(np.concatenate([[0], np.cumsum(np.bincount(row, minlength=self.rows))]), neuron)
 

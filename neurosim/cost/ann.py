@@ -166,7 +166,7 @@ def _sent(chip: Chip, sent: Sent) -> Iterator[Action]:
         yield Action("crossing", *BETWEEN, sent.crossings, "board.pj")
     axons = sent.look_ups * chip.home("axons").words(chip.core.axon_bits)
     routes = sent.packets * chip.home("routes").words(chip.core.route_bits)
-    waiting = sent.events * chip.home("queue").words(chip.mesh.packet_bits)
+    waiting = sent.events * chip.home("queue").words(chip.mesh.bits_per_packet)
     yield from _accesses(chip, "axons", axons, 0 * axons)
     yield from _accesses(chip, "routes", routes, 0 * routes)
     yield from _accesses(chip, "queue", waiting, waiting)

@@ -24,7 +24,8 @@ def done(mapping: Mapping, counts: Counts) -> Done:
 def _worked(mapping: Mapping, counts: Counts) -> np.ndarray:
     """int64 [images, bricks]: about how many cycles the cores work; what images have of them is in proportion."""
     core, cost = mapping.chip.core, mapping.chip.operation
-    added = -(-(counts["accumulates"] + counts["pool_macs"]) // core.lanes) * cost.accumulate.cycles
+    adds = counts["accumulates"] + counts["pool_macs"] + counts["payload_macs"]
+    added = -(-adds // core.lanes) * cost.accumulate.cycles
     found: np.ndarray = counts["image_cycles"] + counts["update_cycles"] + counts["events"] * cost.event.cycles + added
     return found
 

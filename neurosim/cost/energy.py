@@ -16,6 +16,7 @@ from neurosim.mapping.mapping import Mapping
 
 # (component, purpose) of what is not the access of a memory.
 ACCUMULATES, MACS = ("accumulates", "compute"), ("MACs of the first layer", "compute")
+PAYLOADS = ("weights times values", "compute")
 POOLS, UPDATES = ("sums of pooling windows", "compute"), ("neuron updates", "compute")
 PACKETS, MESH, BARRIERS = ("packets", "network"), ("mesh", "network"), ("barriers", "network")
 BETWEEN, LEAKAGE = ("links between chips", "network"), ("leakage", "leakage")
@@ -136,6 +137,8 @@ def operations(mapping: Mapping, counts: Counts, barriers: int) -> Iterator[Acti
     if mapping.chip.policy.pool == "summed":
         yield Action("pool_add", *POOLS, counts["pool_adds"], "operation.accumulate.pj")
         yield Action("pool_mac", *POOLS, counts["pool_macs"], "operation.mac.pj")
+    if any(map(mapping.network.carries, mapping.fans)):
+        yield Action("payload_mac", *PAYLOADS, counts["payload_macs"], "operation.mac.pj")
     if mapping.chip.board:
         yield Action("crossing", *BETWEEN, counts["crossings"], "board.pj")
 
@@ -191,7 +194,7 @@ def accesses(mapping: Mapping, counts: Counts, images: int) -> Iterator[Action]:
     bits = np.array([mapping.network.layers[b.layer].weight_bits for b in mapping.bricks])
     channels = np.array([b.channels for b in mapping.bricks])
     row = _words(channels * bits, home["weights"].word_bits)
-    packet = home["queue"].words(chip.mesh.packet_bits)
+    packet = home["queue"].words(chip.mesh.bits_per_packet)
     touched, visited, each = counts["state_words"], counts["visit_words"], mapping.numbers
     none = np.zeros(len(mapping.bricks), np.int64)
     at_home: dict[Kind, tuple[np.ndarray, np.ndarray]] = {
@@ -203,7 +206,7 @@ def accesses(mapping: Mapping, counts: Counts, images: int) -> Iterator[Action]:
         "axons": (counts["look_ups"] * home["axons"].words(chip.core.axon_bits), none),
         "routes": (counts["packets"] * home["routes"].words(chip.core.route_bits), none),
         "queue": (counts["events"] * packet, counts["events"] * packet),
-        "input": (counts["input_words"] + counts["input_arrivals"] * home["input"].words(chip.mesh.packet_bits), none),
+        "input": (counts["input_words"] + counts["input_arrivals"] * home["input"].words(_input_bits(mapping)), none),
     }
     words: dict[tuple[str, Kind], tuple[np.ndarray, np.ndarray]] = {}
     for kind, found in at_home.items():
@@ -217,6 +220,12 @@ def accesses(mapping: Mapping, counts: Counts, images: int) -> Iterator[Action]:
             reads, writes = words[memory.name, kind]
             yield access(memory, kind, "read", reads)
             yield access(memory, kind, "write", writes)
+
+
+def _input_bits(mapping: Mapping) -> int:
+    """Bits of an event from outside."""
+    mesh = mapping.chip.mesh
+    return mesh.packet_bits + mesh.payload_bits if mapping.network.input.valued else mesh.bits_per_packet
 
 
 def _words(bits: np.ndarray, word_bits: int) -> np.ndarray:

@@ -20,36 +20,44 @@ from neurosim.network.inputs import Inputs
 from neurosim.saving import save
 
 INPUTS = of_file(
-    Vocabulary(since_first("name", "shape", "shape_axes"), since_first("images", "events", "offsets", "labels"))
+    Vocabulary(
+        since_first("name", "shape", "shape_axes"), since_first("images", "events", "offsets", "labels") | {"values": "2.0"}
+    )
 )  # fmt: skip
 # What inputs of one form have no place for.
-OF_THE_OTHER = {"images": ("shape", "shape_axes", "offsets"), "events": ("images",)}
+OF_THE_OTHER = {"images": ("shape", "shape_axes", "offsets", "values"), "events": ("images",)}
+# What an array of numpy files may be called; frames alone may be those of one sample.
+NUMPY = ("images", "spikes", "frames")
 
 
 @save.register
 def save_inputs(inputs: Inputs, path: str | os.PathLike[str]) -> None:
-    """Write images as they are, spikes as events (x, y, t, p) with t the time step and p the channel."""
+    """Write images as they are, spikes as events (x, y, t, p) with t the time step and p the channel, frames as such events
+    and their values."""
     with writing(path, "inputs", INPUTS) as file:
         file.attrs["name"] = inputs.name
         if inputs.images is not None:
             put(file, "images", inputs.images, "pixel", "images [N,C,H,W]")
-        if inputs.spikes is not None:
-            n, t, p, y, x = np.nonzero(inputs.spikes)
-            file.attrs["shape"] = inputs.spikes.shape[1:]
+        if inputs.by_step is not None:
+            n, t, p, y, x = np.nonzero(inputs.by_step)
+            file.attrs["shape"] = inputs.by_step.shape[1:]
             file.attrs["shape_axes"] = "T, C, H, W"
-            place = "<i2" if max(inputs.spikes.shape[2:]) <= 2**15 else "<i4"
+            place = "<i2" if max(inputs.by_step.shape[2:]) <= 2**15 else "<i4"
             events = np.empty(len(n), [("x", place), ("y", place), ("t", "<i8"), ("p", place)])
             for key, values in zip("xytp", (x, y, t, p), strict=True):
                 events[key] = values
             offsets = np.concatenate([[0], np.cumsum(np.bincount(n, minlength=len(inputs)))])
             put(file, "events", events, "pixel, pixel, time step, channel", "spikes of all samples, sample after sample")
             put(file, "offsets", offsets, "event", "events of sample n are offsets[n]:offsets[n+1]")
+        if inputs.frames is not None:
+            put(file, "values", inputs.frames[inputs.frames != 0], "value", "what each event carries")
         if inputs.labels is not None:
             put(file, "labels", inputs.labels, "class", "labels [N]")
 
 
 def load_inputs(path: str | os.PathLike[str], *, binning: Binning | None = None, **said: Any) -> Inputs:
-    """Inputs from an inputs file (HDF5), from ``.npz`` (images or spikes, and labels), or from ``.npy`` (images or spikes).
+    """Inputs from an inputs file (HDF5), from ``.npz`` (images, spikes or frames, and labels), or from ``.npy`` (any of them);
+    frames [T, C, H, W] are those of one sample.
 
     From a recording of events (see `load_recordings`, which takes what is *said*): its spikes in the steps of *binning*.
     """
@@ -88,15 +96,16 @@ def _from_hdf5(path: str | os.PathLike[str], keep: ExitStack | None) -> Inputs:
     with reading(path, "inputs", vocabulary=INPUTS, keep=keep) as (_, root):
         labels = root.array("labels", "iu", 1, optional=True)
         name = root.text("name", Path(path).stem)
-        spikes = _spikes(root) if "events" in root else None
+        shown = _by_step(root) if "events" in root else None
         take = root.array if keep is None else root.stored
         images = take("images", "iuf", 4) if "events" not in root else None
         what = "images" if "events" not in root else "events"
         root.refuse(OF_THE_OTHER[what], f"does not belong to inputs of {what}")
-    return Inputs(images, labels, spikes, name)
+    return Inputs(images, labels, name=name) if shown is None else Inputs.from_frames(shown, labels, name)
 
 
-def _spikes(root: Node) -> np.ndarray | None:
+def _by_step(root: Node) -> np.ndarray | None:
+    """Spikes, or frames where events have values."""
     events, shape = root.array("events", "V", 1), root.numbers("shape")
     offsets = _offsets(root, events)
     if events is None or offsets is None:
@@ -125,10 +134,19 @@ def _spikes(root: Node) -> np.ndarray | None:
             first = int(outside.argmax())
             root.say(f"event {first} has {field} = {events[field][first]}; it must lie in 0..{size - 1}")
             return None
-    spikes = np.zeros((samples, *shape), bool)
-    sample = np.repeat(np.arange(samples), counts)
-    spikes[(sample, *(events[f].astype(np.int64) for f in "tpyx"))] = True
-    return spikes
+    values = root.array("values", "if", 1) if "values" in root else np.ones(len(events), bool)
+    if values is None:
+        return None
+    if len(values) != len(events):
+        root.say(f"dataset 'values' holds {len(values)} values; needed {len(events)}, one for each event")
+        return None
+    place = (np.repeat(np.arange(samples), counts), *(events[f].astype(np.int64) for f in "tpyx"))
+    if values.dtype != bool and len(np.unique(np.ravel_multi_index(place, (samples, *shape)))) != len(events):
+        root.say("dataset 'values': several events of a pixel in one step; add their values up")
+        return None
+    found = np.zeros((samples, *shape), values.dtype)
+    found[place] = values
+    return found
 
 
 def _offsets(root: Node, events: np.ndarray | None) -> np.ndarray | None:
@@ -155,8 +173,10 @@ def _from_numpy(path: Path, suffix: str) -> Inputs:
     if suffix == ".npy":
         data, labels = arrays[""], None
     else:
-        known = [k for k in ("images", "spikes") if k in arrays]
+        known = [k for k in NUMPY if k in arrays]
         if len(known) != 1:
-            raise FileError(str(path), [f"needs one of the arrays 'images' and 'spikes'; it has {', '.join(arrays) or 'none'}"])
+            needed = " and ".join(map(repr, NUMPY))
+            raise FileError(str(path), [f"needs one of the arrays {needed}; it has {', '.join(arrays) or 'none'}"])
         data, labels = arrays[known[0]], arrays.get("labels")
-    return Inputs.from_spikes(data, labels, path.stem) if data.ndim == 5 else Inputs(data, labels, name=path.stem)
+        data = data[None] if known[0] == "frames" and data.ndim == 4 else data
+    return Inputs.from_frames(data, labels, path.stem) if data.ndim == 5 else Inputs(data, labels, name=path.stem)

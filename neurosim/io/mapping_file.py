@@ -73,6 +73,7 @@ def load_mapping(path: str | os.PathLike[str], network: Network, chip: Chip) -> 
     """The mapping of *network* onto *chip* in a file. Raises FileError if it is damaged, a neuron is missing or doubled, or a
     core does not exist; MappingError with every violation of a limit."""
     placer, seed, rows, mesh = _from_json(Path(path)) if Path(path).suffix == ".json" else _from_hdf5(path)
+    chip = chip.carrying() if any(layer.graded for layer in network.layers) else chip
     if chip.mesh.size == "fit":
         chip = _sized(chip, mesh, str(path))
     known = {layer.name: number for number, layer in enumerate(network.layers)}

@@ -28,7 +28,7 @@ COUNTED = "argmax of the spikes of the last layer over all steps, the lowest ind
 OTHERWISE = "argmax over classes {}, the lowest index on ties"
 ABOUT_TEXT = ("dataset", "accuracy_reference")
 # Counts of steps and words, the same in both arithmetics, are attributes; all other parameters are datasets.
-SAID = {name: row for name, row in PARAMETERS.items() if row.form in ("steps", "choice")}
+SAID = {name: row for name, row in PARAMETERS.items() if row.form in ("steps", "choice", "switch")}
 LATE = {name: row for name, row in SAID.items() if name in {field.name for field in fields(Shortcut)}}
 STORED = {name: row for name, row in PARAMETERS.items() if name not in SAID}
 
@@ -48,7 +48,7 @@ def _synapses(
 
 
 def _recordings(groups: dict[str, Vocabulary] | None = None) -> Vocabulary:
-    each = Vocabulary(since_first("neurons"), since_first("spikes", "potentials"), groups or {})
+    each = Vocabulary(since_first("neurons"), since_first("spikes", "potentials") | {"payload": "2.0"}, groups or {})
     return Vocabulary(groups={ANY: each})
 
 
@@ -58,7 +58,7 @@ LAYER = _synapses(
     datasets={name: row.since for row in STORED.values() for name in _places(row)},
     groups={"shortcuts": Vocabulary(groups={ANY: SHORTCUT})},
 )  # fmt: skip
-STIMULUS = Vocabulary(groups={ANY: Vocabulary(since_first("neurons"), since_first("data"))})
+STIMULUS = Vocabulary(groups={ANY: Vocabulary(since_first("neurons"), since_first("data") | {"payload": "2.0"})})
 GOLDEN = Vocabulary(
     datasets=since_first("inputs", "labels") | {"answers": "2.0"}, groups={"samples": _recordings(), "probes": _recordings({"stimulus": STIMULUS})}
 )
@@ -198,17 +198,40 @@ def _write_golden(group: h5py.Group, golden: Golden) -> None:
             child = parent.create_group(layer)
             if recording.spikes is not None:
                 child.attrs["neurons"] = recording.spikes.shape[2]
-                put(child, "spikes", packed(recording.spikes), "spike", "[N,T,ceil(neurons/8)], lowest bit first, order C,H,W")
+                meaning = "[N,T,ceil(neurons/8)], lowest bit first, order C,H,W"
+                put(child, "spikes", packed(recording.spikes != 0), "spike", meaning)
+                _write_payload(child, recording.spikes)
             if recording.potentials is not None:
                 put(child, "potentials", recording.potentials, "potential", "[N,T,neurons] after the reset of each step")
     for layer, sources in golden.stimuli.items():
         parent = group["probes"][layer].create_group("stimulus")
         for source, data in sources.items():
             child = parent.create_group(source)
-            is_image = data.dtype != bool
+            is_image = data.ndim == 4
             child.attrs["neurons"] = data.shape[-1]
             meaning = "image [1,C,H,W]" if is_image else "spikes [1,T,ceil(neurons/8)], lowest bit first"
-            put(child, "data", data if is_image else packed(data), "pixel" if is_image else "spike", meaning)
+            put(child, "data", data if is_image else packed(data != 0), "pixel" if is_image else "spike", meaning)
+            if not is_image:
+                _write_payload(child, data)
+
+
+def _write_payload(group: h5py.Group, spikes: np.ndarray) -> None:
+    if spikes.dtype != bool:
+        put(group, "payload", spikes[spikes != 0], "value", "what the spikes carry, in the order of their bits")
+
+
+def _read_payload(group: Node, bits: np.ndarray, neurons: int) -> np.ndarray:
+    """Spikes of packed *bits*, or what they carry."""
+    fired = unpacked(bits, neurons)
+    payload = group.array("payload", "if", 1) if "payload" in group else None
+    if payload is None:
+        return fired
+    if len(payload) != fired.sum():
+        group.say(f"dataset 'payload' holds {len(payload)} values; needed {fired.sum()}, one for each spike")
+        return fired
+    found = np.zeros(fired.shape, np.float32 if payload.dtype.kind == "f" else np.int64)
+    found[fired] = payload
+    return found
 
 
 def read_network(root: Node) -> Network | None:
@@ -365,7 +388,7 @@ def _read_said(group: Node, said: Mapping[str, NeuronParameter]) -> dict[str, An
         if row.form == "steps":
             found[name] = group.integer(name, 0, optional=True)
         elif name in group.group.attrs:
-            found[name] = group.text(name)
+            found[name] = group.text(name) if row.form == "choice" else _plain(group.group.attrs[name])
     return found
 
 
@@ -376,7 +399,7 @@ def _read_pool(group: Node) -> Any:
 
 def _read_golden(group: Node, network: Network) -> Golden | None:
     ndim = 4 if network.input.encoding == "direct" else 5
-    kinds = "iub" if network.integer or ndim == 5 else "iuf"
+    kinds = "iub" if network.integer else "iubf"
     images, labels = group.array("inputs", kinds, ndim), group.array("labels", "iu", 1, optional=True)
     answers = group.array("answers", "iuf", 2, optional=True)
     samples, probes = group.child("samples"), group.child("probes")
@@ -384,7 +407,7 @@ def _read_golden(group: Node, network: Network) -> Golden | None:
         return None
     try:
         spikes = network.input.encoding == "spikes"
-        check_inputs(network, Inputs.from_spikes(images, labels) if spikes else Inputs(images, labels))
+        check_inputs(network, Inputs.from_frames(images, labels) if spikes else Inputs(images, labels))
     except InputsError as error:
         group.problems.extend(f"/golden: {p}" for p in error.problems)
         return None
@@ -413,7 +436,7 @@ def _read_recordings(parent: Node, network: Network, count: int, steps: int) -> 
             if array is not None and array.shape != (count, steps, last):
                 group.say(f"recorded shape {list(array.shape)}; needed [{count}, {steps}, {last}]")
                 return recordings
-        spikes = None if bits is None else unpacked(bits, layer.neurons)
+        spikes = None if bits is None else _read_payload(group, bits, layer.neurons)
         recordings[name] = LayerRecording(spikes, potentials)
     return recordings
 
@@ -444,4 +467,4 @@ def _read_stimulus(group: Node, network: Network, source: str, steps: int) -> np
     if data is not None and data.shape != needed:
         group.say(f"dataset 'data' has shape {list(data.shape)}; needed {list(needed)}")
         return None
-    return data if data is None or data.ndim == 4 else unpacked(data, math.prod(shape))
+    return data if data is None or data.ndim == 4 else _read_payload(group, data, math.prod(shape))

@@ -49,10 +49,11 @@ def shared_trace(folder: Path, network: Network) -> SpikeTrace:
         layers = {layer.name: _layer(found, number) for number, layer in enumerate(network.layers)}
         bits, name = int(about["state_bits"]), str(about["inputs_name"])
         labels, input_bits, images = (found.get(key) for key in ("labels", "input_bits", "images"))
+        payload = _lists(found, "payload")
         steps = layers[network.output.name].bits.shape[1]
         return SpikeTrace(
-            network=network.over(steps), layers=layers, outputs=found["outputs"], labels=labels, state_bits=bits,
-            inputs_name=name, input_bits=input_bits, images=images,
+            network=network.over(steps, payload is not None), layers=layers, outputs=found["outputs"], labels=labels,
+            state_bits=bits, inputs_name=name, input_bits=input_bits, images=images, input_payload=payload,
         )  # fmt: skip
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise FileError(str(folder), [f"is damaged ({error}); delete it, and it is made anew"]) from error
@@ -60,16 +61,23 @@ def shared_trace(folder: Path, network: Network) -> SpikeTrace:
 
 def _arrays(trace: SpikeTrace) -> dict[str, np.ndarray]:
     found = {"outputs": trace.outputs, "labels": trace.labels, "input_bits": trace.input_bits, "images": trace.images}
+    if trace.input_payload is not None:
+        found |= {"payload_start": trace.input_payload.start, "payload": trace.input_payload.item}
     for number, layer in enumerate(trace.network.layers):
         of_layer = trace.layers[layer.name]
         found |= {f"{number}.bits": of_layer.bits, f"{number}.reached": of_layer.reached, f"{number}.peak": of_layer.peak}
         found[f"{number}.changes"] = of_layer.changes
-        for key, lists in (("lone", of_layer.lone), ("clipped", of_layer.clipped)):
-            found |= {f"{number}.{key}_start": lists.start, f"{number}.{key}": lists.neuron}
+        for key, lists in (("lone", of_layer.lone), ("clipped", of_layer.clipped), ("payload", of_layer.payload)):
+            found |= {} if lists is None else {f"{number}.{key}_start": lists.start, f"{number}.{key}": lists.item}
     return {name: array for name, array in found.items() if array is not None}
 
 
 def _layer(found: dict[str, np.ndarray], number: int) -> LayerTrace:
     lone, clipped = (Ragged(found[f"{number}.{key}_start"], found[f"{number}.{key}"]) for key in ("lone", "clipped"))
+    payload = _lists(found, f"{number}.payload")
     bits, reached, peak = (found[f"{number}.{key}"] for key in ("bits", "reached", "peak"))
-    return LayerTrace(bits, reached, lone, clipped, peak, changes=found.get(f"{number}.changes"))
+    return LayerTrace(bits, reached, lone, clipped, peak, changes=found.get(f"{number}.changes"), payload=payload)
+
+
+def _lists(found: dict[str, np.ndarray], name: str) -> Ragged | None:
+    return Ragged(found[f"{name}_start"], found[name]) if name in found else None

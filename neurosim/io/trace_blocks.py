@@ -72,7 +72,7 @@ class TraceBlocks:
     def parts(self, coming: Iterator[SpikeTrace]) -> Generator[SpikeTrace]:
         """The trace of all samples, part after part; what is missing is *coming*, and kept before the next block begins. Raises
         FileError where it cannot be kept."""
-        network = self.network.over(self.inputs.steps)
+        network = self.network.over(self.inputs.steps, self.inputs.frames is not None)
         for span in self.spans:
             found = self._read(self.path(span)) if span in self.taken else self._kept(span, coming)
             for part in found:

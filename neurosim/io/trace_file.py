@@ -25,10 +25,12 @@ from neurosim.spikes.trace import LayerTrace, Ragged, SpikeTrace
 
 RECORDED = Vocabulary(
     datasets=since_first("spikes", "reached", "lone_start", "lone", "clipped_start", "clipped", "peak", "changes")
+    | {"payload_start": "2.0", "payload": "2.0"}
 )
 TRACE = of_file(
     Vocabulary(
-        since_first("command", "state_bits", "inputs"), since_first("outputs", "labels", "input_spikes", "images"),
+        since_first("command", "state_bits", "inputs"),
+        since_first("outputs", "labels", "input_spikes", "images") | {"payload_start": "2.0", "payload": "2.0"},
         {"network": NETWORK, "layers": Vocabulary(groups={ANY: RECORDED})},
     )
 )  # fmt: skip
@@ -50,10 +52,12 @@ MEANING = {
     "clipped": LIST,
     "peak": ("potential", "lowest and highest potential of each image before clipping [N,2]"),
     "changes": ("neuron", "neurons whose potential differs from the step before [N,T]"),
+    "payload_start": ("spike", "values of image n and step t: start[n*T+t]:start[n*T+t+1]"),
+    "payload": ("value", "what spikes carry, in the order of their bits"),
 }
 # `Node.array` or `Node.stored`: of the node, a name, kinds, dimensions, and whether it is optional.
 Take = Callable[..., np.ndarray | None]
-ENDS = {"lone_start": "lone", "clipped_start": "clipped"}
+ENDS = {"lone_start": "lone", "clipped_start": "clipped", "payload_start": "payload"}
 # What is written at once.
 WRITE_BYTES = 2**22
 
@@ -130,7 +134,7 @@ class TraceWriter:
         return SpikeTrace(
             network=network, layers={layer: _recorded(**columns) for layer, columns in found.items()}, outputs=shown["outputs"],
             labels=shown.get("labels"), state_bits=int(self.root.attrs["state_bits"]), inputs_name=self.root.attrs["inputs"],
-            input_bits=shown.get("input_spikes"), images=shown.get("images"),
+            input_bits=shown.get("input_spikes"), images=shown.get("images"), input_payload=_payload(shown),
         )  # fmt: skip
 
     def _begin(self, part: SpikeTrace) -> None:
@@ -160,13 +164,21 @@ class TraceWriter:
 def _arrays(trace: SpikeTrace) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
     """What a file holds of some samples, by layer and name; of lists, where each ends."""
     shown = {"outputs": trace.outputs, "labels": trace.labels, "input_spikes": trace.input_bits, "images": trace.images}
+    shown |= _lists({"payload": trace.input_payload})
     yield from ((("", name), array) for name, array in shown.items() if array is not None)
     for layer, recorded in trace.layers.items():
         found = {"spikes": recorded.bits, "reached": recorded.reached}
-        for name, lists in (("lone", recorded.lone), ("clipped", recorded.clipped)):
-            found |= {f"{name}_start": lists.start[1:], name: lists.neuron}
+        found |= _lists({"lone": recorded.lone, "clipped": recorded.clipped, "payload": recorded.payload})
         found |= {"peak": recorded.peak} | ({} if recorded.changes is None else {"changes": recorded.changes})
         yield from (((layer, name), array) for name, array in found.items())
+
+
+def _lists(named: dict[str, Ragged | None]) -> dict[str, np.ndarray]:
+    """Where each of the lists ends, and what is in it."""
+    found: dict[str, np.ndarray] = {}
+    for name, lists in named.items():
+        found |= {} if lists is None else {f"{name}_start": lists.start[1:], name: lists.item}
+    return found
 
 
 def load_trace(path: str | os.PathLike[str]) -> SpikeTrace:
@@ -197,18 +209,18 @@ def _head(trace: SpikeTrace, images: int) -> SpikeTrace:
         return array.head(many) if isinstance(array, Stored) else None if array is None else array[:many]
 
     def lists(of: Ragged) -> Ragged:
-        return Ragged(first(of.start, rows + 1), first(of.neuron, int(of.start[rows : rows + 1][0])))
+        return Ragged(first(of.start, rows + 1), first(of.item, int(of.start[rows : rows + 1][0])))
 
     layers = {
         name: LayerTrace(
             bits=first(layer.bits), reached=first(layer.reached), lone=lists(layer.lone), clipped=lists(layer.clipped),
-            peak=first(layer.peak), changes=first(layer.changes),
+            peak=first(layer.peak), changes=first(layer.changes), payload=layer.payload and lists(layer.payload),
         )
         for name, layer in trace.layers.items()
     }  # fmt: skip
     return replace(
         trace, layers=layers, outputs=first(trace.outputs), labels=first(trace.labels), input_bits=first(trace.input_bits),
-        images=first(trace.images),
+        images=first(trace.images), input_payload=trace.input_payload and lists(trace.input_payload),
     )  # fmt: skip
 
 
@@ -233,6 +245,7 @@ def read_trace(root: Node, take: Take) -> SpikeTrace | None:
     for name, (array, shape) in needed.items():
         if array is not None and array.shape != shape:
             root.say(f"dataset {name!r} has shape {list(array.shape)}; needed {list(shape)}")
+    payload = _read_payload(root, take, input_bits) if "payload" in root else None
     if images is not None:
         _check_images(root, images, network, len(outputs))
     state_bits = root.integer("state_bits", 32)
@@ -242,10 +255,11 @@ def read_trace(root: Node, take: Take) -> SpikeTrace | None:
     layers.refuse_others(found, "layer")
     if len(root.problems) > before:
         return None
+    network = network.over(network.timesteps, payload is not None)
     traces = {name: layer for name, layer in found.items() if layer is not None}
     return SpikeTrace(
         network=network, layers=traces, outputs=outputs, labels=labels, state_bits=state_bits,
-        inputs_name=root.text("inputs", "inputs"), input_bits=input_bits, images=images,
+        inputs_name=root.text("inputs", "inputs"), input_bits=input_bits, images=images, input_payload=payload,
     )  # fmt: skip
 
 
@@ -277,13 +291,37 @@ def _read_layer(group: Node | None, take: Take, layer: Layer, network: Network, 
     if changes is not None and (changes.shape != bits.shape[:2] or not _all_within(changes, 0, layer.neurons)):
         group.say(f"dataset 'changes' must hold {list(bits.shape[:2])} numbers in 0..{layer.neurons}")
         return None
-    return LayerTrace(bits, reached, lists[0], lists[1], peak, changes=changes)
+    if ("payload" in group) != layer.graded:
+        group.say("dataset 'payload' " + ("is missing: its spikes" if layer.graded else "is there: no spikes") + " are graded")
+        return None
+    payload = _read_payload(group, take, bits) if layer.graded else None
+    return LayerTrace(bits, reached, lists[0], lists[1], peak, changes=changes, payload=payload)
 
 
 def _recorded(spikes: np.ndarray, reached: np.ndarray, peak: np.ndarray, **others: np.ndarray) -> LayerTrace:
     """What a layer did, of its datasets."""
     lone, clipped = (Ragged(others[f"{name}_start"], others[name]) for name in ("lone", "clipped"))
-    return LayerTrace(spikes, reached, lone, clipped, peak, changes=others.get("changes"))
+    return LayerTrace(spikes, reached, lone, clipped, peak, changes=others.get("changes"), payload=_payload(others))
+
+
+def _payload(columns: dict[str, np.ndarray]) -> Ragged | None:
+    return Ragged(columns["payload_start"], columns["payload"]) if "payload" in columns else None
+
+
+def _read_payload(group: Node, take: Take, bits: np.ndarray | None) -> Ragged | None:
+    """The values of the spikes in *bits*, as many and in their order."""
+    start, value = take(group, "payload_start", "iu", 1), take(group, "payload", "if", 1)
+    if start is None or value is None or bits is None:
+        return None
+    counts = np.concatenate([np.bitwise_count(part).sum(2, dtype=np.int64).ravel() for part in slices(bits)])
+    start = start.astype(np.int64)
+    if len(start) != len(counts) + 1 or (np.diff(start) != counts).any() or not _rises(start, len(value)):
+        group.say(f"dataset 'payload' must hold a value for each of {counts.sum():,} spikes, 'payload_start' their counts")
+        return None
+    if any(not np.isfinite(part).all() or not part.all() for part in slices(value)):
+        group.say("dataset 'payload' holds values that are 0 or not finite")
+        return None
+    return Ragged(start, value)
 
 
 def _all_within(array: np.ndarray, least: int, most: int) -> bool:

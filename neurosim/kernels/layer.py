@@ -22,6 +22,7 @@ class Events(NamedTuple):
     start: np.ndarray  # int64 [images * steps + 1]
     channel: np.ndarray  # int32
     site: np.ndarray  # int32
+    value: np.ndarray | None = None  # int64 or float32, what each weight is multiplied by; None: by nothing
 
 
 class Synapses(NamedTuple):
@@ -62,6 +63,8 @@ class PopulationState(NamedTuple):
     latched: np.ndarray  # int32 [windows * channels of the sources], max pooling: last step with a spike in it
     passed_channel: np.ndarray  # int32 [as many], channels of the events of one source that pass max pooling in this step
     passed_site: np.ndarray  # int32 [as many], their sites
+    passed_value: np.ndarray  # int64 or float32 [as many], the largest value in their window; empty without values
+    place: np.ndarray  # int32 [as many], where a window is among them
 
 
 class Tape(NamedTuple):
@@ -70,6 +73,7 @@ class Tape(NamedTuple):
     start: np.ndarray  # int64 [images * steps + 1], into channel and site
     channel: np.ndarray  # int32, spikes
     site: np.ndarray  # int32
+    value: np.ndarray  # int64 or float32, payloads of graded spikes
     reached: np.ndarray  # bool [images * steps, sites]
     lone_start: np.ndarray  # int64 [images * steps + 1]
     lone: np.ndarray  # int32, neurons visited without a weight row
@@ -233,6 +237,75 @@ def add_rows(potential, synapses, channel, site):
 
 
 @inlined
+def take_spikes(state, synapses, events, first, last, step, reached):
+    """Add the weights of spikes to what they reach."""
+    channel, site = events.channel[first:last], events.site[first:last]
+    if synapses.windows > 0:
+        n = first_of_windows(state, synapses, channel, site, step)
+        channel, site = state.passed_channel[:n], state.passed_site[:n]
+    if synapses.identity:
+        for i in range(identity_targets(synapses, channel, site, state.singles)):
+            reached[state.singles[i]] += synapses.unit
+    else:
+        add_rows(reached, synapses, channel, site)
+
+
+@inlined
+def largest_of_windows(state, synapses, channel, site, value, step):
+    """As `first_of_windows`, with the largest value in each window, of which none is negative."""
+    n = 0
+    for e in range(len(channel)):
+        window = synapses.pooled[site[e]]
+        if window < 0:
+            continue
+        latch = synapses.first_latch + channel[e] * synapses.windows + window
+        if state.latched[latch] != step:
+            state.latched[latch] = step
+            state.place[latch] = n
+            state.passed_channel[n] = channel[e]
+            state.passed_site[n] = site[e]
+            state.passed_value[n] = value[e]
+            n += 1
+        state.passed_value[state.place[latch]] = max(state.passed_value[state.place[latch]], value[e])
+    return n
+
+
+@inlined
+def take_values(state, synapses, events, first, last, step, reached):
+    """Add the weights of events, each times its value, to what they reach."""
+    channel, site, value = events.channel[first:last], events.site[first:last], events.value[first:last]
+    if synapses.windows > 0:
+        n = largest_of_windows(state, synapses, channel, site, value, step)
+        channel, site, value = state.passed_channel[:n], state.passed_site[:n], state.passed_value[:n]
+    for e in range(len(site)):
+        for r in range(synapses.first[site[e]], synapses.first[site[e] + 1]):
+            if synapses.identity:
+                reached[synapses.target[r] + channel[e]] += value[e] * synapses.unit
+                continue
+            target = np.uint64(synapses.target[r])
+            offset = np.uint64(synapses.offset[r] + channel[e] * synapses.channel_step)
+            for k in range(np.uint64(synapses.length[r])):
+                reached[target + k] += value[e] * synapses.weight[offset + k]
+
+
+def take(state, synapses, events, first, last, step, reached):
+    """What arrives from one source in a step."""
+    taken = take_spikes if events.value is None else take_values
+    taken(state, synapses, events, first, last, step, reached)
+
+
+@overload(take)
+def _take(state, synapses, events, first, last, step, reached):
+    if isinstance(events.types[Events._fields.index("value")], types.NoneType):
+        return lambda state, synapses, events, first, last, step, reached: take_spikes(
+            state, synapses, events, first, last, step, reached
+        )
+    return lambda state, synapses, events, first, last, step, reached: take_values(
+        state, synapses, events, first, last, step, reached
+    )
+
+
+@inlined
 def write_lone(lif, state, tape, step, n_candidates, n_lone):
     """Write down the neurons visited at sites that no weight row reached; return how many there are by now."""
     for i in range(n_candidates):
@@ -288,15 +361,7 @@ def integrate(lif, state, sources, current, step, begin):
         reached[i] += current[i]
     for synapses, events in sources:
         first, last = arriving(synapses, events, step, begin)
-        channel, site = events.channel[first:last], events.site[first:last]
-        if synapses.windows > 0:
-            n = first_of_windows(state, synapses, channel, site, step)
-            channel, site = state.passed_channel[:n], state.passed_site[:n]
-        if synapses.identity:
-            for i in range(identity_targets(synapses, channel, site, state.singles)):
-                reached[state.singles[i]] += synapses.unit
-        else:
-            add_rows(reached, synapses, channel, site)
+        take(state, synapses, events, first, last, step, reached)
     for i in range(len(state.current)):
         state.potential[i] += state.current[i]
 

@@ -58,6 +58,7 @@ class NeuronConstants(NamedTuple):
     floors: bool
     floor: Parameter  # no step leaves a potential below it
     refractory: int  # steps after that of a spike in which the potential stays and nothing fires
+    graded: bool  # a spike carries how many thresholds it crossed, and takes as many
     lowest: Number  # what the state width can hold
     highest: Number
     channels: int
@@ -128,6 +129,27 @@ def after_reset(lif, u, i):
     return u - of(lif.threshold, i) if lif.reset_rule == SUBTRACTED else u
 
 
+def crossed(u, threshold, fire_above):
+    """How many thresholds a potential that fires has crossed."""
+    if isinstance(u, float | np.floating):
+        # Whether a potential that is a whole number of thresholds has crossed the last of them.
+        found = np.floor(u / threshold)
+        return found - (found * threshold == u and fire_above == threshold)
+    return (u - 1 - fire_above) // threshold + 1
+
+
+@overload(crossed)
+def _crossed(u, threshold, fire_above):
+    if isinstance(u, types.Float):
+
+        def crossed_floats(u, threshold, fire_above):
+            found = np.floor(u / threshold)
+            return np.float32(found - 1) if found * threshold == u and fire_above == threshold else found
+
+        return crossed_floats
+    return lambda u, threshold, fire_above: (u - 1 - fire_above) // threshold + 1
+
+
 @inlined
 def raise_to_floor(lif, state, site):
     """No potential stays below its floor."""
@@ -182,7 +204,12 @@ def fire(lif, state, tape, image, step, sites, n_spikes, n_resting, n_clipped):
             tape.channel[n_spikes] = c
             tape.site[n_spikes] = site
             n_spikes += 1
-            if not lif.resets_late:
+            if lif.graded:
+                many = crossed(u, of(lif.threshold, neuron), of(lif.fire_above, neuron))
+                tape.value[n_spikes - 1] = many
+                u = u - many * of(lif.threshold, neuron)
+                state.potential[neuron] = u
+            elif not lif.resets_late:
                 u = after_reset(lif, u, neuron)
                 state.potential[neuron] = u
             if lif.refractory > 0:

@@ -88,7 +88,7 @@ def _senders(cores: np.ndarray, fanout: Fanout) -> np.ndarray:
 
 
 # What takes time.
-WORK = ("weight_words", "state_words", "passes", "pool_passes")
+WORK = ("weight_words", "state_words", "passes", "mac_passes")
 
 
 class _Work:
@@ -120,7 +120,7 @@ class _Work:
         """int64 [entries] each: cycles of the accumulates; cycles that the slowest memory needs for weights and potentials."""
         chip, cost = self.chip, self.chip.operation
         amount = {what: found[0] if later else found.sum(0) for what, found in self.amounts.items()}
-        compute = amount["passes"] * cost.accumulate.cycles + amount["pool_passes"] * cost.mac.cycles
+        compute = amount["passes"] * cost.accumulate.cycles + amount["mac_passes"] * cost.mac.cycles
         # What is added to is read and written.
         fetched, touched = amount["weight_words"], amount["state_words"]
         return compute, chip.memory_cycles({"weights": (fetched, 0 * fetched), "state": (touched, touched)})

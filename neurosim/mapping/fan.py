@@ -26,7 +26,7 @@ class SpikeWork(NamedTuple):
     spike of a column causes in a brick.
 
     windows: columns are those of the pooled map, and only the first spike of a window counts. what: a count of
-    `neurosim.cost.activity.Activity`, or passes: rounds of the core's lanes that the additions, pool_passes: that the
+    `neurosim.cost.activity.Activity`, or passes: rounds of the core's lanes that the additions, mac_passes: that the
     multiplications take.
     """
 
@@ -198,8 +198,9 @@ class _Maker:
         yield "synaptic_events", pool == "max2", caused.synapses
         yield "weight_words", once, words
         yield "state_words", once, caused.touched
-        yield "pool_macs" if summed else "accumulates", once, caused.adds
-        yield "pool_passes" if summed else "passes", once, caused.passes
+        valued = self.network.carries(self.source)
+        yield "pool_macs" if summed else "payload_macs" if valued else "accumulates", once, caused.adds
+        yield "mac_passes" if summed or valued else "passes", once, caused.passes
         if summed:
             into = np.minimum(caused.synapses, 1)
             yield "pool_adds", False, into

@@ -66,7 +66,8 @@ def map_network(
 
 def fitted(network: Network, chip: Chip, partitioner: str | Objective, least: int = 1) -> tuple[Chip, Cut]:
     """The chip and how it is cut; a mesh that is to fit is as small as that allows, with at least so many cores. Raises
-    ChipError if more are needed than a chip can have."""
+    ChipError if more are needed than a chip can have, or its packets cannot carry values that the network has."""
+    chip = chip.carrying() if any(layer.graded for layer in network.layers) else chip
     if chip.mesh.size != "fit":
         return chip, partition(network, chip, partitioner)
     side = math.isqrt(MAX_CORES // chip.mesh.cores_per_tile)

@@ -100,9 +100,9 @@ class Mapping:
         found: np.ndarray = numbers // channels * state.row_words(channels, self.chip.core.state_bits)
         return found
 
-    def over(self, steps: int) -> Mapping:
-        """The same mapping of the network for so many *steps* of spikes."""
-        network = self.network.over(steps)
+    def over(self, steps: int, valued: bool = False) -> Mapping:
+        """The same mapping of the network for so many *steps* of spikes, or of frames; see `Network.over`."""
+        network = self.network.over(steps, valued)
         return self if network is self.network else replace(self, network=network)
 
     def wires(self, trace: SpikeTrace | None = None) -> Wires:

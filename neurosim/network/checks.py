@@ -248,8 +248,9 @@ class Checker:
         for name, row in PARAMETERS.items():
             if row.reset not in (None, rules["reset"]) and found[name] not in (None, row.default):
                 self._say(f"it has {row.noun}, which needs reset = {row.reset!r}")
-        if found["refractory"] and rules["order"] == NEXT_STEP:
-            self._say(f"it has refractory steps, which need the order {AT_ONCE!r}")
+        for name in ("refractory", "graded"):
+            if found[name] and rules["order"] == NEXT_STEP:
+                self._say(f"it has {PARAMETERS[name].noun}, which need the order {AT_ONCE!r}")
 
     def _canonical(self, row: NeuronParameter, value: Any, shape: Shape, floating: bool) -> Any:
         """A parameter as simple as it can be said, its default where it does nothing."""
@@ -257,6 +258,8 @@ class Checker:
             return self._steps(row.name, value)
         if row.form == "choice":
             return self._choice(row, value)
+        if row.form == "switch":
+            return self._switch(row, value)
         if row.form == "fraction":
             found = self._leak(value, shape, floating)
             # What does not fade is none, unless there is more to it: a current that never fades is one all the same.
@@ -273,6 +276,12 @@ class Checker:
             self._say(f"{row.name} is {value!r}; it must be one of {', '.join(map(repr, row.choices))}")
             return row.default
         return row.default if value in (None, self.rules.get(row.name)) else value
+
+    def _switch(self, row: NeuronParameter, value: Any) -> Any:
+        if not isinstance(value, bool | np.bool_):
+            self._say(f"{row.name} is {value!r}; it must be True or False")
+            return row.default
+        return bool(value)
 
     def _weight(self, weight: Any, ndim: int, floating: bool, axes: str) -> tuple[np.ndarray, int]:
         array = as_array(weight)

@@ -18,8 +18,9 @@ class Decoding:
     """One way to answer. *word* names it and *meaning* describes it, *reads* says at which steps the potentials of the last
     layer are read out: "last", "every", or "never" where its spikes are counted.
 
-    answer: from the potentials at the steps that are read [N, steps, neurons], and how often each neuron fired [N, neurons],
-    to one number of each neuron [N, neurons]. *votes*: neighbouring neurons of a class, whose numbers are added up.
+    answer: from the potentials at the steps that are read [N, steps, neurons], and how often each neuron fired (of graded
+    spikes the sum) [N, neurons], to one number of each neuron [N, neurons]. *votes*: neighbouring neurons of a class, whose
+    numbers are added up.
     """
 
     word: str
@@ -45,7 +46,7 @@ def _mean(potentials: np.ndarray, fired: np.ndarray) -> np.ndarray:
 
 
 POTENTIAL = Decoding("potential", "of its potentials after the last step", "last", lambda u, _: u[:, -1])
-SPIKES = Decoding("spikes", "of its spikes over all steps", "never", lambda _, fired: fired)
+SPIKES = Decoding("spikes", "of its spikes over all steps, of graded ones what they carry", "never", lambda _, fired: fired)
 MAXIMUM = Decoding("max-potential", "of the highest potential of any step", "every", lambda u, _: u.max(1))
 MEAN = Decoding("mean-potential", "of the mean potential over all steps (of integers their sum)", "every", _mean)
 DECODINGS = {way.word: way for way in (POTENTIAL, SPIKES, MAXIMUM, MEAN)}

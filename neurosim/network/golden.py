@@ -14,8 +14,8 @@ from neurosim.network.layers import Layer, Shape
 class LayerRecording:
     """What a layer did when a network was recorded elsewhere.
 
-    spikes: bool [N, T, neurons] (None for the output layer); potentials: [N, T, neurons], int32 or float32, after the
-    reset of each step. Neurons are flattened as C, H, W.
+    spikes: bool [N, T, neurons], or the payloads of graded ones, int64 or float32 (None for the output layer); potentials: [N,
+    T, neurons], int32 or float32, after the reset of each step. Neurons are flattened as C, H, W.
     """
 
     spikes: np.ndarray | None
@@ -33,10 +33,10 @@ class LayerRecording:
 class Golden:
     """Reference behaviour recorded by the program that made the network, so that a simulator can be held to it.
 
-    *samples* is the whole network on *images* (integers [N, C, H, W], or 0/1 [N, T, C, H, W]). *probes* drives each layer
-    alone with the patterns in *stimuli[layer][source]* (bool [1, T, neurons]; for an image input, integers
-    [1, C, H, W]), dense enough that every synapse is exercised. *answers*: float32 [N, classes], what the program itself
-    answered, in the units of what the network compares between classes; None where it did not say.
+    *samples* is the whole network on *images* (integers [N, C, H, W], or 0/1 or other values [N, T, C, H, W]). *probes* drives
+    each layer alone with the patterns in *stimuli[layer][source]* (bool [1, T, neurons], or values; for an image input,
+    integers [1, C, H, W]), dense enough that every synapse is exercised. *answers*: float32 [N, classes], what the program
+    itself answered, in the units of what the network compares between classes; None where it did not say.
     """
 
     images: np.ndarray

@@ -13,7 +13,7 @@ import numpy as np
 
 from neurosim import saving
 from neurosim.errors import InputsError
-from neurosim.network.layers import InputSpec
+from neurosim.network.layers import INPUT, InputSpec, Layer
 from neurosim.network.network import Network
 
 LARGEST = 2**31 - 1
@@ -53,13 +53,16 @@ class Inputs:
     """Samples for a network.
 
     images: uint8, another integer type or float32 [N, C, H, W], shown unchanged at every step; or
-    spikes: bool [N, T, C, H, W]. labels: int64 [N] or None. Images may also stay in a file, which is read slice by slice.
+    spikes: bool [N, T, C, H, W]; or frames: int32 or float32 [N, T, C, H, W], other values at every step, of which those that
+    are not 0 arrive as events that carry them. labels: int64 [N] or None. Images may also stay in a file, which is read slice
+    by slice.
     """
 
     images: np.ndarray | None
     labels: np.ndarray | None = None
     spikes: np.ndarray | None = None
     name: str = "inputs"
+    frames: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.images is not None and not isinstance(self.images, Filed):
@@ -78,6 +81,19 @@ class Inputs:
             raise InputsError(name, [f"spikes are {array.dtype} {list(array.shape)}; they must be 0 or 1, [N,T,C,H,W]"])
         return cls(None, labels, array.astype(bool), name)
 
+    @classmethod
+    def from_frames(cls, values: np.ndarray, labels: np.ndarray | None = None, name: str = "inputs") -> Inputs:
+        """Inputs from numbers [N, T, C, H, W], others at every step: counts of events, or any integers of at most 31 bits and a
+        sign; floats for a float network. Numbers that are 0 and 1 alone are spikes."""
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf" or array.ndim != 5:
+            raise InputsError(name, [f"frames are {array.dtype} {list(array.shape)}; they must be numbers [N,T,C,H,W]"])
+        if array.size and np.isin(array, (0, 1)).all():
+            return cls(None, labels, array.astype(bool), name)
+        if array.dtype.kind in "iu" and np.abs(array.astype(object) if array.dtype == np.uint64 else array).max() > LARGEST:
+            raise InputsError(name, [f"frames span {array.min()} to {array.max()}; at most {LARGEST} in size is supported"])
+        return cls(None, labels, None, name, array.astype(frame_type(array)))
+
     def __len__(self) -> int:
         return len(self._data)
 
@@ -87,8 +103,9 @@ class Inputs:
             if not -len(self) <= key < len(self):
                 raise IndexError(f"{self.name!r} holds {len(self)} samples, there is no number {key}")
             key = slice(key % len(self), key % len(self) + 1)
-        images, labels, spikes = (None if a is None else a[key] for a in (self.images, self.labels, self.spikes))
-        return Inputs(images, labels, spikes, self.name)
+        given = (self.images, self.labels, self.spikes, self.frames)
+        images, labels, spikes, frames = (None if a is None else a[key] for a in given)
+        return Inputs(images, labels, spikes, self.name, frames)
 
     def head(self, many: int) -> Inputs:
         """The same inputs, of the first samples; what stays in a file stays there."""
@@ -98,29 +115,39 @@ class Inputs:
 
     @property
     def steps(self) -> int:
-        """Time steps of spikes; 1 for images, which are shown for as long as a network asks."""
-        return 1 if self.spikes is None else self.spikes.shape[1]
+        """Time steps of spikes or frames; 1 for images, which are shown for as long as a network asks."""
+        return 1 if self.images is not None else self._data.shape[1]
+
+    @property
+    def by_step(self) -> np.ndarray | None:
+        """Spikes, or frames; None of images."""
+        return self.spikes if self.frames is None else self.frames
 
     @property
     def _data(self) -> np.ndarray:
-        found = self.spikes if self.spikes is not None else self.images
+        found = self.images if self.by_step is None else self.by_step
         assert found is not None
         return found
 
     @cached_property
     def sha256(self) -> str:
         """Hash of samples and labels."""
-        return shown_sha256(*map(Shown.whole, (self.images, self.spikes, self.labels)))
+        return shown_sha256(*map(Shown.whole, (self.images, self.spikes, self.labels, self.frames)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the inputs file (HDF5, see README)."""
         saving.save(self, path)
 
 
-def shown_sha256(images: Shown | None, spikes: Shown | None, labels: Shown | None) -> str:
+def frame_type(values: np.ndarray) -> type[np.generic]:
+    """The type of frames of these values."""
+    return np.float32 if values.dtype.kind == "f" else np.int32
+
+
+def shown_sha256(images: Shown | None, spikes: Shown | None, labels: Shown | None, frames: Shown | None = None) -> str:
     """Hash of what a network is shown, by type, shape and content."""
     digest = hashlib.sha256()
-    for array in (images, spikes, labels):
+    for array in (images, spikes, labels, *([frames] if frames else [])):
         digest.update(b"none" if array is None else f"{array.dtype.str}{array.shape}".encode())
         for part in array.parts if array else ():
             digest.update(np.ascontiguousarray(part).data)
@@ -129,15 +156,15 @@ def shown_sha256(images: Shown | None, spikes: Shown | None, labels: Shown | Non
 
 def _problems(inputs: Inputs) -> list[str]:
     problems = []
-    if (inputs.images is None) == (inputs.spikes is None):
-        return ["give either images or spikes"]
-    data = inputs._data if inputs.images is not None else np.asarray(inputs.spikes)
+    if sum(given is not None for given in (inputs.images, inputs.spikes, inputs.frames)) != 1:
+        return ["give either images, or spikes, or frames"]
+    data = inputs._data if inputs.images is not None else np.asarray(inputs._data)
     if inputs.images is not None and (data.ndim != 4 or data.dtype.kind not in "iuf"):
         problems.append(f"images are {data.dtype} {list(data.shape)}; they must be numbers [N,C,H,W]")
     if data.ndim == 0 or 0 in data.shape:
         problems.append(f"there are no samples: the data have shape {list(data.shape)}")
     elif data.dtype.kind == "f" and (strange := sum(np.count_nonzero(~np.isfinite(part)) for part in slices(data))):
-        problems.append(f"{strange} pixels are not finite")
+        problems.append(f"{strange} {'pixels' if inputs.frames is None else 'values'} are not finite")
     if inputs.labels is not None and data.ndim:
         labels = np.asarray(inputs.labels)
         if labels.dtype.kind not in "iu" or labels.shape != data.shape[:1]:
@@ -155,11 +182,10 @@ def check_inputs(network: Network, inputs: Inputs) -> None:
     problems = []
     if spec.encoding == "direct":
         problems += _image_problems(network, inputs)
-    elif inputs.spikes is None:
+    elif inputs.by_step is None:
         problems.append(f"network {network.name!r} takes spikes [N,T,C,H,W], but these are images")
-    elif inputs.spikes.shape[1:] != (network.timesteps or inputs.steps, *spec.shape):
-        need = [network.timesteps or "T", *spec.shape]
-        problems.append(f"spikes have shape [N,T,C,H,W] = {list(inputs.spikes.shape)}; the network needs [N]+{need}")
+    else:
+        problems += _step_problems(network, inputs, inputs.by_step)
     if inputs.labels is not None and inputs.labels.max() >= network.classes:
         where = int(inputs.labels.argmax())
         problems.append(
@@ -169,9 +195,30 @@ def check_inputs(network: Network, inputs: Inputs) -> None:
         raise InputsError(inputs.name, problems)
 
 
+def _step_problems(network: Network, inputs: Inputs, given: np.ndarray) -> list[str]:
+    """Of spikes or frames."""
+    problems, what = [], "spikes" if inputs.frames is None else "frames"
+    if given.shape[1:] != (network.timesteps or inputs.steps, *network.input.shape):
+        need = [network.timesteps or "T", *network.input.shape]
+        problems.append(f"{what} have shape [N,T,C,H,W] = {list(given.shape)}; the network needs [N]+{need}")
+    if network.integer and given.dtype.kind == "f":
+        problems.append(f"{what} are {given.dtype}; an integer network needs integers")
+    if inputs.frames is not None and given.size and given.min() < 0:
+        pooling = [layer.name for layer in network.layers if INPUT in _maxima(layer)]
+        problems += [f"values span {given.min()} to {given.max()}, but {name!r} takes maxima: none below 0" for name in pooling]
+    return problems
+
+
+def _maxima(layer: Layer) -> set[str]:
+    """The sources of which *layer* takes maxima before its weights."""
+    main = layer.inputs or () if layer.pool == "max2" else ()
+    return {*main, *(s.source for s in layer.shortcuts if s.pool == "max2")}
+
+
 def _image_problems(network: Network, inputs: Inputs) -> list[str]:
     if inputs.images is None:
-        return [f"network {network.name!r} takes images [N,C,H,W], but these are spikes"]
+        what = "spikes" if inputs.frames is None else "frames"
+        return [f"network {network.name!r} takes images [N,C,H,W], but these are {what}"]
     problems = []
     if inputs.images.shape[1:] != network.input.shape:
         need = list(network.input.shape)

@@ -67,7 +67,8 @@ class Layer:
     without), and no step leaves ``u < floor``. Threshold, leaks, bias, rest, initial and floor are one number, one per channel
     [C] or one per neuron [C, H, W]. With ``leak_rounding = "zero"`` integers leak towards zero: ``-((k * -u) >> m)`` below it.
     For *refractory* steps after that of a spike a neuron keeps its potential and does not fire; its current goes on. Main
-    inputs arrive *delay* steps late.
+    inputs arrive *delay* steps late. *graded* spikes carry how many thresholds were crossed, ``u -= threshold * crossed``, and
+    each weight that one meets is multiplied by it.
 
     *reset* (``"none"``: a spike changes no potential), *compare* and *order* (of what happens in a step) are those of the
     network where the layer does not say.
@@ -93,6 +94,7 @@ class Layer:
     floor: Parameter | None = field(default=None, kw_only=True)
     refractory: int = field(default=0, kw_only=True)
     leak_rounding: Literal["floor", "zero"] = field(default="floor", kw_only=True)
+    graded: bool = field(default=False, kw_only=True)
     reset: Literal["subtract", "zero", "none"] | None = field(default=None, kw_only=True)
     compare: Literal[">", ">="] | None = field(default=None, kw_only=True)
     order: Dynamics | None = field(default=None, kw_only=True)
@@ -177,7 +179,8 @@ class InputSpec:
 
     ``direct``: the same image at every step. An integer network takes integer pixels as they are, or, where *mean* and
     *std* are given, ``rint((pixel / 255 - mean[c]) / std[c] * scale)``; a float network takes ``pixel / 255`` normalised
-    the same way without *scale*. ``spikes``: 0/1 per step.
+    the same way without *scale*. ``spikes``: 0/1 per step, or frames. *valued*: what comes step by step are frames, whose
+    events carry values; a network finds out from its inputs.
     """
 
     shape: Shape
@@ -185,6 +188,7 @@ class InputSpec:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     scale: float | None = None
+    valued: bool = False
 
 
 def pair(value: Pair) -> tuple[int, int]:

@@ -257,13 +257,18 @@ class Network:
                 digest.update(array.tobytes())
         return digest.hexdigest()
 
-    def over(self, steps: int) -> Network:
-        """The same network for so many *steps* of spikes; images are shown for as long as the network says."""
-        if self.input.encoding == "direct" or self.timesteps == steps:
+    def over(self, steps: int, valued: bool = False) -> Network:
+        """The same network for so many *steps* of spikes, or *valued*, of frames; images are shown for as long as the network
+        says."""
+        if self.input.encoding == "direct" or (self.timesteps, self.input.valued) == (steps, valued):
             return self
-        twin = self.float_twin and self.float_twin.over(steps)
-        sound = Sound(_exactly(steps, *self._decisive[1:]), self.golden, twin, self.about)
-        return replace(self, timesteps=steps, float_twin=twin, sound=sound)
+        twin, spec = self.float_twin and self.float_twin.over(steps, valued), replace(self.input, valued=valued)
+        sound = Sound(_exactly(steps, spec, *self._decisive[2:]), self.golden, twin, self.about)
+        return replace(self, timesteps=steps, input=spec, float_twin=twin, sound=sound)
+
+    def carries(self, source: str) -> bool:
+        """Whether the spikes of a layer, or of the input, carry values."""
+        return self.input.valued if source == INPUT else self.layer(source).graded
 
     def with_layers(self, layers: Sequence[Layer]) -> Network:
         """The same network of other *layers*, checked; golden samples, float twin and accuracies of the old ones stay behind.

@@ -13,11 +13,12 @@ import numpy as np
 
 from neurosim.network.layers import AT_ONCE, NEXT_STEP
 
-# A number per neuron, channel or layer; the same between 0 and 1; a count of steps, or one of several words, one per layer.
-Form = Literal["number", "fraction", "steps", "choice"]
+# A number per neuron, channel or layer; the same between 0 and 1; a count of steps, one of several words, or yes or no, one
+# per layer.
+Form = Literal["number", "fraction", "steps", "choice", "switch"]
 SHAPES: dict[Form, str] = {
     "number": "one, [C] or [C, H, W]", "fraction": "one, [C] or [C, H, W]; (k, m) for k / 2^m in integers", "steps": "one",
-    "choice": "one",
+    "choice": "one", "switch": "one",
 }  # fmt: skip
 
 
@@ -54,7 +55,7 @@ class NeuronParameter:
     hashed: Literal["always", "together", "by name"]
     since: str
     in_floats: str = ""
-    default: int | str | None = None
+    default: int | str | bool | None = None
     neutral: int | None = None
     choices: tuple[str, ...] = ()
     most: float = np.inf
@@ -125,6 +126,11 @@ PARAMETERS: dict[str, NeuronParameter] = {
             meaning="after that of a spike in which a neuron keeps its potential and does not fire", noun="refractory steps",
             default=0, neutral=0, fires=True, read="constants", grid="none", state=1, own=0, nir={}, sanafe=False,
             hashed="by name", since="2.0",
+        ),
+        NeuronParameter(
+            name="graded", form="switch", unit="-", meaning="a spike carries how many thresholds were crossed, and takes them",
+            noun="graded spikes", default=False, fires=True, reset="subtract", read="constants", grid="none", state=0, own=0,
+            nir={}, sanafe=False, hashed="by name", since="2.0",
         ),
         NeuronParameter(
             name="leak_rounding", form="choice", unit="-", meaning="of integers that leak: down, or towards zero",

@@ -101,6 +101,7 @@ class CountSection(Section):
     accumulates: Whole
     pool_adds: Whole
     pool_macs: Whole
+    payload_macs: Whole = 0
     macs: Whole
     neuron_updates: Whole
     leak_multiplies: Whole

@@ -188,7 +188,7 @@ def evaluated(
     problems = trace_problems(trace, mapping)
     if problems:
         raise TraceError("spike trace", problems)
-    mapping = mapping.over(trace.timesteps)
+    mapping = mapping.over(trace.timesteps, trace.network.input.valued)
     spikeless = spikeless if spikeless.own else replace(spikeless, mapping=mapping)
     totals, images = {name: np.zeros(len(mapping.bricks), np.int64) for name in COUNTS}, list[Done]()
     workers = workers or threads.usable()

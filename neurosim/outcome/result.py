@@ -94,6 +94,7 @@ class Result:
             "accumulates": t["accumulates"],
             "pool_adds": t["pool_adds"],
             "pool_macs": t["pool_macs"],
+            "payload_macs": t["payload_macs"],
             "macs": t["macs"],
             "neuron_updates": visited,
             "leak_multiplies": t["leaks"],

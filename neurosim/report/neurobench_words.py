@@ -70,7 +70,7 @@ def rows(found: NeuroBenchSection, document: RunDocument) -> list[Row]:
         Row("footprint in float32", si(found.footprint.float32_bytes, "B"), ""),
         Row("connection sparsity", percent(found.connection_sparsity), ""),
         Row("activation sparsity", percent(found.activation_sparsity), counted("spikes")),
-        row("effective MACs", synaptic.effective_macs, counted("macs", "pool_macs"), "synaptic_operations"),
+        row("effective MACs", synaptic.effective_macs, counted("macs", "pool_macs", "payload_macs"), "synaptic_operations"),
         row("effective ACs", synaptic.effective_acs, counted("accumulates", "pool_adds"), "synaptic_operations"),
         row("dense operations", synaptic.dense),
         row("membrane updates", found.membrane_updates, counted("neuron_updates"), "membrane_updates"),

@@ -178,7 +178,7 @@ def layer_table(document: RunDocument) -> Table:
     head = ["layer", "neurons", "cores", "spikes", "accumulates", "MACs", "packets", "flit-hops", "energy"]
     rows = table(*head, *(["time", "bound by"] if timed else []))
     for row in document.layers:
-        done = [row.spikes, row.accumulates, row.macs + row.pool_macs, row.packets, row.flit_hops]
+        done = [row.spikes, row.accumulates, row.macs + row.pool_macs + row.payload_macs, row.packets, row.flit_hops]
         numbers = [si(n / document.images, "") for n in done]
         energy = si(row.energy_J / document.images, "J")
         rows.add_row(row.name, f"{row.neurons:,}", str(row.cores), *numbers, energy, *words.layer_time(row, document.images))

@@ -17,7 +17,7 @@ RESETS = {"subtract": SUBTRACTED, "zero": SET, "none": KEPT}
 
 def population(network: Network, layer: Layer, state_bits: int) -> NeuronConstants:
     """The constants of a layer as the kernels take them: single numbers, or an array per neuron where any of them varies."""
-    rows = [row for row in PARAMETERS.values() if row.read == "constants" and row.form != "steps"]
+    rows = [row for row in PARAMETERS.values() if row.read == "constants" and row.form in ("number", "fraction")]
     varies = any(row.varies(layer) for row in rows)
     least, dtype = np.min(0 if layer.threshold is None else layer.threshold), np.int64 if network.integer else np.float32
 
@@ -38,7 +38,8 @@ def population(network: Network, layer: Layer, state_bits: int) -> NeuronConstan
         **taken, leaks=layer.leak is not None, filters=layer.current_leak is not None,
         fire_above=firing(network, layer, taken["threshold"]), none_below=firing(network, layer, dtype(least)),
         fires=layer.spiking, reset_rule=RESETS[network.reset_of(layer)], resets_late=network.order_of(layer) == NEXT_STEP,
-        floors=layer.floor is not None, refractory=layer.refractory, lowest=lowest, highest=highest, channels=layer.shape[0],
+        floors=layer.floor is not None, refractory=layer.refractory, graded=layer.graded, lowest=lowest, highest=highest,
+        channels=layer.shape[0],
     )  # fmt: skip
 
 
@@ -55,7 +56,8 @@ def by_site(parameter: Parameter, shape: Shape) -> np.ndarray:
     return np.broadcast_to(parameter, shape).transpose(1, 2, 0).flatten()
 
 
-def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic]) -> PopulationState:
+def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic], valued: bool) -> PopulationState:
+    """*valued*: whether events carry values."""
     neurons, sites = layer.neurons, layer.shape[1] * layer.shape[2]
     latches = sum(s.latches for s in synapses)
 
@@ -69,8 +71,14 @@ def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic]) -
         resting=np.empty(resting, np.int32), left=np.empty(resting, np.int32), rested=never(resting),
         kept=np.empty(resting, dtype),
         singles=np.empty(POOL * POOL * neurons, np.int32), latched=never(latches), passed_channel=np.empty(latches, np.int32),
-        passed_site=np.empty(latches, np.int32),
+        passed_site=np.empty(latches, np.int32), passed_value=np.empty(latches if valued else 0, payload_type(dtype)),
+        place=np.empty(latches if valued else 0, np.int32),
     )  # fmt: skip
+
+
+def payload_type(potential: type[np.generic]) -> type[np.generic]:
+    """Of the values that spikes carry."""
+    return np.float32 if potential is np.float32 else np.int64
 
 
 def new_tape(layer: Layer, images: int, steps: int, dtype: type[np.generic], potentials: bool) -> Tape:
@@ -83,8 +91,9 @@ def new_tape(layer: Layer, images: int, steps: int, dtype: type[np.generic], pot
         return np.empty(rows * neurons, np.int32)
 
     return Tape(
-        start=starts(), channel=room(), site=room(), reached=np.empty((rows, sites), bool), lone_start=starts(), lone=room(),
-        clipped_start=starts(), clipped=room(), peak=np.zeros((images, 2), np.float64 if dtype is np.float32 else np.int64),
+        start=starts(), channel=room(), site=room(), value=np.empty(rows * neurons if layer.graded else 0, payload_type(dtype)),
+        reached=np.empty((rows, sites), bool), lone_start=starts(), lone=room(), clipped_start=starts(), clipped=room(),
+        peak=np.zeros((images, 2), np.float64 if dtype is np.float32 else np.int64),
         potentials=np.empty((rows if potentials else 0, neurons), dtype), final=np.empty((images, neurons), dtype),
         noted=np.zeros(5, np.int64),
     )  # fmt: skip

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from neurosim.bits import packed, unpacked
+from neurosim.bits import packed
 from neurosim.errors import InputsError, NeurosimError
 from neurosim.kernels import threads
 from neurosim.kernels.layer import (
@@ -104,7 +104,7 @@ def simulated(
     """The traces of slices of *inputs*, one after the other; what is not taken yet is at most as much as the workers are busy
     with. *spans*: the samples that are simulated, all without; each slice lies in one of them. See `simulate`."""
     check_inputs(network, inputs)
-    network = network.over(inputs.steps)
+    network = network.over(inputs.steps, inputs.frames is not None)
     if not 2 <= state_bits <= STATE_BITS:
         raise NeurosimError(f"state_bits is {state_bits}; it must lie in 2..{STATE_BITS}")
     how = _How(state_bits, record_potentials, record_changes, _largest_pixel(network, inputs))
@@ -125,7 +125,7 @@ class _How(NamedTuple):
 
 def _largest_pixel(network: Network, inputs: Inputs) -> float:
     if inputs.images is None:
-        return 1.0
+        return 1.0 if inputs.frames is None else float(np.abs(inputs.frames).max())
     return max(float(np.abs(pixels(network, part)).max()) for part in slices(inputs.images))
 
 
@@ -193,10 +193,12 @@ class _Batch:
         input_bits = None
         nothing = np.empty(0, np.int32)
         self.events[INPUT] = Events(np.zeros(self.rows + 1, np.int64), nothing, nothing)
-        if self.inputs.spikes is not None:
-            flat = self.inputs.spikes.reshape(*self.inputs.spikes.shape[:2], -1)
-            input_bits = packed(flat)
-            self.events[INPUT] = events_of(flat, self.network.input.shape[1] * self.network.input.shape[2])
+        payload = None
+        if self.inputs.by_step is not None:
+            flat = self.inputs.by_step.reshape(*self.inputs.by_step.shape[:2], -1)
+            input_bits = packed(flat != 0)
+            self.events[INPUT] = events_of(self.network, INPUT, flat)
+            payload = None if self.inputs.frames is None else Ragged(self.events[INPUT].start, carried(flat[flat != 0]))
         found: dict[str, LayerTrace] = {}
         for loop in loops(self.network):
             found |= {loop[0].name: self.run_layer(loop[0])} if len(loop) == 1 else self._run_loop(loop)
@@ -204,7 +206,7 @@ class _Batch:
         outputs = self._outputs(layers[self.network.output.name])
         return SpikeTrace(
             network=self.network, layers=layers, outputs=outputs, labels=self.inputs.labels, state_bits=self.how.state_bits,
-            inputs_name=self.inputs.name, input_bits=input_bits, images=self.inputs.images,
+            inputs_name=self.inputs.name, input_bits=input_bits, images=self.inputs.images, input_payload=payload,
         )  # fmt: skip
 
     def run_layer(self, layer: Layer) -> LayerTrace:
@@ -227,8 +229,9 @@ class _Batch:
 
     def _made(self, layer: Layer, dtype: type[np.generic]) -> tuple[NeuronConstants, PopulationState, Sources, np.ndarray]:
         """What the kernels run."""
-        sources = tuple(zip(self.feeds[layer.name].synapses, (self.events[name] for name in layer.sources), strict=True))
-        empty = new_state(layer, [s for s, _ in sources], dtype)
+        events = _alike([self.events[name] for name in layer.sources], self.network.integer)
+        sources = tuple(zip(self.feeds[layer.name].synapses, events, strict=True))
+        empty = new_state(layer, [s for s, _ in sources], dtype, events[0].value is not None)
         constants, currents = population(self.network, layer, self.how.state_bits), self._currents(layer, dtype)
         return constants, empty, self._filled_up(sources), currents
 
@@ -237,29 +240,34 @@ class _Batch:
         if len(sources) == 1:
             return sources
         nothing = np.empty(0, np.int32)
-        silent = sources[0][0], Events(np.zeros(self.rows + 1, np.int64), nothing, nothing)
+        value = sources[0][1].value
+        empty = Events(np.zeros(self.rows + 1, np.int64), nothing, nothing, value if value is None else value[:0])
+        silent = sources[0][0], empty
         return sources + (silent,) * (-len(sources) % SOURCES_AT_ONCE)
 
     def _tape(self, layer: Layer, dtype: type[np.generic]) -> Tape:
         """An empty one; what is written on it are the events of the layers to come, and of the layer itself."""
         answers = layer is self.network.output and self.network.decoding.reads == "every"
         empty = new_tape(layer, len(self.inputs), self.network.timesteps, dtype, self.record_changes or answers)
-        self.events.setdefault(layer.name, Events(empty.start, empty.channel, empty.site))
+        value = empty.value if layer.graded else None
+        self.events.setdefault(layer.name, Events(empty.start, empty.channel, empty.site, value))
         return empty
 
     def _outputs(self, last: LayerTrace) -> np.ndarray:
         """[N, classes]: what the network answers."""
         layer, way = self.network.output, self.network.decoding
-        fired = unpacked(last.bits, layer.neurons).sum(1, dtype=np.int64) if way.reads == "never" else np.empty(0)
-        return way.outputs(self.read, fired)
+        if way.reads != "never":
+            return way.outputs(self.read, np.empty(0))
+        sent = last.sent(layer.neurons)
+        return way.outputs(self.read, sent.sum(1, dtype=np.float32 if sent.dtype.kind == "f" else np.int64))
 
     def _state_dtype(self, layer: Layer) -> type[np.generic]:
         """int32 unless the sum of one image could leave it; then int64, clipped to the state width every step."""
         if not self.network.integer:
             return np.float32
         feed = self.feeds[layer.name]
-        largest_input = self.how.largest_pixel if INPUT in (layer.inputs or ()) else 1.0
-        bound = (feed.largest_main * largest_input + feed.largest_shortcut) * self.network.timesteps
+        main, beside = (max(map(self._largest, names), default=1.0) for names in (layer.inputs or (), _beside(layer)))
+        bound = (feed.largest_main * main + feed.largest_shortcut * beside) * self.network.timesteps
         if layer.current_leak is not None:
             bound *= self.network.timesteps
         # What sets a potential, and does not add to it.
@@ -269,6 +277,13 @@ class _Batch:
             message = f"layer {layer.name!r} could reach potentials of {bound:.3g}, more than 64 bits hold: use smaller pixels"
             raise InputsError(self.inputs.name, [message])
         return np.int32 if bound < 2**31 else np.int64
+
+    def _largest(self, source: str) -> float:
+        """The largest value that an event of *source* carries: potentials are clipped to the width of the state."""
+        if source == INPUT:
+            return max(1.0, self.how.largest_pixel)
+        layer = self.network.layer(source)
+        return 2.0 ** (self.how.state_bits - 1) / float(np.min(layer.threshold)) if layer.graded else 1.0  # type: ignore[arg-type]
 
     def _currents(self, layer: Layer, dtype: type[np.generic]) -> np.ndarray:
         """[images, neurons] that bias and image drive into the layer at every step, site by site."""
@@ -289,10 +304,10 @@ class _Batch:
         images, steps = len(self.inputs), self.network.timesteps
         channels, sites = layer.shape[0], layer.shape[1] * layer.shape[2]
         n = tape.start[-1]
-        events = Events(tape.start, tape.channel[:n], tape.site[:n])
+        events = Events(tape.start, tape.channel[:n], tape.site[:n], tape.value[:n].copy() if layer.graded else None)
         bits = np.zeros((images, steps, -(-layer.neurons // 8) if layer.spiking else 0), np.uint8)
         if layer.spiking:
-            self.events[layer.name] = Events(tape.start, events.channel.copy(), events.site.copy())
+            self.events[layer.name] = events._replace(channel=events.channel.copy(), site=events.site.copy())
             pack(events.start, events.channel, events.site, sites, bits.reshape(self.rows, -1))
         if layer is self.network.output:
             every = self.network.decoding.reads == "every"
@@ -311,7 +326,21 @@ class _Batch:
             bits=bits, reached=packed(tape.reached).reshape(images, steps, -1), lone=ragged(tape.lone_start, tape.lone),
             clipped=ragged(tape.clipped_start, tape.clipped), peak=tape.peak, potentials=potentials,
             changes=_changes(tape.potentials.reshape(images, steps, -1)) if self.record_changes else None,
+            payload=_payload(events, sites),
         )  # fmt: skip
+
+
+def _alike(events: list[Events], integer: bool) -> list[Events]:
+    """Spikes beside events with values carry ones: a kernel takes either."""
+    if all(each.value is None for each in events):
+        return events
+    one = np.int64 if integer else np.float32
+    return [each if each.value is not None else each._replace(value=np.ones(len(each.channel), one)) for each in events]
+
+
+def _beside(layer: Layer) -> list[str]:
+    """The sources of its shortcuts."""
+    return [shortcut.source for shortcut in layer.shortcuts]
 
 
 # Networks never change.
@@ -337,18 +366,34 @@ def _found_loops(network: Network) -> list[list[Layer]]:
     return [[network.layers[i] for i in np.flatnonzero(loop_of == loop)] for loop in TopologicalSorter(before).static_order()]
 
 
+def _payload(events: Events, sites: int) -> Ragged | None:
+    """What spikes carry, in the order of the neurons of each row."""
+    if events.value is None:
+        return None
+    row = np.repeat(np.arange(len(events.start) - 1), np.diff(events.start))
+    return Ragged(events.start, events.value[np.lexsort((events.channel * sites + events.site, row))])
+
+
+def carried(values: np.ndarray) -> np.ndarray:
+    """*values* in the type in which a trace holds them."""
+    return values.astype(np.float32 if values.dtype.kind == "f" else np.int64)
+
+
 def _changes(potentials: np.ndarray) -> np.ndarray:
     """int64 [N, T] from [N, T, neurons]: neurons with another potential than after the step before."""
     first = np.count_nonzero(potentials[:, :1], axis=2)
     return np.hstack([first, np.count_nonzero(potentials[:, 1:] != potentials[:, :-1], axis=2)])
 
 
-def events_of(spikes: np.ndarray, sites: int) -> Events:
-    """Events of bool spikes [N, T, neurons], neurons flattened as C, H, W with *sites* = H*W."""
+def events_of(network: Network, source: str, spikes: np.ndarray) -> Events:
+    """Events of bool spikes of *source*, or of values that they carry, [N, T, neurons], neurons flattened as C, H, W."""
+    _, height, width = network.shape_of(source)
+    sites = height * width
     rows = spikes.reshape(-1, spikes.shape[2] // sites, sites).swapaxes(1, 2)
     row, site, channel = np.nonzero(rows)
     start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(rows)))])
-    return Events(start.astype(np.int64), channel.astype(np.int32), site.astype(np.int32))
+    value = None if spikes.dtype == bool else rows[row, site, channel].astype(np.int64 if network.integer else np.float32)
+    return Events(start.astype(np.int64), channel.astype(np.int32), site.astype(np.int32), value)
 
 
 def drive(network: Network, layer: Layer, stimuli: dict[str, np.ndarray]) -> LayerTrace:
@@ -359,11 +404,12 @@ def drive(network: Network, layer: Layer, stimuli: dict[str, np.ndarray]) -> Lay
         inputs = Inputs.from_spikes(np.zeros((1, network.timesteps, *shape)))
     else:
         inputs = Inputs(np.zeros((1, *shape), np.uint8) if image is None else image)
-    largest = 1.0 if image is None else float(np.abs(pixels(network, image)).max())
+    shown = stimuli.get(INPUT) if image is None else pixels(network, image)
+    largest = 1.0 if shown is None else float(np.abs(shown * 1).max())
     batch = _Batch(network, inputs, _How(STATE_BITS, True, False, largest))
     for source in set(layer.sources):
         shape = network.shape_of(source)
         silent = image is not None and source == INPUT
         spikes = np.zeros((1, network.timesteps, math.prod(shape)), bool) if silent else stimuli[source]
-        batch.events[source] = events_of(spikes, shape[1] * shape[2])
+        batch.events[source] = events_of(network, source, spikes)
     return batch.run_layer(layer)

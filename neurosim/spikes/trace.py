@@ -14,16 +14,16 @@ import numpy as np
 from neurosim import saving
 from neurosim.bits import popcount, unpacked
 from neurosim.errors import NetworkError, TraceError
-from neurosim.network.inputs import Shown, shown_sha256, slices
+from neurosim.network.inputs import Shown, frame_type, shown_sha256, slices
 from neurosim.network.layers import INPUT
 from neurosim.network.network import Network
 
 
 class Ragged(NamedTuple):
-    """Lists of neurons by image and step: those of image n and step t are neuron[start[n*T+t]:start[n*T+t+1]]."""
+    """Lists by image and step: those of image n and step t are item[start[n*T+t]:start[n*T+t+1]]."""
 
     start: np.ndarray  # int64 [N*T + 1]
-    neuron: np.ndarray  # int32, flattened as C, H, W
+    item: np.ndarray  # int32, neurons flattened as C, H, W; or numbers of another type
 
     @property
     def counts(self) -> np.ndarray:
@@ -33,12 +33,12 @@ class Ragged(NamedTuple):
     def part(self, first: int, end: int) -> Ragged:
         """The lists of rows *first* to *end* - 1."""
         start = self.start[first : end + 1]
-        return Ragged(start - start[0], self.neuron[int(start[0]) : int(start[-1])])
+        return Ragged(start - start[0], self.item[int(start[0]) : int(start[-1])])
 
     @classmethod
     def joined(cls, parts: Sequence[Ragged]) -> Ragged:
         start = np.concatenate([[0], np.cumsum(np.concatenate([p.counts for p in parts]))])
-        return cls(start.astype(np.int64), np.concatenate([p.neuron for p in parts]))
+        return cls(start.astype(np.int64), np.concatenate([p.item for p in parts]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,8 @@ class LayerTrace:
     visited although no weight row arrived at their site: still above threshold after a reset, or reached by an identity
     shortcut. clipped: neurons whose potential exceeded the state width. peak: [N, 2], lowest and highest potential of each
     image before clipping. potentials: [N, T, neurons] after the reset of each step, or None. changes: int64 [N, T], neurons
-    whose potential differs from that after the step before (after the first, from 0), or None.
+    whose potential differs from that after the step before (after the first, from 0), or None. payload: of a layer whose
+    spikes are graded, int64 or float32, how many thresholds each crossed, in the order of the bits; else None.
     """
 
     bits: np.ndarray
@@ -60,11 +61,17 @@ class LayerTrace:
     peak: np.ndarray
     potentials: np.ndarray | None = None
     changes: np.ndarray | None = None
+    payload: Ragged | None = None
+
+    def sent(self, neurons: int) -> np.ndarray:
+        """[N, T, neurons]: bool, or the payloads of graded spikes and 0 elsewhere."""
+        return sent(self.bits, self.payload, neurons)
 
     @property
     def nbytes(self) -> int:
         """Of all arrays."""
-        arrays = (self.bits, self.reached, *self.lone, *self.clipped, self.peak, self.potentials, self.changes)
+        lists = [*self.lone, *self.clipped, *(self.payload or ())]
+        arrays = (self.bits, self.reached, *lists, self.peak, self.potentials, self.changes)
         return sum(array.nbytes for array in arrays if array is not None)
 
     def part(self, first: int, end: int) -> LayerTrace:
@@ -72,9 +79,10 @@ class LayerTrace:
         images, steps = slice(first, end), self.bits.shape[1]
         potentials, changes = (None if a is None else a[images] for a in (self.potentials, self.changes))
         lone, clipped = (lists.part(first * steps, end * steps) for lists in (self.lone, self.clipped))
+        payload = self.payload and self.payload.part(first * steps, end * steps)
         return LayerTrace(
             bits=self.bits[images], reached=self.reached[images], lone=lone, clipped=clipped, peak=self.peak[images],
-            potentials=potentials, changes=changes,
+            potentials=potentials, changes=changes, payload=payload,
         )  # fmt: skip
 
     @classmethod
@@ -83,12 +91,14 @@ class LayerTrace:
         columns = {name: concatenated([getattr(p, name) for p in parts]) for name in ("bits", "reached", "peak")}
         potentials, changes = (concatenated([getattr(p, name) for p in parts]) for name in ("potentials", "changes"))
         lone, clipped = Ragged.joined([p.lone for p in parts]), Ragged.joined([p.clipped for p in parts])
-        return LayerTrace(**columns, lone=lone, clipped=clipped, potentials=potentials, changes=changes)
+        payload = _joined([p.payload for p in parts])
+        return LayerTrace(**columns, lone=lone, clipped=clipped, potentials=potentials, changes=changes, payload=payload)
 
 
 @dataclass(frozen=True, eq=False)
 class SpikeTrace:
-    """A simulated network: spikes, visits and output potentials. *outputs*: [N, classes], potentials after the last step.
+    """A simulated network: spikes, visits and what it answers. *outputs*: [N, classes], what is compared between classes, see
+    `Network.decoding`. *input_payload*: the values of inputs that are more than 0 and 1, in the order of *input_bits*.
 
     What has a row per sample may also stay in a file, which is read slice by slice: only slices along the first axis are taken
     of it here and by whoever must not need more memory for more samples.
@@ -102,6 +112,7 @@ class SpikeTrace:
     inputs_name: str = "inputs"
     input_bits: np.ndarray | None = None  # uint8 [N, T, ceil(neurons / 8)], for a network that takes spikes
     images: np.ndarray | None = None  # [N, C, H, W] as given, for a network that takes images
+    input_payload: Ragged | None = None
 
     def __len__(self) -> int:
         return len(self.outputs)
@@ -112,7 +123,7 @@ class SpikeTrace:
     @property
     def nbytes(self) -> int:
         """Of all arrays."""
-        shown = (self.outputs, self.labels, self.input_bits, self.images)
+        shown = (self.outputs, self.labels, self.input_bits, self.images, *(self.input_payload or ()))
         return sum(array.nbytes for array in (*shown, *self.layers.values()) if array is not None)
 
     @property
@@ -151,9 +162,10 @@ class SpikeTrace:
         layers = {name: layer.part(first, end) for name, layer in self.layers.items()}
         given = (self.labels, self.input_bits, self.images)
         labels, bits, shown = (None if a is None else a[first:end] for a in given)
+        payload = self.input_payload and self.input_payload.part(first * self.timesteps, end * self.timesteps)
         return SpikeTrace(
             network=self.network, layers=layers, outputs=self.outputs[first:end], labels=labels, state_bits=self.state_bits,
-            inputs_name=self.inputs_name, input_bits=bits, images=shown,
+            inputs_name=self.inputs_name, input_bits=bits, images=shown, input_payload=payload,
         )  # fmt: skip
 
     @classmethod
@@ -164,8 +176,9 @@ class SpikeTrace:
         columns = {name: concatenated([getattr(p, name) for p in parts]) for name in names}
         layers = {name: LayerTrace.joined([p.layers[name] for p in parts]) for name in first.layers}
         return SpikeTrace(
-            network=first.network, layers=layers, state_bits=first.state_bits, inputs_name=first.inputs_name, **columns
-        )
+            network=first.network, layers=layers, state_bits=first.state_bits, inputs_name=first.inputs_name,
+            input_payload=_joined([p.input_payload for p in parts]), **columns,
+        )  # fmt: skip
 
     def bits_of(self, source: str) -> np.ndarray:
         """Packed spikes of a layer or of the input."""
@@ -174,13 +187,25 @@ class SpikeTrace:
             raise NetworkError(f"network {self.network.name!r}", ["its input is an image, not spikes"])
         return bits
 
+    def payload_of(self, source: str) -> Ragged | None:
+        """The values that the spikes of a layer or of the input carry; None where they carry none."""
+        return self.input_payload if source == INPUT else self.layers[source].payload
+
     def spikes(self, name: str) -> np.ndarray:
         """bool [N, T, C, H, W], or [N, T, neurons] for a dense layer."""
+        return self._by_neuron(name, None)
+
+    def values(self, name: str) -> np.ndarray:
+        """As `spikes`, int64 or float32: the values that graded spikes or frames carry, and 0 elsewhere."""
+        found = self._by_neuron(name, self.payload_of(name))
+        return found.astype(np.int64) if found.dtype == bool else found
+
+    def _by_neuron(self, name: str, payload: Ragged | None) -> np.ndarray:
         if name != INPUT and not self.network.layer(name).spiking:
             raise NetworkError(f"layer {name!r}", ["the output layer never fires; see outputs"])
         shape = self.network.shape_of(name)
         dense = name != INPUT and self.network.layer(name).kind == "dense"
-        flat = unpacked(self.bits_of(name), int(np.prod(shape)))
+        flat = sent(self.bits_of(name), payload, int(np.prod(shape)))
         return flat if dense else flat.reshape(*flat.shape[:2], *shape)
 
     def potentials(self, name: str) -> np.ndarray:
@@ -220,13 +245,31 @@ class SpikeTrace:
         if bits is None and self.images is None:
             return None
         neurons = math.prod(self.network.input.shape)
-        spikes = None if bits is None else Shown(np.dtype(bool), shape, (unpacked(part, neurons) for part in slices(bits)))
         labels = None if self.labels is None else self.labels.astype(np.int64)
+        if self.input_payload is not None and bits is not None:
+            frames = sent(bits[:], self.input_payload, neurons).astype(frame_type(self.input_payload.item))
+            return shown_sha256(None, None, Shown.whole(labels), Shown.whole(frames.reshape(shape)))
+        spikes = None if bits is None else Shown(np.dtype(bool), shape, (unpacked(part, neurons) for part in slices(bits)))
         return shown_sha256(Shown.whole(self.images), spikes, Shown.whole(labels))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace file (HDF5, see README)."""
         saving.save(self, path)
+
+
+def sent(bits: np.ndarray, payload: Ragged | None, neurons: int) -> np.ndarray:
+    """[N, T, neurons] of packed *bits*: bool, or the values that they carry and 0 elsewhere."""
+    fired = unpacked(bits, neurons)
+    if payload is None:
+        return fired
+    found = np.zeros(fired.shape, payload.item.dtype)
+    found[fired] = payload.item[:]
+    return found
+
+
+def _joined(parts: Sequence[Ragged | None]) -> Ragged | None:
+    """Lists after lists; None where there are none."""
+    return None if parts[0] is None else Ragged.joined([part for part in parts if part is not None])
 
 
 def concatenated(parts: Sequence[np.ndarray | None]) -> Any:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurosim.bits import unpacked
 from neurosim.errors import NetworkError
 from neurosim.network.golden import Golden, LayerRecording
 from neurosim.network.inputs import Inputs
@@ -136,7 +135,7 @@ def verify(network: Network, tolerance: float = 0.0) -> Verdict:
     if bare:
         raise NetworkError(f"network {network.name!r}", [f"its golden samples lack layer {name!r}" for name in bare])
     inputs = _inputs(network, golden)
-    network = network.over(inputs.steps)
+    network = network.over(inputs.steps, inputs.frames is not None)
     trace = simulate(network, inputs, record_potentials=True)
     return _with_answers(_verdict(network, golden, trace, tolerance), answered(network, golden))
 
@@ -202,7 +201,7 @@ def _rounded(network: Network, golden: Golden, trace: SpikeTrace, tolerance: flo
         recorded = golden.samples[layer.name]
         compared += sum(a.size for a in (recorded.spikes, recorded.potentials) if a is not None)
         if recorded.spikes is not None:
-            differ = unpacked(trace.layers[layer.name].bits, layer.neurons) != recorded.spikes
+            differ = trace.layers[layer.name].sent(layer.neurons) != recorded.spikes
             rates[layer.name], wrong = float(differ.mean()), wrong + int(differ.sum())
     found = {layer.name: _alone(network, layer, golden, trace, rates) for layer in network.layers}
     off = sum(int(f.off.sum()) for f in found.values())
@@ -219,25 +218,30 @@ def _alone(network: Network, layer: Layer, golden: Golden, trace: SpikeTrace, ra
     if not any(rates.get(source) for source in layer.sources):
         own = trace.layers[layer.name]
         assert own.potentials is not None
-        return _found(network, layer, golden.samples[layer.name], own.bits, own.potentials)
+        return _found(network, layer, golden.samples[layer.name], own.sent(layer.neurons), own.potentials)
     return _found(network, layer, golden.samples[layer.name], *_driven(network, layer, golden))
 
 
+def _events(values: np.ndarray) -> np.ndarray:
+    """Spikes where all are 0 or 1, or else what events carry."""
+    return values.astype(bool) if np.isin(values, (0, 1)).all() else values
+
+
 def _driven(network: Network, layer: Layer, golden: Golden) -> tuple[np.ndarray, np.ndarray]:
-    """(packed spikes, potentials) of one layer, driven by what its sources were recorded to do."""
+    """(spikes, potentials) of one layer, driven by what its sources were recorded to do."""
     parts = []
     for i in range(len(golden.images)):
         image = golden.images[i : i + 1]
-        given = image if network.input.encoding == "direct" else image.reshape(1, image.shape[1], -1).astype(bool)
+        given = image if network.input.encoding == "direct" else _events(image.reshape(1, image.shape[1], -1))
         recorded = {s: golden.samples[s].spikes for s in layer.sources if s != INPUT}
         stimuli = {s: spikes[i : i + 1] for s, spikes in recorded.items() if spikes is not None}
         parts.append(drive(network, network.layer(layer.name), {INPUT: given, **stimuli}))
     potentials = [p.potentials for p in parts if p.potentials is not None]
-    return np.concatenate([p.bits for p in parts]), np.concatenate(potentials)
+    return np.concatenate([p.sent(layer.neurons) for p in parts]), np.concatenate(potentials)
 
 
-def _found(network: Network, layer: Layer, recorded: LayerRecording, bits: np.ndarray, potentials: np.ndarray) -> _Found:
-    spikes = unpacked(bits, layer.neurons) if layer.spiking else np.zeros(potentials.shape, bool)
+def _found(network: Network, layer: Layer, recorded: LayerRecording, sent: np.ndarray, potentials: np.ndarray) -> _Found:
+    spikes = sent if layer.spiking else np.zeros(potentials.shape, bool)
     there = spikes if recorded.spikes is None else recorded.spikes
     kept = potentials if recorded.potentials is None else recorded.potentials
     threshold = _thresholds(layer)
@@ -305,7 +309,7 @@ def _earliest(network: Network, golden: Golden, found: dict[str, _Found]) -> Mis
 
 def _inputs(network: Network, golden: Golden) -> Inputs:
     if network.input.encoding == "spikes":
-        return Inputs.from_spikes(golden.images, golden.labels, "golden samples")
+        return Inputs.from_frames(golden.images, golden.labels, "golden samples")
     return Inputs(golden.images, golden.labels, name="golden samples")
 
 
@@ -317,7 +321,7 @@ def _compare(
     assert potentials is not None
     wrong = np.zeros(potentials.shape, np.int64)
     compared = 0
-    spikes = unpacked(found.bits, layer.neurons) if layer.spiking else None
+    spikes = found.sent(layer.neurons) if layer.spiking else None
     if recorded.spikes is not None and spikes is not None:
         wrong += spikes != recorded.spikes
         compared += spikes.size
@@ -357,8 +361,10 @@ def _mismatch(
     threshold = _thresholds(layer)[neuron].item() if layer.spiking else None
     late = network.order_of(layer) == NEXT_STEP
     lost = threshold if threshold is not None and network.reset_of(layer) == "subtract" and not late else 0
-    before = kept + lost * bool(ours)
-    before_there = None if kept_there is None else kept_there + lost * bool(theirs)
+    # Graded spikes take several thresholds.
+    before = kept + lost * (0 if spikes is None else spikes[at].item())
+    taken_there = 0 if recorded.spikes is None else recorded.spikes[at].item()
+    before_there = None if kept_there is None else kept_there + lost * taken_there
     causes = causes or _causes(
         layer=layer, step=step, ours=ours, theirs=theirs, kept=kept, before=before, kept_there=kept_there, lost=lost, late=late
     )

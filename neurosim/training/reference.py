@@ -43,7 +43,7 @@ def _record(network: Network, images: np.ndarray, potentials: bool) -> dict[str,
                 kept[layer.name].append(u.flatten(1).numpy().astype(np.int32))
     return {
         layer.name: LayerRecording(
-            np.stack([s.flatten(1).numpy() > 0 for s in shown[layer.name]], 1) if layer.spiking else None,
+            np.stack([_kept(layer, s) for s in shown[layer.name]], 1) if layer.spiking else None,
             np.stack(kept[layer.name], 1) if kept[layer.name] else None,
         )
         for layer in network.layers
@@ -61,9 +61,15 @@ def respond(network: Network, layer: Layer, stimuli: dict[str, np.ndarray]) -> L
             shape = (1, *network.shape_of(name))
             values.append(given if given.ndim == 4 else given[:, t - delay].reshape(shape) if t >= delay else _nothing(shape))
         u, s = population.step(values)
-        spikes.append(s.flatten(1).numpy() > 0)
+        spikes.append(_kept(layer, s))
         kept.append(u.flatten(1).numpy().astype(np.int32))
     return LayerRecording(np.stack(spikes, 1) if layer.spiking else None, np.stack(kept, 1))
+
+
+def _kept(layer: Layer, spikes: Tensor) -> np.ndarray:
+    """[N, neurons]: bool, or payloads."""
+    found: np.ndarray = spikes.flatten(1).numpy()
+    return found.astype(np.int64) if layer.graded else found > 0
 
 
 def _links(layer: Layer) -> list[tuple[str, int]]:
@@ -119,7 +125,12 @@ class Population:
     def _compared(self, u: Tensor) -> Tensor:
         if not self.layer.spiking:
             return torch.zeros_like(u)
-        return self.compare(u, _parameter(self.layer.threshold)).to(EXACT)
+        threshold = _parameter(self.layer.threshold)
+        fired = self.compare(u, threshold).to(EXACT)
+        if not self.layer.graded:
+            return fired
+        crossed = torch.floor(u / threshold) if self.compare is torch.ge else torch.ceil(u / threshold) - 1
+        return fired * crossed
 
     def _reset(self, u: Tensor) -> Tensor:
         if self.reset == "none":

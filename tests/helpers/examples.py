@@ -33,6 +33,9 @@ def chips(draw, network):
     chip = ns.load_chip(draw(st.sampled_from(["mesh45", "loihi"])))
     width, per_tile = draw(st.integers(1, 5)), draw(st.integers(1, 3))
     flit_bits, packet_flits = draw(st.sampled_from([16, 24, 32])), draw(st.integers(1, 3))
+    carry, payload_bits = any(layer.graded for layer in network.layers), draw(st.sampled_from([16, 24]))
+    packet_bits = draw(st.integers(1 + flit_bits * (packet_flits - 1), flit_bits * packet_flits))
+    flits = -(-(packet_bits + payload_bits * carry) // flit_bits)
     torus, few, port = draw(st.booleans()), st.integers(1, 3), st.sampled_from([None, 1, 2])
     changes = {
         "core.max_neurons": draw(st.sampled_from([2, 3, 5, 8, 8, 12, 12, 20, 40])),
@@ -44,9 +47,11 @@ def chips(draw, network):
         "mesh.cores_per_tile": per_tile,
         "mesh.delivery": draw(st.sampled_from(["unicast", "multicast"])),
         "mesh.flit_bits": flit_bits,
-        "mesh.packet_bits": draw(st.integers(1 + flit_bits * (packet_flits - 1), flit_bits * packet_flits)),
+        "mesh.packet_bits": packet_bits,
+        "mesh.payload_bits": payload_bits,
+        "mesh.carry": carry,
         "mesh.virtual_channels": draw(st.integers(1 + torus, 3)),
-        "mesh.buffer_flits": packet_flits + draw(st.integers(0, 2)),
+        "mesh.buffer_flits": flits + draw(st.integers(0, 2)),
         "mesh.router_cycles": draw(few),
         "mesh.link_cycles": draw(few),
         "mesh.link_interval": draw(few),
@@ -126,7 +131,7 @@ def scattered(rng, bricks, chip):
 @st.composite
 def runs(draw):
     network, inputs = draw(st.one_of(cases(), cases(), residuals(), recurrents()))
-    return inputs, draw(mappings(network))
+    return inputs, draw(mappings(network.over(inputs.steps, inputs.frames is not None)))
 
 
 def traced(inputs, mapping):
@@ -134,7 +139,7 @@ def traced(inputs, mapping):
 
 
 def twin_of(inputs, mapping):
-    samples = inputs.images if inputs.images is not None else inputs.spikes
+    samples = inputs.images if inputs.images is not None else inputs.by_step
     return hardware_twin.run(mapping.network, samples, mapping.chip, mapping.bricks, mapping.cores)
 
 

@@ -16,7 +16,8 @@ from tests.helpers import naive
 
 COUNTS = (
     "spikes", "packets", "hops_x", "hops_y", "crossings", "events", "look_ups", "input_arrivals", "input_events",
-    "synaptic_events", "weight_words", "state_words", "accumulates", "pool_adds", "pool_macs", "active", "idle", "visit_words",
+    "synaptic_events", "weight_words", "state_words", "accumulates", "pool_adds", "pool_macs", "payload_macs", "active", "idle",
+    "visit_words",
     "analog_rows", "macs", "current_adds", "current_writes", "clears", "readouts", "leaks", "clips", "input_words",
     "image_cycles", "update_cycles", "waiting_cycles",
 )  # fmt: skip
@@ -55,7 +56,9 @@ class Machine:
         self.network, self.chip = network, chip
         self.bricks = list(bricks)
         self.cores = [int(c) for c in cores]
-        self.flits = -(-chip.mesh.packet_bits // chip.mesh.flit_bits)
+        wide = chip.mesh.payload_bits if any(layer.graded for layer in network.layers) else 0
+        self.flits = -(-(chip.mesh.packet_bits + wide) // chip.mesh.flit_bits)
+        self.frames = network.input.valued
         self.image = network.input.encoding == "direct"
         self.home = {layer.name: self.homes(index, layer) for index, layer in enumerate(network.layers)}
         self.tables = {layer.name: list(self.tables_of(layer)) for layer in network.layers}
@@ -113,7 +116,7 @@ class Machine:
             touched = self.drive(layer, step) | self.touched_by(layer, values)
             fired = self.update(layer, touched, values)
             self.send(layer.name, fired)
-            self.seen[layer.name].append(dict.fromkeys(sorted(fired), 1))
+            self.seen[layer.name].append(dict(sorted(fired.items())))
         # A core adds a weight when the spike arrives, to the sum of the step that it is for.
         for layer in self.network.layers:
             self.deliver(layer, [self.seen[source][step] for source in layer.sources])
@@ -219,9 +222,14 @@ class Machine:
                 words, touched, adds, passes = self.fetch(layer, brick, mine, kernel is None, shortcut)
                 done["weight_words"] += words
                 done["state_words"] += touched
-                done["pool_macs" if summed else "accumulates"] += adds
-                done["pool_passes" if summed else "passes"] += passes
+                valued = self.valued(layer.sources[place])
+                done["pool_macs" if summed else "payload_macs" if valued else "accumulates"] += adds
+                done["mac_passes" if summed or valued else "passes"] += passes
         return found
+
+    def valued(self, source):
+        """Whether what *source* sends are values."""
+        return self.frames if source == "input" else self.network.layer(source).graded
 
     def fetch(self, layer, brick, mine, identity, shortcut):
         """(words of weights, words of the state, additions, rounds of the lanes) of a visit to the synapses of one axon that
@@ -262,7 +270,7 @@ class Machine:
     def cycles_of_event(self, done):
         """After the look-up: sums and memories at the same time."""
         price = self.chip.operation
-        sums = done["passes"] * price.accumulate.cycles + done["pool_passes"] * price.mac.cycles
+        sums = done["passes"] * price.accumulate.cycles + done["mac_passes"] * price.mac.cycles
         state = done["state_words"]
         memory = self.port_cycles({"weights": (done["weight_words"], 0), "state": (state, state)})
         return max(sums, memory), max(memory - sums, 0)
@@ -429,7 +437,8 @@ class Machine:
         latched = set()
         for place, entries in self.entries(layer, values):
             for brick, done in self.work_of(layer, place, entries, latched).items():
-                for name in ("synaptic_events", "weight_words", "state_words", "accumulates", "pool_adds", "pool_macs"):
+                for name in ("synaptic_events", "weight_words", "state_words", "accumulates", "pool_adds", "pool_macs",
+                             "payload_macs"):  # fmt: skip
                     self.count(name, brick, done[name])
 
     def touched_by(self, layer, values):

@@ -107,7 +107,7 @@ class Population:
             self.by_source.append(table)
 
     def step(self, inputs):
-        """*inputs*: per source, {source neuron: value}. Returns the set of neurons that fire."""
+        """*inputs*: per source, {source neuron: value}. Returns who fires, {neuron: how often, all at once}."""
         layer, before = self.layer, list(self.u)
         self.u = self.leaked(self.u, "leak")
         if layer.current_leak is not None:
@@ -145,19 +145,18 @@ class Population:
         for i in range(len(values)):
             values[i] += self.parameters["bias"][i]
         for table, shown in zip(self.by_source, inputs, strict=True):
-            latched = set()
+            largest = {}
             for source, value in shown.items():
                 entries = table.get(source, [])
                 window = entries[0][2] if entries else None
-                if window is not None and window in latched:
-                    continue
-                latched.add(window)
+                value, before = (value, 0) if window is None else (max(value, largest.get(window, 0)), largest.get(window, 0))
+                largest[window] = value
                 for target, weight, _ in entries:
-                    values[target] += weight * value
+                    values[target] += weight * (value - before)
 
     def compare(self):
         """Clip the potentials; who fires."""
-        fired, self.clipped = set(), []
+        fired, self.clipped = {}, []
         for i, u in enumerate(self.u):
             if not self.low <= u <= self.high:
                 self.clipped.append(i)
@@ -166,7 +165,11 @@ class Population:
             if self.wait[i] or not self.layer.spiking:
                 continue
             if u > threshold or (u == threshold and self.rules["compare"] == ">="):
-                fired.add(i)
+                fired[i] = 1
+                while self.layer.graded and (u - fired[i] * threshold > threshold or (
+                    u - fired[i] * threshold == threshold and self.rules["compare"] == ">="
+                )):  # fmt: skip
+                    fired[i] += 1
         self.clips += len(self.clipped)
         return fired
 
@@ -175,13 +178,13 @@ class Population:
             if self.rules["reset"] == "zero":
                 self.u[i] = self.parameters["rest"][i]
             elif self.rules["reset"] == "subtract":
-                self.u[i] -= self.parameters["threshold"][i]
+                self.u[i] -= fired[i] * self.parameters["threshold"][i]
 
 
 def answer(network, fired, potentials):
     """One number a class, of what `run` returns for a sample: spikes counted, or potentials read, of the last layer."""
     last, steps = network.layers[-1], range(network.timesteps)
-    spikes = [sum(i in fired[last.name][t] for t in steps) for i in range(last.neurons)]
+    spikes = [sum(fired[last.name][t].get(i, 0) for t in steps) for i in range(last.neurons)]
     over_time = [[potentials[last.name][t][i] for t in steps] for i in range(last.neurons)]
     word = network.decode or ("spikes" if last.spiking else "potential")
     if word.startswith("votes:"):
@@ -193,9 +196,9 @@ def answer(network, fired, potentials):
 
 
 def run(network, sample, state_bits=32):
-    """Simulate one sample: image [C,H,W] of integers, or spikes [T,C,H,W].
+    """Simulate one sample: image [C,H,W] of integers, or spikes or values [T,C,H,W].
 
-    Returns ({layer: [set of neurons firing] per step}, {layer: [potentials] per step}, number of clips).
+    Returns ({layer: [neurons firing, with what their spikes carry] per step}, {layer: [potentials] per step}, number of clips).
     """
     populations = {layer.name: Population(network, layer, state_bits) for layer in network.layers}
     fired = {layer.name: [] for layer in network.layers}
@@ -208,7 +211,7 @@ def run(network, sample, state_bits=32):
             delays = [layer.delay for _ in layer.inputs] + [s.delay for s in layer.shortcuts]
             arriving = [shown[s][t - d] if t >= d else {} for s, d in zip(layer.sources, delays, strict=True)]
             spikes = populations[layer.name].step(arriving)
-            shown[layer.name].append(dict.fromkeys(sorted(spikes), 1))
+            shown[layer.name].append(dict(sorted(spikes.items())))
             fired[layer.name].append(spikes)
             potentials[layer.name].append(list(populations[layer.name].u))
     return fired, potentials, sum(p.clips for p in populations.values())

@@ -160,6 +160,7 @@ def dynamics(draw, rng, shape, reset, order, plain, spiking=True):
         found["rest"] = draw(st.none() | parameters(rng, shape, -9, 0))
     if (found["order"] or order) == ORDERS[0]:
         found["refractory"] = draw(st.sampled_from([0, 0, 1, 3]))
+        found["graded"] = (found["reset"] or reset) == "subtract" and draw(st.booleans())
     return found
 
 
@@ -242,16 +243,19 @@ def recurrent_networks(draw, encodings=("direct", "spikes"), plain=False):
 @st.composite
 def recurrents(draw, encodings=("direct", "spikes"), plain=False):
     network = draw(recurrent_networks(encodings, plain))
-    return network, draw(samples(network))
+    return network, draw(samples(network, valued=not plain))
 
 
 @st.composite
-def samples(draw, network, count=2):
+def samples(draw, network, count=2, valued=False):
+    """*valued*: what comes step by step may be other numbers than 0 and 1."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     labels = rng.integers(0, min(3, network.classes), count)
     if network.input.encoding == "direct":
         return ns.Inputs(rng.integers(0, 12, (count, *network.input.shape)).astype(np.uint8), labels)
     spikes = rng.random((count, network.timesteps, *network.input.shape)) < draw(st.sampled_from([0.05, 0.3, 0.8]))
+    if valued and draw(st.booleans()):
+        return ns.Inputs.from_frames(spikes * rng.integers(-2, 5, spikes.shape), labels)
     return ns.Inputs.from_spikes(spikes, labels)
 
 

@@ -188,7 +188,7 @@ def assert_same_trace(one, other):
         assert (layer.peak == again.peak).all()
         for a, b in ((layer.lone, again.lone), (layer.clipped, again.clipped)):
             assert_same_array(a.start, b.start)
-            assert (a.neuron == b.neuron).all()
+            assert (a.item == b.item).all()
 
 
 def test_a_trace_with_lone_and_clipped_neurons_comes_back_as_it_was(tmp_path):
@@ -202,8 +202,8 @@ def test_a_trace_with_lone_and_clipped_neurons_comes_back_as_it_was(tmp_path):
     spikes = np.random.default_rng(0).random((3, 4, 2, 5, 5)) < 0.3
     spikes[:, 1:] = False
     trace = ns.simulate(network, ns.Inputs.from_spikes(spikes), state_bits=7)
-    assert sum(len(layer.lone.neuron) for layer in trace.layers.values()) > 5
-    assert sum(len(layer.clipped.neuron) for layer in trace.layers.values()) > 5
+    assert sum(len(layer.lone.item) for layer in trace.layers.values()) > 5
+    assert sum(len(layer.clipped.item) for layer in trace.layers.values()) > 5
     trace.save(tmp_path / "t.h5")
     again = ns.load_trace(tmp_path / "t.h5")
     assert_same_trace(trace, again)

@@ -161,7 +161,7 @@ def test_a_sample_of_a_trace_is_the_trace_of_the_sample():
             assert np.array_equal(getattr(part.layers[name], field), getattr(layer, field))
         for lists in ("lone", "clipped"):
             mine, theirs = getattr(part.layers[name], lists), getattr(layer, lists)
-            assert np.array_equal(mine.start, theirs.start) and np.array_equal(mine.neuron, theirs.neuron)
+            assert np.array_equal(mine.start, theirs.start) and np.array_equal(mine.item, theirs.item)
     for number in (-1, 3):
         with pytest.raises(TraceError, match=f"no sample {number}"):
             whole.sample(number)

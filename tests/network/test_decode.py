@@ -50,7 +50,7 @@ def test_a_mean_of_floats_is_a_mean():
 def test_answers_are_those_of_the_slow_twin(case):
     net, inputs = case
     trace = ns.simulate(net, inputs)
-    for sample, found in zip(inputs.images if inputs.spikes is None else inputs.spikes, trace.outputs, strict=True):
+    for sample, found in zip(inputs.images if inputs.by_step is None else inputs.by_step, trace.outputs, strict=True):
         assert found.tolist() == naive.answer(net, *naive.run(net, sample)[:2])
 
 

@@ -37,7 +37,7 @@ STRUCTURE = {
 # For every parameter a value that changes what the layer of `network` does.
 EXAMPLES = {
     "threshold": 6, "leak": (1, 1), "bias": 2, "rest": -2, "current_leak": (1, 1), "delay": 1,
-    "initial": 3, "floor": 0, "refractory": 2, "leak_rounding": "zero", "reset": "none", "compare": ">=",
+    "initial": 3, "floor": 0, "refractory": 2, "leak_rounding": "zero", "graded": True, "reset": "none", "compare": ">=",
     "order": "leak, integrate, reset, compare",
 }  # fmt: skip
 # Where parameters are computed, by the column that says so.
@@ -57,7 +57,7 @@ def network(resets_to="zero", **values):
 
 
 # What it takes besides for the value to matter.
-BESIDE = {"leak_rounding": {"leak": (1, 1)}}
+BESIDE = {"leak_rounding": {"leak": (1, 1)}, "graded": {"resets_to": "subtract", "bias": 9}}
 
 
 def with_example(name):
@@ -164,7 +164,7 @@ def test_every_parameter_costs_a_core_what_the_table_says(name):
     slots = max(with_example(name).layers[0].delays) if name == "delay" else 0
     assert one.kept - plain.kept == row.state + slots + (name == "bias")
     assert one.read - plain.read == row.state + (slots > 0)
-    if row.form in ("steps", "choice"):
+    if row.form in ("steps", "choice", "switch"):
         return
     value = EXAMPLES[name]
     k, rest = (value[0], value[1:]) if isinstance(value, tuple) else (value, None)
@@ -176,7 +176,7 @@ def test_every_parameter_costs_a_core_what_the_table_says(name):
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_what_an_export_cannot_say_is_refused(name, tmp_path):
     # NIR has a synaptic current only before a potential that leaks.
-    row, net = PARAMETERS[name], network(**({"leak": (1, 2)} | {name: EXAMPLES[name]}))
+    row, net = PARAMETERS[name], network(**({"leak": (1, 2)} | BESIDE.get(name, {}) | {name: EXAMPLES[name]}))
     if row.nir:
         save_nir(net, tmp_path / "net.nir", 1e-4)
         assert {node for nodes in row.nir.values() for node in nodes} <= {*NEURONS, *LINEAR}

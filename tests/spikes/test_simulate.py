@@ -17,14 +17,14 @@ pytestmark = pytest.mark.small
 def test_every_spike_and_potential_is_that_of_the_readable_twin(case):
     network, inputs = case
     trace = ns.simulate(network, inputs, record_potentials=True)
-    data = inputs.images if inputs.images is not None else inputs.spikes
+    data = inputs.images if inputs.images is not None else inputs.by_step
     for n, sample in enumerate(data):
         fired, potentials, _ = naive.run(network, sample)
         for layer in network.layers:
             assert trace.potentials(layer.name)[n].tolist() == potentials[layer.name]
             if layer.spiking:
-                spikes = trace.spikes(layer.name)[n].reshape(network.timesteps, -1)
-                assert [set(np.flatnonzero(s).tolist()) for s in spikes] == fired[layer.name]
+                values = trace.values(layer.name)[n].reshape(network.timesteps, -1)
+                assert [{int(i): int(v[i]) for i in np.flatnonzero(v)} for v in values] == fired[layer.name]
         assert trace.outputs[n].tolist() == naive.answer(network, fired, potentials)
 
 
@@ -36,11 +36,11 @@ def test_every_spike_and_potential_is_that_of_pytorch(case):
 
     network, inputs = case
     trace = ns.simulate(network, inputs, record_potentials=True)
-    recorded = record(network, inputs.images if inputs.images is not None else inputs.spikes)
+    recorded = record(network, inputs.images if inputs.images is not None else inputs.by_step)
     for layer in network.layers:
         assert (trace.potentials(layer.name) == recorded[layer.name].potentials).all()
         if layer.spiking:
-            spikes = trace.spikes(layer.name).reshape(len(inputs), network.timesteps, -1)
+            spikes = trace.values(layer.name).reshape(len(inputs), network.timesteps, -1)
             assert (spikes == recorded[layer.name].spikes).all()
 
 
@@ -55,7 +55,7 @@ def test_clipping_at_the_state_width_is_that_of_the_readable_twin(case, state_bi
         _, potentials, clipped = naive.run(network, sample, state_bits)
         clips += clipped
         assert trace.outputs[n].tolist() == potentials["out"][-1]
-    assert sum(len(layer.clipped.neuron) for layer in trace.layers.values()) == clips
+    assert sum(len(layer.clipped.item) for layer in trace.layers.values()) == clips
 
 
 @settings(max_examples=20)
@@ -72,7 +72,7 @@ def test_spikes_do_not_depend_on_workers_slices_or_recording(case):
         for name, layer in whole.layers.items():
             assert (other.layers[name].bits == layer.bits).all()
             assert (other.layers[name].reached == layer.reached).all()
-            assert (other.layers[name].lone.neuron == layer.lone.neuron).all()
+            assert (other.layers[name].lone.item == layer.lone.item).all()
     single = ns.simulate(network, inputs[1:2])
     assert (single.outputs == whole.outputs[1:2]).all()
 
@@ -119,7 +119,7 @@ def test_potentials_that_leave_32_bits_over_a_pooled_shortcut_are_clipped_and_no
     )  # fmt: skip
     trace = ns.simulate(network, ns.Inputs.from_spikes(np.ones((1, 1, 1, 2, 2))), record_potentials=True)
     assert trace.potentials("n").item() == 2**31 - 1 - 5
-    assert trace.layers["n"].clipped.neuron.tolist() == [0]
+    assert trace.layers["n"].clipped.item.tolist() == [0]
 
 
 def test_a_negative_potential_leaks_with_floor():
@@ -142,7 +142,7 @@ def test_a_neuron_above_threshold_after_its_reset_fires_again_without_input():
     spikes[0, 0] = 1
     trace = ns.simulate(network, ns.Inputs.from_spikes(spikes))
     assert trace.spikes("n")[0, :, 0].tolist() == [True, True, False, False]
-    assert trace.layers["n"].lone.neuron.tolist() == [0]
+    assert trace.layers["n"].lone.item.tolist() == [0]
 
 
 def single(steps=6, reset="subtract", dynamics="leak, integrate, compare, reset", **layer):

@@ -237,7 +237,7 @@ def timed(trace, mapping, packet_images, schedule, workers=1, seed=0):
 def seven(run):
     """(trace, mapping) of an example: its images over and over, each rolled by another amount."""
     inputs, mapping = run
-    given = inputs.images if inputs.images is not None else inputs.spikes
+    given = inputs.images if inputs.images is not None else inputs.by_step
     some = np.stack([np.roll(given[n % len(given)], n, -1) for n in range(7)])
     inputs = ns.Inputs(some) if inputs.images is not None else ns.Inputs.from_spikes(some)
     return traced(inputs, mapping), mapping

@@ -572,7 +572,7 @@ def tick_by_tick(network, sample, gated=True, kept=True):
             for reader in layers:
                 ahead = levels[reader.name] - levels[layer.name] if kept else 1
                 if layer.name in reader.sources:
-                    arriving[reader.name, layer.name, tick + ahead] = dict.fromkeys(sorted(fired[layer.name][-1]), 1)
+                    arriving[reader.name, layer.name, tick + ahead] = dict(sorted(fired[layer.name][-1].items()))
     return fired, populations[network.output.name].u
 
 
@@ -592,7 +592,7 @@ def step_by_step(network, sample):
 @given(st.one_of(cases(), residuals()))
 def test_a_pipeline_sends_the_very_spikes_of_layers_that_take_turns(case):
     network, inputs = case
-    for sample in inputs.images if inputs.images is not None else inputs.spikes:
+    for sample in inputs.images if inputs.images is not None else inputs.by_step:
         assert tick_by_tick(network, sample) == step_by_step(network, sample)
 
 
