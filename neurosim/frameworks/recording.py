@@ -72,9 +72,9 @@ def _fired(p: FedPopulation, record: ModelRecord, kept: ModelRecording) -> Layer
     assert p.node is not None
     module = id(p.node.module)
     answered = _rows(record.fired[module, 0])
-    if not np.isin(answered, (0, 1)).all():
-        kept.problems.append(f"{p.place}: answers with other numbers than 0 and 1; spikes have no size here")
-    spikes = answered > 0
+    spikes = answered.astype(np.int64) if p.neuron.graded else answered > 0
+    if not (answered == spikes).all():
+        kept.problems.append(f"{p.place}: answers with other numbers than 0 and 1; its spikes have no size here")
     shown = record.fired.get((module, 1))
     if shown is None:
         return LayerRecording(spikes, None)

@@ -48,7 +48,7 @@ def from_torch(
     """The float32 network of *model*, of modules of torch.nn and neurons of snnTorch, SpikingJelly, Norse or sinabs, with the
     spikes and potentials of the model itself on *samples*, and its answers.
 
-    samples: spikes, 0 or 1, [N, T, ...], or, with *timesteps*, images [N, ...] that are shown at every step: floats as the
+    samples: spikes, 0 or 1, or other numbers, [N, T, ...], or, with *timesteps*, images [N, ...] that are shown at every step: floats as the
     model takes them, or uint8, shown as ``(pixel / 255 - mean) / std``. labels: int [N]. *encoding* says which of both they
     are where *timesteps* is given with spikes. The model is run as its framework runs it, on its device: once per step with
     [N, ...], or once for all, with [T, N, ...], [N, T, ...], or images that it shows itself; ``run(model, samples)`` runs, and
@@ -66,14 +66,19 @@ def from_torch(
     if decode not in (None, *DECODES):
         raise NetworkError(label, [f"decode is {decode!r}; it must be one of {', '.join(DECODES)}, or left out"])
     answers = None if labels is None else np.asarray(labels)
-    inputs = Inputs(None, answers, data, label) if spec.encoding == "spikes" else Inputs(data, answers, name=label)
+    inputs = Inputs.from_frames(data, answers, label) if spec.encoding == "spikes" else Inputs(data, answers, name=label)
     frames = _frames(data, spec, np.shape(samples), timesteps).to(_device(model))
     seen_model = _seen(model, frames, spec.encoding == "direct", run, label)
-    found = _lowered(seen_model, spec, decode, label)
+    found = _lowered(seen_model, inputs.spikes is not None, decode, label)
     kept = recording(seen_model, found, frames)
     network = _network(found, kept, spec, name or type(model).__name__, timesteps, model, label)
     check_inputs(network, inputs)
-    return network.with_golden(Golden(data, inputs.labels, kept.layers, answers=kept.scores))
+    return network.with_golden(Golden(_golden_inputs(inputs), inputs.labels, kept.layers, answers=kept.scores))
+
+
+def _golden_inputs(inputs: Inputs) -> np.ndarray:
+    found = next(array for array in (inputs.images, inputs.spikes, inputs.frames) if array is not None)
+    return found
 
 
 def _device(model: nn.Module) -> torch.device:
@@ -83,7 +88,7 @@ def _device(model: nn.Module) -> torch.device:
 def _inputs(
     samples: Any, timesteps: int | None, encoding: str | None, mean: Any, std: Any, label: str
 ) -> tuple[np.ndarray, InputSpec]:
-    """(bool [N, T, C, H, W], or images [N, C, H, W], float32 or uint8; what the first layer sees)."""
+    """(bool or numbers [N, T, C, H, W], or images [N, C, H, W], float32 or uint8; what the first layer sees)."""
     array = samples.detach().cpu().numpy() if isinstance(samples, Tensor) else np.asarray(samples)
     chosen = encoding or ("direct" if timesteps else "spikes")
     problems = []
@@ -94,8 +99,6 @@ def _inputs(
         axes = "[N, T, ...]" if chosen == "spikes" else "[N, ...]"
         raise NetworkError(label, [*problems, f"samples are {array.dtype} {list(array.shape)}; needed are numbers {axes}"])
     if chosen == "spikes":
-        if not np.isin(array, (0, 1)).all():
-            problems.append("samples are not 0 or 1 everywhere; for images shown at every step give timesteps")
         if timesteps not in (None, array.shape[1]):
             problems.append(f"samples have {array.shape[1]} steps, timesteps is {timesteps}")
     elif not timesteps or timesteps < 1:
@@ -107,7 +110,7 @@ def _inputs(
     shape = as_map(array.shape[lead:])
     data = array.reshape(*array.shape[:lead], *shape)
     if chosen == "spikes":
-        data = data.astype(bool)
+        data = data.astype(bool) if np.isin(data, (0, 1)).all() else data
     elif data.dtype != np.uint8:
         data = data.astype(np.float32)
     means, stds = (None if v is None else tuple(float(x) for x in v) for v in (mean, std))
@@ -149,9 +152,9 @@ def _told(error: Exception) -> str:
     )
 
 
-def _lowered(capture: Capture, spec: InputSpec, decode: str | None, label: str) -> Lowered:
+def _lowered(capture: Capture, spiking_input: bool, decode: str | None, label: str) -> Lowered:
     try:
-        found = lowered(capture.graph, spec.encoding == "spikes", decode)
+        found = lowered(capture.graph, spiking_input, decode)
     except RefusedError as refusal:
         raise NetworkError(label, refusal.all) from refusal
     missing = list(problems(found.description))

@@ -37,8 +37,6 @@ def _map_problems(p: FedPopulation, description: Description) -> Iterator[str]:
 
 
 def _population_problems(p: FedPopulation) -> Iterator[str]:
-    if p.neuron.graded:
-        yield p.place + "its neurons fire several times in a step; let them fire once (spike_fn=SingleSpike)"
     if p.gate and any(q.delay for q in p.projections):
         yield p.place + "it multiplies spikes of different steps; multiply those of one"
     if p.window is not None:
@@ -85,7 +83,7 @@ def _layer(p: FedPopulation, rules: dict[str, Any]) -> Layer:
     assert main.weight is not None
     if not p.fires:
         return Output(p.name, main.weight, **options)
-    options |= {"threshold": neuron.threshold, "rest": neuron.rest} | _own_rules(p, rules)
+    options |= {"threshold": neuron.threshold, "rest": neuron.rest, "graded": neuron.graded} | _own_rules(p, rules)
     if main.weight.ndim == 2:
         return Dense(p.name, main.weight, **options)
     return Conv(p.name, main.weight, stride=main.stride, padding=main.padding, **options)
