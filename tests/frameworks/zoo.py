@@ -121,6 +121,31 @@ def sew(mode, function):
     )
 
 
+class Blocks(nn.Module):
+    """Residual blocks as spike-element-wise networks have them, with a function of two spikes where they meet."""
+
+    def __init__(self, function, channels=6):
+        super().__init__()
+        without_torchvision()
+        spikingjelly()
+        from spikingjelly.activation_based import layer, neuron
+        from spikingjelly.activation_based.model.sew_resnet import BasicBlock, conv1x1
+
+        shared = {"cnf": function, "norm_layer": layer.BatchNorm2d, "spiking_neuron": neuron.IFNode}
+        down = nn.Sequential(conv1x1(channels, 2 * channels, 2), layer.BatchNorm2d(2 * channels), neuron.IFNode())
+        self.stem = nn.Sequential(layer.Conv2d(2, channels, 3, padding=1), neuron.IFNode(), layer.MaxPool2d(2))
+        self.one, self.two = (BasicBlock(channels, channels, **shared) for _ in range(2))
+        self.three = BasicBlock(channels, 2 * channels, 2, down, **shared)
+        self.pool, self.fc = layer.AdaptiveAvgPool2d((1, 1)), layer.Linear(2 * channels, 5)
+
+    def forward(self, x):
+        return self.fc(torch.flatten(self.pool(self.three(self.two(self.one(self.stem(x))))), -3))
+
+
+def blocks(function, mode="s"):
+    return jelly(Blocks(function), mode), spikes(2, 16, 16, share=0.5), None
+
+
 def membrane(images=True):
     without_torchvision()
     spikingjelly()
@@ -130,14 +155,21 @@ def membrane(images=True):
     return model, pixels(3, 32, 32), STEPS
 
 
-def plif(kind, shape, mode, **options):
+def plif(kind, shape, mode):
     without_torchvision()
     spikingjelly()
     from spikingjelly.activation_based import neuron
     from spikingjelly.activation_based.model import parametric_lif_net
 
-    model = getattr(parametric_lif_net, kind)(channels=8, spiking_neuron=neuron.ParametricLIFNode, **options)
-    return jelly(model, mode), spikes(*shape), None
+    model = jelly(
+        getattr(parametric_lif_net, kind)(channels=8, spiking_neuron=neuron.ParametricLIFNode, v_threshold=0.25), mode
+    )
+    with torch.no_grad():
+        for module in model.modules():
+            # Half of what arrives decays at once.
+            if isinstance(module, nn.Linear):
+                module.weight.mul_(4)
+    return model, spikes(*shape), None
 
 
 def spikformer():
@@ -309,6 +341,7 @@ MODELS = {
     "spiking_resnet18, s": lambda: residual("s"), "spiking_resnet18, m": lambda: residual("m"),
     "sew_resnet18 ADD, s": lambda: sew("s", "ADD"), "sew_resnet18 ADD, m": lambda: sew("m", "ADD"),
     "sew_resnet18 AND, m": lambda: sew("m", "AND"), "sew_resnet18 IAND, m": lambda: sew("m", "IAND"),
+    "blocks ADD": lambda: blocks("ADD"), "blocks AND": lambda: blocks("AND", "m"), "blocks IAND": lambda: blocks("IAND"),
     "ms_resnet18": membrane,
     "MNISTNet, m": lambda: plif("MNISTNet", (1, 28, 28), "m"), "CIFAR10Net, s": lambda: plif("CIFAR10Net", (3, 32, 32), "s"),
     "DVSGestureNet, s": lambda: plif("DVSGestureNet", (2, 128, 128), "s"),
