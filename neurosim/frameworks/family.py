@@ -22,11 +22,11 @@ Time = tuple[int | None, int | None]
 class Framework:
     """Modules with a state.
 
-    *roots*: names of the modules of Python that hold the classes from which all of them descend, neurons first; of these,
-    what has one of the attributes *marks* has a state. *clear* sets a module to where every run begins; *potential*: what it
-    keeps after a call that returned an answer, None where it does not show it; *time*: of a module and the leading axes of
-    its input, where the steps are. *sequences*: the attribute that makes a module keep the potentials of all steps of a call.
-    *plain*: classes in the roots that are no neurons.
+    *roots*: names of the modules of Python that hold the classes from which all of them descend, neurons first; of these, what
+    has one of the attributes *marks* has a state. *clear* sets a module to where every run begins; *potential*: what it keeps
+    after a call that returned an answer, None where it does not show it; *time*: of a module and the leading axes of its input,
+    where the steps are. *sequences*: the attribute that makes a module keep the potentials of all steps of a call. *told*: they
+    know no state but that which they are given.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Framework:
     potential: Callable[[Any, Any], Tensor | None]
     time: Callable[[Any, Sequence[int]], Time]
     sequences: str = ""
+    told: bool = False
 
 
 def _at_once(module: Any, shape: Sequence[int]) -> Time:
@@ -87,7 +88,7 @@ FAMILIES = (
     ),
     Framework(
         "norse", ("norse.torch.module.snn",), ("state_fallback",), dict.fromkeys(("LIFCell", "LIFBoxCell", "LICell"), norse),
-        _nothing, lambda _, answer: answer[1].v, _at_once,
+        _nothing, lambda _, answer: answer[1].v, _at_once, told=True,
     ),
     Framework(
         "sinabs", ("sinabs.layers.stateful_layer",), ("init_state_with_shape",),

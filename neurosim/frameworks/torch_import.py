@@ -48,11 +48,11 @@ def from_torch(
     """The float32 network of *model*, of modules of torch.nn and neurons of snnTorch, SpikingJelly, Norse or sinabs, with the
     spikes and potentials of the model itself on *samples*, and its answers.
 
-    samples: spikes, 0 or 1, or other numbers, [N, T, ...], or, with *timesteps*, images [N, ...] that are shown at every step: floats as the
-    model takes them, or uint8, shown as ``(pixel / 255 - mean) / std``. labels: int [N]. *encoding* says which of both they
-    are where *timesteps* is given with spikes. The model is run as its framework runs it, on its device: once per step with
-    [N, ...], or once for all, with [T, N, ...], [N, T, ...], or images that it shows itself; ``run(model, samples)`` runs, and
-    returns the answer of, one that is called in another way. Its state is reset before and after.
+    samples: spikes, 0 or 1, or other numbers, [N, T, ...], or, with *timesteps*, images [N, ...] that are shown at every step:
+    floats as the model takes them, or uint8, shown as ``(pixel / 255 - mean) / std``. labels: int [N]. *encoding* says which of
+    both they are where *timesteps* is given with spikes. The model is run as its framework runs it, on its device: once per
+    step with [N, ...], or once for all, with [T, N, ...], [N, T, ...], or images that it shows itself; ``run(model, samples)``
+    runs, and returns the answer of, one that is called in another way. Its state is reset before and after.
 
     What the model returns is its answer: spikes, potentials or what weights make of them, of every step, their sum, mean,
     largest or last. What it returns step by step is summed into scores of classes, unless *decode* says otherwise:
@@ -69,7 +69,7 @@ def from_torch(
     inputs = Inputs.from_frames(data, answers, label) if spec.encoding == "spikes" else Inputs(data, answers, name=label)
     frames = _frames(data, spec, np.shape(samples), timesteps).to(_device(model))
     seen_model = _seen(model, frames, spec.encoding == "direct", run, label)
-    found = _lowered(seen_model, inputs.spikes is not None, decode, label)
+    found = _lowered(seen_model, inputs, decode, label)
     kept = recording(seen_model, found, frames)
     network = _network(found, kept, spec, name or type(model).__name__, timesteps, model, label)
     check_inputs(network, inputs)
@@ -152,9 +152,9 @@ def _told(error: Exception) -> str:
     )
 
 
-def _lowered(capture: Capture, spiking_input: bool, decode: str | None, label: str) -> Lowered:
+def _lowered(capture: Capture, inputs: Inputs, decode: str | None, label: str) -> Lowered:
     try:
-        found = lowered(capture.graph, spiking_input, decode)
+        found = lowered(capture.graph, inputs.spikes is not None, inputs.images is not None, decode)
     except RefusedError as refusal:
         raise NetworkError(label, refusal.all) from refusal
     missing = list(problems(found.description))

@@ -60,7 +60,8 @@ LAYER = _synapses(
 )  # fmt: skip
 STIMULUS = Vocabulary(groups={ANY: Vocabulary(since_first("neurons"), since_first("data") | {"payload": "2.0"})})
 GOLDEN = Vocabulary(
-    datasets=since_first("inputs", "labels") | {"answers": "2.0"}, groups={"samples": _recordings(), "probes": _recordings({"stimulus": STIMULUS})}
+    datasets=since_first("inputs", "labels") | {"answers": "2.0"},
+    groups={"samples": _recordings(), "probes": _recordings({"stimulus": STIMULUS})},
 )
 NETWORK = Vocabulary(
     since_first("name", "timesteps", "dynamics", "reset", "compare", "decode", "arithmetic", "provenance", *ABOUT_TEXT)

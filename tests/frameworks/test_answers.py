@@ -38,8 +38,8 @@ class Net(nn.Module):
             out = self.fc(second.flatten(1))
             u = out if u is None else 0.5 * u + out
             kept.append(u)
-        kept = torch.stack(kept)
-        return {"max": lambda: kept.amax(0), "mean": lambda: kept.mean(0), "last": lambda: kept[-1], "all": lambda: kept}[self.end]()
+        ends = {"max": lambda x: x.amax(0), "mean": lambda x: x.mean(0), "last": lambda x: x[-1], "all": lambda x: x}
+        return ends[self.end](torch.stack(kept))
 
 
 def made(end="max", **options):
@@ -52,7 +52,7 @@ def network():
 
 
 def test_the_model_is_the_network_and_its_answer_is_recorded(network):
-    conv1, conv2, fc = network.layers
+    _, conv2, fc = network.layers
     assert (conv2.pool, conv2.inputs, network.decode, fc.kind) == ("max2", ("conv1",), "max-potential", "output")
     assert {(s.source, s.pool, s.delay) for s in conv2.shortcuts} == {("conv1", "max2", 0), ("conv2", None, 1)}
     verdict = verify(network)

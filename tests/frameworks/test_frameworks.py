@@ -299,7 +299,6 @@ def test_modules_that_stand_in_front_of_weights_or_behind_are_folded_into_them(m
 
 def test_samples_that_are_no_samples_are_refused():
     model = nn.Sequential(nn.Linear(7, 6), Lif(0.5))
-    refused(model, "not 0 or 1", x=torch.rand(2, 3, 7))
     refused(model, "[N, T, ...]", x=torch.ones(3))
     refused(model, "5 steps, timesteps is 4", encoding="spikes", timesteps=4)
     refused(model, "need timesteps", encoding="direct")

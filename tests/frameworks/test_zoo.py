@@ -44,7 +44,7 @@ def test_a_model_its_graph_and_its_description_do_the_same(name):
     capture = _seen(model, frames, bool(steps), None, name)
     # On other samples than those on which it was seen: what reaches every neuron, and what is returned.
     assert capture.difference == 0
-    found = lowered(capture.graph, not steps, None)
+    found = lowered(capture.graph, not steps, bool(steps))
     kept = recording(capture, found, frames)
     maps = frames.reshape(*frames.shape[:2], *as_map(frames.shape[2:])).transpose(0, 1)
     made = simulated(found.description, maps)

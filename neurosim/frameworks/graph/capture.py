@@ -15,7 +15,7 @@ from neurosim.frameworks.graph.calling import Calling
 from neurosim.frameworks.graph.entry import cleared, guarded, recording
 from neurosim.frameworks.graph.evaluation import Evaluation
 from neurosim.frameworks.graph.layout import SampleLayout
-from neurosim.frameworks.graph.node import Answer, ModelGraph, GraphNode, as_map, ordered
+from neurosim.frameworks.graph.node import Answer, GraphNode, ModelGraph, as_map, ordered
 from neurosim.frameworks.graph.record import ModelRecord, joined, recorded, returned_tensors
 from neurosim.frameworks.graph.recorder import GraphRecorder
 from neurosim.frameworks.graph.refusal import MiscalledError, Place, RefusedError, together
@@ -57,7 +57,8 @@ class Capture:
 
 
 def captured(model: nn.Module, frames: Tensor, calling: Calling) -> Capture:
-    """The graph of *model*, called so on *frames* [N, T, ...]. Raises RefusedError; MiscalledError where another call may do."""
+    """The graph of *model*, called so on *frames* [N, T, ...]. Raises RefusedError, and where another call may do
+    MiscalledError."""
     shown = torch.cat([frames, _others(frames)])[:SAMPLES] if len(frames) < SAMPLES else frames[:SAMPLES]
     found = _traced(model, shown, calling)
     others = _others(shown)

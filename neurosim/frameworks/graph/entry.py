@@ -110,6 +110,8 @@ def _fired(
     given, *states = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
     kept = family(module).potential(module, answer)  # type: ignore[union-attr]
     states = [s for s in states if s.shape == given.shape]
+    if not states and family(module).told:  # type: ignore[union-attr]
+        states = [torch.zeros(1)]
     layout = recorder.fires(module, lambda shape: moments(module, shape), given, states, outputs(answer, kept, given))
     layouts.setdefault(id(module), []).append(layout)
     return answer

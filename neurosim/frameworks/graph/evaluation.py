@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from neurosim.frameworks.graph.node import Entry, ModelGraph, GraphNode, flat
+from neurosim.frameworks.graph.node import Entry, GraphNode, ModelGraph, flat
 
 # A node and one of its outputs.
 Source = tuple[GraphNode, int]

@@ -85,7 +85,8 @@ class Readout:
 
 @dataclass(frozen=True)
 class Description:
-    """*populations*, sources first, the one that answers last."""
+    """*populations*, sources first, the one that answers last. *images*: the samples are the same at every step."""
 
     populations: tuple[FedPopulation, ...]
     readout: Readout
+    images: bool = False

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.frameworks.lowering.description import Description, FedPopulation, WeightedProjection, PoolWindow
+from neurosim.frameworks.lowering.description import Description, FedPopulation, PoolWindow, WeightedProjection
 from neurosim.network.layers import AT_ONCE, INPUT, NEXT_STEP, Conv, Dense, Layer, Output, Pool, Shortcut
 
 # Threshold of a gate: it holds with a reset in the same step as with one in the next, to which 1 - 1/4 is still above and 0 -
@@ -19,7 +19,7 @@ GATE_THRESHOLD = 0.25
 def problems(description: Description) -> Iterator[str]:
     """What no `Network` says, each with its place in the model and what would help."""
     for population in description.populations:
-        yield from _population_problems(population)
+        yield from _population_problems(population, description.images)
         if _row(population) and population.shape[1:] != (1, 1):
             yield from _map_problems(population, description)
 
@@ -36,14 +36,14 @@ def _map_problems(p: FedPopulation, description: Description) -> Iterator[str]:
         yield q.place + f"meets all-to-all synapses in {p.label}, whose neurons are then a row, and not a map {list(p.shape)}"
 
 
-def _population_problems(p: FedPopulation) -> Iterator[str]:
+def _population_problems(p: FedPopulation, images: bool) -> Iterator[str]:
     if p.gate and any(q.delay for q in p.projections):
         yield p.place + "it multiplies spikes of different steps; multiply those of one"
     if p.window is not None:
         yield p.place + f"a {p.window} stands between weights and neurons; put it behind the neurons"
-    images = [q for q in p.projections if INPUT in q.sources]
-    if len(images) > 1:
-        yield images[1].place + "a second projection reads the samples; one does"
+    shown = [q for q in p.projections if images and INPUT in q.sources]
+    if len(shown) > 1:
+        yield shown[1].place + "reads images beside other weights that do; only one projection onto a layer can"
     for q in p.projections:
         yield from _projection_problems(q)
 
@@ -68,11 +68,11 @@ def head(description: Description) -> dict[str, Any]:
 
 def layers(description: Description) -> list[Layer]:
     rules = {"reset": "subtract", "compare": ">", "dynamics": AT_ONCE} | head(description)
-    return [_layer(p, rules) for p in description.populations]
+    return [_layer(p, rules, description.images) for p in description.populations]
 
 
-def _layer(p: FedPopulation, rules: dict[str, Any]) -> Layer:
-    main, others = _main(p)
+def _layer(p: FedPopulation, rules: dict[str, Any], images: bool) -> Layer:
+    main, others = _main(p, images)
     neuron = p.neuron
     options: dict[str, Any] = {
         "pool": _pool(main.window), "bias": _bias(p), "inputs": list(main.sources), "delay": main.delay, "leak": neuron.leak,
@@ -107,9 +107,9 @@ def _own_rules(p: FedPopulation, rules: dict[str, Any]) -> dict[str, Any]:
     return {{"dynamics": "order"}.get(name, name): value for name, value in own.items() if value != rules[name]}
 
 
-def _main(p: FedPopulation) -> tuple[WeightedProjection, list[WeightedProjection]]:
-    """The projection that is the layer's own, which has weights, and the others."""
-    order = sorted(p.projections, key=lambda q: (INPUT not in q.sources, q.weight is None))
+def _main(p: FedPopulation, images: bool) -> tuple[WeightedProjection, list[WeightedProjection]]:
+    """The projection that is the layer's own, which has weights and reads images, and the others."""
+    order = sorted(p.projections, key=lambda q: (not (images and INPUT in q.sources), q.weight is None))
     first, others = order[0], [q for q in p.projections if q is not order[0]]
     if first.weight is None:
         first = replace(first, weight=_eye(p.shape[0], first.scale), scale=1.0)

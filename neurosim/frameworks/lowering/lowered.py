@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from neurosim.frameworks.family import reader
-from neurosim.frameworks.graph.node import AtenCall, ModelGraph, GraphNode, as_map
+from neurosim.frameworks.graph.node import AtenCall, GraphNode, ModelGraph, as_map
 from neurosim.frameworks.graph.refusal import RefusedError
 from neurosim.frameworks.lowering.affine import Affine, AffineTerm
 from neurosim.frameworks.lowering.description import Description, FedPopulation, WeightedProjection
@@ -34,8 +34,9 @@ class Lowered:
     end: Ending
 
 
-def lowered(graph: ModelGraph, spiking_input: bool, decode: str | None) -> Lowered:
-    """Raises RefusedError where the graph is no network; *decode*: what the readout has to be, None: what the model does."""
+def lowered(graph: ModelGraph, spiking_input: bool, images: bool = False, decode: str | None = None) -> Lowered:
+    """Raises RefusedError where the graph is no network. *spiking_input*: samples are 0 or 1; *images*: they are the same at
+    every step. *decode*: what the readout has to be, None: what the model does."""
     expressions = Expressions(spiking_input)
     end = ending(graph, expressions, decode)
     builder = Builder(expressions)
@@ -50,7 +51,7 @@ def lowered(graph: ModelGraph, spiking_input: bool, decode: str | None) -> Lower
             raise RefusedError(told, "the last layer answers: let nothing read it", last.place)
         populations.remove(last)
         populations.append(last)
-    return Lowered(Description(tuple(populations), end.readout), end)
+    return Lowered(Description(tuple(populations), end.readout, images), end)
 
 
 def _sources(graph: ModelGraph, expressions: Expressions, end: Ending) -> list[GraphNode]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neurosim.frameworks.family import reader
 from neurosim.frameworks.graph.address import AFTER
-from neurosim.frameworks.graph.node import Answer, Entry, ModelGraph, GraphNode, as_map
+from neurosim.frameworks.graph.node import Answer, Entry, GraphNode, ModelGraph, as_map
 from neurosim.frameworks.graph.refusal import RefusedError
 from neurosim.frameworks.lowering.affine import Affine, AffineTerm
 from neurosim.frameworks.lowering.description import Readout
