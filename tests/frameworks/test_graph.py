@@ -189,6 +189,22 @@ def test_what_cannot_be_said_is_refused_with_its_reason(function, says):
     refused(on_grid(Calls(function)), says)
 
 
+def test_a_number_that_leaves_the_trace_is_noticed_on_other_samples():
+    class Scaled(Timed):
+        def forward(self, x):
+            share = round(float(x.numpy().mean()) * 64) / 64
+            return torch.stack([self.step(frame * share) for frame in x])
+
+    refused(on_grid(Scaled("")), "lif1 (Lif): what reaches it is not what was seen of the model", "NumPy")
+
+    class Shifted(Timed):
+        def forward(self, x):
+            share = round(float(x.numpy().mean()) * 64) / 64
+            return torch.stack([self.step(frame) for frame in x]) + share
+
+    refused(on_grid(Shifted("")), "what it returns is not what was seen of the model")
+
+
 def test_the_line_of_the_source_is_told():
     refused(on_grid(Calls(lambda m, s: torch.sigmoid(m.fc2(s)))), "[test_graph.py:", "torch.sigmoid(m.fc2(s))")
 
