@@ -22,12 +22,13 @@ class Neuron:
 
     threshold None: it integrates and never fires. *gain* is what inputs are multiplied by. *kept*: from the potentials that the
     framework shows after a step, and its spikes, to ours, float32. *feedback*: recurrent connections without their source.
+    *graded*: it fires as many times in a step as its potential holds thresholds. *floor*: the lowest potential.
     """
 
     threshold: Parameter | None
     leak: Parameter | None
     kept: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    reset: Literal["subtract", "zero"] = "subtract"
+    reset: Literal["subtract", "zero", "none"] = "subtract"
     compare: Literal[">", ">="] = ">"
     dynamics: Dynamics = AT_ONCE
     current_leak: Parameter | None = None
@@ -36,6 +37,9 @@ class Neuron:
     bias: np.ndarray | None = None
     # Whether a potential that is still above the threshold after a reset follows another rule there than here.
     raised: bool = False
+    rest: Parameter | None = None
+    graded: bool = False
+    floor: Parameter | None = None
     problems: tuple[str, ...] = field(default=())
 
 
@@ -92,6 +96,33 @@ def snntorch(module: Any, native: tuple[int, ...], shape: Shape) -> Neuron:
     """`Leaky`, `Synaptic` and their recurrent forms. A spike resets its neuron when the next step has integrated, unless
     reset_delay is False; a plain Leaky that resets to zero does so before it, which is a reset at once."""
     kind, rule = type(module).__name__, module.reset_mechanism
+    beta = per_neuron(module.beta.clamp(0, 1), native, shape)
+    alpha = per_neuron(module.alpha.clamp(0, 1), native, shape) if "Synaptic" in kind else None
+    feedback, bias = _recurrent(module, shape) if kind.startswith("R") else (None, None)
+    early = kind == "Leaky" and rule == "zero"
+    at_once = not module.reset_delay or early
+    return Neuron(
+        per_neuron(module.threshold, native, shape), beta, if_silent if early and module.reset_delay else as_shown, rule,
+        dynamics=AT_ONCE if at_once else NEXT_STEP, current_leak=alpha, feedback=feedback, bias=bias,
+        raised=rule == "subtract" and not module.reset_delay, problems=tuple(snntorch_problems(module)),
+    )  # fmt: skip
+
+
+def lapicque(module: Any, native: tuple[int, ...], shape: Shape) -> Neuron:
+    """`Lapicque`: ``u = (1 - dt / (R C)) u + dt / C * input``; its spikes reset it in the step after."""
+    plain = snntorch_problems(module)
+    step, resistance, capacity = (torch.as_tensor(v).detach().float() for v in (module.time_step, module.R, module.C))
+    leak, gain = 1 - step / (resistance * capacity), step / capacity
+    if gain.numel() > 1:
+        plain.append("its C differs between neurons; one number is supported")
+    return Neuron(
+        per_neuron(module.threshold, native, shape), per_neuron(leak, native, shape), as_shown, module.reset_mechanism,
+        dynamics=NEXT_STEP, gain=float(gain.flatten()[0]), problems=tuple(plain),
+    )  # fmt: skip
+
+
+def snntorch_problems(module: Any) -> list[str]:
+    """What no neuron here does."""
     problems = []
     if module.inhibition:
         problems.append("inhibition lets one neuron of a layer fire; there is no such layer here")
@@ -101,17 +132,7 @@ def snntorch(module: Any, native: tuple[int, ...], shape: Shape) -> Neuron:
         problems.append("graded_spikes_factor gives its spikes a size; put the factor into the next weights")
     if not _steps(module.spike_grad, (0, 0, 1)):
         problems.append("its spike_grad is not a step at the threshold in the forward pass")
-    beta = per_neuron(module.beta.clamp(0, 1), native, shape)
-    alpha = per_neuron(module.alpha.clamp(0, 1), native, shape) if "Synaptic" in kind else None
-    feedback, bias = _recurrent(module, shape) if kind.startswith("R") else (None, None)
-    early = kind == "Leaky" and rule == "zero"
-    at_once = not module.reset_delay or early
-    return Neuron(
-        None if rule == "none" else per_neuron(module.threshold, native, shape), beta,
-        if_silent if early and module.reset_delay else as_shown, "zero" if rule == "zero" else "subtract",
-        dynamics=AT_ONCE if at_once else NEXT_STEP, current_leak=alpha, feedback=feedback, bias=bias,
-        raised=rule == "subtract" and not module.reset_delay, problems=tuple(problems),
-    )  # fmt: skip
+    return problems
 
 
 def _recurrent(module: Any, shape: Shape) -> tuple[Shortcut, np.ndarray | None]:
@@ -144,36 +165,3 @@ def spikingjelly(module: Any, native: tuple[int, ...], shape: Shape) -> Neuron:
 
 def _steps(function: Callable[[Tensor], Tensor], needed: tuple[int, ...]) -> bool:
     return tuple(function(torch.tensor(SIDES)).tolist()) == needed
-
-
-Reader = Callable[[Any, tuple[int, ...], Shape], Neuron]
-READERS: dict[tuple[str, str], Reader] = {
-    **{("snntorch", kind): snntorch for kind in ("Leaky", "Synaptic", "RLeaky", "RSynaptic")},
-    **{("spikingjelly", kind): spikingjelly for kind in ("IFNode", "LIFNode", "ParametricLIFNode")},
-    ("neurosim", "Lif"): ours,
-}
-
-
-def reader(module: nn.Module) -> Reader | None:
-    """The function that describes a module, None where it is no neuron that is known. Subclasses may do anything."""
-    kind = type(module)
-    return READERS.get((kind.__module__.partition(".")[0], kind.__name__))
-
-
-def known() -> str:
-    return ", ".join(f"{package}.{kind}" for package, kind in READERS)
-
-
-def clear(module: Any) -> None:
-    """State back to where every run begins."""
-    (module.reset_mem if hasattr(module, "reset_mem") else module.reset)()
-
-
-def potential(module: Any) -> Tensor:
-    """What the framework keeps after the call just made."""
-    for name in ("mem", "u"):
-        if hasattr(module, name):
-            kept: Tensor = getattr(module, name)
-            return kept
-    last: Tensor = module.v_seq if module.step_mode == "m" else module.v
-    return last

@@ -63,7 +63,8 @@ LAYER = _synapses(
 )  # fmt: skip
 STIMULUS = Vocabulary(groups={ANY: Vocabulary(since_first("neurons"), since_first("data") | {"payload": "2.0"})})
 GOLDEN = Vocabulary(
-    datasets=since_first("inputs", "labels"), groups={"samples": _recordings(), "probes": _recordings({"stimulus": STIMULUS})}
+    datasets=since_first("inputs", "labels") | {"answers": "2.0"},
+    groups={"samples": _recordings(), "probes": _recordings({"stimulus": STIMULUS})},
 )
 NETWORK = Vocabulary(
     since_first("name", "timesteps", "dynamics", "reset", "compare", "decode", "arithmetic", "provenance", *ABOUT_TEXT)
@@ -195,6 +196,8 @@ def _write_golden(group: h5py.Group, golden: Golden) -> None:
     put(group, "inputs", golden.images, "pixel", "images [N,C,H,W] or spikes [N,T,C,H,W] of the samples")
     if golden.labels is not None:
         put(group, "labels", golden.labels, "class", "labels [N]")
+    if golden.answers is not None:
+        put(group, "answers", golden.answers, "as compared", "[N,classes], what the program that made it answered itself")
     for name, recordings in (("samples", golden.samples), ("probes", golden.probes)):
         parent = group.create_group(name, track_order=True)
         for layer, recording in recordings.items():
@@ -410,6 +413,7 @@ def _read_golden(group: Node, network: Network) -> Golden | None:
     ndim = 4 if network.input.encoding == "direct" else 5
     kinds = "iub" if network.integer else "iubf"
     images, labels = group.array("inputs", kinds, ndim), group.array("labels", "iu", 1, optional=True)
+    answers = group.array("answers", "iuf", 2, optional=True)
     samples, probes = group.child("samples"), group.child("probes")
     if images is None or samples is None or probes is None:
         return None
@@ -426,7 +430,7 @@ def _read_golden(group: Node, network: Network) -> Golden | None:
     steps = network.timesteps or images.shape[1]
     stimuli = {n: _read_stimuli(child, network, network.layer(n), steps) for n, child in known.items()}
     recorded = _read_recordings(samples, network, len(images), steps)
-    return Golden(images, labels, recorded, stimuli, _read_recordings(probes, network, 1, steps))
+    return Golden(images, labels, recorded, stimuli, _read_recordings(probes, network, 1, steps), answers)
 
 
 def _read_recordings(parent: Node, network: Network, count: int, steps: int) -> dict[str, LayerRecording]:

@@ -35,7 +35,8 @@ class Golden:
 
     *samples* is the whole network on *images* (integers [N, C, H, W], or 0/1 or other values [N, T, C, H, W]). *probes* drives
     each layer alone with the patterns in *stimuli[layer][source]* (bool [1, T, neurons], or values; for an image input,
-    integers [1, C, H, W]), dense enough that every synapse is exercised.
+    integers [1, C, H, W]), dense enough that every synapse is exercised. *answers*: float32 [N, classes], what the program
+    itself answered, in the units of what the network compares between classes; None where it did not say.
     """
 
     images: np.ndarray
@@ -43,15 +44,19 @@ class Golden:
     samples: dict[str, LayerRecording]
     stimuli: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     probes: dict[str, LayerRecording] = field(default_factory=dict)
+    answers: np.ndarray | None = None
 
-    def problems(self, layers: Sequence[Layer], shape: Shape, steps: int) -> list[str]:
-        """Where the shapes are not those of these *layers*, of inputs of this *shape* [C, H, W] and so many *steps*; 0: spikes,
-        of any number of steps."""
+    def problems(self, layers: Sequence[Layer], shape: Shape, steps: int, classes: int) -> list[str]:
+        """Where the shapes are not those of these *layers*, of inputs of this *shape* [C, H, W] and so many *steps* (0: spikes,
+        of any number of steps), and of so many *classes*."""
         leave = "leave them out with golden=None"
         if self.images.shape[1 if steps else 2 :] != shape:
             return [f"its golden samples are of inputs {list(self.images.shape)}, not {list(shape)} each; {leave}"]
         shown, neurons = steps or self.images.shape[1], {layer.name: layer.neurons for layer in layers}
         strange = [name for name, found in self.samples.items() if not found.fits(len(self.images), shown, neurons.get(name))]
         strange += [name for name, found in self.probes.items() if not found.fits(1, steps, neurons.get(name))]
+        if self.answers is not None and self.answers.shape != (len(self.images), classes):
+            needed = [len(self.images), classes]
+            return [f"its golden samples have answers {list(self.answers.shape)}; needed {needed}; {leave}"]
         told = f"its golden samples record {{!r}} of other layers or timesteps; {leave}"
         return [told.format(name) for name in dict.fromkeys(strange)]

@@ -159,7 +159,7 @@ class Network:
         """What is wrong with the golden samples; *another*: what was sound together before the network became another one."""
         if self.golden is None:
             return []
-        problems = self.golden.problems(self.layers, self.input.shape, self.steps_shown)
+        problems = self.golden.problems(self.layers, self.input.shape, self.steps_shown, self.classes)
         if not problems and another is not None and another.golden is self.golden:
             return ["its golden samples record the network of before the change; leave them out with golden=None"]
         return problems

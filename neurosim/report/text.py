@@ -248,6 +248,8 @@ def verdict_text(name: str, verdict: Verdict) -> RenderableType:
         )
     if verdict.first is not None:
         lines.append(str(verdict.first))
+    if verdict.answers is not None:
+        lines.append(verdict.answers.first or f"{verdict.answers.compared:,} numbers that the model itself answered: the same")
     if verdict.rates and verdict.mismatches:
         differing = {k: v for k, v in verdict.rates.items() if v}
         rates = ", ".join(f"{k} {percent(v)}" for k, v in differing.items()) or "none"

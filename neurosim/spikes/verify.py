@@ -6,7 +6,7 @@ within a tolerance; a difference is blamed on the layer that makes it, which is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from neurosim.network.inputs import Inputs
 from neurosim.network.layers import AT_ONCE, INPUT, NEXT_STEP, Layer
 from neurosim.network.network import Network
 from neurosim.network.quantize import PIXEL_MAX
+from neurosim.spikes.answers import AnswerVerdict, answered
 from neurosim.spikes.simulate import drive, simulate
 from neurosim.spikes.suspects import Evidence, named
 from neurosim.spikes.trace import LayerTrace, SpikeTrace, mismatches
@@ -67,7 +68,8 @@ class Verdict:
 
     Of a float network: *rates*, the share of (neuron, step) pairs in which spikes differ from the recorded ones, by layer;
     *tolerance*, the share that is accepted; *origins*, neurons in which a difference begins, and *rounded*, how many of them
-    begin it within the rounding of float32 at the threshold; *off*, how many have a wrong potential.
+    begin it within the rounding of float32 at the threshold; *off*, how many have a wrong potential. *answers*: what the
+    network answers beside what its maker answered, None where that is not recorded; they count like the others.
     """
 
     samples: int
@@ -81,15 +83,21 @@ class Verdict:
     origins: int = 0
     rounded: int = 0
     off: int = 0
+    answers: AnswerVerdict | None = None
+
+    @property
+    def answers_differ(self) -> bool:
+        return self.answers is not None and self.answers.mismatches > 0
 
     @property
     def ok(self) -> bool:
-        return self.mismatches == 0 or bool(self.rates and not self.off and max(self.rates.values()) <= self.tolerance)
+        accepted = bool(self.rates and not self.off and max(self.rates.values()) <= self.tolerance)
+        return self.mismatches == 0 or (accepted and not self.answers_differ)
 
     @property
     def rounding_only(self) -> bool:
         """Whether every difference begins as a rounding at the threshold."""
-        return self.mismatches > 0 and self.rounded == self.origins > 0
+        return self.mismatches > 0 and self.rounded == self.origins > 0 and not self.answers_differ
 
     def to_dict(self) -> dict[str, Any]:
         first = None
@@ -107,6 +115,7 @@ class Verdict:
             "tolerance": self.tolerance,
             "potential_tolerance": POTENTIAL_TOLERANCE if self.rates else 0.0,
             "rounding_only": self.rounding_only,
+            "answers": None if self.answers is None else self.answers.to_dict(),
         }
 
 
@@ -128,6 +137,18 @@ def verify(network: Network, tolerance: float = 0.0) -> Verdict:
     inputs = _inputs(network, golden)
     network = network.over(inputs.steps, inputs.frames is not None)
     trace = simulate(network, inputs, record_potentials=True)
+    return _with_answers(_verdict(network, golden, trace, tolerance), answered(network, golden))
+
+
+def _with_answers(verdict: Verdict, answers: AnswerVerdict | None) -> Verdict:
+    if answers is None:
+        return verdict
+    counts = {name: getattr(verdict, name) + getattr(answers, name) for name in ("compared", "mismatches")}
+    return replace(verdict, answers=answers, **counts)
+
+
+def _verdict(network: Network, golden: Golden, trace: SpikeTrace, tolerance: float) -> Verdict:
+    """Of spikes and potentials."""
     if not network.integer:
         return _rounded(network, golden, trace, tolerance)
     compared = wrong = 0
@@ -143,8 +164,8 @@ def verify(network: Network, tolerance: float = 0.0) -> Verdict:
             first = first or earliest
     twin = None
     if network.float_twin is not None:
-        twin = mismatches(trace, simulate(network.float_twin, _for_twin(inputs)))
-    return Verdict(len(inputs), len(golden.probes), compared, wrong, first, twin)
+        twin = mismatches(trace, simulate(network.float_twin, _for_twin(_inputs(network, golden))))
+    return Verdict(len(trace), len(golden.probes), compared, wrong, first, twin)
 
 
 def _for_twin(inputs: Inputs) -> Inputs:

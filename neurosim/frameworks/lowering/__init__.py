@@ -1,0 +1,1 @@
+"""From the graph of a model to the populations, synapses and readout of a network."""

@@ -1,0 +1,320 @@
+"""What is seen of a model while it runs, however it runs through time; and what is refused, by its name and its line."""
+
+import numpy as np
+import pytest
+
+import neurosim as ns
+from neurosim.spikes.verify import verify
+
+torch = pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
+from torch import nn  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten  # noqa: E402
+
+from neurosim.frameworks import Lif, from_torch  # noqa: E402
+from tests.frameworks.zoo import norse, on_grid, pixels, sinabs, snntorch, spikes, spikingjelly  # noqa: E402
+
+
+def refused(model, *says, x=None, **options):
+    with pytest.raises(ns.NeurosimError) as error:
+        from_torch(model, spikes(12) if x is None else x, **options)
+    for words in says:
+        assert words in str(error.value), str(error.value)
+
+
+def exact(model, x=None, **options):
+    network = from_torch(model, spikes(12) if x is None else x, **options)
+    verdict = verify(network)
+    assert verdict.ok and verdict.mismatches == 0 and verdict.answers.compared
+    return network
+
+
+class Timed(nn.Module):
+    """One network, run through time in several ways."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.fc1, self.lif1, self.fc2, self.lif2 = nn.Linear(12, 8), Lif(0.5, 0.5), nn.Linear(8, 5), Lif(0.25, 0.5)
+        self.way = way
+
+    def step(self, x):
+        return self.lif2(self.fc2(self.lif1(self.fc1(x))))
+
+    def layer(self, fc, lif, x):
+        """All steps [T, N, F] of a layer at once."""
+        currents = fc(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        out = torch.empty(*currents.shape)
+        for t in range(len(x)):
+            out[t] = lif(currents[t])
+        return out
+
+    def forward(self, x):
+        return getattr(self, self.way)(x)
+
+    def steps(self, x):
+        return self.step(x)
+
+    def time_first(self, x):
+        return torch.stack([self.step(frame) for frame in x])
+
+    def samples_first(self, x):
+        return torch.stack([self.step(x[:, t]) for t in range(x.shape[1])], 1)
+
+    def classes_first(self, x):
+        return torch.stack([self.step(x[:, t]) for t in range(x.shape[1])], -1)
+
+    def by_layer(self, x):
+        return self.layer(self.fc2, self.lif2, self.layer(self.fc1, self.lif1, x))
+
+    def listed(self, x):
+        return [self.step(frame) for frame in x.unbind(0)]
+
+    def named(self, x):
+        return {"spikes": self.time_first(x), "nothing": None}
+
+    def unwrapped(self, x):
+        return torch.stack([self.lif2.forward(self.fc2.forward(self.lif1.forward(self.fc1(frame)))) for frame in x])
+
+
+WAYS = ("steps", "time_first", "samples_first", "classes_first", "by_layer", "listed", "named", "unwrapped")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_network_is_the_same_however_its_model_runs_through_time(way):
+    reference = from_torch(on_grid(Timed("steps"), 1), spikes(12))
+    network = exact(on_grid(Timed(way), 1))
+    assert network.sha256 == reference.sha256
+    assert (network.golden.answers == reference.golden.answers).all() and network.golden.answers.any()
+
+
+@pytest.mark.parametrize("end", ["sum", "mean"])
+def test_sums_over_time_and_what_follows_them_are_the_answer(end):
+    class Head(Timed):
+        def forward(self, x):
+            found = torch.stack([self.lif1(self.fc1(frame)) for frame in x])
+            return self.fc2(getattr(found, end)(0))
+
+    network = exact(on_grid(Head(""), 1))
+    assert [layer.kind for layer in network.layers] == ["dense", "output"]
+
+
+def test_images_that_a_model_shows_itself_are_shown_at_every_step():
+    class Shown(Timed):
+        def forward(self, x):
+            return torch.stack([self.step(x) for _ in range(4)])
+
+    network = exact(on_grid(Shown(""), 1), pixels(12), timesteps=4)
+    assert network.input.encoding == "direct"
+    assert network.sha256 == exact(on_grid(Timed("steps"), 1), pixels(12), timesteps=4).sha256
+    refused(on_grid(Shown(""), 1), "is called for 4 steps, where there are 6", x=pixels(12), timesteps=6)
+
+
+def test_numbers_that_are_no_spikes_may_change_at_every_step():
+    counts = torch.randint(0, 4, (3, 5, 12), generator=torch.Generator().manual_seed(3))
+    network = exact(on_grid(Timed("steps"), 1), counts)
+    assert network.golden.images.dtype == np.int32
+    exact(on_grid(Timed("steps"), 1), counts / 4)
+
+
+def chain(*modules):
+    return on_grid(nn.Sequential(*modules))
+
+
+class Calls(nn.Module):
+    """Linear, neurons, and what a test does between them and behind."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.fc1, self.lif, self.fc2, self.end, self.function = (
+            nn.Linear(12, 12),
+            Lif(0.5),
+            nn.Linear(12, 12),
+            Lif(0.5),
+            function,
+        )
+
+    def forward(self, x):
+        return self.function(self, self.lif(self.fc1(x)))
+
+
+SEEN = {
+    "a skip": lambda m, s: m.end(m.fc2(s) + 0.5 * s),
+    "a skip from the samples of before": lambda m, s: m.end(m.fc2(s - 0.25)),
+    "written into a part": lambda m, s: m.end(put(m.fc2(s), s)),
+    "a view that changes with what it looks at": lambda m, s: m.end(changed(m.fc2(s))),
+    "joined": lambda m, s: m.end(m.fc2(torch.cat([s[:, 6:], s[:, :6]], 1))),
+    "a factor behind": lambda m, s: 2 * m.end(m.fc2(s)) - 1,
+    "weights behind": lambda m, s: m.fc2(m.end(s)),
+    "spikes and not spikes": lambda m, s: m.end(m.fc2(s)) * (1 - s),
+    "any of two": lambda m, s: torch.maximum(m.end(m.fc2(s)), s),
+    "a matrix product": lambda m, s: m.end(s @ m.fc2.weight.T),
+}  # fmt: skip
+
+
+def put(x, s):
+    out = torch.zeros(*x.shape)
+    out[:, :4] = s[:, 4:8]
+    out[:, 4:] = x[:, 4:]
+    return out
+
+
+def changed(x):
+    view = x.view(-1, 3, 4)
+    x += 0.25
+    return view.flatten(1)
+
+
+@pytest.mark.parametrize("function", SEEN.values(), ids=SEEN)
+def test_what_a_forward_does_between_its_modules_is_seen(function):
+    exact(on_grid(Calls(function)))
+
+
+UNSEEN = {
+    "through NumPy": (lambda m, s: m.end(torch.from_numpy(2 * s.numpy())), "reads nothing that"),
+    "added through NumPy": (lambda m, s: m.end(m.fc2(s) + torch.from_numpy(1 * s.numpy())), "a constant is another one"),
+    "a hidden state": (lambda m, s: m.fc2(m.lif.u), "more happens to the potential"),
+    "a nonlinear function": (lambda m, s: m.end(torch.relu(m.fc2(s))), "relu is no part of a network"),
+    "the same neurons twice": (lambda m, s: m.end(m.lif(m.fc2(s))), "lif (Lif): is called for step 0 where step 1 would"),
+    "a decision": (lambda m, s: m.end(m.fc2(s)) if s.sum() > 0 else s, "(dim="),
+    "an attention": (lambda m, s: m.end((s[:, :, None] @ s[:, None]).sum(1)), "bmm is no part of a network"),
+    "a normalisation of what is seen": (lambda m, s: nn.functional.layer_norm(s, (12,)), "native_layer_norm"),
+    "an answer without samples": (lambda m, s: torch.ones(3), "returns nothing that comes from the samples"),
+    "samples that are mixed": (lambda m, s: m.end(m.fc2(s) + s.mean(0)), "over samples"),
+    "numbers turned into whole ones": (lambda m, s: m.end(m.fc2(s)).long(), "become torch.int64"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "says"), UNSEEN.values(), ids=UNSEEN)
+def test_what_cannot_be_said_is_refused_with_its_reason(function, says):
+    refused(on_grid(Calls(function)), says)
+
+
+def test_a_number_that_leaves_the_trace_is_noticed_on_other_samples():
+    class Scaled(Timed):
+        def forward(self, x):
+            share = round(float(x.numpy().mean()) * 64) / 64
+            return torch.stack([self.step(frame * share) for frame in x])
+
+    refused(on_grid(Scaled("")), "lif1 (Lif): what reaches it is not what was seen of the model", "NumPy")
+
+    class Shifted(Timed):
+        def forward(self, x):
+            share = round(float(x.numpy().mean()) * 64) / 64
+            return torch.stack([self.step(frame) for frame in x]) + share
+
+    refused(on_grid(Shifted("")), "what it returns is not what was seen of the model")
+
+
+def test_the_line_of_the_source_is_told():
+    refused(on_grid(Calls(lambda m, s: torch.sigmoid(m.fc2(s)))), "[test_graph.py:", "torch.sigmoid(m.fc2(s))")
+
+
+def test_neurons_whose_equation_is_not_known_are_refused_by_their_name():
+    spikingjelly()
+    from spikingjelly.activation_based import functional, layer, neuron
+
+    for kind in ("QIFNode", "EIFNode", "IzhikevichNode", "SLTTLIFNode", "KLIFNode"):
+        options = {} if kind != "IzhikevichNode" else {"tau_w": 2.0, "v_rest": 0.0, "a0": 1.0, "v_c": 0.8}
+        model = nn.Sequential(layer.Linear(12, 5), getattr(neuron, kind)(**options))
+        refused(
+            on_grid(model),
+            f"1 ({kind}): is spikingjelly's {kind}, and its equation is not known here",
+            "known are snntorch.Leaky",
+        )
+
+    class Mine(neuron.IFNode):
+        pass
+
+    refused(chain(layer.Linear(12, 5), Mine()), "a class of its own, made of spikingjelly's IFNode")
+    functional.reset_net(model)
+
+
+def test_cells_of_others_are_refused_by_their_name():
+    snn = snntorch()
+    refused(chain(nn.Linear(12, 5), snn.Alpha(alpha=0.5, beta=0.25, init_hidden=True)), "1 (Alpha): is snntorch's Alpha")
+    refused(chain(nn.GRUCell(12, 5)), "0 (GRUCell): is torch's GRUCell")
+
+
+def test_what_follows_the_last_module_is_not_dropped():
+    snn = snntorch()
+
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.f1, self.l1, self.f2 = nn.Linear(12, 8), snn.Leaky(beta=0.5, init_hidden=True), nn.Linear(8, 5)
+            self.w = nn.Parameter(torch.randint(-3, 4, (12, 5)) / 4)
+
+        def forward(self, x):
+            return self.f2(self.l1(self.f1(x))) + x @ self.w
+
+    network = exact(on_grid(Own()))
+    assert [s.source for s in network.output.shortcuts] == ["input"]
+
+
+def test_lapicque_and_neurons_that_never_reset_spike_as_snntorch_does():
+    snn = snntorch()
+    for rule in ("subtract", "zero", "none"):
+        exact(
+            chain(nn.Linear(12, 8), snn.Lapicque(R=2.0, C=4.0, time_step=2.0, reset_mechanism=rule, init_hidden=True)),
+            spikes(12, steps=6),
+        )
+    network = exact(chain(nn.Linear(12, 8), snn.Leaky(0.5, reset_mechanism="none", init_hidden=True), nn.Linear(8, 3)))
+    assert network.layers[0].reset == "none"
+
+
+def test_states_have_to_be_passed_on():
+    n = norse()
+
+    class Forgetful(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.lif = nn.Linear(12, 5), n.LIFCell()
+
+        def forward(self, x):
+            return self.lif(self.fc(x))[0]
+
+    refused(on_grid(Forgetful()), "lif (LIFCell): begins anew at step 1", "pass on the state")
+
+
+@pytest.mark.parametrize("multiple", [True, False])
+def test_neurons_of_sinabs_spike_as_often_and_no_lower(multiple):
+    sinabs()
+    from sinabs.activation import MultiSpike, SingleSpike
+    from sinabs.layers import IAF, LIF
+
+    fire = MultiSpike if multiple else SingleSpike
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc1, self.fc2 = nn.Linear(12, 8), nn.Linear(8, 5)
+            self.iaf = IAF(spike_threshold=torch.tensor(0.25), spike_fn=fire, min_v_mem=-0.25)
+            self.lif = LIF(tau_mem=1 / np.log(2), spike_threshold=torch.tensor(0.25), spike_fn=fire, norm_input=False)
+
+        def forward(self, x):
+            return self.lif(self.fc2(self.iaf(self.fc1(x))))
+
+    network = exact(on_grid(Net(), 1, low=-24, high=25), spikes(12, steps=6, share=0.6))
+    assert [layer.graded for layer in network.layers] == [multiple, multiple]
+    assert network.layers[0].floor == -0.25
+
+
+def test_what_is_used_of_torch_is_what_is_tested():
+    """These modules are private: another version may change them."""
+    assert torch.__version__.partition("+")[0] == "2.13.0"
+    leaves, form = tree_flatten(({"a": [1, 2]}, 3))
+    assert leaves == tree_leaves(({"a": [1, 2]}, 3)) and tree_unflatten(leaves, form) == ({"a": [1, 2]}, 3)
+
+    class Names(TorchDispatchMode):
+        def __init__(self):
+            super().__init__()
+            self.seen = []
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.seen.append(func._schema.name)
+            return func(*args, **(kwargs or {}))
+
+    x = torch.ones(2, 3)
+    with torch.no_grad(), Names() as names:
+        nn.functional.linear(x, torch.ones(4, 3), torch.ones(4)).add_(1)
+    assert names.seen == ["aten::ones", "aten::ones", "aten::t", "aten::addmm", "aten::add_"]
