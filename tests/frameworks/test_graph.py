@@ -275,6 +275,33 @@ def test_states_have_to_be_passed_on():
 
     refused(on_grid(Forgetful()), "lif (LIFCell): begins anew at step 1", "pass on the state")
 
+    class Late(Forgetful):
+        def forward(self, x):
+            states, kept = [None], []
+            for frame in x:
+                out, state = self.lif(self.fc(frame), states[max(0, len(states) - 2)])
+                states.append(state)
+                kept.append(out)
+            return torch.stack(kept)
+
+    refused(on_grid(Late()), "lif (LIFCell): begins anew at step 1")
+
+    class Swapped(Forgetful):
+        def __init__(self):
+            super().__init__()
+            self.other = n.LIFCell()
+
+        def forward(self, x):
+            one, two, kept = None, None, []
+            for frame in x:
+                out, new = self.lif(self.fc(frame), two)
+                _, two = self.other(self.fc(frame), one)
+                one = new
+                kept.append(out)
+            return torch.stack(kept)
+
+    refused(on_grid(Swapped()), "its state is not its own of the step before")
+
 
 @pytest.mark.parametrize("multiple", [True, False])
 def test_neurons_of_sinabs_spike_as_often_and_no_lower(multiple):
