@@ -190,12 +190,12 @@ def test_what_cannot_be_said_is_refused_with_its_reason(function, says):
 
 
 def test_a_number_that_leaves_the_trace_is_noticed_on_other_samples():
-    class Scaled(Timed):
+    class Multiplied(Timed):
         def forward(self, x):
             share = round(float(x.numpy().mean()) * 64) / 64
             return torch.stack([self.step(frame * share) for frame in x])
 
-    refused(on_grid(Scaled("")), "lif1 (Lif): what reaches it is not what was seen of the model", "NumPy")
+    refused(on_grid(Multiplied("")), "lif1 (Lif): what reaches it is not what was seen of the model", "NumPy")
 
     class Shifted(Timed):
         def forward(self, x):

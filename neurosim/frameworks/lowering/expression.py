@@ -11,7 +11,7 @@ from torch import Tensor
 from neurosim.frameworks.graph.node import AtenCall, Entry, GraphNode, as_map
 from neurosim.frameworks.graph.refusal import RefusedError
 from neurosim.frameworks.lowering.affine import Affine, AffineTerm
-from neurosim.frameworks.lowering.maps import Connected, Convolved, Largest, Other, Scaled
+from neurosim.frameworks.lowering.maps import Connected, Convolved, Largest, Multiplied, Other
 from neurosim.frameworks.lowering.pooling import average, largest, mean
 from neurosim.network.layers import Shape
 
@@ -124,7 +124,7 @@ def _norm(self: Expressions, node: GraphNode, given: Given) -> Affine:
     if a["bias"] is not None:
         shift = shift + a["bias"].detach().cpu().double()
     shape = given[0].shape
-    return given[0].then(Scaled(node.place, shape, shape, factor[:, None, None]), shift[:, None, None])
+    return given[0].then(Multiplied(node.place, shape, shape, factor[:, None, None]), shift[:, None, None])
 
 
 def _factor(value: Any, axes: int) -> Tensor:
@@ -143,7 +143,7 @@ def _scale(self: Expressions, node: GraphNode, given: Given) -> Affine:
     constant = -1.0 if name == "neg" else call.leaves[1 - call.holes[0]]
     factor = _factor(constant, len(node.shapes[0]))
     shape = given[0].shape
-    return given[0].then(Scaled(node.place, shape, shape, 1 / factor if name == "div" else factor))
+    return given[0].then(Multiplied(node.place, shape, shape, 1 / factor if name == "div" else factor))
 
 
 def _sum(self: Expressions, node: GraphNode, given: Given) -> Affine:
@@ -167,7 +167,7 @@ def _sum(self: Expressions, node: GraphNode, given: Given) -> Affine:
 def _times(node: GraphNode, given: Affine, factor: float) -> Affine:
     if factor == 1:
         return given
-    return given.then(Scaled(node.place, given.shape, given.shape, torch.tensor(factor, dtype=torch.float64)))
+    return given.then(Multiplied(node.place, given.shape, given.shape, torch.tensor(factor, dtype=torch.float64)))
 
 
 def _pad(self: Expressions, node: GraphNode, given: Given) -> Affine:
@@ -246,7 +246,7 @@ def _literal(self: Expressions, part: Affine) -> bool:
     for place, step in enumerate(part.terms[0].maps):
         if place == 0 and isinstance(step, Largest):
             continue
-        value = step.uniform if isinstance(step, Scaled) else None
+        value = step.uniform if isinstance(step, Multiplied) else None
         if value is None:
             return False
         factor *= value

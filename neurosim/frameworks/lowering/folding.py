@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neurosim.frameworks.graph.refusal import Place, RefusedError
 from neurosim.frameworks.lowering.description import PoolWindow
-from neurosim.frameworks.lowering.maps import Averaged, Connected, Convolved, Largest, Map, Other, Scaled
+from neurosim.frameworks.lowering.maps import Averaged, Connected, Convolved, Largest, Map, Multiplied, Other
 from neurosim.network.layers import Shape
 
 
@@ -51,7 +51,7 @@ def connected(found: Folded, maps: Sequence[Map], given: Shape) -> Folded:
     place = found.place or (maps[0].place if maps else Place())
     if found.window is not None and found.window.kind == "max":
         raise RefusedError("a max pool is a part of the answer", "let weights follow it", place)
-    whole: Map = Scaled(place, given, given, torch.ones((), dtype=torch.float64))
+    whole: Map = Multiplied(place, given, given, torch.ones((), dtype=torch.float64))
     for step in maps:
         whole = _then(whole, step)
     return Folded(None, whole.matrix() if not isinstance(whole, Connected) else whole, 1.0, found.place)
@@ -67,7 +67,7 @@ def _without_factors(maps: Sequence[Map]) -> tuple[float, list[Map]]:
     """(what multiplies everything, the other maps)."""
     factor, rest = 1.0, []
     for step in maps:
-        value = step.uniform if isinstance(step, Scaled) else None
+        value = step.uniform if isinstance(step, Multiplied) else None
         if value is None:
             rest.append(step)
         else:
@@ -76,7 +76,7 @@ def _without_factors(maps: Sequence[Map]) -> tuple[float, list[Map]]:
 
 
 def _core(step: Map | None) -> Convolved | Connected | None:
-    if isinstance(step, Scaled):
+    if isinstance(step, Multiplied):
         step = step.pointwise()
     if isinstance(step, Averaged):
         step = _convolution(step)
@@ -97,7 +97,7 @@ def _composed(first: Map, second: Map) -> Map:
         return Connected(first.place, first.given, second.made, columns.flatten(1).T)
     if isinstance(second, Connected):
         return Connected(second.place, first.given, second.made, _transposed(first, second.weight))
-    if isinstance(first, Scaled) and isinstance(second, Scaled):
+    if isinstance(first, Multiplied) and isinstance(second, Multiplied):
         return replace(second, factor=first.factor * second.factor)
     pair = (_convolution(first), _convolution(second))
     if pair[0] is None or pair[1] is None:
@@ -115,7 +115,7 @@ def _transposed(step: Map, weight: Tensor) -> Tensor:
 
 def _convolution(step: Map) -> Convolved | None:
     """A map as a convolution, None where it is none."""
-    if isinstance(step, Scaled):
+    if isinstance(step, Multiplied):
         found = step.by_channel()
         return None if found is None else step.pointwise()  # type: ignore[return-value]
     if isinstance(step, Averaged):
@@ -128,7 +128,7 @@ def _convolution(step: Map) -> Convolved | None:
 def _small(first: Map, second: Map) -> Map:
     """Two maps that are no convolutions as a matrix, if that is small."""
     other = next(m for m in (first, second) if _convolution(m) is None)
-    if not isinstance(other, Other | Scaled):
+    if not isinstance(other, Other | Multiplied):
         raise RefusedError(
             "it cannot be folded into the weights beside it", "a network has convolutions and pools", other.place
         )

@@ -44,7 +44,7 @@ class Map:
 
 
 @dataclass(frozen=True, eq=False)
-class Scaled(Map):
+class Multiplied(Map):
     """Times a factor that broadcasts over [C, H, W]."""
 
     factor: Tensor

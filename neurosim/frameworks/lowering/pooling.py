@@ -11,7 +11,7 @@ from neurosim.frameworks.graph.node import AtenCall, GraphNode
 from neurosim.frameworks.graph.refusal import RefusedError
 from neurosim.frameworks.lowering.affine import Affine
 from neurosim.frameworks.lowering.description import Both, PoolWindow
-from neurosim.frameworks.lowering.maps import Averaged, Other, Scaled
+from neurosim.frameworks.lowering.maps import Averaged, Multiplied, Other
 from neurosim.network.layers import Shape
 
 
@@ -83,5 +83,5 @@ def mean(node: GraphNode, given: Affine, total: bool = False) -> Affine:
         shape = (given.shape[0], 1, 1)
         found = given.then(Averaged(node.place, given.shape, shape, window))
         size = math.prod(given.shape[1:])
-        return found.then(Scaled(node.place, shape, shape, torch.tensor(float(size), dtype=torch.float64))) if total else found
+        return found.then(Multiplied(node.place, shape, shape, torch.tensor(float(size), dtype=torch.float64))) if total else found
     return given.then(Other(node.place, given.shape, (made, 1, 1), _native(node)))

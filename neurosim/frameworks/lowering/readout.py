@@ -16,7 +16,7 @@ from neurosim.frameworks.graph.refusal import RefusedError
 from neurosim.frameworks.lowering.affine import Affine, AffineTerm
 from neurosim.frameworks.lowering.description import Readout
 from neurosim.frameworks.lowering.expression import MAKERS, Expressions
-from neurosim.frameworks.lowering.maps import Averaged, Map, Scaled
+from neurosim.frameworks.lowering.maps import Averaged, Map, Multiplied
 from neurosim.frameworks.neuron import Neuron, as_shown
 
 # Over time: every step is returned, the last one, the sum or mean of all, the largest.
@@ -189,7 +189,7 @@ def _own(affine: Affine) -> bool:
 def _factor(maps: Sequence[Map]) -> tuple[float, list[Map]]:
     factor, rest = 1.0, []
     for step in maps:
-        value = step.uniform if isinstance(step, Scaled) else None
+        value = step.uniform if isinstance(step, Multiplied) else None
         if value is None:
             rest.append(step)
         else:
@@ -288,7 +288,7 @@ def _accumulator(node: GraphNode, expressions: Expressions) -> tuple[Neuron, Aff
     for t in own:
         factor: Tensor = torch.ones((), dtype=torch.float64)
         for step in t.maps:
-            if not isinstance(step, Scaled):
+            if not isinstance(step, Multiplied):
                 raise RefusedError("its own past passes more than a factor", "a leak is a factor between 0 and 1", step.place)
             factor = factor * step.factor
         if t.delay != 1:
