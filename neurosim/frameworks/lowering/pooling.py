@@ -83,5 +83,6 @@ def mean(node: GraphNode, given: Affine, total: bool = False) -> Affine:
         shape = (given.shape[0], 1, 1)
         found = given.then(Averaged(node.place, given.shape, shape, window))
         size = math.prod(given.shape[1:])
-        return found.then(Multiplied(node.place, shape, shape, torch.tensor(float(size), dtype=torch.float64))) if total else found
+        many = torch.tensor(float(size), dtype=torch.float64)
+        return found.then(Multiplied(node.place, shape, shape, many)) if total else found
     return given.then(Other(node.place, given.shape, (made, 1, 1), _native(node)))
