@@ -61,7 +61,8 @@ def _entries(chip: Chip, aspect: str) -> dict[str, int | None]:
     for kind, path in WIDTHS.items():
         prices = chip.home(kind).prices
         amount = {ENERGY: prices.read_pj + prices.write_pj, LEAKAGE: prices.leakage_mw, AREA: prices.area_mm2}[aspect]
-        found |= {path: chip.sizes.get(path)} if amount else {}
+        paths = [path, *(["mesh.payload_bits"] if kind == "queue" and chip.mesh.carry else [])]
+        found |= {path: chip.sizes.get(path) for path in paths} if amount else {}
     return found
 
 
@@ -74,7 +75,9 @@ def _is_number(chip: Chip, path: str) -> bool:
 
 def _is_limit(chip: Chip, path: str) -> bool:
     """Whether it may be left out, and says how much is used of what has a size of its own: the memories of a core, the ports of
-    a memory with a law."""
+    a memory with a law; or what packets have if they carry values, which these do not."""
+    if path == "mesh.payload_bits":
+        return not chip.mesh.carry
     section, _, rest = path.partition(".")
     if section == "memory":
         name, _, key = rest.rpartition(".")

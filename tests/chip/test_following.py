@@ -139,3 +139,10 @@ def test_wider_entries_cost_what_their_memory_does():
     chip = ns.load_chip("mesh45")
     sparse = chip.replace("core", chip.values["core"] | {"storage": "sparse", "index_bits": 8})
     assert follows([sparse, sparse.replace("core.index_bits", 4)], "core.index_bits") == [ENERGY, LEAKAGE]
+
+
+def test_room_for_values_costs_where_packets_have_it():
+    chip, path = ns.load_chip("lp45"), "mesh.payload_bits"
+    assert follows([chip, other(chip, path)], path) is None
+    carrying = chip.carrying()
+    assert ENERGY in follows([carrying, other(carrying, path, 0.5)], path)
