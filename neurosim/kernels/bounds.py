@@ -23,11 +23,11 @@ def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums, ga
     latest arrival and work on it; cycles of work, int64 [turns, cores] each; flits, int64 [turns, links]; cycles of work that
     wait for a memory, int64 [cores]). gathered: see `nothing`.
     """
-    first, _sender, core, _place, service, stall, _sites, _window, _windows = delivery
+    first, _sender, core, _place, rows, service, stall, _sites, _first_latch, _latch, _radix, states, _latches = delivery
     distance, first_link, crossed = ways
     tree, pace, flits = sending
     sent, first_in, last_out, served, links, waiting = sums
-    columns, many, begun, ended, _latched = gathered
+    columns, fired, many, begun, ended, _latched = gathered
     for row in range(len(bits)):
         at = turn + row * stride
         for c in columns[: gather(bits[row], segment, delivery, tree, sent[at], gathered)]:
@@ -35,14 +35,17 @@ def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums, ga
                 to = core[entry]
                 way = distance[entry] + (0 if tree else (entry - first[c]) * pace)
                 first_in[at, to] = min(first_in[at, to], begun[c] * pace + way)
-                for later in range(2):
-                    if many[c, later] > 0:
-                        last_out[at, to] = max(last_out[at, to], ended[c, later] * pace + way + service[entry, later])
-                        served[at, to] += many[c, later] * service[entry, later]
-                        waiting[to] += many[c, later] * stall[entry, later]
+                about = rows[c] + entry - first[c]
+                for state in range(states[c], states[c + 1]):
+                    if many[state] > 0:
+                        last_out[at, to] = max(last_out[at, to], ended[state] * pace + way + service[about])
+                        served[at, to] += many[state] * service[about]
+                        waiting[to] += many[state] * stall[about]
+                    about += first[c + 1] - first[c]
             for link in crossed[first_link[c] : first_link[c + 1]]:
-                links[at, link] += (many[c, 0] + many[c, 1]) * flits
-            many[c, 0] = many[c, 1] = 0
+                links[at, link] += fired[c] * flits
+            fired[c] = 0
+            many[states[c] : states[c + 1]] = 0
 
 
 @jit
@@ -93,22 +96,25 @@ def add_work(by_brick, bricks, cores, turn, stride, total):
 def work_outside(bits, segment, delivery, work, waits, sent, gathered):
     """Add to work and waits [rows, bricks] the cycles of the spikes that enter from outside; see `bound_packets`. *sent*: int64
     [1], for their sender is -1; nobody reads it."""
-    first, _sender, core, _place, service, stall, _sites, _window, _windows = delivery
-    columns, many, _begun, _ended, _latched = gathered
+    first, _sender, core, _place, rows, service, stall, _sites, _first_latch, _latch, _radix, states, _latches = delivery
+    columns, fired, many, _begun, _ended, _latched = gathered
     for row in range(len(bits)):
         for c in columns[: gather(bits[row], segment, delivery, True, sent, gathered)]:
             for entry in range(first[c], first[c + 1]):
-                for later in range(2):
-                    work[row, core[entry]] += many[c, later] * service[entry, later]
-                    waits[row, core[entry]] += many[c, later] * stall[entry, later]
-            many[c, 0] = many[c, 1] = 0
+                about = rows[c] + entry - first[c]
+                for state in range(states[c], states[c + 1]):
+                    work[row, core[entry]] += many[state] * service[about]
+                    waits[row, core[entry]] += many[state] * stall[about]
+                    about += first[c + 1] - first[c]
+            fired[c] = 0
+            many[states[c] : states[c + 1]] = 0
 
 
-def nothing(columns: int, latches: int) -> tuple[np.ndarray, ...]:
+def nothing(columns: int, states: int, latches: int) -> tuple[np.ndarray, ...]:
     """Room for what `gather` finds, empty. Not compiled: that would take longer than all that it is used for."""
     return (
-        np.zeros(columns, np.int64), np.zeros((columns, 2), np.int64), np.zeros(columns, np.int64),
-        np.zeros((columns, 2), np.int64), np.zeros(latches, np.uint8),
+        np.zeros(columns, np.int64), np.zeros(columns, np.int64), np.zeros(states, np.int64), np.zeros(columns, np.int64),
+        np.zeros(states, np.int64), np.zeros(latches, np.uint8),
     )  # fmt: skip
 
 
@@ -116,16 +122,16 @@ def nothing(columns: int, latches: int) -> tuple[np.ndarray, ...]:
 def gather(bits, segment, delivery, tree, sent, gathered):
     """Gather the spikes of one step by column; returns how many columns have any that go somewhere.
 
-    sent: int64 [cores], packets so far. gathered: (those columns, int64 [columns]; int64 [columns, 2], zeros, spikes that are
-    the first of their max-pooling window, and later ones, without pooling all are first; int64 [columns] and [columns, 2],
-    number among the packets of its core of the first packet of the first spike, and of the last spike of either kind; windows
-    that have held a spike, uint8 [channels * windows]).
+    sent: int64 [cores], packets so far. gathered: (those columns, int64 [columns]; int64 [columns], zeros, how many spikes each
+    has; int64 [states], zeros, how many of every state, see `neurosim.mapping.delivery`; int64 [columns] and [states], number
+    among the packets of its core of the first packet of the first spike, and of the last spike of every state; windows that
+    have held a spike, uint8 [channels * latches of one]).
     """
-    first, sender, _core, _place, _service, _stall, sites, window, windows = delivery
-    columns, many, begun, ended, latched = gathered
+    first, sender, _core, _place, _rows, _service, _stall, sites, first_latch, latch, radix, states, latches = delivery
+    columns, fired, many, begun, ended, latched = gathered
     found = 0
-    for latch in range(len(latched)):
-        latched[latch] = 0
+    for i in range(len(latched)):
+        latched[i] = 0
     for byte in range(len(bits)):
         b = bits[byte]
         while b:
@@ -136,16 +142,18 @@ def gather(bits, segment, delivery, tree, sent, gathered):
             packets = first[c + 1] - first[c]
             if packets == 0:
                 continue
-            later = 0
-            if windows > 0 and window[site] >= 0:
-                latch = channel * windows + window[site]
-                later = latched[latch]
-                latched[latch] = 1
-            if many[c, 0] + many[c, 1] == 0:
+            state = states[c]
+            for i in range(first_latch[c], first_latch[c + 1]):
+                at = channel * latches + latch[i]
+                if latched[at]:
+                    state += radix[i]
+                latched[at] = 1
+            if fired[c] == 0:
                 columns[found] = c
                 found += 1
                 begun[c] = sent[sender[c]]
-            many[c, later] += 1
-            ended[c, later] = sent[sender[c]]
+            fired[c] += 1
+            many[state] += 1
+            ended[state] = sent[sender[c]]
             sent[sender[c]] += 1 if tree else packets
     return found

@@ -22,12 +22,12 @@ def count_columns(bits, segment, sites, out):
 
 
 @jit
-def count_windows(bits, segment, window, windows, out):
-    """Count windows of max pooling that hold at least one spike: add to out[row, segment[c] * windows + window].
+def count_windows(bits, segment, first, window, windows, out):
+    """Count windows of pooling that hold at least one spike: add to out[row, segment[c] * windows + window].
 
-    window: int32 [sites], -1 for a site in no window. out: int64 [rows, segments * windows].
+    window: int64, those of site s from first[s] to first[s + 1] - 1. out: int64 [rows, segments * windows].
     """
-    sites = len(window)
+    sites = len(first) - 1
     channels = len(segment)
     seen = np.zeros(channels * windows, np.bool_)
     for row in range(bits.shape[0]):
@@ -38,7 +38,8 @@ def count_windows(bits, segment, window, windows, out):
                 neuron = byte * 8 + LOWEST[b]
                 b &= b - ONE
                 c = neuron // sites
-                w = window[neuron % sites]
-                if w >= 0 and not seen[c * windows + w]:
-                    seen[c * windows + w] = True
-                    out[row, segment[c] * windows + w] += 1
+                for i in range(first[neuron % sites], first[neuron % sites + 1]):
+                    w = window[i]
+                    if not seen[c * windows + w]:
+                        seen[c * windows + w] = True
+                        out[row, segment[c] * windows + w] += 1

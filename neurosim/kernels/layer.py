@@ -37,8 +37,10 @@ class Synapses(NamedTuple):
     group_step: int  # what one group adds to target; 0 where there are none
     identity: bool  # channel c reaches channel c alone, with the weight *unit*
     unit: Number
-    pooled: np.ndarray  # int32 [source sites], window of the site under max pooling; empty without
-    windows: int  # windows of one channel under max pooling
+    # Under max pooling, where runs are those of places, a site in a window; else empty, and 0.
+    first_place: np.ndarray  # int32 [source sites + 1], those of a site
+    window: np.ndarray  # int32 [places]
+    windows: int  # of one channel
     first_latch: int  # where the latches of this source begin in the state
     latches: int  # how many there are: windows of all channels
     delay: int  # steps by which the events arrive late
@@ -57,10 +59,11 @@ class PopulationState(NamedTuple):
     lone: np.ndarray  # int32 [neurons], last step in which the neuron was noted as a lone visit
     candidates: np.ndarray  # int32 [neurons], possible lone visits of this step
     held: np.ndarray  # int32 [neurons], neurons still above threshold after their reset, or those that reset in the next step
-    singles: np.ndarray  # int32 [4 * neurons], neurons that one identity shortcut reaches in this step
+    singles: np.ndarray  # int32, neurons that one identity shortcut reaches in this step
     latched: np.ndarray  # int32 [windows * channels of the sources], max pooling: last step with a spike in it
-    passed_channel: np.ndarray  # int32 [as many], channels of the events of one source that pass max pooling in this step
-    passed_site: np.ndarray  # int32 [as many], their sites
+    passed: np.ndarray  # int64 [sources], how many events of each pass max pooling in this step, from its first latch on:
+    passed_channel: np.ndarray  # int32 [as many as latches], their channels
+    passed_place: np.ndarray  # int32 [as many], and their places
 
 
 class Tape(NamedTuple):
@@ -143,8 +146,7 @@ def identity_targets(synapses, channel, site, out):
     """Write the neurons that events reach over an identity shortcut; return how many there are."""
     n = 0
     for e in range(len(channel)):
-        run = synapses.first[site[e]]
-        if run < synapses.first[site[e] + 1]:
+        for run in range(synapses.first[site[e]], synapses.first[site[e] + 1]):
             out[n] = synapses.target[run] + channel[e]
             n += 1
     return n
@@ -159,17 +161,34 @@ def arriving(synapses, events, step, begin):
 
 @inlined
 def first_of_windows(state, synapses, channel, site, step):
-    """Write channels and sites of the events that max pooling passes, the first of each window; return how many there are."""
-    n = 0
-    for e in range(len(channel)):
-        window = synapses.pooled[site[e]]
-        latch = synapses.first_latch + channel[e] * synapses.windows + window
-        if window >= 0 and state.latched[latch] != step:
-            state.latched[latch] = step
-            state.passed_channel[n] = channel[e]
-            state.passed_site[n] = site[e]
-            n += 1
-    return n
+    """Write channels and places of the events that max pooling passes, the first of each window; return how many there are.
+    Those of a place follow each other."""
+    n, e = synapses.first_latch, 0
+    while e < len(site):
+        end = e + 1
+        while end < len(site) and site[end] == site[e]:
+            end += 1
+        for place in range(synapses.first_place[site[e]], synapses.first_place[site[e] + 1]):
+            for c in channel[e:end]:
+                latch = synapses.first_latch + c * synapses.windows + synapses.window[place]
+                if state.latched[latch] != step:
+                    state.latched[latch] = step
+                    state.passed_channel[n] = c
+                    state.passed_place[n] = place
+                    n += 1
+        e = end
+    return n - synapses.first_latch
+
+
+@inlined
+def meeting(state, synapses, events, step, begin, k):
+    """Channels of the events of source *k* that meet its runs in this step, and which runs: of all that arrive those of their
+    sites, of those that max pooling passes those of their places."""
+    first, last = arriving(synapses, events, step, begin)
+    if synapses.windows > 0:
+        first, last = synapses.first_latch, synapses.first_latch + state.passed[k]
+        return state.passed_channel[first:last], state.passed_place[first:last]
+    return events.channel[first:last], events.site[first:last]
 
 
 def plus(u, a, b, c, d, e, f, g, h):
@@ -254,8 +273,8 @@ def add_rows(potential, synapses, channel, site):
 
 
 @inlined
-def add_grouped(potential, synapses, channel, site):
-    """Add the weights of one step's events, each to the potentials of its group."""
+def add_singly(potential, synapses, channel, site):
+    """Add the weights of one step's events, one after the other, each to the potentials of its group."""
     step, group, group_step = np.uint64(synapses.channel_step), np.uint64(synapses.group), np.uint64(synapses.group_step)
     for e in range(len(site)):
         c = np.uint64(channel[e])
@@ -295,9 +314,12 @@ def list_visits(lif, state, sources, driven, step, begin, n_held):
             state.visits[site] = site
         n_visits = len(state.updated)
     n_visits, n_candidates = list_lone(state, state.held[:n_held], lif.channels, step, n_visits, n_candidates)
-    for synapses, events in sources:
-        first, last = arriving(synapses, events, step, begin)
-        channel, site = events.channel[first:last], events.site[first:last]
+    for k in range(len(sources)):
+        synapses, events = sources[k]
+        if synapses.windows > 0:
+            a, b = arriving(synapses, events, step, begin)
+            state.passed[k] = first_of_windows(state, synapses, events.channel[a:b], events.site[a:b], step)
+        channel, site = meeting(state, synapses, events, step, begin, k)
         if synapses.identity:
             n = identity_targets(synapses, channel, site, state.singles)
             n_visits, n_candidates = list_lone(state, state.singles[:n], lif.channels, step, n_visits, n_candidates)
@@ -317,17 +339,14 @@ def integrate(lif, state, sources, current, step, begin):
         reached[i] = decayed(reached[i], lif.current_leak, i)
     for i in range(len(current)):
         reached[i] += current[i]
-    for synapses, events in sources:
-        first, last = arriving(synapses, events, step, begin)
-        channel, site = events.channel[first:last], events.site[first:last]
-        if synapses.windows > 0:
-            n = first_of_windows(state, synapses, channel, site, step)
-            channel, site = state.passed_channel[:n], state.passed_site[:n]
+    for k in range(len(sources)):
+        synapses, events = sources[k]
+        channel, site = meeting(state, synapses, events, step, begin, k)
         if synapses.identity:
             for i in range(identity_targets(synapses, channel, site, state.singles)):
                 reached[state.singles[i]] += synapses.unit
         elif synapses.group_step > 0:
-            add_grouped(reached, synapses, channel, site)
+            add_singly(reached, synapses, channel, site)
         else:
             add_rows(reached, synapses, channel, site)
     for i in range(len(state.current)):

@@ -1,7 +1,5 @@
 """From packed spikes to the packets that they cause, of many turns at once."""
 
-import numpy as np
-
 from neurosim.kernels import jit
 from neurosim.kernels.bits import LOWEST, ONE
 
@@ -14,7 +12,7 @@ def count_packets(bits, segment, delivery, tree, turn, stride, packets, targets)
     bits: uint8 [rows, bytes], lowest bit first, order channel, site. segment: int64 [channels]. delivery: as for
     `fill_packets`. tree: one packet for all entries of a column, or one for each.
     """
-    first, sender, _core, _place, _service, _stall, sites, _window, _windows = delivery
+    first, sender, sites = delivery[0], delivery[1], delivery[7]
     for row in range(len(bits)):
         at = turn + row * stride
         for byte in range(bits.shape[1]):
@@ -33,12 +31,11 @@ def count_packets(bits, segment, delivery, tree, turn, stride, packets, targets)
 def fill_packets(bits, segment, delivery, sending, turn, stride, turns, next_packet, next_target, latched):
     """Write the packets of the spikes of one population, row r of bits in turn + r * stride, in the order of the neurons.
 
-    bits, segment: as for `count_packets`. delivery: (first, sender, core, place, service, stall, sites, window, windows), see
-    `neurosim.mapping.delivery.Delivery`. sending: (tree; cycles from packet to packet of a core; flits of a packet). turns: see
-    `neurosim.kernels.turns.Turns`. next_packet, next_target: int64 [turns, cores], those of the turn that are the core's next.
-    latched: uint8 [channels * windows], overwritten.
+    bits, segment: as for `count_packets`. delivery: see `neurosim.mapping.delivery.Delivery.columns`. sending: (tree; cycles
+    from packet to packet of a core; flits of a packet). turns: see `neurosim.kernels.turns.Turns`. next_packet, next_target:
+    int64 [turns, cores], those of the turn that are the core's next. latched: uint8 [channels * latches of one], overwritten.
     """
-    first, sender, core, place, service, stall, sites, window, windows = delivery
+    first, sender, core, place, rows, service, stall, sites, first_latch, latch, radix, _states, latches = delivery
     tree, step, flits = sending
     for row in range(len(bits)):
         at = turn + row * stride
@@ -52,11 +49,12 @@ def fill_packets(bits, segment, delivery, sending, turn, stride, turns, next_pac
                 c = segment[channel] * sites + site
                 if first[c] == first[c + 1]:
                     continue
-                later = np.int64(0)
-                if windows > 0 and window[site] >= 0:
-                    latch = channel * windows + window[site]
-                    later = np.int64(latched[latch])
-                    latched[latch] = 1
+                work = rows[c] - first[c]
+                for i in range(first_latch[c], first_latch[c + 1]):
+                    at_latch = channel * latches + latch[i]
+                    if latched[at_latch]:
+                        work += radix[i] * (first[c + 1] - first[c])
+                    latched[at_latch] = 1
                 source = sender[c]
                 for entry in range(first[c], first[c + 1]):
                     if entry == first[c] or not tree:
@@ -69,8 +67,8 @@ def fill_packets(bits, segment, delivery, sending, turn, stride, turns, next_pac
                         about.source = source
                     target = turns.targets[turns.first_target[at] + next_target[at, source]]
                     next_target[at, source] += 1
-                    target.service = service[entry, later]
-                    target.stall = stall[entry, later]
+                    target.service = service[work + entry]
+                    target.stall = stall[work + entry]
                     target.owner = packet
                     target.flits = flits
                     target.core = core[entry]

@@ -8,7 +8,7 @@ import numpy as np
 
 from neurosim.kernels.layer import PopulationState, Synapses, Tape
 from neurosim.kernels.neurons import FloatLeak, IntegerLeak, NeuronConstants
-from neurosim.network.layers import POOL, Layer, Leak, Parameter, Shape
+from neurosim.network.layers import Layer, Leak, Parameter, Shape
 from neurosim.network.network import NEXT_STEP, Network
 from neurosim.network.neuron import PARAMETERS
 
@@ -55,6 +55,8 @@ def by_site(parameter: Parameter, shape: Shape) -> np.ndarray:
 def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic]) -> PopulationState:
     neurons, sites = layer.neurons, layer.shape[1] * layer.shape[2]
     latches = sum(s.latches for s in synapses)
+    # Every spike that can be, in every window that it lies in.
+    singles = max((len(s.target) * s.group for s in synapses if s.identity), default=0)
 
     def never(count: int) -> np.ndarray:
         return np.full(count, -1, np.int32)
@@ -64,8 +66,8 @@ def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic]) -
         potential=np.zeros(neurons, dtype), current=current, updated=never(sites), block=layer.shape[0] // layer.blocks,
         reached=never(sites * layer.blocks), listed=never(sites), visits=never(sites), lone=never(neurons),
         candidates=np.empty(neurons, np.int32), held=np.empty(neurons, np.int32),
-        singles=np.empty(POOL * POOL * neurons, np.int32), latched=never(latches), passed_channel=np.empty(latches, np.int32),
-        passed_site=np.empty(latches, np.int32),
+        singles=np.empty(singles, np.int32), latched=never(latches), passed=np.zeros(len(synapses), np.int64),
+        passed_channel=np.empty(latches, np.int32), passed_place=np.empty(latches, np.int32),
     )  # fmt: skip
 
 

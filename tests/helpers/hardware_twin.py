@@ -61,9 +61,7 @@ class Machine:
 
     def tables_of(self, layer):
         """For every source of the layer, the synapses of each of its neurons."""
-        pools = [layer.pool] * len(layer.inputs) + [s.pool for s in layer.shortcuts]
-        for name, pool, synapses in zip(layer.sources, pools, naive.synapses_of(self.network, layer), strict=True):
-            yield by_source(self.network, name, pool, synapses)
+        yield from map(by_source, naive.synapses_of(self.network, layer))
 
     def homes(self, index, layer):
         """The brick of every neuron."""
@@ -193,27 +191,30 @@ class Machine:
         return found
 
     def work_of(self, layer, place, entries, latched):
-        """{brick: Counter} of a spike over one projection, *entries* its synapses; *latched* notes windows that had a spike."""
+        """{brick: Counter} of a spike over one projection, *entries* its synapses; *latched* notes windows that had a spike.
+        Each window that the spike lies in is an axon of its own."""
         shortcut = layer.shortcuts[place - len(layer.inputs)] if place >= len(layer.inputs) else None
-        pool, kernel = (shortcut or layer).pool, (shortcut or layer).weight
-        summed = pool == "sum2" and self.chip.policy.pool == "summed"
-        window = (layer.name, place, entries[0].at) if entries and pool and (summed or pool == "max2") else None
-        first = window not in latched
-        latched |= {window} - {None}
+        kind, kernel = naive.pool_of((shortcut or layer).pool)[0], (shortcut or layer).weight
+        summed = kind == "sum" and self.chip.policy.pool == "summed"
         found = {}
-        for brick in {self.home[layer.name][e.target] for e in entries}:
-            mine = [e for e in entries if self.home[layer.name][e.target] == brick]
-            done = found[brick] = Counter()
-            if first or summed:
-                done["synaptic_events"] = len(mine)
-            if summed:
-                done["pool_adds"] = done["passes"] = 1
-            if first:
-                words, touched, adds, passes = self.fetch(layer, brick, mine, kernel is None, shortcut)
-                done["weight_words"] += words
-                done["state_words"] += touched
-                done["pool_macs" if summed else "accumulates"] += adds
-                done["pool_passes" if summed else "passes"] += passes
+        for at in {e.at for e in entries}:
+            window = (layer.name, place, at)
+            first = window not in latched or not (summed or kind == "max")
+            latched.add(window)
+            for brick in {self.home[layer.name][e.target] for e in entries if e.at == at}:
+                mine = [e for e in entries if e.at == at and self.home[layer.name][e.target] == brick]
+                done = found.setdefault(brick, Counter())
+                if first or summed:
+                    done["synaptic_events"] += len(mine)
+                if summed:
+                    done["pool_adds"] += 1
+                    done["passes"] += 1
+                if first:
+                    words, touched, adds, passes = self.fetch(layer, brick, mine, kernel is None, shortcut)
+                    done["weight_words"] += words
+                    done["state_words"] += touched
+                    done["pool_macs" if summed else "accumulates"] += adds
+                    done["pool_passes" if summed else "passes"] += passes
         return found
 
     def fetch(self, layer, brick, mine, identity, shortcut):
@@ -486,10 +487,9 @@ class Entry(NamedTuple):
     at: tuple
 
 
-def by_source(network, name, pool, synapses):
-    """{source neuron: [Entry]}."""
-    places = {source: at for source, at, _ in naive.pooled_neurons(network.shape_of(name), pool)}
+def by_source(synapses):
+    """{source neuron: [Entry]}; a synapse is there once for every window that its source lies in."""
     table = {}
-    for source, target, weight, _ in synapses:
-        table.setdefault(source, []).append(Entry(target, weight, places[source]))
+    for source, target, weight, _, at in synapses:
+        table.setdefault(source, []).append(Entry(target, weight, at))
     return table
