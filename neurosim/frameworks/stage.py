@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from neurosim.frameworks.watch import Unit
-from neurosim.network.layers import POOL, Pool
+from neurosim.network.layers import POOL, Pooling
 
 # Modules that change nothing when a trained model is used, or only how neurons are counted.
 PASSIVE = ("Identity", "Flatten", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout")
@@ -26,7 +26,7 @@ class Stage:
         self.interrupted = False  # by something unsupported, of which nothing more is known
         self.weight: np.ndarray = np.empty(0, np.float32)
         self.bias: np.ndarray | None = None
-        self.pool: Pool = None
+        self.pool: Pooling = None
         self.factor = 1.0
         self.stride: tuple[int, int] = (1, 1)
         self.padding: tuple[int, int] = (0, 0)
