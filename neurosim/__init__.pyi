@@ -30,7 +30,7 @@ from neurosim.mapping.demand import MappingError
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.place.search import Search
 from neurosim.network.inputs import Inputs
-from neurosim.network.layers import Conv, Dense, Output, Shortcut
+from neurosim.network.layers import Conv, Dense, Output, Pool, Shortcut
 from neurosim.network.network import Network
 from neurosim.outcome.record import Record
 from neurosim.outcome.result import Result
@@ -39,7 +39,8 @@ from neurosim.version import __version__
 
 __all__ = [
     "Binning", "Chip", "Cluster", "Conv", "Dense", "Explorer", "Findings", "Inputs", "Mapping", "MappingError", "Network",
-    "NeurosimError", "Output", "Record", "Recording", "Result", "Search", "Shortcut", "SpikeTrace", "Study", "__version__",
+    "NeurosimError", "Output", "Pool", "Record", "Recording", "Result", "Search", "Shortcut", "SpikeTrace", "Study",
+    "__version__",
     "compare", "estimate", "evaluate", "export", "load_chip", "load_inputs", "load_mapping", "load_network", "load_recordings",
     "load_run", "load_study", "load_trace", "map_network", "mismatches", "neurobench", "quantize", "run", "simulate", "sweep",
 ]  # fmt: skip

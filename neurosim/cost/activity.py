@@ -6,6 +6,7 @@ into packets, another into weight rows. A core-by-core, synapse-by-synapse twin 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
@@ -19,9 +20,9 @@ from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.routes import Fanout
 from neurosim.network.checks import signed_bits
 from neurosim.network.inputs import slices
-from neurosim.network.layers import INPUT, Layer, pooled
+from neurosim.network.layers import INPUT, Axes, KernelAxis, Layer, pool_axes
 from neurosim.network.neuron import PARAMETERS
-from neurosim.spikes.synapses import pool_sites
+from neurosim.spikes.synapses import pool_windows
 from neurosim.spikes.trace import Ragged, SpikeTrace
 
 # Bytes of the largest array of column counts of one slice of images.
@@ -144,6 +145,15 @@ def payload_bits(payload: Ragged) -> int:
     return signed_bits(low, high) - (low >= 0)
 
 
+def _span(outputs: np.ndarray, axis: KernelAxis, size: int) -> int:
+    """Coordinates of an axis of this *size* from the first to the last that these *outputs* of a pool hold."""
+    # A kernel with holes can miss the map.
+    if not len(outputs):
+        return 0
+    first, last = (int(outputs[end]) * axis.stride - axis.padding for end in (0, -1))
+    return min(last + axis.kernel, size) - max(first, 0)
+
+
 class _Counter:
     """Counts a slice of a trace."""
 
@@ -191,11 +201,11 @@ class _Counter:
         source.owner.add_to(self.found["input_events" if outside else "spikes"], spikes.T)
         if not outside:
             self._sent(source, by_group)
-        columns = {(False, False): spikes}
+        columns: dict[tuple[Axes | None, bool], np.ndarray] = {(None, False): spikes}
         for work in source.work:
             kind = work.windows, work.sites
             if kind not in columns:
-                columns[kind] = self._sites(source, bits, work.windows) if work.sites else self._windows(source, bits)
+                columns[kind] = self._sites(source, bits) if work.windows is None else self._windows(source, bits, work.windows)
             if work.what in self.found:
                 work.amount.add_to(self.found[work.what], columns[kind].T)
 
@@ -205,20 +215,17 @@ class _Counter:
         for name in ("hops_x", "hops_y", "crossings"):
             getattr(source, name).add_to(self.found[name], flits * by_group)
 
-    def _windows(self, source: Fanout, bits: np.ndarray) -> np.ndarray:
+    def _windows(self, source: Fanout, bits: np.ndarray, moves: Axes) -> np.ndarray:
         """int64 [rows, columns of the pooled map]: windows that hold a spike."""
-        _, h, w = pooled(source.shape, "max2")
-        out = np.zeros((self.rows, source.segments * h * w), np.int64)
-        count_windows(bits, source.segment, pool_sites(source.shape, "max2").astype(np.int32), h * w, out)
+        windows = pool_windows(*source.shape[1:], moves)
+        out = np.zeros((self.rows, source.segments * windows.many), np.int64)
+        count_windows(bits, source.segment, *windows, out)
         return out
 
-    def _sites(self, source: Fanout, bits: np.ndarray, windows: bool) -> np.ndarray:
-        """int64 [rows, columns]: 1 at the first column of every sender and site with a spike; with *windows* of max pooling,
-        with one that is the first of its window."""
-        _, h, w = pooled(source.shape, "max2")
+    def _sites(self, source: Fanout, bits: np.ndarray) -> np.ndarray:
+        """int64 [rows, columns]: 1 at the first column of every sender and site with a spike."""
         out = np.zeros((self.rows, source.segments * source.sites), np.int64)
-        window = pool_sites(source.shape, "max2").astype(np.int32)
-        note_sites(bits, source.segment, source.lead, window, h * w if windows else 0, out)
+        note_sites(bits, source.segment, source.sites, source.lead, out)
         return out
 
     def _image(self, layer: Layer, mine: np.ndarray) -> None:
@@ -243,10 +250,9 @@ class _Counter:
         """Words of the input memory that hold the pixels a brick needs, fetched as one block."""
         brick = self.mapping.bricks[index]
         first, last = taken(self.network, layer, INPUT, None, brick)
-        size, read = 2 if layer.pool else 1, reach(self.network, layer, INPUT, None, brick)
-        # A kernel with holes can miss the map.
-        area = [int(np.ptp(each)) + 1 if len(each) else 0 for each in (read.rows, read.columns)]
-        pixels = (last - first) * area[0] * area[1] * size * size
+        read, moves = reach(self.network, layer, INPUT, None, brick), pool_axes(layer.pool)
+        sides = zip((read.rows, read.columns), moves, self.network.input.shape[1:], strict=True)
+        pixels = (last - first) * math.prod(_span(each, axis, size) for each, axis, size in sides)
         return self.chip.home("input").words(pixels * pixel_bits(self.network))
 
     def _updates(self, layer: Layer, mine: np.ndarray) -> None:

@@ -10,25 +10,25 @@ import numpy as np
 
 from neurosim.mapping.brick import reach, readers, taken
 from neurosim.mapping.mapping import Mapping
-from neurosim.network.layers import INPUT, POOL, Shortcut
+from neurosim.network.layers import INPUT, POINT, Axes, KernelAxis, Shortcut, pool_axes
 from neurosim.network.network import Network
 
 
 @dataclass(frozen=True, eq=False)
 class Needed:
     """What a core needs of a source. brick: number of its first brick that reads it. channels: int64 [rows, columns], how many
-    of them at each site of the smallest block that holds all of it, of the pooled map where *pool*: where all that read the
-    source pool it first."""
+    of them at each site of the smallest block that holds all of it, of the map pooled by *pool*, where all that read the source
+    pool it so first."""
 
     source: str
     brick: int
     channels: np.ndarray
-    pool: bool
+    pool: Axes | None
 
     @property
     def block(self) -> int:
         """Values of the source in that block."""
-        return int(self.channels.max() * self.channels.size) * (POOL * POOL if self.pool else 1)
+        return int(self.channels.max() * self.channels.size) * _sites(self.pool)
 
 
 def needed(mapping: Mapping) -> Iterator[Needed]:
@@ -53,16 +53,23 @@ class Piece(NamedTuple):
     columns: np.ndarray
 
 
-def _piece(mapping: Mapping, source: str, number: int, shortcut: Shortcut | None, pool: bool) -> Piece:
+def _piece(mapping: Mapping, source: str, number: int, shortcut: Shortcut | None, pool: Axes | None) -> Piece:
     network, brick = mapping.network, mapping.bricks[number]
     layer = network.layers[brick.layer]
     found = reach(network, layer, source, shortcut, brick)
     channels = taken(network, layer, source, shortcut, brick)
     rows, columns = found.rows, found.columns
-    if not pool and (shortcut or layer).pool is not None:
+    if pool is None and (shortcut or layer).pool is not None:
         # The windows of a pooled map, on the map.
-        rows, columns = (np.add.outer(each * POOL, np.arange(POOL)).ravel() for each in (rows, columns))
+        moves = zip((rows, columns), pool_axes((shortcut or layer).pool), network.shape_of(source)[1:], strict=True)
+        rows, columns = (_held(each, axis, size) for each, axis, size in moves)
     return Piece(number, *channels, rows, columns)
+
+
+def _held(outputs: np.ndarray, axis: KernelAxis, size: int) -> np.ndarray:
+    """int64: the coordinates that these *outputs* of a pool hold, of an axis of this *size*, by rising coordinate."""
+    found = np.unique(np.add.outer(outputs * axis.stride - axis.padding, np.arange(axis.kernel)))
+    return found[(found >= 0) & (found < size)]
 
 
 def _united(pieces: list[Piece]) -> np.ndarray:
@@ -82,10 +89,18 @@ def _reading(mapping: Mapping, source: str) -> Iterator[tuple[int, Shortcut | No
         yield from ((number, shortcut) for number in np.flatnonzero(mapping.layer_of == index).tolist())
 
 
-def pooled_first(network: Network, source: str) -> bool:
-    """Whether all that read a source pool it, so that it can do so itself."""
-    pools = [(shortcut or network.layers[layer]).pool for layer, shortcut in readers(network)[source]]
-    return bool(pools) and all(pools)
+def pooled_first(network: Network, source: str) -> Axes | None:
+    """The windows in which all that read a source pool it, so that it can do so itself; None where they differ, or where one
+    activation lies in several, or in none of the map alone: there all are sent as they are."""
+    moves = {pool_axes((shortcut or network.layers[layer]).pool) for layer, shortcut in readers(network)[source]}
+    found = moves.pop() if len(moves) == 1 else (POINT, POINT)
+    apart = all(axis.stride >= axis.kernel and axis.padding == 0 for axis in found)
+    return found if apart and _sites(found) > 1 else None
+
+
+def _sites(pool: Axes | None) -> int:
+    """Of a window."""
+    return pool[0].kernel * pool[1].kernel if pool else 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +123,7 @@ def traffic(mapping: Mapping) -> Sent:
     for source in mapping.fanouts.values():
         if source.source == INPUT:
             continue
-        sent = source.groups @ source.neurons / (POOL * POOL if pooled_first(mapping.network, source.source) else 1)
+        sent = source.groups @ source.neurons / _sites(pooled_first(mapping.network, source.source))
         for name in ("packets", "events", "look_ups"):
             getattr(source, name).add_to(getattr(found, name), sent)
         for name in ("hops_x", "hops_y", "crossings"):

@@ -23,7 +23,7 @@ import numpy as np
 from neurosim.errors import NeurosimError
 from neurosim.mapping.brick import Brick, reach
 from neurosim.network.inputs import pixels, slices
-from neurosim.network.layers import INPUT, POOL, Layer, Parameter, Pool, Shortcut, groups_of, pooled
+from neurosim.network.layers import INPUT, Layer, Parameter, Pooling, Shortcut, groups_of, pool_axes, pool_kind, pooled, share
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, factor
 from neurosim.spikes.trace import SpikeTrace, sent
@@ -202,7 +202,7 @@ class Call(NamedTuple):
 
     layer: Layer
     sources: tuple[str, ...]
-    pool: Pool
+    pool: Pooling
     weight: np.ndarray
     shortcut: Shortcut | None
     delay: int
@@ -307,9 +307,16 @@ def _late(values: np.ndarray, delay: int) -> np.ndarray:
     return late
 
 
-def _pooled(values: np.ndarray, pool: Pool) -> np.ndarray:
+def _pooled(values: np.ndarray, pool: Pooling) -> np.ndarray:
+    """What lies beyond the map is 0, and no spike is less."""
     if pool is None:
         return values
-    _, height, width = pooled(values.shape[2:], pool)
-    corners = [values[..., y : POOL * height : POOL, x : POOL * width : POOL] for y, x in product(range(POOL), repeat=2)]
-    return reduce(np.maximum if pool == "max2" else np.add, corners)
+    moves = pool_axes(pool)
+    edges = [(0, 0)] * 3 + [(axis.padding, axis.padding) for axis in moves]
+    padded = np.pad(values, edges)
+    ends = (axis.places(n) * axis.stride for axis, n in zip(moves, values.shape[3:], strict=True))
+    down, across = (slice(0, end, axis.stride) for axis, end in zip(moves, ends, strict=True))
+    elements = product(range(moves[0].kernel), range(moves[1].kernel))
+    corners = [padded[..., y:, x:][..., down, across] for y, x in elements]
+    found = reduce(np.maximum if pool_kind(pool) == "max" else np.add, corners)
+    return found * np.float32(share(pool)) if pool_kind(pool) == "avg" else found

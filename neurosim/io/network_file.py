@@ -18,7 +18,7 @@ from neurosim.io.hdf5 import Node, put, reading, writing
 from neurosim.io.vocabulary import ANY, Vocabulary, of_file, since_first
 from neurosim.network.golden import Golden, LayerRecording
 from neurosim.network.inputs import Inputs, check_inputs
-from neurosim.network.layers import AT_ONCE, INPUT, LAYER_KINDS, Conv, Layer, Shortcut, rare
+from neurosim.network.layers import AT_ONCE, INPUT, LAYER_KINDS, Conv, Layer, Pool, Pooling, Shortcut, rare
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, NeuronParameter
 from neurosim.saving import save
@@ -32,6 +32,8 @@ SAID = {name: row for name, row in PARAMETERS.items() if row.form in ("steps", "
 LATE = {name: row for name, row in SAID.items() if name in {field.name for field in fields(Shortcut)}}
 # Of a convolution, where it has them.
 RARE = ("groups", "dilation")
+# Of a pool that has no short name.
+WINDOWS = ("size", "stride", "padding")
 STORED = {name: row for name, row in PARAMETERS.items() if name not in SAID}
 
 
@@ -46,7 +48,7 @@ def _synapses(
     """What a layer and a shortcut have in common."""
     counts = {name: row.since for name, row in said.items()}
     weights = since_first("weight", "weight_float")
-    windows = since_first("stride", "padding", "pool") | dict.fromkeys(RARE, "2.0")
+    windows = since_first("stride", "padding", "pool") | dict.fromkeys((*RARE, *(f"pool_{name}" for name in WINDOWS)), "2.0")
     return Vocabulary(since_first(*own) | windows | counts, weights | datasets, groups or {})
 
 
@@ -137,7 +139,7 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         group.attrs["stride"] = layer.stride
         group.attrs["padding"] = layer.padding
     group.attrs.update(rare(layer))
-    group.attrs["pool"] = layer.pool or "none"
+    _write_pool(group, layer.pool)
     group.attrs["inputs"] = list(layer.inputs or ())
     group.attrs["shape"] = layer.shape
     group.attrs["weight_bits"] = layer.weight_bits
@@ -157,10 +159,17 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         child.attrs["stride"] = shortcut.stride
         child.attrs["padding"] = shortcut.padding
         child.attrs.update(rare(shortcut))
-        child.attrs["pool"] = shortcut.pool or "none"
+        _write_pool(child, shortcut.pool)
         _write_said(child, shortcut, LATE)
         pair = [None if x is None else x.shortcuts[index] for x in (exact, twin)]
         _write_synapses(child, pair[0], pair[1], _axes(shortcut))
+
+
+def _write_pool(group: h5py.Group, pool: Pooling) -> None:
+    group.attrs["pool"] = pool.kind if isinstance(pool, Pool) else pool or "none"
+    for name in WINDOWS if isinstance(pool, Pool) else ():
+        if getattr(pool, name) is not None:
+            group.attrs[f"pool_{name}"] = getattr(pool, name)
 
 
 def _axes(shortcut: Shortcut) -> str:
@@ -405,8 +414,12 @@ def _read_said(group: Node, said: Mapping[str, NeuronParameter]) -> dict[str, An
 
 
 def _read_pool(group: Node) -> Any:
-    pool = group.text("pool", "none")
-    return None if pool == "none" else pool
+    pool, told = group.text("pool", "none"), [f"pool_{name}" for name in WINDOWS]
+    if pool not in ("max", "avg", "sum"):
+        group.refuse(told, "belongs to a pool 'max', 'avg' or 'sum'")
+        return None if pool == "none" else pool
+    size, stride, padding = (_read_pair(group, name, 0, optional=name != "pool_size") for name in told)
+    return Pool(pool, size, stride if "pool_stride" in group.group.attrs else None, padding)  # type: ignore[arg-type]
 
 
 def _read_golden(group: Node, network: Network) -> Golden | None:

@@ -22,7 +22,7 @@ from neurosim.io.hdf5 import replacing
 from neurosim.kernels.layer import Synapses
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.mapping import Mapping
-from neurosim.network.layers import AT_ONCE, INPUT, Layer
+from neurosim.network.layers import AT_ONCE, INPUT, Layer, pool_kind
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
 from neurosim.outcome.result import Result
@@ -113,7 +113,7 @@ def depths(network: Network) -> dict[str, int]:
         if len(set(late.values())) > 1:
             steps = ", ".join(f"{source} after {steps}" for source, steps in late.items())
             problems.append(f"layer {layer.name!r} would see its sources at different steps: {steps}")
-        if "max2" in (layer.pool, *(shortcut.pool for shortcut in layer.shortcuts)):
+        if "max" in (pool_kind(layer.pool), *(pool_kind(shortcut.pool) for shortcut in layer.shortcuts)):
             problems.append(f"layer {layer.name!r} pools with max, which has no counterpart")
     odd = [name for name in (network.name, *depth) if not re.fullmatch(r"[\w -]+", name)]
     problems += [f"name {name!r} is more than letters, digits, '_' and '-'" for name in odd]

@@ -8,7 +8,7 @@ import numpy as np
 
 from neurosim.kernels import inlined, jit
 from neurosim.kernels.bits import LOWEST, ONE
-from neurosim.kernels.packets import kind_of, place_of
+from neurosim.kernels.packets import place_of, state_of
 
 NEVER = np.iinfo(np.int64).max
 
@@ -23,11 +23,11 @@ def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums, ga
     so far; least arrival, at first NEVER; latest arrival and work on it; cycles of work, int64 [turns, cores] each; flits,
     int64 [turns, links]; cycles of work that wait for a memory, int64 [cores]). gathered: see `nothing`.
     """
-    first, _sender, core, _place, service, stall, _sites, _window, _windows, _lead = delivery
+    first, _sender, core, _place, rows, service, stall, _sites, _latches, _latch, _radix, states, _many, _lead = delivery
     distance, first_link, crossed = ways
     tree, pace, flits = sending
     sent, first_in, last_out, served, links, waiting = sums
-    columns, many, begun, ended, _latched = gathered
+    columns, fired, many, begun, ended, _latched = gathered
     for row in range(len(bits)):
         at = turn + row * stride
         for c in columns[: gather(bits[row], segment, delivery, tree, sent[at], gathered)]:
@@ -35,14 +35,17 @@ def bound_packets(bits, segment, delivery, ways, sending, turn, stride, sums, ga
                 to = core[entry]
                 way = distance[entry] + (0 if tree else (entry - first[c]) * pace)
                 first_in[at, to] = min(first_in[at, to], begun[c] * pace + way)
-                for kind in range(many.shape[1]):
-                    if many[c, kind] > 0:
-                        last_out[at, to] = max(last_out[at, to], ended[c, kind] * pace + way + service[entry, kind])
-                        served[at, to] += many[c, kind] * service[entry, kind]
-                        waiting[to] += many[c, kind] * stall[entry, kind]
-            spikes = forget(c, gathered)
+                about = rows[c] + entry - first[c]
+                for state in range(states[c], states[c + 1]):
+                    if many[state] > 0:
+                        last_out[at, to] = max(last_out[at, to], ended[state] * pace + way + service[about])
+                        served[at, to] += many[state] * service[about]
+                        waiting[to] += many[state] * stall[about]
+                    about += first[c + 1] - first[c]
             for link in crossed[first_link[c] : first_link[c + 1]]:
-                links[at, link] += spikes * flits
+                links[at, link] += fired[c] * flits
+            fired[c] = 0
+            many[states[c] : states[c + 1]] = 0
 
 
 @jit
@@ -93,34 +96,25 @@ def add_work(by_brick, bricks, cores, turn, stride, total):
 def work_outside(bits, segment, delivery, work, waits, sent, gathered):
     """Add to work and waits [rows, bricks] the cycles of the spikes that enter from outside; see `bound_packets`. *sent*: int64
     [1], for their sender is -1; nobody reads it."""
-    first, _sender, core, _place, service, stall, _sites, _window, _windows, _lead = delivery
-    columns, many, _begun, _ended, _latched = gathered
+    first, _sender, core, _place, rows, service, stall, _sites, _latches, _latch, _radix, states, _many, _lead = delivery
+    columns, fired, many, _begun, _ended, _latched = gathered
     for row in range(len(bits)):
         for c in columns[: gather(bits[row], segment, delivery, True, sent, gathered)]:
             for entry in range(first[c], first[c + 1]):
-                for kind in range(many.shape[1]):
-                    work[row, core[entry]] += many[c, kind] * service[entry, kind]
-                    waits[row, core[entry]] += many[c, kind] * stall[entry, kind]
-            forget(c, gathered)
+                about = rows[c] + entry - first[c]
+                for state in range(states[c], states[c + 1]):
+                    work[row, core[entry]] += many[state] * service[about]
+                    waits[row, core[entry]] += many[state] * stall[about]
+                    about += first[c + 1] - first[c]
+            fired[c] = 0
+            many[states[c] : states[c + 1]] = 0
 
 
-@inlined
-def forget(column, gathered):
-    """Forget the spikes of a column; returns how many there were."""
-    _columns, many, begun, _ended, _latched = gathered
-    spikes = np.int64(0)
-    for kind in range(many.shape[1]):
-        spikes += many[column, kind]
-        many[column, kind] = 0
-    begun[column] = -1
-    return spikes
-
-
-def nothing(columns: int, kinds: int, latches: int) -> tuple[np.ndarray, ...]:
+def nothing(columns: int, states: int, latches: int) -> tuple[np.ndarray, ...]:
     """Room for what `gather` finds, empty. Not compiled: that would take longer than all that it is used for."""
     return (
-        np.zeros(columns, np.int64), np.zeros((columns, kinds), np.int64), np.full(columns, -1, np.int64),
-        np.zeros((columns, kinds), np.int64), np.zeros(latches, np.uint8),
+        np.zeros(columns, np.int64), np.zeros(columns, np.int64), np.zeros(states, np.int64), np.zeros(columns, np.int64),
+        np.zeros(states, np.int64), np.zeros(latches, np.uint8),
     )  # fmt: skip
 
 
@@ -128,15 +122,16 @@ def nothing(columns: int, kinds: int, latches: int) -> tuple[np.ndarray, ...]:
 def gather(bits, segment, delivery, tree, sent, gathered):
     """Gather the spikes of one step by column; returns how many columns have any that go somewhere.
 
-    sent: int64 [cores], packets so far. gathered: (those columns, int64 [columns]; int64 [columns, kinds], zeros, spikes of
-    each kind; int64 [columns] and [columns, kinds], number among the packets of its core of the first packet of the first
-    spike, -1 where there is none, and of the last spike of each kind; uint8, see `neurosim.mapping.delivery.Delivery.latches`).
+    sent: int64 [cores], packets so far. gathered: (those columns, int64 [columns]; int64 [columns], zeros, how many spikes each
+    has; int64 [states], zeros, how many of every state, see `neurosim.mapping.delivery`; int64 [columns] and [states], number
+    among the packets of its core of the first packet of the first spike, and of the last spike of every state; latches
+    that have held a spike, uint8, see `neurosim.mapping.delivery.Delivery.room`).
     """
-    first, sender, _core, _place, _service, _stall, sites, _window, _windows, lead = delivery
-    columns, many, begun, ended, latched = gathered
+    first, sender, _core, _place, _rows, _service, _stall, sites, _latches, _latch, _radix, states, _many, lead = delivery
+    columns, fired, many, begun, ended, latched = gathered
     found = 0
-    for latch in range(len(latched)):
-        latched[latch] = 0
+    for i in range(len(latched)):
+        latched[i] = 0
     for byte in range(len(bits)):
         b = bits[byte]
         while b:
@@ -147,12 +142,13 @@ def gather(bits, segment, delivery, tree, sent, gathered):
             packets = first[c + 1] - first[c]
             if packets == 0:
                 continue
-            kind = kind_of(channel, site, c, delivery, latched)
-            if begun[c] < 0:
+            state = states[c] + state_of(channel, c, delivery, latched)
+            if fired[c] == 0:
                 columns[found] = c
                 found += 1
                 begun[c] = sent[sender[c]]
-            many[c, kind] += 1
-            ended[c, kind] = sent[sender[c]]
+            fired[c] += 1
+            many[state] += 1
+            ended[state] = sent[sender[c]]
             sent[sender[c]] += 1 if tree else packets
     return found

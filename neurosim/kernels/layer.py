@@ -38,8 +38,10 @@ class Synapses(NamedTuple):
     group_step: int  # what one group adds to target; 0 where there are none
     identity: bool  # channel c reaches channel c alone, with the weight *unit*
     unit: Number
-    pooled: np.ndarray  # int32 [source sites], window of the site under max pooling; empty without
-    windows: int  # windows of one channel under max pooling
+    # Under max pooling, where runs are those of places, a site in a window; else empty, and 0.
+    first_place: np.ndarray  # int32 [source sites + 1], those of a site
+    window: np.ndarray  # int32 [places]
+    windows: int  # of one channel
     first_latch: int  # where the latches of this source begin in the state
     latches: int  # how many there are: windows of all channels
     delay: int  # steps by which the events arrive late
@@ -62,12 +64,13 @@ class PopulationState(NamedTuple):
     left: np.ndarray  # int32 [neurons], for how many steps more
     rested: np.ndarray  # int32 [neurons], the last step in which they were
     kept: np.ndarray  # [neurons], the potential that they keep
-    singles: np.ndarray  # int32 [4 * neurons], neurons that one identity shortcut reaches in this step
+    singles: np.ndarray  # int32, neurons that one identity shortcut reaches in this step
     latched: np.ndarray  # int32 [windows * channels of the sources], max pooling: last step with a spike in it
-    passed_channel: np.ndarray  # int32 [as many], channels of the events of one source that pass max pooling in this step
-    passed_site: np.ndarray  # int32 [as many], their sites
+    passed: np.ndarray  # int64 [sources], how many events of each pass max pooling in this step, from its first latch on:
+    passed_channel: np.ndarray  # int32 [as many as latches], their channels
+    passed_place: np.ndarray  # int32 [as many], their places
     passed_value: np.ndarray  # int64 or float32 [as many], the largest value in their window; empty without values
-    place: np.ndarray  # int32 [as many], where a window is among them
+    rank: np.ndarray  # int32 [as many], where a window is among them; empty without values
 
 
 class Tape(NamedTuple):
@@ -151,8 +154,7 @@ def identity_targets(synapses, channel, site, out):
     """Write the neurons that events reach over an identity shortcut; return how many there are."""
     n = 0
     for e in range(len(channel)):
-        run = synapses.first[site[e]]
-        if run < synapses.first[site[e] + 1]:
+        for run in range(synapses.first[site[e]], synapses.first[site[e] + 1]):
             out[n] = synapses.target[run] + channel[e]
             n += 1
     return n
@@ -167,17 +169,34 @@ def arriving(synapses, events, step, begin):
 
 @inlined
 def first_of_windows(state, synapses, channel, site, step):
-    """Write channels and sites of the events that max pooling passes, the first of each window; return how many there are."""
-    n = 0
-    for e in range(len(channel)):
-        window = synapses.pooled[site[e]]
-        latch = synapses.first_latch + channel[e] * synapses.windows + window
-        if window >= 0 and state.latched[latch] != step:
-            state.latched[latch] = step
-            state.passed_channel[n] = channel[e]
-            state.passed_site[n] = site[e]
-            n += 1
-    return n
+    """Write channels and places of the events that max pooling passes, the first of each window; return how many there are.
+    Those of a place follow each other."""
+    n, e = synapses.first_latch, 0
+    while e < len(site):
+        end = e + 1
+        while end < len(site) and site[end] == site[e]:
+            end += 1
+        for place in range(synapses.first_place[site[e]], synapses.first_place[site[e] + 1]):
+            for c in channel[e:end]:
+                latch = synapses.first_latch + c * synapses.windows + synapses.window[place]
+                if state.latched[latch] != step:
+                    state.latched[latch] = step
+                    state.passed_channel[n] = c
+                    state.passed_place[n] = place
+                    n += 1
+        e = end
+    return n - synapses.first_latch
+
+
+@inlined
+def meeting(state, synapses, events, step, begin, k):
+    """Channels of the events of source *k* that meet its runs in this step, and which runs: of all that arrive those of their
+    sites, of those that max pooling passes those of their places."""
+    first, last = arriving(synapses, events, step, begin)
+    if synapses.windows > 0:
+        first, last = synapses.first_latch, synapses.first_latch + state.passed[k]
+        return state.passed_channel[first:last], state.passed_place[first:last]
+    return events.channel[first:last], events.site[first:last]
 
 
 def plus(u, a, b, c, d, e, f, g, h):
@@ -262,8 +281,8 @@ def add_rows(potential, synapses, channel, site):
 
 
 @inlined
-def add_grouped(potential, synapses, channel, site):
-    """Add the weights of one step's events, each to the potentials of its group."""
+def add_singly(potential, synapses, channel, site):
+    """Add the weights of one step's events, one after the other, each to the potentials of its group."""
     step, group, group_step = np.uint64(synapses.channel_step), np.uint64(synapses.group), np.uint64(synapses.group_step)
     for e in range(len(site)):
         c = np.uint64(channel[e])
@@ -271,48 +290,64 @@ def add_grouped(potential, synapses, channel, site):
 
 
 @inlined
-def take_spikes(state, synapses, events, first, last, step, reached):
-    """Add the weights of spikes to what they reach."""
+def largest_of_windows(state, synapses, channel, site, value, step):
+    """As `first_of_windows`, with the largest value in each window, of which none is negative."""
+    n = synapses.first_latch
+    for e in range(len(site)):
+        for place in range(synapses.first_place[site[e]], synapses.first_place[site[e] + 1]):
+            latch = synapses.first_latch + channel[e] * synapses.windows + synapses.window[place]
+            if state.latched[latch] != step:
+                state.latched[latch] = step
+                state.rank[latch] = n
+                state.passed_channel[n] = channel[e]
+                state.passed_place[n] = place
+                state.passed_value[n] = value[e]
+                n += 1
+            rank = state.rank[latch]
+            state.passed_value[rank] = max(state.passed_value[rank], value[e])
+    return n - synapses.first_latch
+
+
+def passing(state, synapses, events, first, last, step):
+    """Write which of the events from *first* to before *last* max pooling passes, and return how many it does."""
     channel, site = events.channel[first:last], events.site[first:last]
-    if synapses.windows > 0:
-        n = first_of_windows(state, synapses, channel, site, step)
-        channel, site = state.passed_channel[:n], state.passed_site[:n]
+    if events.value is None:
+        return first_of_windows(state, synapses, channel, site, step)
+    return largest_of_windows(state, synapses, channel, site, events.value[first:last], step)
+
+
+@overload(passing)
+def _passing(state, synapses, events, first, last, step):
+    if valueless(events):
+        return lambda state, synapses, events, first, last, step: first_of_windows(
+            state, synapses, events.channel[first:last], events.site[first:last], step
+        )
+    return lambda state, synapses, events, first, last, step: largest_of_windows(
+        state, synapses, events.channel[first:last], events.site[first:last], events.value[first:last], step
+    )
+
+
+@inlined
+def take_spikes(state, synapses, events, step, begin, k, reached):
+    """Add the weights of spikes to what they reach."""
+    channel, site = meeting(state, synapses, events, step, begin, k)
     if synapses.identity:
         for i in range(identity_targets(synapses, channel, site, state.singles)):
             reached[state.singles[i]] += synapses.unit
     elif synapses.group_step > 0:
-        add_grouped(reached, synapses, channel, site)
+        add_singly(reached, synapses, channel, site)
     else:
         add_rows(reached, synapses, channel, site)
 
 
 @inlined
-def largest_of_windows(state, synapses, channel, site, value, step):
-    """As `first_of_windows`, with the largest value in each window, of which none is negative."""
-    n = 0
-    for e in range(len(channel)):
-        window = synapses.pooled[site[e]]
-        if window < 0:
-            continue
-        latch = synapses.first_latch + channel[e] * synapses.windows + window
-        if state.latched[latch] != step:
-            state.latched[latch] = step
-            state.place[latch] = n
-            state.passed_channel[n] = channel[e]
-            state.passed_site[n] = site[e]
-            state.passed_value[n] = value[e]
-            n += 1
-        state.passed_value[state.place[latch]] = max(state.passed_value[state.place[latch]], value[e])
-    return n
-
-
-@inlined
-def take_values(state, synapses, events, first, last, step, reached):
+def take_values(state, synapses, events, step, begin, k, reached):
     """Add the weights of events, each times its value, to what they reach."""
-    channel, site, value = events.channel[first:last], events.site[first:last], events.value[first:last]
+    channel, site = meeting(state, synapses, events, step, begin, k)
+    first, last = arriving(synapses, events, step, begin)
+    value = events.value[first:last]
     if synapses.windows > 0:
-        n = largest_of_windows(state, synapses, channel, site, value, step)
-        channel, site, value = state.passed_channel[:n], state.passed_site[:n], state.passed_value[:n]
+        value = state.passed_value[synapses.first_latch : synapses.first_latch + state.passed[k]]
     for e in range(len(site)):
         for r in range(synapses.first[site[e]], synapses.first[site[e] + 1]):
             if synapses.identity:
@@ -320,25 +355,30 @@ def take_values(state, synapses, events, first, last, step, reached):
                 continue
             target = np.uint64(synapses.target[r] + channel[e] // synapses.group * synapses.group_step)
             offset = np.uint64(synapses.offset[r] + channel[e] * synapses.channel_step)
-            for k in range(np.uint64(synapses.length[r])):
-                reached[target + k] += value[e] * synapses.weight[offset + k]
+            for i in range(np.uint64(synapses.length[r])):
+                reached[target + i] += value[e] * synapses.weight[offset + i]
 
 
-def take(state, synapses, events, first, last, step, reached):
-    """What arrives from one source in a step."""
+def take(state, synapses, events, step, begin, k, reached):
+    """What arrives from source *k* in a step."""
     taken = take_spikes if events.value is None else take_values
-    taken(state, synapses, events, first, last, step, reached)
+    taken(state, synapses, events, step, begin, k, reached)
 
 
 @overload(take)
-def _take(state, synapses, events, first, last, step, reached):
-    if isinstance(events.types[Events._fields.index("value")], types.NoneType):
-        return lambda state, synapses, events, first, last, step, reached: take_spikes(
-            state, synapses, events, first, last, step, reached
+def _take(state, synapses, events, step, begin, k, reached):
+    if valueless(events):
+        return lambda state, synapses, events, step, begin, k, reached: take_spikes(
+            state, synapses, events, step, begin, k, reached
         )
-    return lambda state, synapses, events, first, last, step, reached: take_values(
-        state, synapses, events, first, last, step, reached
+    return lambda state, synapses, events, step, begin, k, reached: take_values(
+        state, synapses, events, step, begin, k, reached
     )
+
+
+def valueless(events):
+    """Whether events of this type are spikes."""
+    return isinstance(events.types[Events._fields.index("value")], types.NoneType)
 
 
 @inlined
@@ -375,9 +415,12 @@ def list_visits(lif, state, sources, driven, step, begin, n_held, n_resting):
         n_visits = len(state.updated)
     n_visits, n_candidates = list_lone(state, state.held[:n_held], lif.channels, step, n_visits, n_candidates)
     n_visits, n_candidates = list_lone(state, state.resting[:n_resting], lif.channels, step, n_visits, n_candidates)
-    for synapses, events in sources:
-        first, last = arriving(synapses, events, step, begin)
-        channel, site = events.channel[first:last], events.site[first:last]
+    for k in range(len(sources)):
+        synapses, events = sources[k]
+        if synapses.windows > 0:
+            first, last = arriving(synapses, events, step, begin)
+            state.passed[k] = passing(state, synapses, events, first, last, step)
+        channel, site = meeting(state, synapses, events, step, begin, k)
         if synapses.identity:
             n = identity_targets(synapses, channel, site, state.singles)
             n_visits, n_candidates = list_lone(state, state.singles[:n], lif.channels, step, n_visits, n_candidates)
@@ -397,9 +440,9 @@ def integrate(lif, state, sources, current, step, begin):
         reached[i] = decayed(reached[i], lif.current_leak, i)
     for i in range(len(current)):
         reached[i] += current[i]
-    for synapses, events in sources:
-        first, last = arriving(synapses, events, step, begin)
-        take(state, synapses, events, first, last, step, reached)
+    for k in range(len(sources)):
+        synapses, events = sources[k]
+        take(state, synapses, events, step, begin, k, reached)
     for i in range(len(state.current)):
         state.potential[i] += state.current[i]
 

@@ -14,7 +14,7 @@ def count_packets(bits, segment, delivery, tree, turn, stride, packets, targets)
     bits: uint8 [rows, bytes], lowest bit first, order channel, site, or, where delivery has a lead, site, channel. segment:
     int64 [channels]. delivery: as for `fill_packets`. tree: one packet for all entries of a column, or one for each.
     """
-    first, sender, _core, _place, _service, _stall, sites, _window, _windows, lead = delivery
+    first, sender, sites, lead = delivery[0], delivery[1], delivery[7], delivery[13]
     for row in range(len(bits)):
         at = turn + row * stride
         for byte in range(bits.shape[1]):
@@ -34,12 +34,12 @@ def count_packets(bits, segment, delivery, tree, turn, stride, packets, targets)
 def fill_packets(bits, segment, delivery, sending, turn, stride, turns, next_packet, next_target, latched):
     """Write the packets of the spikes of one population, row r of bits in turn + r * stride, in the order of the bits.
 
-    bits, segment: as for `count_packets`. delivery: (first, sender, core, place, service, stall, sites, window, windows, lead),
-    see `neurosim.mapping.delivery.Delivery`. sending: (tree; cycles from packet to packet of a core; flits of a packet). turns:
-    see `neurosim.kernels.turns.Turns`. next_packet, next_target: int64 [turns, cores], those of the turn that are the core's
-    next. latched: uint8, see `neurosim.mapping.delivery.Delivery.latches`, overwritten.
+    bits, segment: as for `count_packets`. delivery: see `neurosim.mapping.delivery.Delivery.columns`. sending: (tree; cycles
+    from packet to packet of a core; flits of a packet). turns: see `neurosim.kernels.turns.Turns`. next_packet, next_target:
+    int64 [turns, cores], those of the turn that are the core's next. latched: uint8, as many latches as
+    `neurosim.mapping.delivery.Delivery.room` says, overwritten.
     """
-    first, sender, core, place, service, stall, sites, _window, _windows, lead = delivery
+    first, sender, core, place, rows, service, stall, sites, _first_latch, _latch, _radix, _states, _latches, lead = delivery
     tree, step, flits = sending
     for row in range(len(bits)):
         at = turn + row * stride
@@ -53,7 +53,7 @@ def fill_packets(bits, segment, delivery, sending, turn, stride, turns, next_pac
                 c = segment[channel] * sites + site
                 if first[c] == first[c + 1]:
                     continue
-                kind = kind_of(channel, site, c, delivery, latched)
+                work = rows[c] - first[c] + state_of(channel, c, delivery, latched) * (first[c + 1] - first[c])
                 source = sender[c]
                 for entry in range(first[c], first[c + 1]):
                     if entry == first[c] or not tree:
@@ -66,8 +66,8 @@ def fill_packets(bits, segment, delivery, sending, turn, stride, turns, next_pac
                         about.source = source
                     target = turns.targets[turns.first_target[at] + next_target[at, source]]
                     next_target[at, source] += 1
-                    target.service = service[entry, kind]
-                    target.stall = stall[entry, kind]
+                    target.service = service[work + entry]
+                    target.stall = stall[work + entry]
                     target.owner = packet
                     target.flits = flits
                     target.core = core[entry]
@@ -85,24 +85,19 @@ def place_of(neuron, channels, sites, by_site):
 
 
 @inlined
-def kind_of(channel, site, column, delivery, latched):
-    """The number of the kind of a spike, see `neurosim.mapping.delivery.kinds`, which is noted in *latched*."""
-    _first, _sender, _core, _place, _service, _stall, _sites, window, windows, lead = delivery
-    later = np.int64(0)
-    if windows > 0 and window[site] >= 0:
-        latch = channel * windows + window[site]
-        later = np.int64(latched[latch])
-        latched[latch] = 1
-    if len(lead) == 0:
-        return later
-    of_site = len(latched) - 2 * len(lead) + 2 * lead[column]
-    again = np.int64(latched[of_site])
-    latched[of_site] = 1
-    if later > 0:
-        return 4 + again
-    later = np.int64(latched[of_site + 1])
-    latched[of_site + 1] = 1
-    return 2 * later + again
+def state_of(channel, column, delivery, latched):
+    """The number of the state of a spike among those of its column, see `neurosim.mapping.delivery`; notes it in *latched*, the
+    latches of all channels and then those of all sites and senders."""
+    first, latch, radix, latches, lead = delivery[8], delivery[9], delivery[10], delivery[12], delivery[13]
+    state = np.int64(0)
+    for i in range(first[column], first[column + 1]):
+        at = channel * latches + latch[i]
+        if latch[i] == latches:
+            at = len(latched) - len(lead) + lead[column]
+        if latched[at]:
+            state += radix[i]
+        latched[at] = 1
+    return state
 
 
 @jit

@@ -18,23 +18,24 @@ from neurosim.chip.chip import Chip, CoreDescription
 from neurosim.mapping.brick import Brick, readers
 from neurosim.mapping.brick_rows import BrickRows
 from neurosim.mapping.storage import Visit, visit, zeros_matter
-from neurosim.network.layers import INPUT, POOL, Pool, Shape, Shortcut, groups_of, pooled
+from neurosim.network.layers import INPUT, Axes, Pooling, Shape, Shortcut, groups_of, overlap, pool_axes, pool_kind
 from neurosim.network.network import Network
+from neurosim.spikes.synapses import windows_of
 
 
 class SpikeWork(NamedTuple):
     """What spikes cause in the bricks of one consumer, over its main synapses or one of its shortcuts: how much of *what* one
     spike of a column causes in a brick.
 
-    windows: only the first spike of a window counts, and columns are those of the pooled map. sites: of those that count only
-    the first from a site and a sender does, and columns are those of the map. what: a count of
+    windows: columns are those of the map pooled by these windows, and only the first spike of a window counts; None: every
+    spike of a column does. sites: only the first from a site and a sender does. what: a count of
     `neurosim.cost.activity.Activity`, or passes: rounds of the core's lanes that the additions, mac_passes: that the
     multiplications take.
     """
 
     what: str
     amount: BrickRows
-    windows: bool
+    windows: Axes | None
     sites: bool
 
 
@@ -183,7 +184,7 @@ class _Maker:
         """What spikes do in the bricks of layer number *index* over its main synapses or a shortcut."""
         layer = self.network.layers[index]
         pool = (shortcut or layer).pool
-        members, (_, h, w) = _members(self.shape, pool), pooled(self.shape, pool)
+        windows = windows_of(self.shape, pool)
         found: dict[tuple[str, bool, bool], list[tuple[int, np.ndarray, np.ndarray]]] = {}
         bricks, columns = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
         for number, brick in self.bricks_of[index]:
@@ -191,30 +192,33 @@ class _Maker:
             kinds = len(caused.synapses)
             taken = self._inside(caused.first, caused.first + kinds * caused.axons)
             kind = (np.searchsorted(self.segment, taken) - caused.first) // caused.axons
-            column = np.add.outer(taken * self.sites, members[caused.site]).ravel()
-            window = np.add.outer(taken * h * w, caused.site).ravel()
+            place, site = windows.pairs(caused.site)
+            column = np.add.outer(taken * self.sites, site).ravel()
+            window = np.add.outer(taken * windows.many, caused.site).ravel()
             bricks.append(np.full(len(column), number, np.int32))
             columns.append(column.astype(np.int32))
-            for what, windows, sites, amount in self._amounts(pool, caused):
+            for what, once, sites, amount in self._amounts(pool, caused):
                 each = np.broadcast_to(amount, caused.synapses.shape)[kind]
-                many, at = (each, window) if windows and not sites else (np.repeat(each, members.shape[1], axis=1), column)
-                found.setdefault((what, windows, sites), []).append((number, at, many.ravel()))
-        pooled_columns = self.segments * h * w
+                many = each if once else each[:, place]
+                found.setdefault((what, once, sites), []).append((number, window if once else column, many.ravel()))
+        moves = pool_axes(pool)
+        wide = {True: self.segments * windows.many, False: self.columns}
         work = [
-            SpikeWork(what, BrickRows.stacked(rows, pooled_columns if windows and not sites else self.columns), windows, sites)
-            for (what, windows, sites), rows in found.items()
+            SpikeWork(what, BrickRows.stacked(rows, wide[once]), moves if once else None, sites)
+            for (what, once, sites), rows in found.items()
         ]
         return _Reading(work, (np.concatenate(bricks), np.concatenate(columns)))
 
-    def _amounts(self, pool: Pool, caused: Visit) -> Iterator[tuple[str, bool, bool, np.ndarray]]:
+    def _amounts(self, pool: Pooling, caused: Visit) -> Iterator[tuple[str, bool, bool, np.ndarray]]:
         """(what, whether only the first spike of a window causes it, and only the first from a site, how much) of a visit."""
         words = caused.items * -(-caused.bits // self.chip.home("weights").word_bits)
-        summed = pool == "sum2" and self.chip.policy.pool == "summed"
-        once = pool == "max2" or summed
+        largest = pool_kind(pool) == "max"
+        summed = pool is not None and not largest and self.chip.policy.pool == "summed"
+        once = largest or summed
         valued = self.network.carries(self.source)
-        # The sum of a window is added once in a step as it is.
-        kept = 0 * caused.kept if summed else caused.kept
-        yield "synaptic_events", pool == "max2", False, caused.synapses
+        # What a window causes once in a step is no matter of sites, and where windows overlap a spike is visit after visit.
+        kept = 0 * caused.kept if once or overlap(pool) else caused.kept
+        yield "synaptic_events", largest, False, caused.synapses
         yield "weight_words", once, False, words
         yield "state_words", once, False, np.where(kept, 0, caused.touched)
         yield "pool_macs" if summed else "payload_macs" if valued else "accumulates", once, False, caused.adds
@@ -224,8 +228,8 @@ class _Maker:
             yield "pool_adds", False, False, into
             yield "passes", False, False, into
         if kept.any():
-            yield "state_words", once, True, kept
-            yield "register_adds", once, False, np.where(kept, caused.adds, 0)
+            yield "state_words", False, True, kept
+            yield "register_adds", False, False, np.where(kept, caused.adds, 0)
 
     def _grouped(self, owner: BrickRows, arrives: csc_array) -> tuple[csr_array, np.ndarray, np.ndarray, np.ndarray]:
         """(groups, sender, first, target): columns grouped by sender and set of receiving bricks; columns that send nowhere are
@@ -245,12 +249,3 @@ class _Maker:
         targets = [arrives.indices[a:b] for a, b in zip(first[one].tolist(), first[one + 1].tolist(), strict=True)]
         target = np.concatenate([*targets, np.empty(0, np.int64)]).astype(np.int64)
         return groups, sender[one], np.cumsum([0, *map(len, targets)]), target
-
-
-def _members(shape: Shape, pool: Pool) -> np.ndarray:
-    """int64 [sites of the pooled map, sites of a window]: the sites that each pooled one stands for."""
-    _, h, w = pooled(shape, pool)
-    size = POOL if pool else 1
-    inside = np.add.outer(np.arange(size) * shape[2], np.arange(size)).ravel()
-    corner = np.add.outer(np.arange(h) * size * shape[2], np.arange(w) * size).ravel()
-    return np.add.outer(corner, inside)

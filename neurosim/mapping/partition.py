@@ -17,9 +17,9 @@ from neurosim.families import Family, function
 from neurosim.mapping.brick import Brick, projections, reach, source_shape, taken
 from neurosim.mapping.demand import Violation, claims, uses, violations
 from neurosim.mapping.packing import packed
-from neurosim.network.layers import POOL, Layer, Shortcut, axes, groups_of
+from neurosim.network.layers import Layer, Shortcut, axes, groups_of, pool_axes
 from neurosim.network.network import Network
-from neurosim.spikes.synapses import taps
+from neurosim.spikes.synapses import Taps, taps
 
 Span = tuple[int, int]
 # By size of a part of the channels, the rows and the columns of a layer: where it is.
@@ -262,22 +262,6 @@ def _furthest_spans(network: Network, layer: Layer) -> Furthest:
     return channels, rows, {n: max(_spans(width, n), key=from_columns) for n in _sizes(width)}
 
 
-class Tiles(NamedTuple):
-    """First and last part of an axis that each coordinate of a source reaches; the last lies before the first where none."""
-
-    first: np.ndarray
-    last: np.ndarray
-
-    def both(self, other: Tiles) -> Tiles:
-        """Those that both reach."""
-        return Tiles(np.maximum(self.first, other.first), np.minimum(self.last, other.last))
-
-    @property
-    def many(self) -> np.ndarray:
-        found: np.ndarray = np.maximum(self.last - self.first + 1, 0)
-        return found
-
-
 def cores_reached(network: Network, layer: Layer, consumer: Layer, size: Size) -> np.ndarray:
     """int64 [sites]: cores of *consumer*, cut to bricks of *size*, that a neuron of *layer* at each site reaches, at most:
     those of all channels of its group over weights, those of its own channel over an identity shortcut."""
@@ -316,33 +300,38 @@ def _channel_parts(source: int, channels: int, groups: tuple[int, ...], step: in
     return tuple(found)
 
 
-def _tiles(network: Network, layer: Layer, consumer: Layer, shortcut: Shortcut | None, size: Size) -> tuple[Tiles, Tiles]:
-    """Parts of the consumer's rows that each row of the source reaches and those between, and of its columns likewise."""
+# Which parts of an axis each coordinate of a source reaches, bool [coordinates, parts], of rows and of columns.
+Tiles = tuple[np.ndarray, np.ndarray]
+
+
+def _tiles(network: Network, layer: Layer, consumer: Layer, shortcut: Shortcut | None, size: Size) -> Tiles:
+    """Parts of the consumer's rows that each row of the source reaches, parts of its columns that each column does."""
     link, convolved = shortcut or consumer, axes(shortcut or consumer)
     _, *seen = source_shape(network, consumer, layer.name, shortcut)
     found = []
-    for axis in (0, 1):
-        n, step = seen[axis], size[1 + axis]
+    for axis, pool in enumerate(pool_axes(link.pool)):
+        wide, onto, step = layer.shape[1 + axis], consumer.shape[1 + axis], size[1 + axis]
+        parts = np.ones((seen[axis], 1), bool)
         if convolved is not None:
-            tap = taps(n, consumer.shape[1 + axis], convolved[axis])
-            first, last = np.full(n, consumer.shape[1 + axis]), np.full(n, -1)
-            np.minimum.at(first, tap.coordinate, tap.low // step)
-            np.maximum.at(last, tap.coordinate, tap.high // step)
-        else:
-            first = last = np.zeros(n, np.int64)
-        # An odd row or column that a pool drops reaches nothing.
-        onto = np.arange(layer.shape[1 + axis]) // (POOL if link.pool else 1)
-        found.append(Tiles(np.append(first, 0)[np.minimum(onto, n)], np.append(last, -1)[np.minimum(onto, n)]))
+            whole = np.arange(onto)[:, None] // step == np.arange(-(-onto // step))
+            parts = _onto(whole, taps(seen[axis], onto, convolved[axis]), seen[axis])
+        found.append(_onto(parts, taps(wide, seen[axis], pool), wide))
     return found[0], found[1]
 
 
-def _union(found: list[tuple[Tiles, Tiles]], layer: Layer) -> np.ndarray:
+def _onto(parts: np.ndarray, found: Taps, size: int) -> np.ndarray:
+    """bool [size, parts]: what the outputs that each of so many coordinates reaches have, bool [outputs, parts]."""
+    coordinate, output = found.pairs
+    reached = np.zeros((size, parts.shape[1]), bool)
+    np.logical_or.at(reached, coordinate, parts[output])
+    return reached
+
+
+def _union(found: list[Tiles], layer: Layer) -> np.ndarray:
     """int64 [sites]: parts reached by any, each once."""
     total = np.zeros(layer.shape[1] * layer.shape[2], np.int64)
     for many in range(1, len(found) + 1):
         for chosen in combinations(found, many):
-            y, x = chosen[0]
-            for other_y, other_x in chosen[1:]:
-                y, x = y.both(other_y), x.both(other_x)
-            total += (-1) ** (many + 1) * np.outer(y.many, x.many).ravel()
+            rows, columns = (np.logical_and.reduce(each).sum(1) for each in zip(*chosen, strict=True))
+            total += (-1) ** (many + 1) * np.outer(rows, columns).ravel()
     return total

@@ -14,15 +14,20 @@ from neurosim.network.layers import (
     AT_ONCE,
     INPUT,
     NEXT_STEP,
+    SHORT,
     Conv,
     InputSpec,
     Layer,
     Leak,
     Parameter,
+    Pool,
+    Pooling,
     Shape,
     Shortcut,
     axes,
+    by,
     pair,
+    pool_kind,
     pooled,
 )
 from neurosim.network.neuron import PARAMETERS, NeuronParameter
@@ -146,11 +151,6 @@ def _simplest(value: Any) -> Any:
     return value[0] if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] else value
 
 
-def _by(sizes: Sequence[int]) -> str:
-    """One number where both are the same, or down x across."""
-    return str(sizes[0]) if sizes[0] == sizes[1] else "x".join(map(str, sizes))
-
-
 def _whole_pair(value: Any) -> bool:
     numbers = value if isinstance(value, tuple) and len(value) == 2 else (value,)
     return all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in numbers)
@@ -212,8 +212,8 @@ class Checker:
             bits = layer.weight_bits
         else:
             bits = 32 if floating else next(b for b in (8, 16, 32) if b >= bits)
-        inputs = tuple(layer.inputs or ())
-        done = replace(layer, weight=weight, shortcuts=tuple(shortcuts), weight_bits=bits, inputs=inputs)
+        inputs, pool = tuple(layer.inputs or ()), self._pool(layer.pool, floating)
+        done = replace(layer, weight=weight, shortcuts=tuple(shortcuts), weight_bits=bits, inputs=inputs, pool=pool)
         if isinstance(done, Conv):
             done = replace(done, **self._canonical_windows(done))
         in_shape, shape = self._shapes(done)
@@ -405,7 +405,8 @@ class Checker:
             ndim, form = (2, Layer) if as_array(shortcut.weight).ndim == 2 else (4, Conv)
             weight, bits = self._weight(shortcut.weight, ndim, floating, form.weight_axes)
             shortcut = replace(shortcut, weight=weight)
-        shortcut = replace(shortcut, delay=self._steps("delay", shortcut.delay), **self._canonical_windows(shortcut))
+        pool = self._pool(shortcut.pool, floating, f"shortcut from {shortcut.source!r}: ")
+        shortcut = replace(shortcut, delay=self._steps("delay", shortcut.delay), pool=pool, **self._canonical_windows(shortcut))
         if shortcut.weight is not None:
             return shortcut, bits
         scale = 1.0 if shortcut.scale is None and floating else shortcut.scale
@@ -421,13 +422,12 @@ class Checker:
     def _shapes(self, layer: Layer) -> tuple[Shape, Shape]:
         found = {s: pooled(self.shapes[s], layer.pool) for s in layer.inputs or ()}
         in_shape = next(iter(found.values()))
-        self._check_pool(layer.pool)
-        if layer.pool == "max2" and INPUT in found and self.spec.encoding == "direct":
-            self._say("pool 'max2' needs spikes as its input, not an image")
+        if pool_kind(layer.pool) == "max" and INPUT in found and self.spec.encoding == "direct":
+            self._say(f"pool {str(layer.pool)!r} needs spikes as its input, not an image")
         if len(set(found.values())) > 1:
             self._say(f"its inputs have different shapes: {found}")
         if min(in_shape) < 1:
-            self._say(f"the pooled input {list(in_shape)} is empty")
+            self._say(f"the pooled input {[max(n, 0) for n in in_shape]} is empty")
             return in_shape, (layer.weight.shape[0], 1, 1)
         if isinstance(layer, Conv):
             return in_shape, self._conv_shape(in_shape, layer)
@@ -438,9 +438,29 @@ class Checker:
             )
         return in_shape, (layer.weight.shape[0], 1, 1)
 
-    def _check_pool(self, pool: Any, place: str = "") -> None:
-        if pool not in (None, "sum2", "max2"):
-            self._say(f"{place}pool is {pool!r}; it must be 'sum2', 'max2' or None")
+    def _pool(self, pool: Any, floating: bool, place: str = "") -> Pooling:
+        """A pool as simple as it can be said; none where it is wrong, or changes nothing."""
+        if pool is None or (isinstance(pool, str) and pool in SHORT):
+            return pool
+        if not isinstance(pool, Pool):
+            self._say(f"{place}pool is {pool!r}; it must be a Pool, 'sum2', 'max2' or None")
+            return None
+        parts = [_simplest(n) for n in (pool.size, pool.size if pool.stride is None else pool.stride, pool.padding)]
+        if pool.kind not in ("max", "avg", "sum") or not all(map(_whole_pair, parts)):
+            self._say(f"{place}pool is {pool!r}; its kind must be 'max', 'avg' or 'sum', and its numbers integers, one or two")
+            return None
+        size, stride, padding = (tuple(int(n) for n in pair(part)) for part in parts)
+        if min(size) < 1 or min(stride) < 1 or any(not 0 <= 2 * p <= k for p, k in zip(padding, size, strict=True)):
+            self._say(f"{place}pool is {pool!r}; size >= 1, stride >= 1 and 0 <= padding <= size / 2 are needed")
+            return None
+        if pool.kind == "avg" and not floating:
+            self._say(f"{place}pool is {pool!r}; integers have no averages: use 'sum', and weights and thresholds to match")
+            return None
+        if size == stride == (1, 1):
+            return None
+        found = Pool(pool.kind, _simplest(size), None if stride == size else _simplest(stride), _simplest(padding))
+        short: list[Pooling] = [name for name, same in SHORT.items() if same == found]
+        return short[0] if short else found
 
     def _conv_shape(self, in_shape: Shape, link: Conv | Shortcut) -> Shape:
         assert link.weight is not None
@@ -458,17 +478,16 @@ class Checker:
             return out, 1, 1
         h, w = (a.places(n) for n, a in zip(in_shape[1:], found, strict=True))
         if min(h, w) < 1:
-            size = _by(kernel) + (f" of dilation {_by(pair(link.dilation))}" if link.dilation != 1 else "")
+            size = by(kernel) + (f" of dilation {by(pair(link.dilation))}" if link.dilation != 1 else "")
             self._say(f"kernel {size} does not fit its input of {in_shape[1]}x{in_shape[2]} with padding {padding}")
         return out, max(h, 1), max(w, 1)
 
     def _check_shortcut_shape(self, shortcut: Shortcut, shape: Shape) -> None:
-        source = pooled(self.shapes[shortcut.source], shortcut.pool)
+        source: Shape = pooled(self.shapes[shortcut.source], shortcut.pool)
         if shortcut.source == self.silent:
             self._say(f"shortcut from {shortcut.source!r}: an Output never fires")
-        self._check_pool(shortcut.pool, f"shortcut from {shortcut.source!r}: ")
         if min(source) < 1:
-            self._say(f"shortcut from {shortcut.source!r}: its pooled map {list(source)} is empty")
+            self._say(f"shortcut from {shortcut.source!r}: its pooled map {[max(n, 0) for n in source]} is empty")
             return
         if shortcut.source == INPUT and self.spec.encoding == "direct":
             self._say("a shortcut cannot come from an image; use spikes")

@@ -13,7 +13,7 @@ import numpy as np
 
 from neurosim import saving
 from neurosim.errors import InputsError
-from neurosim.network.layers import INPUT, InputSpec, Layer
+from neurosim.network.layers import INPUT, InputSpec, Layer, pool_kind
 from neurosim.network.network import Network
 
 LARGEST = 2**31 - 1
@@ -211,7 +211,7 @@ def _step_problems(network: Network, inputs: Inputs, given: np.ndarray) -> list[
 
 def _maxima(layer: Layer) -> set[str]:
     """The sources of which *layer* takes maxima before its weights."""
-    main = layer.inputs or () if layer.pool == "max2" else ()
+    main = layer.inputs or () if pool_kind(layer.pool) == "max" else ()
     return {*main, *(s.source for s in layer.shortcuts if s.pool == "max2")}
 
 

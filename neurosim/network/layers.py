@@ -14,7 +14,6 @@ Shape = tuple[int, int, int]
 Parameter = float | np.ndarray
 # (k, m), meaning k / 2^m, in an integer network: k is an integer, or int64 [C, 1, 1] or [C, H, W].
 Leak = tuple[int | np.ndarray, int] | Parameter | None
-Pool = Literal["sum2", "max2"] | None
 Pair = int | tuple[int, int]
 Dynamics = Literal["leak, integrate, compare, reset", "leak, integrate, reset, compare"]
 # Reset in the step of the spike (V1), or in the step after it, when that has leaked and integrated.
@@ -43,6 +42,28 @@ class KernelAxis(NamedTuple):
 
 
 POINT = KernelAxis(1, 1, 0)
+Axes = tuple[KernelAxis, KernelAxis]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The largest, the sum or the average over windows of a map, as PyTorch has them: *size*, *stride* (that of the size, where
+    nothing is said) and *padding*, at most half of the size, one integer each or those down and across. What lies beyond the
+    map is never the largest, and 0 in an average, which counts it. Windows may overlap; sites that none holds are dropped."""
+
+    kind: Literal["max", "avg", "sum"]
+    size: Pair
+    stride: Pair | None = None
+    padding: Pair = 0
+
+    def __str__(self) -> str:
+        stride = "" if self.stride is None else f"/{by(pair(self.stride))}"
+        return f"{self.kind} {by(pair(self.size))}{stride}" + (f"+{by(pair(self.padding))}" if self.padding else "")
+
+
+# Two pools have short names.
+Pooling = Pool | Literal["sum2", "max2"] | None
+SHORT: dict[Literal["sum2", "max2"], Pool] = {"sum2": Pool("sum", POOL), "max2": Pool("max", POOL)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +81,7 @@ class Shortcut:
     scale: float | None = None
     stride: Pair = 1
     padding: Pair = 0
-    pool: Pool = None
+    pool: Pooling = None
     delay: int = 0
     groups: int = 1
     dilation: Pair = 1
@@ -93,7 +114,7 @@ class Layer:
     weight: np.ndarray
     threshold: Parameter | None = None
     leak: Leak = None
-    pool: Pool = None
+    pool: Pooling = None
     inputs: Sequence[str] | None = None
     shortcuts: Sequence[Shortcut] = ()
     weight_bits: int | None = None
@@ -216,6 +237,46 @@ def pair(value: Pair) -> tuple[int, int]:
     return value if isinstance(value, tuple) else (value, value)
 
 
+def by(sizes: Sequence[int]) -> str:
+    """One number where both are the same, or down x across."""
+    return str(sizes[0]) if sizes[0] == sizes[1] else "x".join(map(str, sizes))
+
+
+def pool_kind(pool: Pooling) -> str | None:
+    """"max", "avg" or "sum"; None without a pool."""
+    return None if pool is None else full(pool).kind
+
+
+def pool_axes(pool: Pooling) -> Axes:
+    """The windows of a pool, down and across; without one every site is its own."""
+    if pool is None:
+        return POINT, POINT
+    found = full(pool)
+    stride = found.size if found.stride is None else found.stride
+    down, across = zip(pair(found.size), pair(stride), pair(found.padding), strict=True)
+    return KernelAxis(*down), KernelAxis(*across)
+
+
+def overlap(pool: Pooling) -> bool:
+    """Whether a site can lie in several windows."""
+    return any(axis.stride < axis.kernel for axis in pool_axes(pool))
+
+
+def area(pool: Pooling) -> int:
+    """Sites of a window, padding included; 1 without a pool."""
+    return math.prod(axis.kernel for axis in pool_axes(pool))
+
+
+def share(pool: Pooling) -> float:
+    """What a spike counts in its window: less than 1 in an average."""
+    return 1 / area(pool) if pool_kind(pool) == "avg" else 1.0
+
+
+def full(pool: Pool | str) -> Pool:
+    """A pool that may go by its short name."""
+    return SHORT[pool] if isinstance(pool, str) else pool  # type: ignore[index]
+
+
 def groups_of(link: Layer | Shortcut) -> int:
     """Parts of its channels that are convolved each by itself; 1 where there is no convolution."""
     return link.groups if isinstance(link, Conv | Shortcut) else 1
@@ -227,7 +288,7 @@ def rare(link: Layer | Shortcut) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in found.items() if value != 1]
 
 
-def axes(link: Layer | Shortcut) -> tuple[KernelAxis, KernelAxis] | None:
+def axes(link: Layer | Shortcut) -> Axes | None:
     """The convolution down and across; an identity is one with a kernel of 1. None where all is connected to all."""
     if link.weight is None:
         return POINT, POINT
@@ -238,7 +299,7 @@ def axes(link: Layer | Shortcut) -> tuple[KernelAxis, KernelAxis] | None:
     return KernelAxis(*down), KernelAxis(*across)
 
 
-def pooled(shape: Shape, pool: str | None) -> Shape:
-    """Shape of a map after the 2x2 pooling *pool*; an odd last row or column is dropped."""
-    c, h, w = shape
-    return (c, h // POOL, w // POOL) if pool else shape
+def pooled(shape: Shape, pool: Pooling) -> Shape:
+    """Shape of a map after *pool*; what is left over at the end of a row or column is dropped."""
+    down, across = pool_axes(pool)
+    return (shape[0], down.places(shape[1]), across.places(shape[2]))

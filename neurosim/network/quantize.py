@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.errors import NetworkError
-from neurosim.network.layers import INPUT, Layer, Leak, Parameter, Shortcut
+from neurosim.network.layers import INPUT, Layer, Leak, Parameter, Shortcut, full, pool_kind, share
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, NeuronParameter
 
@@ -22,7 +22,8 @@ def quantize(network: Network, bits: int = 8, leak_bits: int = LEAK_BITS) -> Net
     """The integer network of a float one; the float one stays attached as `float_twin`.
 
     Per layer one weight scale q puts the largest absolute weight on 2^(bits-1) - 1; weights become ``rint(q * w)``,
-    threshold, bias and rest ``rint(q * v * input scale)`` (column *grid* of the table of parameters), each leak
+    averages become sums with weights that are so much smaller; threshold, bias and rest become
+    ``rint(q * v * input scale)`` (column *grid* of the table of parameters), each leak
     k / 2^leak_bits, or with more bits, up to 15, where the grid would round it to 1 and a neuron would notice within the
     timesteps. Delays and dynamics stay. Shortcuts
     share the scale of the layer they feed, since both add to one potential; the number that stands for 1.0 in a direct
@@ -66,7 +67,19 @@ def _input_scale(network: Network) -> float:
     return 127 / float(np.max(np.maximum(mean, 1 - mean) / std))
 
 
+def _summed(link: Layer | Shortcut) -> Any:
+    """The same with a sum in the place of an average, and weights that are so much smaller."""
+    if pool_kind(link.pool) != "avg":
+        return link
+    pool, part = replace(full(link.pool), kind="sum"), share(link.pool)  # type: ignore[arg-type]
+    if link.weight is not None:
+        return replace(link, pool=pool, weight=link.weight * np.float32(part))
+    assert isinstance(link, Shortcut) and link.scale is not None
+    return replace(link, pool=pool, scale=link.scale * part)
+
+
 def _quantized(layer: Layer, bits: int, fraction: Callable[[Leak], Leak], input_scale: float) -> Layer:
+    layer = replace(_summed(layer), shortcuts=[_summed(shortcut) for shortcut in layer.shortcuts])
     weights = [layer.weight, *(s.weight for s in layer.shortcuts if s.weight is not None)]
     largest = max(float(np.abs(w).max()) for w in weights)
     if largest == 0:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from neurosim.chip.chip import Chip
 from neurosim.cost.dataflow import REUSES, STATED
 from neurosim.mapping.mapping import Mapping
+from neurosim.network.layers import pool_kind
 from neurosim.network.network import Network
 from neurosim.outcome.cost_sections import ChoiceRow, ModelSection
 from neurosim.outcome.result import Result
@@ -91,7 +92,8 @@ def bracket(result: Result, again: Callable[[Mapping], Result]) -> ModelSection 
 
 def _sums(network: Network) -> bool:
     """Whether anything is pooled by sums."""
-    return any("sum2" in (layer.pool, *(shortcut.pool for shortcut in layer.shortcuts)) for layer in network.layers)
+    pools = (pool for layer in network.layers for pool in (layer.pool, *(shortcut.pool for shortcut in layer.shortcuts)))
+    return any(pool_kind(pool) in ("sum", "avg") for pool in pools)
 
 
 def _ratio(found: Result, reuse: str) -> float:

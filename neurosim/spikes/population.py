@@ -8,7 +8,7 @@ import numpy as np
 
 from neurosim.kernels.layer import PopulationState, Synapses, Tape
 from neurosim.kernels.neurons import KEPT, SET, SUBTRACTED, FloatLeak, IntegerLeak, Leaks, NeuronConstants, TruncatedLeak
-from neurosim.network.layers import NEXT_STEP, POOL, Layer, Leak, Parameter, Shape
+from neurosim.network.layers import NEXT_STEP, Layer, Leak, Parameter, Shape
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
 
@@ -60,6 +60,8 @@ def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic], v
     """*valued*: whether events carry values."""
     neurons, sites = layer.neurons, layer.shape[1] * layer.shape[2]
     latches = sum(s.latches for s in synapses)
+    # Every spike that can be, in every window that it lies in.
+    singles = max((len(s.target) * s.group for s in synapses if s.identity), default=0)
 
     def never(count: int) -> np.ndarray:
         return np.full(count, -1, np.int32)
@@ -70,9 +72,9 @@ def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic], v
         reached=never(sites * layer.blocks), listed=never(sites), visits=never(sites), lone=never(neurons),
         candidates=np.empty(neurons, np.int32), held=np.empty(neurons, np.int32), resting=np.empty(resting, np.int32),
         left=np.empty(resting, np.int32), rested=never(resting), kept=np.empty(resting, dtype),
-        singles=np.empty(POOL * POOL * neurons, np.int32), latched=never(latches), passed_channel=np.empty(latches, np.int32),
-        passed_site=np.empty(latches, np.int32), passed_value=np.empty(latches if valued else 0, payload_type(dtype)),
-        place=np.empty(latches if valued else 0, np.int32),
+        singles=np.empty(singles, np.int32), latched=never(latches), passed=np.zeros(len(synapses), np.int64),
+        passed_channel=np.empty(latches, np.int32), passed_place=np.empty(latches, np.int32),
+        passed_value=np.empty(latches if valued else 0, payload_type(dtype)), rank=np.empty(latches if valued else 0, np.int32),
     )  # fmt: skip
 
 

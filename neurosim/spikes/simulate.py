@@ -230,10 +230,10 @@ class _Batch:
     def _made(self, layer: Layer, dtype: type[np.generic]) -> tuple[NeuronConstants, PopulationState, Sources, np.ndarray]:
         """What the kernels run."""
         events = _alike([self.events[name] for name in layer.sources], self.network.integer)
-        sources = tuple(zip(self.feeds[layer.name].synapses, events, strict=True))
+        sources = self._filled_up(tuple(zip(self.feeds[layer.name].synapses, events, strict=True)))
         empty = new_state(layer, [s for s, _ in sources], dtype, events[0].value is not None)
         constants, currents = population(self.network, layer, self.how.state_bits), self._currents(layer, dtype)
-        return constants, empty, self._filled_up(sources), currents
+        return constants, empty, sources, currents
 
     def _filled_up(self, sources: Sources) -> Sources:
         """Sources that are silent make several a multiple of four: the kernel is compiled for each number of them."""

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from neurosim.kernels.layer import Synapses
-from neurosim.network.layers import POOL, KernelAxis, Layer, Pool, Shape, Shortcut, axes, groups_of, pooled
+from neurosim.network.layers import (
+    Axes,
+    KernelAxis,
+    Layer,
+    Pooling,
+    Shape,
+    Shortcut,
+    area,
+    axes,
+    groups_of,
+    pool_axes,
+    pool_kind,
+    pooled,
+    share,
+)
 from neurosim.network.network import Network
 
 
@@ -26,6 +41,13 @@ class Taps(NamedTuple):
     high: np.ndarray  # int64 [stretches]
     element: np.ndarray  # int64 [stretches], position in *order* of the kernel element that meets output *low*
     order: np.ndarray  # int64 [k], kernel elements as stored
+
+    @property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Every coordinate, and every output that it reaches, int64 [pairs] each."""
+        many = self.high - self.low + 1
+        ahead = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+        return np.repeat(self.coordinate, many), np.repeat(self.low, many) + ahead
 
 
 def taps(size: int, out_size: int, axis: KernelAxis) -> Taps:
@@ -44,15 +66,43 @@ def taps(size: int, out_size: int, axis: KernelAxis) -> Taps:
     return Taps(coordinate, output[begins], output[ends], element, order)
 
 
-def pool_sites(shape: Shape, pool: str | None) -> np.ndarray:
-    """int64 [H*W]: the pooled site of each site of a map, -1 for a dropped odd row or column."""
-    _, h, w = shape
-    if pool is None:
-        return np.arange(h * w)
-    _, ph, pw = pooled(shape, pool)
-    y, x = np.divmod(np.arange(h * w), w)
-    y, x = y // POOL, x // POOL
-    return np.where((y < ph) & (x < pw), y * pw + x, -1)
+class Windows(NamedTuple):
+    """Which windows of a pool the sites of a map lie in: site s in window[first[s] : first[s + 1]], int64. many: how many there
+    are."""
+
+    first: np.ndarray
+    window: np.ndarray
+    many: int
+
+    @property
+    def site(self) -> np.ndarray:
+        """int64 [pairs]: the site of each pair of a site and a window."""
+        return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
+
+    def pairs(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(places in *windows*, site) of every pair of one of these windows and a site in it."""
+        order = np.argsort(self.window, kind="stable")
+        starts = np.searchsorted(self.window[order], np.arange(self.many + 1))
+        counts = np.diff(starts)[windows]
+        place = np.repeat(np.arange(len(windows)), counts)
+        inside = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return place, self.site[order[starts[windows][place] + inside]]
+
+
+@lru_cache(maxsize=256)
+def pool_windows(height: int, width: int, moves: Axes) -> Windows:
+    """The windows that *moves* say of a map."""
+    down, across = (taps(n, axis.places(n), axis) for n, axis in zip((height, width), moves, strict=True))
+    (y, of_y), (x, of_x), broad = down.pairs, across.pairs, moves[1].places(width)
+    site, window = np.add.outer(y * width, x).ravel(), np.add.outer(of_y * broad, of_x).ravel()
+    order = np.lexsort((window, site))
+    first = np.searchsorted(site[order], np.arange(height * width + 1))
+    return Windows(first, window[order], moves[0].places(height) * broad)
+
+
+def windows_of(shape: Shape, pool: Pooling) -> Windows:
+    """The windows of *pool* on a map."""
+    return pool_windows(*shape[1:], pool_axes(pool))
 
 
 class Runs(NamedTuple):
@@ -63,11 +113,11 @@ class Runs(NamedTuple):
     offset: np.ndarray
     length: np.ndarray
 
-    def of_sites(self, sites: np.ndarray) -> Runs:
-        """The runs of *sites* one after another; a site of -1 has none."""
-        counts = np.where(sites < 0, 0, np.diff(self.first)[np.maximum(sites, 0)])
+    def of_windows(self, windows: Windows) -> Runs:
+        """Those of the windows of a pool for every site in one, by rising site."""
+        counts = np.diff(self.first)[windows.window]
         first = np.concatenate([[0], np.cumsum(counts)])
-        picked = np.repeat(self.first[np.maximum(sites, 0)] - first[:-1], counts) + np.arange(first[-1])
+        picked = np.repeat(self.first[windows.window] - first[:-1], counts) + np.arange(first[-1])
         return Runs(first, self.target[picked], self.offset[picked], self.length[picked])
 
 
@@ -89,8 +139,8 @@ def conv_runs(
         ahead = np.arange(len(site)) - np.repeat(np.cumsum(sites) - sites, sites)
         target, offset, sites = target + ahead, offset + ahead, np.ones_like(site)
     first = np.concatenate([[0], np.cumsum(np.bincount(site, minlength=h * w))])
-    share = channels // groups
-    return Runs(first, target * channels, offset * share, sites * share), across.order
+    part = channels // groups
+    return Runs(first, target * channels, offset * part, sites * part), across.order
 
 
 def dense_runs(shape: Shape, neurons: int) -> Runs:
@@ -101,21 +151,26 @@ def dense_runs(shape: Shape, neurons: int) -> Runs:
 
 
 def _synapses(
-    runs: Runs, rows: np.ndarray, source: Shape, pool: Pool, latch: int, delay: int, groups: int = 1, share: int = 0
+    runs: Runs, rows: np.ndarray, source: Shape, pool: Pooling, latch: int, delay: int, groups: int = 1, reached: int = 0
 ) -> Synapses:  # fmt: skip
-    """The synapses from a map of shape *source*, given the *runs* of the same map after *pool*; *share*: channels that each of
-    several *groups* reaches."""
-    channels, h, w = pooled(source, pool)
-    sites = pool_sites(source, pool)
-    runs = runs.of_sites(sites)
-    windows = h * w if pool == "max2" else 0
+    """The synapses from a map of shape *source*, given the *runs* of the same map after *pool*; *reached*: channels that each
+    of several *groups* reaches."""
+    channels, windows = source[0], windows_of(source, pool)
+    largest = pool_kind(pool) == "max"
+    runs = runs.of_windows(windows)
+    if not largest:
+        runs = runs._replace(first=runs.first[windows.first])
+    many = windows.many if largest else 0
+    if rows.dtype.kind == "f":
+        rows = rows * rows.dtype.type(share(pool))
     unit = 0 if rows.dtype.kind == "i" else rows.dtype.type(0)
     return Synapses(
         first=np.ascontiguousarray(runs.first, np.int32), target=np.ascontiguousarray(runs.target, np.int32),
         offset=np.ascontiguousarray(runs.offset, np.int64), length=np.ascontiguousarray(runs.length, np.int32), weight=rows,
-        channel_step=rows.size // channels, group=channels // groups, group_step=share, identity=False, unit=unit,
-        pooled=np.ascontiguousarray(sites if windows else (), np.int32), windows=windows, first_latch=latch,
-        latches=channels * windows, delay=delay,
+        channel_step=rows.size // channels, group=channels // groups, group_step=reached, identity=False, unit=unit,
+        first_place=np.ascontiguousarray(windows.first if many else (), np.int32),
+        window=np.ascontiguousarray(windows.window if many else (), np.int32), windows=many, first_latch=latch,
+        latches=channels * many, delay=delay,
     )  # fmt: skip
 
 
@@ -145,7 +200,7 @@ def shortcut_synapses(shortcut: Shortcut, layer: Layer, source: Shape, latch: in
     sites = np.arange(h * w)
     runs = Runs(np.append(sites, len(sites)), sites * channels, sites * 0, sites * 0 + 1)
     nothing = np.empty(0, layer.weight.dtype)
-    unit = np.float32(shortcut.scale) if nothing.dtype.kind == "f" else int(shortcut.scale or 0)
+    unit = int(shortcut.scale or 0) if nothing.dtype.kind == "i" else np.float32((shortcut.scale or 0) * share(shortcut.pool))
     return _synapses(runs, nothing, source, shortcut.pool, latch, shortcut.delay)._replace(identity=True, unit=unit)
 
 
@@ -195,9 +250,9 @@ def _feed(network: Network, layer: Layer) -> Feed:
     return Feed(_layer_synapses(network, layer), main, shortcut + bias)
 
 
-def _most_spikes(pool: Pool) -> int:
-    """Most spikes that one weight meets in one step."""
-    return POOL * POOL if pool == "sum2" else 1
+def _most_spikes(pool: Pooling) -> int:
+    """Most spikes that one weight meets in one step, averages counted as sums."""
+    return 1 if pool_kind(pool) == "max" else area(pool)
 
 
 def _largest_sum(weight: np.ndarray) -> float:

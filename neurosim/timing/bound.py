@@ -43,7 +43,7 @@ class Bound:
             to = self.agenda.mapping.deliveries[name]
             bound_packets(
                 bits=bits, segment=to.segment, delivery=to.columns, ways=self.ways[name], sending=self.sending, turn=turn,
-                stride=stride, sums=sums, gathered=nothing(len(to.sender), to.service.shape[1], to.latches),
+                stride=stride, sums=sums, gathered=nothing(*to.room),
             )  # fmt: skip
         tally.waiting += work.waiting.sum(0)
         close_turns(

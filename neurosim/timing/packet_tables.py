@@ -61,7 +61,7 @@ class PacketWriter:
             fill_packets(
                 bits=bits, segment=to.segment, delivery=to.columns, sending=(self.tree, self.step, self.flits), turn=turn,
                 stride=stride, turns=turns, next_packet=next_packet, next_target=next_target,
-                latched=np.zeros(to.latches, np.uint8),
+                latched=np.zeros(to.room[-1], np.uint8),
             )  # fmt: skip
         return turns
 
@@ -70,7 +70,7 @@ class PacketWriter:
         wait for memories."""
         delivery = self.deliveries[INPUT]
         work, waits = np.zeros((2, len(bits), self.bricks), np.int64)
-        gathered = nothing(len(delivery.sender), delivery.service.shape[1], delivery.latches)
+        gathered = nothing(*delivery.room)
         bits = self.ordered(INPUT, bits)
         work_outside(bits, delivery.segment, delivery.columns, work, waits, np.zeros(1, np.int64), gathered)
         return work, waits

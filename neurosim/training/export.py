@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neurosim.network.golden import Golden
 from neurosim.network.inputs import pixels
-from neurosim.network.layers import INPUT, Conv, Dense, Layer, Output, Pool, Shortcut
+from neurosim.network.layers import INPUT, Conv, Dense, Layer, Output, Pooling, Shortcut
 from neurosim.network.network import Network
 from neurosim.network.quantize import PIXEL_MAX
 from neurosim.training.architecture import Skip, Step
@@ -23,7 +23,7 @@ from neurosim.training.weights import SKIP
 
 # The average over a 2x2 window is a sum of spikes times 1/4; a power of two, so folding it into the weights is exact.
 AVERAGE = 0.25
-POOLS: dict[str | None, Pool] = {None: None, "avg": "sum2", "max": "max2"}
+POOLS: dict[str | None, Pooling] = {None: None, "avg": "sum2", "max": "max2"}
 PROBE_DENSITY = 0.5
 # Potentials of hidden layers are recorded up to this many; probes hold those of every layer in any case.
 RECORDED = 2_000_000

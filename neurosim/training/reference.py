@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from neurosim.network.golden import LayerRecording
-from neurosim.network.layers import INPUT, NEXT_STEP, Conv, Layer, Leak, Parameter, Shortcut
+from neurosim.network.layers import INPUT, NEXT_STEP, Conv, Layer, Leak, Parameter, Pooling, Shortcut, full
 from neurosim.network.network import Network
 
 # Doubles hold every integer below 2^53 exactly, and sums of products here stay far below; singles, twice as fast in a
@@ -153,10 +153,14 @@ def _leaked(u: Tensor, leak: Leak, rounding: str) -> Tensor:
     return (torch.floor if rounding == "floor" else torch.trunc)(u * _parameter(k) / 2**m)
 
 
-def _pooled(x: Tensor, pool: str | None) -> Tensor:
+def _pooled(x: Tensor, pool: Pooling) -> Tensor:
     if pool is None:
         return x
-    return 4 * F.avg_pool2d(x, 2) if pool == "sum2" else F.max_pool2d(x, 2)
+    found = full(pool)
+    if found.kind == "max":
+        return F.max_pool2d(x, found.size, found.stride, found.padding)
+    # An exact sum: of what PyTorch averages, nothing is divided.
+    return F.avg_pool2d(x, found.size, found.stride, found.padding, divisor_override=1)
 
 
 def _main(layer: Layer, x: Tensor) -> Tensor:

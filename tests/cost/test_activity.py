@@ -47,11 +47,13 @@ FEATURES = {
     "crossbar, zeros skipped", "windows summed", "windows summed over an identity shortcut",
     "bias", "bias beside an image", "synaptic current", "threshold of each neuron", "leak of each channel", "delay",
     "delayed input", "feedback to itself", "feedback from a later layer", "full connection", "oblong", "leaky output",
+    "windows that overlap", "largest of windows that overlap", "windows over the edge", "windows of an image",
+    "two sizes of windows of one source",
     "last layer fires", "frames", "graded spikes", "graded feedback", "refractory", "floor of each neuron", "reset of its own",
     "answer of every step",
     "groups", "depthwise", "dilation", "groups of a shortcut", "groups beside none", "groups of an image",
-    "cache", "potentials side by side", "registers", "registers, max2",
-    "registers, zeros skipped", "registers, several senders",
+    "cache", "potentials side by side", "registers", "registers, zeros skipped", "registers, several senders",
+    "registers, largest of windows", "registers, windows that overlap", "largest value of windows that overlap",
     "two layers in a core", "three layers in a core", "layers of a core that talk", "one source for two of a core",
 }  # fmt: skip
 
@@ -63,12 +65,15 @@ def features(mapping):
     core = mapping.chip.core
     found |= {f"{core.storage}, zeros skipped" if core.skip_zeros else core.storage}
     if policy.pool == "summed":
-        found |= {"windows summed"} if any(layer.pool == "sum2" for layer in network.layers) else set()
-        summed = [s for layer in network.layers for s in layer.shortcuts if s.pool == "sum2" and s.weight is None]
+        found |= {"windows summed"} if any(naive.pool_of(layer.pool)[0] == "sum" for layer in network.layers) else set()
+        shortcuts = [s for layer in network.layers for s in layer.shortcuts if s.weight is None]
+        summed = [s for s in shortcuts if naive.pool_of(s.pool)[0] == "sum"]
         found |= {"windows summed over an identity shortcut"} if summed else set()
     if core.accumulate_registers:
         found |= {"registers"} | ({"registers, zeros skipped"} if core.skip_zeros else set())
-        found |= {"registers, max2"} if any(layer.pool == "max2" for layer in network.layers) else set()
+        pools = [link.pool for layer in network.layers for link in (layer, *layer.shortcuts)]
+        found |= {"registers, largest of windows"} if any(naive.pool_of(pool)[0] == "max" for pool in pools) else set()
+        found |= {"registers, windows that overlap"} if any(map(overlap, pools)) else set()
         several = any(b.c0 and network.layers[b.layer].spiking for b in mapping.bricks)
         found |= {"registers, several senders"} if several else set()
     found |= features_of_machine(mapping.chip)
@@ -111,12 +116,19 @@ def features_of_layer(network, layer):
     later = {*names[names.index(layer.name) + 1 :]}
     pooled = [s for s in layer.shortcuts if s.pool]
     shared = {s.pool for s in layer.shortcuts if s.source in layer.inputs}
+    valued = any(network.input.valued if name == "input" else network.layer(name).graded for name in layer.inputs)
     kinds = {f"{'identity' if s.weight is None else 'weighted'} shortcut, {s.pool}" for s in pooled}
     has = dict.fromkeys(kinds, True) | {
-        layer.pool: layer.pool,
+        str(layer.pool): layer.pool,
+        "windows that overlap": any(overlap(pool) for pool in (layer.pool, *(s.pool for s in layer.shortcuts))),
+        "largest of windows that overlap": overlap(layer.pool) and layer.pool.kind == "max",
+        "largest value of windows that overlap": overlap(layer.pool) and layer.pool.kind == "max" and valued,
+        "windows over the edge": isinstance(layer.pool, ns.Pool) and layer.pool.padding,
+        "windows of an image": isinstance(layer.pool, ns.Pool) and network.fed_by_image(layer),
         "odd map pooled by a shortcut": any(n % 2 for s in pooled for n in network.shape_of(s.source)[1:]),
         "max2 of one source twice": layer.pool == "max2" and "max2" in shared,
         "two pools of one source": layer.pool and shared - {layer.pool, None},
+        "two sizes of windows of one source": len({naive.pool_of(p)[1] for p in {*shared, layer.pool} if p}) > 1,
         "odd map pooled": odd,
         "stride": layer.kind == "conv" and max(pair(layer.stride)) > 1,
         "padding": layer.kind == "conv" and max(pair(layer.padding)) > 0,
@@ -153,6 +165,10 @@ def features_of_layer(network, layer):
         "shortcut from the input": any(s.source == "input" for s in layer.shortcuts),
     }
     return {feature for feature, present in has.items() if present}
+
+
+def overlap(pool):
+    return isinstance(pool, ns.Pool) and any(s < k for k, s in zip(*naive.pool_of(pool)[1:3], strict=True))
 
 
 def test_the_random_cases_have_every_feature_and_raise_every_counter():

@@ -66,7 +66,8 @@ def test_only_the_first_spike_of_a_site_waits_for_the_memory():
     mapping = ns.map_network(network, chip_with(9))
     (delivery,) = (found for name, found in mapping.deliveries.items() if name == "input")
     event = mapping.chip.operation.event.cycles
-    assert delivery.service[4, :2].tolist() == [event + 2 * 18, event + 9]
+    middle = slice(*delivery.rows[4:6])
+    assert delivery.service[middle].tolist() == [event + 2 * 18, event + 9]
     result = ns.evaluate(traced(inputs, mapping), mapping, timing="packet")
     assert result.time.tally.busy.sum() >= (2 * 18) + 9 + 2 * 8
 

@@ -49,14 +49,10 @@ class Twin:
 
     def links(self, layer):
         """(source, shortcut or None, synapses as (source neuron, its (c, y, x) on the pooled map, target (c, y, x)))."""
-        pools = [layer.pool] * len(layer.inputs) + [s.pool for s in layer.shortcuts]
         shortcuts = [None] * len(layer.inputs) + list(layer.shortcuts)
-        for name, pool, shortcut, synapses in zip(
-            layer.sources, pools, shortcuts, naive.synapses_of(self.network, layer), strict=True
-        ):
-            places = {neuron: at for neuron, at, _ in naive.pooled_neurons(self.network.shape_of(name), pool)}
+        for name, shortcut, synapses in zip(layer.sources, shortcuts, naive.synapses_of(self.network, layer), strict=True):
             _, h, w = layer.shape
-            yield name, shortcut, [(s, places[s], (t // (h * w), t // w % h, t % w)) for s, t, _, _ in synapses]
+            yield name, shortcut, [(s, at, (t // (h * w), t // w % h, t % w)) for s, t, _, _, at in synapses]
 
     def work(self, number):
         """Sums of a brick."""
@@ -127,21 +123,25 @@ class Twin:
 
     def deliver(self, source):
         """Every activation to each core that needs it."""
-        read, all_pool = [], True
+        read, pools = [], set()
         for index, layer in enumerate(self.network.layers):
             for name, shortcut, synapses in self.links(layer):
                 if name == source:
-                    all_pool &= (shortcut or layer).pool is not None
+                    pools.add(naive.pool_of((shortcut or layer).pool)[1:])
                     read += [(neuron, at, self.home[index, *target]) for neuron, at, target in synapses]
         shape = self.network.shape_of(source)
-        share = Fraction(1, 4) if read and all_pool else 1
+        # Where all read the same windows, of which no two share an activation, those are what is sent.
+        size, stride, padding = next(iter(pools)) if len(pools) == 1 else ((1, 1), (1, 1), (0, 0))
+        all_pool = size != (1, 1) and padding == (0, 0) and all(s >= k for s, k in zip(stride, size, strict=True))
+        area = size[0] * size[1] if all_pool else 1
+        share = Fraction(1, area)
         bricks = {}
         for neuron, _, brick in read:
             bricks.setdefault(neuron, set()).add(brick)
         if source != "input":
             for neuron, reached in bricks.items():
                 self.send(source, place(shape, neuron), reached, share)
-        self.arrive(source, read, all_pool, shape)
+        self.arrive(source, read, area, shape)
 
     def send(self, source, at, reached, share):
         sender = self.home[[layer.name for layer in self.network.layers].index(source), *at]
@@ -152,19 +152,19 @@ class Twin:
         for brick in reached:
             self.count("look_ups", brick, share)
 
-    def arrive(self, source, read, all_pool, shape):
+    def arrive(self, source, read, area, shape):
         """What is written in each core, and what of the image is fetched for it."""
         for core in {self.cores[brick] for _, _, brick in read}:
             mine = [(neuron, at, brick) for neuron, at, brick in read if self.cores[brick] == core]
             first = min(brick for _, _, brick in mine)
-            values = {at if all_pool else place(shape, neuron) for neuron, at, _ in mine}
+            values = {at if area > 1 else place(shape, neuron) for neuron, at, _ in mine}
             per_site = Counter((y, x) for _, y, x in values)
             for many in per_site.values():
                 self.count("written words", first, self.row(many, self.activation))
             if source == "input":
                 rows, columns = {y for y, _ in per_site}, {x for _, x in per_site}
                 block = (max(rows) - min(rows) + 1) * (max(columns) - min(columns) + 1) * max(per_site.values())
-                pixels = block * (4 if all_pool else 1)
+                pixels = block * area
                 self.count("image words", first, self.words("input", pixels * (8 if self.network.integer else 32)))
 
     def time(self, number):

@@ -68,9 +68,7 @@ class Machine:
 
     def tables_of(self, layer):
         """For every source of the layer, the synapses of each of its neurons."""
-        pools = [layer.pool] * len(layer.inputs) + [s.pool for s in layer.shortcuts]
-        for name, pool, synapses in zip(layer.sources, pools, naive.synapses_of(self.network, layer), strict=True):
-            yield by_source(self.network, name, pool, synapses)
+        yield from map(by_source, naive.synapses_of(self.network, layer))
 
     def homes(self, index, layer):
         """The brick of every neuron."""
@@ -221,40 +219,44 @@ class Machine:
 
     def work_of(self, layer, place, neuron, entries, latched):
         """{brick: Counter} of a spike over one projection, *entries* its synapses; *latched* notes windows that had a spike,
-        and sites of a sender whose potentials wait in registers of a brick."""
+        and sites of a sender whose potentials wait in registers of a brick. Each window that the spike lies in is an axon of
+        its own; in registers nothing waits that only the first spike of a window causes, nor where windows overlap."""
         if not entries:
             return {}
         source = layer.sources[place]
         _, height, width = self.network.shape_of(source)
         sender = "outside" if source == "input" else self.home[source][neuron]
         shortcut = layer.shortcuts[place - len(layer.inputs)] if place >= len(layer.inputs) else None
-        pool, kernel = (shortcut or layer).pool, (shortcut or layer).weight
-        summed = pool == "sum2" and self.chip.policy.pool == "summed"
-        window = (layer.name, place, entries[0].at) if pool and (summed or pool == "max2") else None
-        first = window not in latched
-        latched |= {window} - {None}
+        (kind, size, stride, _), kernel = naive.pool_of((shortcut or layer).pool), (shortcut or layer).weight
+        summed, valued = kind == "sum" and self.chip.policy.pool == "summed", self.valued(source)
+        once = summed or kind == "max"
+        apart = once or kernel is None or getattr(shortcut or layer, "groups", 1) > 1
+        apart |= any(step < wide for step, wide in zip(stride, size, strict=True))
         found = {}
-        for brick in {self.home[layer.name][e.target] for e in entries}:
-            mine = [e for e in entries if self.home[layer.name][e.target] == brick]
-            done = found[brick] = Counter()
-            if first or summed:
-                done["synaptic_events"] = len(mine)
-            if summed:
-                done["pool_adds"] = done["passes"] = 1
-            if first:
-                words, touched, adds, passes = self.fetch(layer, brick, mine, kernel is None, shortcut)
-                apart = summed or kernel is None or getattr(shortcut or layer, "groups", 1) > 1
-                block = [] if apart else self.waits_in_registers(layer, brick, mine)
-                if block:
-                    done["register_adds"] += adds
-                    waiting = "registers", layer.name, place, brick, sender, neuron % (height * width)
-                    touched = 0 if waiting in latched else self.state_words(brick, block)
-                    latched |= {waiting}
-                done["weight_words"] += words
-                done["state_words"] += touched
-                valued = self.valued(layer.sources[place])
-                done["pool_macs" if summed else "payload_macs" if valued else "accumulates"] += adds
-                done["mac_passes" if summed or valued else "passes"] += passes
+        for at in {e.at for e in entries}:
+            window = (layer.name, place, at)
+            first = window not in latched or not once
+            latched.add(window)
+            for brick in {self.home[layer.name][e.target] for e in entries if e.at == at}:
+                mine = [e for e in entries if e.at == at and self.home[layer.name][e.target] == brick]
+                done = found.setdefault(brick, Counter())
+                if first or summed:
+                    done["synaptic_events"] += len(mine)
+                if summed:
+                    done["pool_adds"] += 1
+                    done["passes"] += 1
+                if first:
+                    words, touched, adds, passes = self.fetch(layer, brick, mine, kernel is None, shortcut)
+                    block = [] if apart else self.waits_in_registers(layer, brick, mine)
+                    if block:
+                        done["register_adds"] += adds
+                        waiting = "registers", layer.name, place, brick, sender, neuron % (height * width)
+                        touched = 0 if waiting in latched else self.state_words(brick, block)
+                        latched.add(waiting)
+                    done["weight_words"] += words
+                    done["state_words"] += touched
+                    done["pool_macs" if summed else "payload_macs" if valued else "accumulates"] += adds
+                    done["mac_passes" if summed or valued else "passes"] += passes
         return found
 
     def valued(self, source):
@@ -535,10 +537,9 @@ class Entry(NamedTuple):
     at: tuple
 
 
-def by_source(network, name, pool, synapses):
-    """{source neuron: [Entry]}."""
-    places = {source: at for source, at, _ in naive.pooled_neurons(network.shape_of(name), pool)}
+def by_source(synapses):
+    """{source neuron: [Entry]}; a synapse is there once for every window that its source lies in."""
     table = {}
-    for source, target, weight, _ in synapses:
-        table.setdefault(source, []).append(Entry(target, weight, places[source]))
+    for source, target, weight, _, at in synapses:
+        table.setdefault(source, []).append(Entry(target, weight, at))
     return table

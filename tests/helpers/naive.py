@@ -12,7 +12,8 @@ def flat(shape, c, y, x):
 
 
 def synapses_of(network, layer):
-    """All synapses of a layer: one list per source of (source neuron, target neuron, weight, window).
+    """All synapses of a layer: one list per source of (source neuron, target neuron, weight, window, at), one for every window
+    that the neuron lies in: *at* is its (channel, y, x).
 
     *window* is None, or under max pooling the (channel, y, x) of the window: only its first spike in a step counts.
     """
@@ -22,22 +23,37 @@ def synapses_of(network, layer):
 
 def main_synapses(network, layer, name):
     return [
-        (source, target, weight, window)
+        (source, target, weight, window, at)
         for source, at, window in pooled_neurons(network.shape_of(name), layer.pool)
         for target, weight in targets(layer, *at)
     ]
 
 
 def pooled_neurons(shape, pool):
-    """(neuron, its (c, y, x) on the pooled map, its window or None) of a map, without those that the pool drops."""
-    c0, h0, w0 = shape
-    size = 2 if pool else 1
+    """(neuron, its (c, y, x) on the pooled map, its window or None) of a map, one for every window that it lies in, by rising
+    neuron."""
+    kind, size, stride, padding = pool_of(pool)
+    (c0, h0, w0), (_, h, w) = shape, pooled_shape(shape, pool)
     found = []
-    for c, y, x in product(range(c0), range(h0), range(w0)):
-        at = (c, y // size, x // size)
-        if at[1] < h0 // size and at[2] < w0 // size:
-            found.append((flat(shape, c, y, x), at, at if pool == "max2" else None))
-    return found
+    for c, i, j, a, b in product(range(c0), range(h), range(w), range(size[0]), range(size[1])):
+        y, x = i * stride[0] + a - padding[0], j * stride[1] + b - padding[1]
+        if 0 <= y < h0 and 0 <= x < w0:
+            found.append((flat(shape, c, y, x), (c, i, j), (c, i, j) if kind == "max" else None))
+    return sorted(found, key=lambda each: each[:2])
+
+
+def pool_of(pool):
+    """(kind, size, stride, padding), each down and across."""
+    if pool is None:
+        return None, (1, 1), (1, 1), (0, 0)
+    if isinstance(pool, str):
+        return pool[:3], (2, 2), (2, 2), (0, 0)
+    return pool.kind, both(pool.size), both(pool.size if pool.stride is None else pool.stride), both(pool.padding)
+
+
+def pooled_shape(shape, pool):
+    _, size, stride, padding = pool_of(pool)
+    return shape[0], *((n + 2 * p - k) // s + 1 for n, k, s, p in zip(shape[1:], size, stride, padding, strict=True))
 
 
 def targets(layer, c, y, x):
@@ -73,17 +89,16 @@ def conv_targets(link, shape, c, y, x):
 def shortcut_synapses(network, layer, shortcut):
     neurons = pooled_neurons(network.shape_of(shortcut.source), shortcut.pool)
     if shortcut.weight is None:
-        return [(source, flat(layer.shape, *at), shortcut.scale, window) for source, at, window in neurons]
+        return [(source, flat(layer.shape, *at), shortcut.scale, window, at) for source, at, window in neurons]
     if shortcut.weight.ndim == 2:
-        seen = network.shape_of(shortcut.source)
-        seen = (seen[0], seen[1] // 2, seen[2] // 2) if shortcut.pool else seen
+        seen = pooled_shape(network.shape_of(shortcut.source), shortcut.pool)
         return [
-            (source, target, weight, window)
+            (source, target, weight, window, at)
             for source, at, window in neurons
             for target, weight in dense_targets(shortcut.weight, flat(seen, *at))
         ]
     return [
-        (source, target, weight, window)
+        (source, target, weight, window, at)
         for source, at, window in neurons
         for target, weight in conv_targets(shortcut, layer.shape, *at)
     ]
@@ -112,7 +127,7 @@ class Population:
         self.by_source = []
         for synapses in synapses_of(network, layer):
             table = {}
-            for source, target, weight, window in synapses:
+            for source, target, weight, window, _ in synapses:
                 table.setdefault(source, []).append((target, weight, window))
             self.by_source.append(table)
 
@@ -158,11 +173,9 @@ class Population:
             largest = {}
             for source, value in shown.items():
                 entries = table.get(source, [])
-                window = entries[0][2] if entries else None
-                value, before = (value, 0) if window is None else (max(value, largest.get(window, 0)), largest.get(window, 0))
-                largest[window] = value
-                for target, weight, _ in entries:
-                    values[target] += weight * (value - before)
+                for target, weight, window in entries:
+                    values[target] += weight * (value if window is None else max(0, value - largest.get(window, 0)))
+                largest |= {window: max(value, largest.get(window, 0)) for _, _, window in entries if window is not None}
 
     def compare(self):
         """Clip the potentials; who fires."""

@@ -38,8 +38,7 @@ def modules(network, layer):
 def shortcut_weights(network, layer, shortcut, at):
     if shortcut.weight.ndim == 4:
         return [w for _, w in naive.conv_targets(shortcut, layer.shape, *at)]
-    c, h, w = network.shape_of(shortcut.source)
-    seen = (c, h // 2, w // 2) if shortcut.pool else (c, h, w)
+    seen = naive.pooled_shape(network.shape_of(shortcut.source), shortcut.pool)
     return [weight for _, weight in naive.dense_targets(shortcut.weight, naive.flat(seen, *at))]
 
 
@@ -51,7 +50,7 @@ def module_input(network, sources, pool, sample, fired, step):
         for neuron, at, _ in naive.pooled_neurons(network.shape_of(source), pool):
             windows.setdefault(at, []).append(value_of(network, source, neuron, sample, fired, step))
         for at, values in windows.items():
-            total[at] = total.get(at, 0) + (max(values) if pool == "max2" else sum(values))
+            total[at] = total.get(at, 0) + (max(values) if naive.pool_of(pool)[0] == "max" else sum(values))
     return total
 
 

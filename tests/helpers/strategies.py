@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import neurosim as ns
+from tests.helpers import naive
 
 
 @st.composite
@@ -17,11 +18,8 @@ def networks(draw, encodings=("direct", "spikes")):
     layers = []
     last = "input"
     for index in range(draw(st.integers(1, 3))):
-        pools = [None, "sum2"] + (["max2"] if last != "input" or encoding == "spikes" else [])
-        pool = draw(st.sampled_from(pools))
-        c, h, w = shapes[last]
-        if pool:
-            h, w = h // 2, w // 2
+        pool = draw(pooling(shapes[last][1:], last != "input" or encoding == "spikes"))
+        c, h, w = pooled(shapes[last], pool)
         stride = draw(st.integers(1, 3))
         padding = draw(st.integers(0, 2))
         dilation = draw(st.sampled_from([1, 1, 2, 3]))
@@ -43,8 +41,8 @@ def networks(draw, encodings=("direct", "spikes")):
         shapes[name] = out
         last = name
     if draw(st.booleans()):
-        pool = draw(st.sampled_from([None, "sum2"])) if min(shapes[last][1:]) > 1 else None
-        size = int(np.prod(shapes[last])) if not pool else shapes[last][0] * (shapes[last][1] // 2) * (shapes[last][2] // 2)
+        pool = draw(pooling(shapes[last][1:], last != "input" or encoding == "spikes"))
+        size = int(np.prod(pooled(shapes[last], pool)))
         layers.append(
             ns.Dense("fc", weights(rng, (draw(st.integers(1, 6)), size)), draw(st.integers(1, 20)), draw(leaks()), pool)
         )
@@ -74,9 +72,9 @@ def shortcuts(draw, rng, shapes, out, encoding):
     sources = [n for n in shapes if n != "input" or encoding == "spikes"]
     found = []
     for name in sources:
-        pool = draw(pools)
-        c, *size = seen = halved(shapes[name]) if pool else shapes[name]
-        if min(size) < 1 or not draw(st.booleans()):
+        pool = draw(pooling(shapes[name][1:]))
+        c, *size = seen = pooled(shapes[name], pool)
+        if not draw(st.booleans()):
             continue
         if seen == out:
             found.append(ns.Shortcut(name, scale=draw(st.integers(1, 9)), pool=pool))
@@ -93,6 +91,23 @@ def shortcuts(draw, rng, shapes, out, encoding):
 def divisors(number):
     """Of a number, itself and 1 among them."""
     return st.sampled_from([n for n in range(1, number + 1) if number % n == 0])
+
+
+@st.composite
+def pooling(draw, size, largest=True):
+    """A pool of a map of this *size*, or none: of 2x2 or any, with windows that overlap, leave sites out or reach over the
+    edge."""
+    kinds = ["sum", "max"] if largest else ["sum"]
+    kind = draw(st.sampled_from([None, None, *kinds, *kinds]))
+    if kind is None or draw(st.booleans()):
+        return f"{kind}2" if kind and min(size) > 1 else None
+    windows = [draw(st.integers(1, min(3, n))) for n in size]
+    padding = tuple(draw(st.integers(0, k // 2)) for k in windows)
+    return ns.Pool(kind, tuple(windows), draw(st.sampled_from([None, 1, 2, (1, 2)])), padding)
+
+
+def pooled(shape, pool):
+    return naive.pooled_shape(shape, pool)
 
 
 pools = st.sampled_from([None, "sum2", "max2"])

@@ -74,7 +74,7 @@ def counted_routes(mapping):
     home, targets = home_of(mapping), {}
     for layer in mapping.network.layers:
         for source, synapses in zip(layer.sources, naive.synapses_of(mapping.network, layer), strict=True):
-            for i, j, _, _ in synapses if source != "input" else ():
+            for i, j, *_ in synapses if source != "input" else ():
                 targets.setdefault((source, i), set()).add(mapping.cores[home[layer.name, j]])
     total = [0] * len(mapping.bricks)
     for sender, reached in targets.items():
@@ -87,19 +87,11 @@ def counted_axons(mapping, brick):
     are some channels of a site."""
     network, layer = mapping.network, mapping.network.layers[brick.layer]
     mine, total = neurons_of(mapping, brick), 0
-    pooled = [layer.pool] * len(layer.inputs) + [s.pool for s in layer.shortcuts]
-    for source, pool, synapses in zip(layer.sources, pooled, naive.synapses_of(network, layer), strict=True):
+    for source, synapses in zip(layer.sources, naive.synapses_of(network, layer), strict=True):
         if source != "input" or network.input.encoding == "spikes":
-            shape = network.shape_of(source)
-            seen = {window_of(shape, i) if pool else np.unravel_index(i, shape) for i, j, _, _ in synapses if j in mine}
-            sites = Counter((y, x) for _, y, x in seen)
+            sites = Counter(at[1:] for at in {at for _, j, _, _, at in synapses if j in mine})
             total += sum(-(-channels // mapping.chip.core.axon_channels) for channels in sites.values())
     return total
-
-
-def window_of(shape, neuron):
-    c, y, x = np.unravel_index(neuron, shape)
-    return c, y // 2, x // 2
 
 
 def counted_weight_bits(mapping, brick):
@@ -113,15 +105,14 @@ def counted_weight_bits(mapping, brick):
         own = sum(kernel[brick.c0 : brick.c1].size for kernel in kernels)
         return (own + sum(s.weight is None for s in layer.shortcuts)) * layer.weight_bits
     mine, total = neurons_of(mapping, brick), 0
-    pooled = [layer.pool] * len(layer.inputs) + [s.pool for s in layer.shortcuts]
-    for source, pool, synapses in zip(layer.sources, pooled, naive.synapses_of(network, layer), strict=True):
+    for source, synapses in zip(layer.sources, naive.synapses_of(network, layer), strict=True):
         if source == "input" and network.input.encoding == "direct":
             total += sum(kernel[brick.c0 : brick.c1].size for kernel in main) * layer.weight_bits
             continue
-        shape, rows = network.shape_of(source), {}
-        for i, j, weight, _ in synapses:
+        rows = {}
+        for _, j, weight, _, at in synapses:
             if j in mine:
-                rows.setdefault(window_of(shape, i) if pool else i, {})[j] = weight
+                rows.setdefault(at, {})[j] = weight
         for row in rows.values():
             if core.storage == "sparse":
                 total += sum(weight != 0 for weight in row.values()) * (layer.weight_bits + core.index_bits)
@@ -440,7 +431,7 @@ def test_cores_reached_are_those_one_counts_by_hand(network, rng):
             size = tuple(rng.randint(1, n) for n in consumer.shape)
             reached = {}
             for source, synapses in zip(consumer.sources, naive.synapses_of(network, consumer), strict=True):
-                for i, j, _, _ in synapses if source == layer.name else ():
+                for i, j, *_ in synapses if source == layer.name else ():
                     place = np.unravel_index(j, consumer.shape)
                     reached.setdefault(i, set()).add(tuple(int(at) // step for at, step in zip(place, size, strict=True)))
             many = np.zeros(layer.shape, int)

@@ -63,7 +63,7 @@ def test_a_convolution_by_hand(name):
     assert (result.counts["synaptic_events"], result.counts["accumulates"]) == (4, adds)
     assert result.energy.action("read weights of weight_sram").times == words
     assert result.energy.total_J == almost((words * 10 + adds) * PJ)
-    service = mapping.deliveries["input"].service[0, 0]
+    service = mapping.deliveries["input"].service[0]
     assert service == mapping.chip.operation.event.cycles + rounds * mapping.chip.operation.accumulate.cycles
 
 

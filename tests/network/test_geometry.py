@@ -170,7 +170,7 @@ def test_the_slow_twin_agrees_with_numpy():
     layer = network.layers[0]
     c0, h, w = SHAPE
     found = np.zeros((layer.neurons, c0 * h * w), int)
-    for source, target, weight, _ in naive.synapses_of(network, layer)[0]:
+    for source, target, weight, _, _ in naive.synapses_of(network, layer)[0]:
         found[target, source] += weight
     expected = np.zeros((*layer.shape, *SHAPE), int)
     for o, i, j in np.ndindex(*layer.shape):

@@ -16,7 +16,7 @@ from neurosim.io.nir.linear import Convolution, FoldError, Full, Op, Same
 from neurosim.io.nir.neuron_nodes import Cell, parameters
 from neurosim.io.nir.shapes import where
 from neurosim.io.nir.signals import Signal, Term, scaled
-from neurosim.network.layers import INPUT, Conv, Dense, Layer, Output, Pair, Pool, Shape, Shortcut
+from neurosim.network.layers import INPUT, Conv, Dense, Layer, Output, Pair, Pooling, Shape, Shortcut
 from neurosim.network.neuron import PARAMETERS
 
 
@@ -40,7 +40,7 @@ class NirSynapses(NamedTuple):
     padding: Pair = 0
     groups: int = 1
     dilation: Pair = 1
-    pool: Pool = None
+    pool: Pooling = None
 
     @property
     def windows(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class Layers:
 
     def _synapses(self, p: NirPopulation, shape: Shape, term: Term, main: bool = False) -> NirSynapses:
         op, lost = term.op, term.source in self.lost
-        pool: Pool = "sum2" if op.pool else None
+        pool: Pooling = "sum2" if op.pool else None
         fits = (flat(op.out) if lost else op.out) == shape and not (lost and op.pool)
         if isinstance(op, Same) and op.scale.size == 1 and fits and not main:
             return NirSynapses(None, op.scale.item(), pool=pool)
