@@ -451,7 +451,7 @@ def integrate(lif, state, sources, current, step, begin):
 def begin_image(lif, state, tape, begin):
     """Forget the image before; *begin*: first step of this one."""
     for i in range(len(state.potential)):
-        state.potential[i] = of(lif.initial, i)
+        state.potential[i] = min(max(of(lif.initial, i), lif.lowest), lif.highest)
     state.current[:] = 0
     state.updated[:] = begin - 1
     tape.noted[3:] = 0

@@ -458,7 +458,9 @@ class Checker:
             return None
         if size == stride == (1, 1):
             return None
-        found = Pool(pool.kind, _simplest(size), None if stride == size else _simplest(stride), _simplest(padding))
+        # Of one site the largest and the average are what it is.
+        kind = "sum" if size == (1, 1) else pool.kind
+        found = Pool(kind, _simplest(size), None if stride == size else _simplest(stride), _simplest(padding))
         short: list[Pooling] = [name for name, same in SHORT.items() if same == found]
         return short[0] if short else found
 

@@ -110,7 +110,8 @@ class Population:
     def __init__(self, network, layer, state_bits=32):
         self.network = network
         self.layer = layer
-        self.u = self.each(0 if layer.initial is None else layer.initial)
+        bounds = -(2 ** (state_bits - 1)), 2 ** (state_bits - 1) - 1
+        self.u = [min(max(u, bounds[0]), bounds[1]) for u in self.each(0 if layer.initial is None else layer.initial)]
         self.floor = [-math.inf] * layer.neurons if layer.floor is None else self.each(layer.floor)
         self.wait = [0] * layer.neurons
         rules = {"reset": network.reset, "compare": network.compare, "order": network.dynamics}

@@ -1,4 +1,5 @@
-"""The geometry of synapses: groups and dilation are what zeros in a larger kernel would be, without the zeros."""
+"""The geometry of synapses: groups and dilation are what zeros in a larger kernel would be, without the zeros; windows of pools
+are those of PyTorch."""
 
 from dataclasses import replace
 
@@ -11,12 +12,12 @@ from hypothesis import strategies as st
 import neurosim as ns
 from neurosim.errors import FileError, NetworkError
 from neurosim.network.layers import pair
-from neurosim.training.reference import record
 from tests.helpers import naive
 from tests.helpers.examples import examples, placed_alone
 from tests.helpers.strategies import divisors, samples, weights
 
 SHAPE = (4, 7, 6)
+EXTRA = "needs the extra: pip install -e '.[train]'"
 
 
 def alone(shape=SHAPE, steps=2, shortcuts=(), **about):
@@ -64,6 +65,9 @@ def test_groups_and_dilation_are_zeros_in_a_larger_kernel(data):
 @examples(20)
 @given(st.data())
 def test_the_reference_in_pytorch_does_the_same(data):
+    pytest.importorskip("torch", reason=EXTRA)
+    from neurosim.training.reference import record
+
     network = data.draw(convolutions())
     shown = data.draw(samples(network))
     trace = ns.simulate(network, shown, record_potentials=True)
@@ -109,6 +113,139 @@ def test_packets_go_to_the_cores_of_their_group_alone():
         return placed_alone(network, ns.Inputs.from_spikes(np.ones((1, 1, 4, 1, 1), bool)), **{"core.max_neurons": 1})
 
     assert [(found(g)["events"], found(g)["synaptic_events"]) for g in (4, 2, 1)] == [(4, 4), (8, 8), (16, 16)]
+
+
+@st.composite
+def pooling(draw, kinds):
+    size = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    padding = tuple(draw(st.integers(0, k // 2)) for k in size)
+    stride = draw(st.none() | st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    return ns.Pool(draw(st.sampled_from(kinds)), size, stride, padding)
+
+
+def pooled_alone(pool, dtype=np.int64, seed=0):
+    """A convolution behind a pool."""
+    rng = np.random.default_rng(seed)
+    weight = weights(rng, (3, SHAPE[0], 1, 2)).astype(dtype)
+    return alone(weight=weight, padding=(0, 1), pool=pool, threshold=9)
+
+
+@examples(40)
+@given(pooling(["max", "avg", "sum"]), st.integers(0, 99))
+def test_floats_pool_as_pytorch_does(pool, seed):
+    torch = pytest.importorskip("torch", reason=EXTRA)
+    functional = torch.nn.functional
+    network = pooled_alone(pool, np.float32, seed)
+    rng = np.random.default_rng(seed)
+    spikes = rng.random((2, 2, *SHAPE)) < 0.4
+    trace = ns.simulate(network, ns.Inputs.from_spikes(spikes), record_potentials=True)
+    x = torch.from_numpy(spikes[:, 0].astype(np.float64))
+    how = (pool.size, pool.stride, pool.padding)
+    found = {
+        "max": lambda: functional.max_pool2d(x, *how), "avg": lambda: functional.avg_pool2d(x, *how),
+        "sum": lambda: functional.avg_pool2d(x, *how, divisor_override=1),
+    }[pool.kind]()  # fmt: skip
+    expected = functional.conv2d(found, torch.from_numpy(network.layers[0].weight).double(), padding=(0, 1)).flatten(1).numpy()
+    ours = trace.potentials("conv")[:, 0] + 9 * trace.spikes("conv")[:, 0].reshape(2, -1)
+    assert ours == pytest.approx(expected, abs=1e-4)
+
+
+@examples(25)
+@given(pooling(["max", "sum"]), st.data())
+def test_the_reference_pools_the_same(pool, data):
+    pytest.importorskip("torch", reason=EXTRA)
+    from neurosim.training.reference import record
+
+    network = pooled_alone(pool)
+    shown = data.draw(samples(network))
+    found = record(network, shown.spikes)["conv"]
+    assert (ns.simulate(network, shown, record_potentials=True).potentials("conv") == found.potentials).all()
+
+
+@examples(25)
+@given(pooling(["sum"]), st.data())
+def test_a_sum_over_windows_is_a_depthwise_convolution_of_ones(pool, data):
+    ones = np.ones((SHAPE[0], 1, 1, 1), np.int64)
+    pooled = alone(weight=ones, groups=SHAPE[0], pool=pool, threshold=1000)
+    kernel = np.ones((SHAPE[0], 1, *pair(pool.size)), np.int64)
+    stride = pool.size if pool.stride is None else pool.stride
+    if any(p >= k for p, k in zip(pair(pool.padding), pair(pool.size), strict=True)):
+        return
+    convolved = alone(weight=kernel, groups=SHAPE[0], stride=stride, padding=pool.padding, threshold=1000)
+    shown = data.draw(samples(pooled))
+    one, other = (ns.simulate(x, shown, record_potentials=True).potentials("conv") for x in (pooled, convolved))
+    assert (one == other).all()
+
+
+def test_a_global_pool_is_one_of_the_size_of_the_map():
+    network = alone(weight=np.ones((2, 4, 1, 1), int), pool=ns.Pool("sum", SHAPE[1:]), threshold=1000)
+    spikes = np.random.default_rng(0).random((1, 2, *SHAPE)) < 0.5
+    trace = ns.simulate(network, ns.Inputs.from_spikes(spikes), record_potentials=True)
+    assert network.layers[0].in_shape == (4, 1, 1)
+    assert trace.potentials("conv")[0, -1].tolist() == [spikes.sum()] * 2
+
+
+def test_quantised_averages_are_sums_of_smaller_weights():
+    """A layer with an average beside a shortcut without one: both stand on the grid of the smaller weights."""
+    weight = np.array([[[[2.0]], [[-1.0]]]], np.float32)
+    layers = [
+        ns.Conv("a", np.ones((2, 2, 2, 2), np.float32), 1.0, stride=2),
+        ns.Conv("b", weight, 4.0, inputs=["input"], pool=ns.Pool("avg", 2), shortcuts=[ns.Shortcut("a", weight)]),
+    ]
+    net = ns.Network.build("q", timesteps=2, input_shape=(2, 4, 4), encoding="spikes", layers=layers)
+    found = ns.quantize(net).layers[1]
+    q = 127 / 2
+    assert found.pool == "sum2" and found.weight.ravel().tolist() == [round(2 * q / 4), round(-q / 4)]
+    assert found.shortcuts[0].weight.ravel().tolist() == [127, round(-q)] and found.threshold == 4 * q
+
+
+def test_pools_of_one_name_are_one():
+    """However they are said: one hash, and files of the first version where the short name does."""
+    weight = np.ones((2, 4, 1, 1), int)
+    same = ("sum2", ns.Pool("sum", 2), ns.Pool("sum", (2, 2), 2), ns.Pool("sum", 2, (2, 2), (0, 0)))
+    assert len({alone(weight=weight, pool=pool).sha256 for pool in same}) == 1
+    assert all(alone(weight=weight, pool=pool).layers[0].pool == "sum2" for pool in same)
+    assert alone(weight=weight, pool=ns.Pool("max", 1)).layers[0].pool is None
+    assert alone(weight=weight, pool=ns.Pool("max", 1, 2)).sha256 == alone(weight=weight, pool=ns.Pool("sum", 1, 2)).sha256
+    others = ["sum2", "max2", None, ns.Pool("sum", 3), ns.Pool("sum", 3, 1), ns.Pool("sum", 3, 1, 1), ns.Pool("max", 3)]
+    assert len({alone(weight=weight, pool=pool).sha256 for pool in others}) == len(others)
+
+
+@pytest.mark.parametrize(
+    "pool", [ns.Pool("max", 3, 2, 1), ns.Pool("sum", (2, 3), (1, 2)), ns.Pool("max", 2), ns.Pool("avg", 3)]
+)
+def test_files_keep_pools(tmp_path, pool):
+    kind = np.float32 if pool.kind == "avg" else np.int64
+    layer = ns.Conv("conv", np.ones((2, 4, 1, 1), kind), 9, pool=pool)
+    beside = ns.Conv(
+        "beside", np.ones((2, 2, 1, 1), kind), 9, shortcuts=[ns.Shortcut("input", np.ones((2, 4, 1, 1), kind), pool=pool)]
+    )
+    network = ns.Network.build("p", timesteps=2, input_shape=SHAPE, encoding="spikes", layers=[layer, beside])
+    network.save(tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert file.attrs["format_version"] == ("1.0" if pool == ns.Pool("max", 2) else "2.0")
+    again = ns.load_network(tmp_path / "x.h5")
+    assert again.sha256 == network.sha256 and again.layers[0].pool == network.layers[0].pool
+    assert again.layers[1].shortcuts[0].pool == network.layers[1].shortcuts[0].pool
+
+
+WRONG_POOLS = [
+    ("mean", "must be a Pool, 'sum2', 'max2' or None"),
+    (ns.Pool("mean", 2), "its kind must be 'max', 'avg' or 'sum'"),
+    (ns.Pool("sum", 1.5), "its numbers integers"),
+    (ns.Pool("sum", 2, 0), "stride >= 1"),
+    (ns.Pool("max", 3, 2, 2), "0 <= padding <= size / 2"),
+    (ns.Pool("avg", 2), "integers have no averages: use 'sum'"),
+    (ns.Pool("sum", 9), "the pooled input [4, 0, 0] is empty"),
+]
+
+
+@pytest.mark.parametrize(("pool", "message"), WRONG_POOLS)
+def test_what_no_pool_can_be_is_said(pool, message):
+    for about in ({"pool": pool}, {"shortcuts": [ns.Shortcut("input", np.ones((2, 4, 1, 1), int), pool=pool)]}):
+        with pytest.raises(NetworkError) as caught:
+            alone(weight=np.ones((2, 4, 1, 1), int), **about)
+        assert message in str(caught.value) or ("empty" in message and "is empty" in str(caught.value))
 
 
 PROBLEMS = [

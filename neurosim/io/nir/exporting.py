@@ -16,8 +16,13 @@ from neurosim.io.hdf5 import replacing
 from neurosim.io.nir import linear
 from neurosim.io.nir.linear import Convolution, Kernel
 from neurosim.io.nir.linear_nodes import Dims
+<<<<<<< HEAD
 from neurosim.network.layers import INPUT, NEXT_STEP, Conv, Layer, Leak, Shape, Shortcut, pair, pooled
 from neurosim.network.network import Network
+=======
+from neurosim.network.layers import INPUT, Conv, Layer, Leak, Pooling, Shape, Shortcut, pair, pool_axes, pool_kind, pooled
+from neurosim.network.network import NEXT_STEP, Network
+>>>>>>> geometry
 from neurosim.network.neuron import PARAMETERS
 
 VERSION = "1.0.8"
@@ -162,11 +167,13 @@ class _Exporter:
         if link.delay and not (own and link.delay == 1):
             late = np.full(dims(shape), link.delay * self.dt)
             ends = [self._node(f"{label}.delay", {"type": "Delay", "delay": late}, ends)]
-        if link.pool == "max2":
+        if pool_kind(link.pool) == "max":
             self._say(f"max pooling of {', '.join(sources)} has no node in NIR")
-        if link.pool and not flat:
-            pool = {"kernel_size": np.array((2, 2)), "stride": np.array((2, 2)), "padding": np.array((0, 0))}
-            shape, ends = pooled(shape, "sum2"), [self._node(f"{label}.pool", {"type": "SumPool2d", **pool}, ends)]
+        elif link.pool and flat:
+            self._say(f"windows around the single pixels of {', '.join(sources)} have no node in NIR")
+        elif link.pool:
+            shape, ends = pooled(shape, link.pool), [self._node(f"{label}.pool", _pool(link.pool), ends)]
+            flat = False
         weight = link.weight
         if weight is None:
             assert isinstance(link, Shortcut)
@@ -222,6 +229,13 @@ class _Exporter:
 def dims(shape: Shape) -> Dims:
     """As NIR has it: [N] where the map is a single pixel."""
     return shape if shape[1:] != (1, 1) else shape[:1]
+
+
+def _pool(pool: Pooling) -> Fields:
+    moves = pool_axes(pool)
+    size, stride, padding = (np.array([getattr(axis, name) for axis in moves]) for name in ("kernel", "stride", "padding"))
+    kind = "AvgPool2d" if pool_kind(pool) == "avg" else "SumPool2d"
+    return {"type": kind, "kernel_size": size, "stride": stride, "padding": padding}
 
 
 def _write_node(group: h5py.Group, fields: Fields) -> None:

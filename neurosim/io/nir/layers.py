@@ -110,7 +110,7 @@ class Layers:
 
     def _synapses(self, p: NirPopulation, shape: Shape, term: Term, main: bool = False) -> NirSynapses:
         op, lost = term.op, term.source in self.lost
-        pool: Pooling = "sum2" if op.pool else None
+        pool = op.pool
         fits = (flat(op.out) if lost else op.out) == shape and not (lost and op.pool)
         if isinstance(op, Same) and op.scale.size == 1 and fits and not main:
             return NirSynapses(None, op.scale.item(), pool=pool)

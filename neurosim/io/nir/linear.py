@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array, diags_array
 
-from neurosim.network.layers import Shape, pooled
+from neurosim.network.layers import Pool, Pooling, Shape, pool_axes, pooled
 
 # Entries of a matrix or kernel that is made by folding, and neurons of a population.
 LARGEST = 2**24
@@ -76,11 +76,11 @@ class Kernel:
 
 @dataclass(frozen=True, eq=False)
 class Same:
-    """Each number is that of the source at the same place, sum-pooled 2x2 or not, times *scale* [C or 1, H or 1, W or 1]."""
+    """Each number is that of the source, pooled by sums or not, at the same place, times *scale* [C or 1, H or 1, W or 1]."""
 
     shape: Shape
     scale: np.ndarray
-    pool: bool = False
+    pool: Pooling = None
 
     @property
     def out(self) -> Shape:
@@ -93,7 +93,7 @@ class Convolution:
 
     shape: Shape
     kernel: Kernel
-    pool: bool = False
+    pool: Pooling = None
 
     @property
     def out(self) -> Shape:
@@ -106,7 +106,7 @@ class Full:
 
     shape: Shape
     weight: np.ndarray
-    pool: bool = False
+    pool: Pooling = None
 
     @property
     def out(self) -> Shape:
@@ -118,7 +118,7 @@ Op = Same | Convolution | Full
 
 def seen(op: Op) -> Shape:
     """The shape of the source once it is pooled."""
-    return pooled(op.shape, "sum2" if op.pool else None)
+    return pooled(op.shape, op.pool)
 
 
 def check_size(entries: int, what: str) -> None:
@@ -162,11 +162,12 @@ def multiplied(op: Op, weight: np.ndarray) -> Full:
     return Full(op.shape, weight @ _window_matrix(seen(op), op.kernel), op.pool)
 
 
-def summed_2x2(op: Op, shape: Shape) -> Op:
-    """*op*, seen as a map of this *shape*, then sum pooling of 2x2."""
+def summed(op: Op, shape: Shape, size: Two, stride: Two, padding: Two) -> Op:
+    """*op*, seen as a map of this *shape*, then sum pooling."""
     if isinstance(op, Same) and not op.pool and op.out == shape and even(op.scale):
-        return replace(op, pool=True)
-    return convolved(op, shape, channelwise(shape[0], (2, 2), (2, 2)))
+        plain = (size, stride, padding) == ((2, 2), (2, 2), (0, 0))
+        return replace(op, pool="sum2" if plain else Pool("sum", size, stride, padding))
+    return convolved(op, shape, channelwise(shape[0], size, stride, padding))
 
 
 def channelwise(channels: int, size: Two, stride: Two, padding: Two = (0, 0)) -> Kernel:
@@ -231,7 +232,9 @@ def _matrix(op: Op) -> csr_array:
         found = csr_array(op.weight)
     if not op.pool:
         return csr_array(found)
-    return csr_array(found @ _window_matrix(op.shape, channelwise(op.shape[0], (2, 2), (2, 2))))
+    down, across = pool_axes(op.pool)
+    size, stride, padding = ((getattr(down, name), getattr(across, name)) for name in ("kernel", "stride", "padding"))
+    return csr_array(found @ _window_matrix(op.shape, channelwise(op.shape[0], size, stride, padding)))
 
 
 def _window_matrix(shape: Shape, kernel: Kernel) -> csr_array:

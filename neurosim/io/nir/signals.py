@@ -123,15 +123,14 @@ def _convolved(node: NirNode, signal: Signal, kernel: Kernel, fidelity: Fidelity
     shape = out_shape(node, signal.shape, kernel)
     assert shape is not None
     mapped, size = as_map(signal.shape), kernel.extent
-    if node.kind.endswith("Pool2d"):
-        plain = (size, kernel.stride, kernel.padding) == ((2, 2), (2, 2), (0, 0))
-        kernel = linear.channelwise(mapped[0], size, kernel.stride, kernel.padding)
+    pools = node.kind.endswith("Pool2d")
+    moves = size, kernel.stride, kernel.padding
+    if pools:
+        kernel = linear.channelwise(mapped[0], *moves)
         if node.kind == "AvgPool2d" and any(kernel.padding):
             fidelity.assume(f"{node.name}: the zeros around the map count in its averages")
-    else:
-        plain = False
     terms = [
-        replace(t, op=linear.summed_2x2(t.op, mapped) if plain else linear.convolved(t.op, mapped, kernel))
+        replace(t, op=linear.summed(t.op, mapped, *moves) if pools else linear.convolved(t.op, mapped, kernel))
         for t in signal.terms
     ]  # fmt: skip
     constant = np.zeros(())
