@@ -18,10 +18,7 @@ from tests.frameworks import zoo  # noqa: E402
 
 LARGE = ("vgg11", "resnet18", "GestureNet", "CIFAR10Net", "MNISTNet")
 # What stands between a model and today's network.
-MISSING = {
-    "spiking_resnet18": "a max of 3x3 with stride 2x2 and padding 1x1", "sew_resnet18": "a max of 3x3 with stride 2x2",
-    "snnTorch tutorial 6": "stands between weights and neurons",
-}  # fmt: skip
+MISSING = {"snnTorch tutorial 6": "stands between weights and neurons"}
 SEEN = [
     pytest.param(name, marks=[pytest.mark.slow] if any(word in name for word in LARGE) else [])
     for name in zoo.MODELS

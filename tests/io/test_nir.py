@@ -15,12 +15,7 @@ from hypothesis import strategies as st
 import neurosim as ns
 from neurosim.io.nir.exporting import save_nir
 from neurosim.io.nir.imported_network import import_nir
-<<<<<<< HEAD
-from neurosim.network.layers import AT_ONCE, NEXT_STEP
-=======
-from neurosim.network.layers import pool_kind
-from neurosim.network.network import AT_ONCE, NEXT_STEP
->>>>>>> geometry
+from neurosim.network.layers import AT_ONCE, NEXT_STEP, pool_kind
 from tests.helpers import nir_graphs, strategies
 from tests.helpers.nir_graphs import DT, chain, if_, input_, lif, output, write
 from tests.helpers.samples import call, refused

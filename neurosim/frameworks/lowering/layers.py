@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.frameworks.lowering.description import Description, FedPopulation, PoolWindow, WeightedProjection
-from neurosim.network.layers import AT_ONCE, INPUT, NEXT_STEP, Conv, Dense, Layer, Output, Pool, Shortcut
+from neurosim.network.layers import AT_ONCE, INPUT, NEXT_STEP, Conv, Dense, Layer, Output, Pool, Pooling, Shortcut
 
 # Threshold of a gate: it holds with a reset in the same step as with one in the next, to which 1 - 1/4 is still above and 0 -
 # 1/4 not.
@@ -44,16 +44,6 @@ def _population_problems(p: FedPopulation, images: bool) -> Iterator[str]:
     shown = [q for q in p.projections if images and INPUT in q.sources]
     if len(shown) > 1:
         yield shown[1].place + "reads images beside other weights that do; only one projection onto a layer can"
-    for q in p.projections:
-        yield from _projection_problems(q)
-
-
-def _projection_problems(q: WeightedProjection) -> Iterator[str]:
-    if q.window is not None and not q.window.plain:
-        yield q.place + f"reads a pool that is a {q.window}; a pool of 2x2 with stride 2 is supported"
-    if q.groups != 1 or q.dilation != (1, 1):
-        said = f"groups {q.groups}, dilation {list(q.dilation)}"
-        yield q.place + f"has {said}; only groups 1 and dilation 1 are supported"
 
 
 def head(description: Description) -> dict[str, Any]:
@@ -86,7 +76,8 @@ def _layer(p: FedPopulation, rules: dict[str, Any], images: bool) -> Layer:
     options |= {"threshold": neuron.threshold, "rest": neuron.rest, "graded": neuron.graded} | _own_rules(p, rules)
     if main.weight.ndim == 2:
         return Dense(p.name, main.weight, **options)
-    return Conv(p.name, main.weight, stride=main.stride, padding=main.padding, **options)
+    windows: dict[str, Any] = {"stride": main.stride, "padding": main.padding, "dilation": main.dilation, "groups": main.groups}
+    return Conv(p.name, main.weight, **windows, **options)
 
 
 def _bias(p: FedPopulation) -> np.ndarray | None:
@@ -112,23 +103,24 @@ def _main(p: FedPopulation, images: bool) -> tuple[WeightedProjection, list[Weig
     order = sorted(p.projections, key=lambda q: (not (images and INPUT in q.sources), q.weight is None))
     first, others = order[0], [q for q in p.projections if q is not order[0]]
     if first.weight is None:
-        first = replace(first, weight=_eye(p.shape[0], first.scale), scale=1.0)
+        first = replace(first, weight=_own(p.shape[0], first.scale), scale=1.0, groups=p.shape[0])
     return first, others
 
 
-def _eye(channels: int, scale: float) -> np.ndarray:
+def _own(channels: int, scale: float) -> np.ndarray:
     """Every channel to itself."""
-    found: np.ndarray = np.eye(channels, dtype=np.float32)[:, :, None, None] * np.float32(scale)
-    return found
+    return np.full((channels, 1, 1, 1), scale, np.float32)
 
 
 def _shortcuts(q: WeightedProjection) -> Iterator[Shortcut]:
     for source in q.sources:
         scale = q.scale if q.weight is None else None
-        yield Shortcut(source, q.weight, scale, q.stride, q.padding, _pool(q.window), q.delay)
+        yield Shortcut(source, q.weight, scale, q.stride, q.padding, _pool(q.window), q.delay, q.groups, q.dilation)
 
 
-def _pool(window: PoolWindow | None) -> Pool:
+def _pool(window: PoolWindow | None) -> Pooling:
     if window is None:
         return None
-    return "max2" if window.kind == "max" else "sum2"
+    if window.plain:
+        return "max2" if window.kind == "max" else "sum2"
+    return Pool(window.kind, window.size, window.stride, window.padding)

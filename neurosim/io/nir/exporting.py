@@ -16,13 +16,21 @@ from neurosim.io.hdf5 import replacing
 from neurosim.io.nir import linear
 from neurosim.io.nir.linear import Convolution, Kernel
 from neurosim.io.nir.linear_nodes import Dims
-<<<<<<< HEAD
-from neurosim.network.layers import INPUT, NEXT_STEP, Conv, Layer, Leak, Shape, Shortcut, pair, pooled
+from neurosim.network.layers import (
+    INPUT,
+    NEXT_STEP,
+    Conv,
+    Layer,
+    Leak,
+    Pooling,
+    Shape,
+    Shortcut,
+    pair,
+    pool_axes,
+    pool_kind,
+    pooled,
+)
 from neurosim.network.network import Network
-=======
-from neurosim.network.layers import INPUT, Conv, Layer, Leak, Pooling, Shape, Shortcut, pair, pool_axes, pool_kind, pooled
-from neurosim.network.network import NEXT_STEP, Network
->>>>>>> geometry
 from neurosim.network.neuron import PARAMETERS
 
 VERSION = "1.0.8"
