@@ -2,9 +2,9 @@
 
 shared: the kernels, once per core; a spike visits the row of the brick's channels at every site that it reaches. unrolled:
 every synapse of an axon, one after another, visited at once; where they lead follows from the axon's entry. crossbar: for
-every axon a row as wide as the brick has neurons, with zeros where no synapse is. sparse: the synapses of an axon that are
-not zero, each with the index of its neuron. What an image feeds is stored shared: a dense engine walks its kernels; or lies at
-the host, if that computes the currents.
+every axon a row as wide as the brick has neurons (or places, where currents are pooled), with zeros where no synapse is.
+sparse: the synapses of an axon that are not zero, each with the index of its neuron. What an image feeds is stored shared: a
+dense engine walks its kernels; or lies at the host, if that computes the currents.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurosim.chip.chip import Chip, CoreDescription
-from neurosim.mapping.brick import Brick, groups_in, projections, reach, source_shape
+from neurosim.mapping.brick import Brick, groups_in, landing_places, landing_sites, projections, reach, source_shape
 from neurosim.network.checks import signed_bits
 from neurosim.network.layers import INPUT, Layer, Shortcut
 from neurosim.network.network import Network
@@ -25,7 +25,7 @@ class Projection(NamedTuple):
     """The synapses from the neurons of one (pooled) source to a brick, by kind of channel of the source: where zeros matter
     each is a kind, elsewhere those of a group are, and without groups all that reach the brick."""
 
-    brick: Brick
+    width: int  # places of the brick that synapses can lead to
     site: np.ndarray  # int64 [positions], of the (pooled) source map that reach the brick
     first: int  # channel of the source that reaches the brick
     axons: int  # channels of each kind, which follow each other
@@ -33,7 +33,7 @@ class Projection(NamedTuple):
     row: np.ndarray  # int64 [kinds, 1], synapses at each of these sites
     bits: int  # of a weight
     touched: np.ndarray  # int64 [kinds, positions], words of the state that hold the potentials it adds to
-    all_words: int  # words that hold a number of all neurons of the brick
+    all_words: int  # words that hold a number of all those places
     # int64 [kinds, positions], where zeros matter: synapses that are not zero, and the rounds of the lanes that they take
     # if every site is worked off by itself.
     nonzero: np.ndarray | None
@@ -87,7 +87,7 @@ def _unrolled(link: Projection, core: CoreDescription) -> Visit:
 
 
 def _crossbar(link: Projection, core: CoreDescription) -> Visit:
-    stored, bits = link.once * link.brick.neurons, link.once * (link.brick.neurons * link.bits)
+    stored, bits = link.once * link.width, link.once * (link.width * link.bits)
     if link.nonzero is None:
         return Visit(*link.axis, link.synapses, link.once, bits, stored, link.once * link.all_words, -(-stored // core.lanes))
     return Visit(*link.axis, link.synapses, link.once, bits, link.nonzero, link.touched, -(-link.nonzero // core.lanes))
@@ -178,21 +178,21 @@ def _projection(
 ) -> Projection:
     core, found, bits = chip.core, reach(network, layer, source, shortcut, brick), layer.weight_bits or 8
     state, number = chip.home("state"), chip.core.state_bits
-    all_words = brick.sites * state.row_words(brick.channels, number)
+    wide, all_words = landing_places(layer, brick), landing_sites(layer, brick) * state.row_words(brick.channels, number)
     _, height, width = source_shape(network, layer, source, shortcut)
     weight, site, sites = (shortcut or layer).weight, found.site, found.sites[None, :]
     if weight is None:
         assert shortcut is not None
         none_zero = sites if zeros_matter(core) else None
         return Projection(
-            brick=brick, site=site, first=brick.c0, axons=brick.channels, sites=sites, row=np.ones((1, 1), np.int64),
+            width=wide, site=site, first=brick.c0, axons=brick.channels, sites=sites, row=np.ones((1, 1), np.int64),
             bits=bits * constant_weights(layer, shortcut), touched=sites * state.words(number), all_words=all_words,
             nonzero=none_zero, rounds=none_zero,
         )  # fmt: skip
     groups, together = groups_in(network, layer, source, shortcut, brick), state.neighbours(number)
     if not zeros_matter(core):
         return Projection(
-            brick=brick, site=site, first=groups.taken[0], axons=groups.inputs, sites=np.repeat(sites, len(groups.sizes), 0),
+            width=wide, site=site, first=groups.taken[0], axons=groups.inputs, sites=np.repeat(sites, len(groups.sizes), 0),
             row=groups.sizes[:, None], bits=bits, touched=sites * groups.words(together)[:, None] * state.words(number),
             all_words=all_words, nonzero=None, rounds=None,
         )  # fmt: skip
@@ -201,7 +201,7 @@ def _projection(
     used, words = _by_channel(met, groups.begins), _words(met, groups.begins, together)
     nonzero, rounds = found.over(used), found.over(-(-used // core.lanes))
     return Projection(
-        brick=brick, site=site, first=groups.taken[0], axons=1, sites=np.repeat(sites, len(used), 0),
+        width=wide, site=site, first=groups.taken[0], axons=1, sites=np.repeat(sites, len(used), 0),
         row=np.repeat(groups.sizes, groups.inputs)[:, None], bits=bits, touched=found.over(words) * state.words(number),
         all_words=all_words, nonzero=nonzero, rounds=rounds,
     )  # fmt: skip
