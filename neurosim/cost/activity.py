@@ -14,13 +14,13 @@ import numpy as np
 
 from neurosim.bits import unpacked
 from neurosim.kernels.histogram import count_columns, count_windows, note_sites
-from neurosim.mapping.brick import reach, taken
+from neurosim.mapping.brick import landing_places, reach, taken, window_sites
 from neurosim.mapping.demand import has_current, numbers, pixel_bits
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.routes import Fanout
 from neurosim.network.checks import signed_bits
 from neurosim.network.inputs import slices
-from neurosim.network.layers import INPUT, Axes, KernelAxis, Layer, pool_axes
+from neurosim.network.layers import INPUT, Axes, KernelAxis, Layer, after, pool_axes
 from neurosim.network.neuron import PARAMETERS
 from neurosim.spikes.synapses import pool_windows
 from neurosim.spikes.trace import Ragged, SpikeTrace
@@ -38,10 +38,11 @@ class Activity:
     every brick that it is for. input_arrivals: events that came from outside; input_events: spikes fed from outside, each
     booked once, to the first brick it arrives at. synaptic_events: (spike, synapse) pairs. weight_words: words of weights
     fetched for them; accumulates: additions that they cause; state_words: words of the state, each read and written, that hold
-    what they are added to; register_adds: those of the accumulates that add to potentials in registers of the lanes; where a
-    core sums pooling windows first, pool_adds: additions to those sums, pool_macs: sums multiplied with a weight; payload_macs:
-    values that events carry, likewise, instead of accumulates. active, idle: visited neurons that were, were not touched;
-    visit_words: words of the state that hold one number of all that were visited.
+    what they are added to, and, where currents are pooled, what of it the windows of visited neurons hold; register_adds: those
+    of the accumulates that add to potentials in registers of the lanes; where a core sums pooling windows first, pool_adds:
+    additions to those sums, pool_macs: sums multiplied with a weight; payload_macs: values that events carry, likewise, instead
+    of accumulates. active, idle: visited neurons that were, were not touched; visit_words: words of the state that hold one
+    number of all that were visited.
     analog_rows, macs: rows and multiply-accumulates of image-fed layers; current_adds: stored currents re-added, biases among
     them; current_writes: currents stored. clears: numbers of the state set to zero before an image; readouts: output potentials
     read after it. leaks: leak multiplies. clips: potentials clipped to the state width. input_words: words of the input memory.
@@ -164,6 +165,9 @@ class _Counter:
         self.rows = len(trace) * self.steps
         self.bricks = len(mapping.bricks)
         self.neurons = np.array([b.neurons for b in mapping.bricks])
+        # Places that synapses reach; the words of what arrived there, read and cleared where it is pooled.
+        self.places = np.array([landing_places(mapping.network.layers[b.layer], b) for b in mapping.bricks])
+        self.window_words = np.zeros((self.rows, self.bricks), np.int64)
         self.row_words = [self.chip.home("state").row_words(b.channels, self.chip.core.state_bits) for b in mapping.bricks]
         self.found = {name: np.zeros((self.rows, self.bricks), np.int64) for name in COUNTS}
 
@@ -176,12 +180,13 @@ class _Counter:
             if fed:
                 self._image(layer, mine)
             if has_current(layer, self.chip, fed):
-                self._add("current_adds", np.ones(self.rows, bool), mine, self.neurons[mine])
+                self._add("current_adds", np.ones(self.rows, bool), mine, self.places[mine])
             if layer.updated:
                 self._updates(layer, mine)
             self._first_and_last(layer, mine)
             self._clips(layer, mine)
         self._cycles()
+        self.found["state_words"] += self.window_words
         return Activity(**self.found)
 
     def _bits(self, bits: np.ndarray) -> np.ndarray:
@@ -233,18 +238,18 @@ class _Counter:
         stored, host = self.chip.policy.analog != "per_step", self.chip.policy.analog == "host"
         when = self._step(0) if stored else np.ones(self.rows, bool)
         fan_in = layer.weight[0].size * list(layer.inputs or ()).count(INPUT)
-        sites = np.array([self.mapping.bricks[i].sites for i in mine])
+        sites = self.places[mine] // np.array([self.mapping.bricks[i].channels for i in mine])
         if not host:
             self._add("analog_rows", when, mine, sites * fan_in * self.mapping.image_rows.rows[mine])
-            self._add("macs", when, mine, self.neurons[mine] * fan_in)
+            self._add("macs", when, mine, self.places[mine] * fan_in)
         fetched = np.array([self._current_words(i) if host else self._patch_words(layer, i) for i in mine])
         self._add("input_words", when, mine, fetched)
         if stored:
-            self._add("current_writes", when, mine, self.neurons[mine])
+            self._add("current_writes", when, mine, self.places[mine])
 
     def _current_words(self, index: int) -> int:
         """Words of the input memory that hold the currents of a brick."""
-        return self.chip.home("input").words(int(self.neurons[index]) * self.chip.core.state_bits)
+        return self.chip.home("input").words(int(self.places[index]) * self.chip.core.state_bits)
 
     def _patch_words(self, layer: Layer, index: int) -> int:
         """Words of the input memory that hold the pixels a brick needs, fetched as one block."""
@@ -260,7 +265,7 @@ class _Counter:
         recorded = self.trace.layers[layer.name]
         blocks = layer.shape[1] * layer.shape[2] * layer.blocks
         reached = unpacked(self._bits(recorded.reached), blocks).reshape(self.rows, *layer.shape[1:], layer.blocks)
-        visited = self._visited_blocks if layer.blocks > 1 else self._visited_sites
+        visited = self._visited_blocks if layer.blocks > 1 or after(layer) else self._visited_sites
         touched, words = visited(reached, recorded.lone, layer, mine)
         everybody = self.chip.policy.update == "all"
         for place, index in enumerate(mine):
@@ -269,6 +274,7 @@ class _Counter:
             self.found["visit_words"][:, index] = b.sites * self.row_words[index] if everybody else words[:, place]
             if everybody:
                 self.found["idle"][:, index] = b.neurons - touched[:, place]
+                self.window_words[:, index] = window_sites(layer, b).sum() * self.row_words[index]
         leaks = sum(row.of(layer) is not None for row in PARAMETERS.values() if row.form == "fraction")
         self.found["leaks"][:, mine] = leaks * (self.found["active"] + self.found["idle"])[:, mine]
 
@@ -299,11 +305,14 @@ class _Counter:
             part = neurons[:, b.c0 : b.c1, b.y0 : b.y1, b.x0 : b.x1]
             words = np.logical_or.reduceat(part, np.arange(0, b.channels, state.neighbours(bits)), axis=1)
             found[:, :, place] = part.sum((1, 2, 3)), words.sum((1, 2, 3)) * state.words(bits)
+            # Of a word of neurons every site of the window has one of what arrived.
+            self.window_words[:, index] = (words.sum(1) * window_sites(layer, b)).sum((1, 2)) * state.words(bits)
         return found[0], found[1]
 
     def _first_and_last(self, layer: Layer, mine: np.ndarray) -> None:
-        cleared = numbers(layer, self.chip, self.network.fed_by_image(layer)).cleared
-        self._add("clears", self._step(0), mine, cleared * self.neurons[mine])
+        each = numbers(layer, self.chip, self.network.fed_by_image(layer))
+        cleared = each.cleared * self.neurons[mine] + each.landing_cleared * self.places[mine]
+        self._add("clears", self._step(0), mine, cleared)
         reads = self.network.decoding.reads
         if layer is self.network.output and reads != "never":
             when = np.ones(self.rows, bool) if reads == "every" else self._step(self.steps - 1)
@@ -324,8 +333,8 @@ class _Counter:
             + -(-found["idle"] // core.update_lanes) * cost.update_idle.cycles
         )
         visited, each = found["visit_words"], mapping.numbers
-        read = visited * each.read + mapping.state_words(found["current_adds"])
-        touched = chip.memory_cycles({"state": (read, visited * each.written)})
+        read = visited * each.read + self.window_words + mapping.state_words(found["current_adds"])
+        touched = chip.memory_cycles({"state": (read, visited * each.written + self.window_words)})
         found["image_cycles"], found["update_cycles"] = np.maximum(multiply, fetched), np.maximum(visit, touched)
         found["waiting_cycles"] = found["image_cycles"] - multiply + found["update_cycles"] - visit
 

@@ -30,6 +30,7 @@ from neurosim.cost.energy import (
     shared,
 )
 from neurosim.cost.spikeless import Spikeless
+from neurosim.mapping.brick import landing_sites
 from neurosim.mapping.demand import joined, pixel_bits
 from neurosim.mapping.spill import spills
 from neurosim.network.layers import INPUT
@@ -177,7 +178,9 @@ def room(spikeless: Spikeless) -> str:
     all have it."""
     mapping, state = spikeless.mapping, spikeless.mapping.chip.home("state")
     numbers = mapping.chip.core.state_bits
-    bits = np.array([brick.sites * _row_bits(spikeless, brick.channels, numbers) for brick in mapping.bricks])
+    held = [landing_sites(mapping.network.layers[brick.layer], brick) for brick in mapping.bricks]
+    rows = [_row_bits(spikeless, brick.channels, numbers) for brick in mapping.bricks]
+    bits = np.array(held) * np.array(rows)
     for each in needed(mapping):
         bits[each.brick] += np.sum(_row_bits(spikeless, each.channels, spikeless.activation_bits))
     found = mapping.by_core(bits)

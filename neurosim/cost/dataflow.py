@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from neurosim.cost.spikeless import Spikeless
-from neurosim.mapping.brick import Brick, Groups, groups_in, projections, reach, taken
+from neurosim.mapping.brick import Brick, Groups, groups_in, landing_sites, places, projections, reach, taken
 from neurosim.mapping.storage import constant_weights, kernel_weights
 from neurosim.network.layers import INPUT, Layer, Shortcut
 
@@ -36,20 +36,35 @@ class Dataflow:
         return [shortcut for _, shortcut in self.links if shortcut is not None and shortcut.weight is None]
 
     @cached_property
+    def rows(self) -> int:
+        """Of output sites: of the map that synapses reach."""
+        return places(self.layer, self.brick)[0]
+
+    @cached_property
+    def sites(self) -> int:
+        """Of that map."""
+        return landing_sites(self.layer, self.brick)
+
+    @cached_property
+    def outputs(self) -> int:
+        """Sums that are made."""
+        return self.sites * self.brick.channels
+
+    @cached_property
     def macs(self) -> int:
-        return self.brick.neurons * self.layer.fan_in
+        return self.outputs * self.layer.fan_in
 
     @cached_property
     def done_macs(self) -> float:
         """Those whose activation is not zero; pixels count as none that are."""
         kernels = [(shortcut or self.layer).weight for source, shortcut in self.links if source == INPUT]
         pixels: int = sum(weight[0].size for weight in kernels if weight is not None)
-        return self.brick.neurons * (pixels + (self.layer.fan_in - pixels) * (1 - self.spikeless.sparsity))
+        return self.outputs * (pixels + (self.layer.fan_in - pixels) * (1 - self.spikeless.sparsity))
 
     @cached_property
     def adds(self) -> float:
         """Additions of activations that are not zero, over identity shortcuts."""
-        return self.brick.neurons * len(self.identities) * (1 - self.spikeless.sparsity)
+        return self.outputs * len(self.identities) * (1 - self.spikeless.sparsity)
 
     @cached_property
     def weighted(self) -> list[tuple[int, Groups]]:
@@ -66,7 +81,7 @@ class Dataflow:
     @cached_property
     def turns(self) -> int:
         """Of the array, for all sites."""
-        return -(-self.brick.sites // self.spikeless.mapping.chip.core.ann_sites)
+        return -(-self.sites // self.spikeless.mapping.chip.core.ann_sites)
 
     @cached_property
     def array(self) -> bool:
@@ -89,8 +104,8 @@ class Dataflow:
             return home.words(self.stored_bits)
         row = sum(many * groups.weight_words(home, self.weight_bits) for many, groups in self.weighted)
         row += sum(home.words(constant_weights(self.layer, identity) * self.weight_bits) for identity in self.identities)
-        rows = self.turns if self.array else self.brick.y1 - self.brick.y0
-        return row * (self.brick.sites if reuse == "none" else rows)
+        rows = self.turns if self.array else self.rows
+        return row * (self.sites if reuse == "none" else rows)
 
     def activation_words(self, reuse: str) -> int:
         """Words of activations read."""
@@ -111,7 +126,7 @@ class Dataflow:
 
     def sum_words(self, reuse: str) -> float:
         """Words of partial sums written, and as many read, those left out that a zero activation would not change."""
-        again = (self.done_macs + self.adds) / self.brick.neurons if reuse == "none" else 1
+        again = (self.done_macs + self.adds) / self.outputs if reuse == "none" else 1
         return self._sums * max(1, again)
 
     def all_sum_words(self, reuse: str) -> int:
@@ -126,7 +141,7 @@ class Dataflow:
     def _sums(self) -> int:
         """Words of all sums."""
         chip = self.spikeless.mapping.chip
-        return self.brick.sites * chip.home("state").row_words(self.brick.channels, chip.core.state_bits)
+        return self.sites * chip.home("state").row_words(self.brick.channels, chip.core.state_bits)
 
     @property
     def cycles(self) -> int:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurosim.errors import NeurosimError
-from neurosim.mapping.brick import Brick, reach
+from neurosim.mapping.brick import reach_all
 from neurosim.network.inputs import pixels, slices
 from neurosim.network.layers import INPUT, Layer, Parameter, Pooling, Shortcut, groups_of, pool_axes, pool_kind, pooled, share
 from neurosim.network.network import Network
@@ -243,11 +243,7 @@ def met_weights(network: Network, call: Call) -> tuple[np.ndarray, int]:
     """How many weights, not zero, an input of each channel and site of the (pooled) map meets, int64 [channels * sites]; and
     how many all inputs meet, zero or not."""
     channels, height, width = pooled(network.shape_of(call.sources[0]), call.pool)
-    whole = Brick(
-        layer=network.layers.index(call.layer), c0=0, c1=call.layer.shape[0], y0=0, y1=call.layer.shape[1], x0=0,
-        x1=call.layer.shape[2],
-    )  # fmt: skip
-    found = reach(network, call.layer, call.sources[0], call.shortcut, whole)
+    found = reach_all(network, call.layer, call.sources[0], call.shortcut)
     kernels = call.weight if call.weight.ndim == 4 else call.weight.reshape(len(call.weight), channels, height, width)
     # [groups, channels of a group, ...]: of every channel of the input.
     parts = kernels.reshape(groups_of(call.shortcut or call.layer), -1, *kernels.shape[1:])

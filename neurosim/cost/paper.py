@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from neurosim.cost.action import PJ
@@ -54,7 +55,7 @@ def _layer_operations(network: Network, layer: Layer, rates: dict[str, float]) -
     for source, shortcut in projections(network, layer):
         weight = (shortcut or layer).weight
         if weight is not None and not (source == INPUT and network.input.encoding == "direct"):
-            operations += rates[source] * layer.neurons * weight[0].size
+            operations += rates[source] * math.prod(layer.landing) * weight[0].size
     return {
         "name": layer.name, "ann_macs": layer.ann_macs, "spikes_per_neuron": rates.get(layer.name),
         "snn_operations": operations,

@@ -18,7 +18,7 @@ from neurosim.io.hdf5 import Node, put, reading, writing
 from neurosim.io.vocabulary import ANY, Vocabulary, of_file, since_first
 from neurosim.network.golden import Golden, LayerRecording
 from neurosim.network.inputs import Inputs, check_inputs
-from neurosim.network.layers import AT_ONCE, INPUT, LAYER_KINDS, Conv, Layer, Pool, Pooling, Shortcut, rare
+from neurosim.network.layers import AT_ONCE, INPUT, LAYER_KINDS, Conv, Layer, Pool, Pooling, Shortcut, after, rare
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, NeuronParameter
 from neurosim.saving import save
@@ -43,12 +43,14 @@ def _places(row: NeuronParameter) -> tuple[str, ...]:
 
 
 def _synapses(
-    *own: str, said: Mapping[str, NeuronParameter], datasets: dict[str, str], groups: dict[str, Vocabulary] | None = None
-) -> Vocabulary:
-    """What a layer and a shortcut have in common."""
+    *own: str, said: Mapping[str, NeuronParameter], datasets: dict[str, str], groups: dict[str, Vocabulary] | None = None,
+    late: tuple[str, ...] = (),
+) -> Vocabulary:  # fmt: skip
+    """What a layer and a shortcut have in common, and its *own* attributes, those of version 2.0 *late*."""
     counts = {name: row.since for name, row in said.items()}
     weights = since_first("weight", "weight_float")
-    windows = since_first("stride", "padding", "pool") | dict.fromkeys((*RARE, *(f"pool_{name}" for name in WINDOWS)), "2.0")
+    windows = since_first("stride", "padding", "pool")
+    windows |= dict.fromkeys((*RARE, *(f"pool_{name}" for name in WINDOWS), *late), "2.0")
     return Vocabulary(since_first(*own) | windows | counts, weights | datasets, groups or {})
 
 
@@ -58,10 +60,11 @@ def _recordings(groups: dict[str, Vocabulary] | None = None) -> Vocabulary:
 
 
 SHORTCUT = _synapses("source", said=LATE, datasets=since_first("scale", "scale_float"))
+CURRENTS = ("pool_currents", *(f"pool_currents_{name}" for name in WINDOWS))
 LAYER = _synapses(
     "kind", "inputs", "shape", "weight_bits", "weight_scale", said=SAID,
     datasets={name: row.since for row in STORED.values() for name in _places(row)},
-    groups={"shortcuts": Vocabulary(groups={ANY: SHORTCUT})},
+    groups={"shortcuts": Vocabulary(groups={ANY: SHORTCUT})}, late=CURRENTS,
 )  # fmt: skip
 STIMULUS = Vocabulary(groups={ANY: Vocabulary(since_first("neurons"), since_first("data") | {"payload": "2.0"})})
 GOLDEN = Vocabulary(
@@ -140,6 +143,8 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         group.attrs["padding"] = layer.padding
     group.attrs.update(rare(layer))
     _write_pool(group, layer.pool)
+    if after(layer):
+        _write_pool(group, after(layer), "pool_currents")
     group.attrs["inputs"] = list(layer.inputs or ())
     group.attrs["shape"] = layer.shape
     group.attrs["weight_bits"] = layer.weight_bits
@@ -165,11 +170,11 @@ def _write_layer(group: h5py.Group, layer: Layer, exact: Layer | None, twin: Lay
         _write_synapses(child, pair[0], pair[1], _axes(shortcut))
 
 
-def _write_pool(group: h5py.Group, pool: Pooling) -> None:
-    group.attrs["pool"] = pool.kind if isinstance(pool, Pool) else pool or "none"
+def _write_pool(group: h5py.Group, pool: Pooling, place: str = "pool") -> None:
+    group.attrs[place] = pool.kind if isinstance(pool, Pool) else pool or "none"
     for name in WINDOWS if isinstance(pool, Pool) else ():
         if getattr(pool, name) is not None:
-            group.attrs[f"pool_{name}"] = getattr(pool, name)
+            group.attrs[f"{place}_{name}"] = getattr(pool, name)
 
 
 def _axes(shortcut: Shortcut) -> str:
@@ -302,7 +307,7 @@ def _refuse_unread(layers: Iterable[Node], integer: bool, has_twin: bool) -> Non
     """Note what is known, but has no place where it is."""
     for layer in layers:
         if layer.text("kind") in LAYER_KINDS.keys() - {"conv"}:
-            layer.refuse(("stride", "padding", *RARE), "belongs to a convolution")
+            layer.refuse(("stride", "padding", *RARE, *CURRENTS), "belongs to a convolution")
         shortcuts = layer.child("shortcuts") if "shortcuts" in layer else None
         below = shortcuts.children().values() if shortcuts else ()
         for group, vocabulary in ((layer, LAYER), *((shortcut, SHORTCUT) for shortcut in below)):
@@ -342,7 +347,7 @@ def _read_layer(name: str, group: Node, suffix: str) -> Layer | None:
     inputs = group.group.attrs.get("inputs")
     options: dict[str, Any] = {}
     if kind == "conv":
-        options = _read_windows(group)
+        options = _read_windows(group) | {"pool_currents": _read_pool(group, "pool_currents")}
     for row in STORED.values():
         if row.required and kind != "output" and row.name + suffix not in group:
             group.say(f"dataset '{row.name}{suffix}' is missing")
@@ -413,13 +418,13 @@ def _read_said(group: Node, said: Mapping[str, NeuronParameter]) -> dict[str, An
     return found
 
 
-def _read_pool(group: Node) -> Any:
-    pool, told = group.text("pool", "none"), [f"pool_{name}" for name in WINDOWS]
+def _read_pool(group: Node, place: str = "pool") -> Any:
+    pool, told = group.text(place, "none"), [f"{place}_{name}" for name in WINDOWS]
     if pool not in ("max", "avg", "sum"):
         group.refuse(told, "belongs to a pool 'max', 'avg' or 'sum'")
         return None if pool == "none" else pool
-    size, stride, padding = (_read_pair(group, name, 0, optional=name != "pool_size") for name in told)
-    return Pool(pool, size, stride if "pool_stride" in group.group.attrs else None, padding)  # type: ignore[arg-type]
+    size, stride, padding = (_read_pair(group, name, 0, optional=not name.endswith("size")) for name in told)
+    return Pool(pool, size, stride if f"{place}_stride" in group.group.attrs else None, padding)  # type: ignore[arg-type]
 
 
 def _read_golden(group: Node, network: Network) -> Golden | None:

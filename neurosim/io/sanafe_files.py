@@ -22,7 +22,7 @@ from neurosim.io.hdf5 import replacing
 from neurosim.kernels.layer import Synapses
 from neurosim.mapping.brick import Brick
 from neurosim.mapping.mapping import Mapping
-from neurosim.network.layers import AT_ONCE, INPUT, Layer, pool_kind
+from neurosim.network.layers import AT_ONCE, INPUT, Layer, after, pool_kind
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
 from neurosim.outcome.result import Result
@@ -141,6 +141,8 @@ def _special(layer: Layer) -> Iterator[str]:
     unsaid = [row for row in PARAMETERS.values() if not row.sanafe and row.reset in (None, "subtract")]
     links = (layer, *layer.shortcuts)
     yield from (row.noun for row in unsaid if any(row.of(link) is not None for link in links))
+    if after(layer):
+        yield "pool_currents"
     if not layer.spiking and layer.leak is not None:
         yield "a leak and never fires"
     said = [row for row in PARAMETERS.values() if row.sanafe]

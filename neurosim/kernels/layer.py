@@ -47,6 +47,21 @@ class Synapses(NamedTuple):
     delay: int  # steps by which the events arrive late
 
 
+class PooledCurrents(NamedTuple):
+    """What lies between synapses and neurons where currents are pooled; empty arrays where they are not. Synapses then lead to
+    the places of a larger map, which lie as potentials do."""
+
+    raw: np.ndarray  # as potentials, [places], what this step brought to each
+    listed: np.ndarray  # int32 [sites of that map * blocks], last step in which a weight row arrived
+    first_window: np.ndarray  # int32 [sites of that map + 1], windows that each lies in
+    window: np.ndarray  # int32
+    first_site: np.ndarray  # int32 [windows + 1], sites that each holds
+    site: np.ndarray  # int32
+    largest: bool  # or the sum
+    share: Number  # that the sum is multiplied by
+    neurons: np.ndarray  # int32, those that one identity shortcut reaches in this step
+
+
 class PopulationState(NamedTuple):
     """Mutable state of one population for one image at a time; reused from image to image."""
 
@@ -71,6 +86,7 @@ class PopulationState(NamedTuple):
     passed_place: np.ndarray  # int32 [as many], their places
     passed_value: np.ndarray  # int64 or float32 [as many], the largest value in their window; empty without values
     rank: np.ndarray  # int32 [as many], where a window is among them; empty without values
+    pooled: PooledCurrents
 
 
 class Tape(NamedTuple):
@@ -132,6 +148,44 @@ def list_blocks(state, synapses, channels, channel, site, step, n_visits):
                     state.visits[n_visits] = reached
                     n_visits += 1
     return n_visits
+
+
+@inlined
+def list_windows(state, synapses, channels, channel, site, step, n_visits):
+    """The same where weight rows reach places whose currents are pooled: of the windows that hold them."""
+    pooled, blocks = state.pooled, channels // state.block
+    previous, before = -1, -1
+    for e in range(len(site)):
+        group = channel[e] // synapses.group
+        if site[e] == previous and group == before:
+            continue
+        previous, before = site[e], group
+        for r in range(synapses.first[previous], synapses.first[previous + 1]):
+            begin = synapses.target[r] + group * synapses.group_step
+            for block in range(begin // state.block, (begin + synapses.length[r]) // state.block):
+                if pooled.listed[block] == step:
+                    continue
+                pooled.listed[block] = step
+                for i in range(pooled.first_window[block // blocks], pooled.first_window[block // blocks + 1]):
+                    window = pooled.window[i]
+                    state.reached[window * blocks + block % blocks] = step
+                    if state.listed[window] != step:
+                        state.listed[window] = step
+                        state.visits[n_visits] = window
+                        n_visits += 1
+    return n_visits
+
+
+@inlined
+def neurons_of_places(pooled, channels, places):
+    """Write the neurons whose windows hold *places*; return how many there are."""
+    n = 0
+    for place in places:
+        site = place // channels
+        for i in range(pooled.first_window[site], pooled.first_window[site + 1]):
+            pooled.neurons[n] = pooled.window[i] * channels + place % channels
+            n += 1
+    return n
 
 
 @inlined
@@ -423,7 +477,12 @@ def list_visits(lif, state, sources, driven, step, begin, n_held, n_resting):
         channel, site = meeting(state, synapses, events, step, begin, k)
         if synapses.identity:
             n = identity_targets(synapses, channel, site, state.singles)
-            n_visits, n_candidates = list_lone(state, state.singles[:n], lif.channels, step, n_visits, n_candidates)
+            neurons = state.singles[:n]
+            if len(state.pooled.raw) > 0:
+                neurons = state.pooled.neurons[: neurons_of_places(state.pooled, lif.channels, neurons)]
+            n_visits, n_candidates = list_lone(state, neurons, lif.channels, step, n_visits, n_candidates)
+        elif len(state.pooled.raw) > 0:
+            n_visits = list_windows(state, synapses, lif.channels, channel, site, step, n_visits)
         elif state.block == lif.channels:
             n_visits = list_reached(state, synapses, lif.channels, site, step, n_visits)
         else:
@@ -432,17 +491,36 @@ def list_visits(lif, state, sources, driven, step, begin, n_held, n_resting):
 
 
 @inlined
-def integrate(lif, state, sources, current, step, begin):
+def pool_currents(pooled, channels, windows, into):
+    """Add to *into* what the currents of these *windows* come to, and forget those of all."""
+    nothing = pooled.raw[0] * 0
+    for window in windows:
+        for c in range(channels):
+            first, last = pooled.first_site[window], pooled.first_site[window + 1]
+            total = pooled.raw[pooled.site[first] * channels + c] if pooled.largest else nothing
+            for i in range(first, last):
+                current = pooled.raw[pooled.site[i] * channels + c]
+                total = max(total, current) if pooled.largest else total + current
+            into[window * channels + c] += total * pooled.share
+    pooled.raw[:] = nothing
+
+
+@inlined
+def integrate(lif, state, sources, current, visits, step, begin):
     """Add the constant *current* and the weights of all events that arrive in this step to the potential; where inputs are
-    filtered, to the synaptic current, which leaks before and which the potential then integrates."""
-    reached = state.current if lif.filters else state.potential
+    filtered, to the synaptic current, which leaks before and which the potential then integrates; pooled before either, where
+    currents are pooled, at the sites on the visit list: nothing comes to others."""
+    into = state.current if lif.filters else state.potential
     for i in range(len(state.current)):
-        reached[i] = decayed(reached[i], lif.current_leak, i)
+        into[i] = decayed(into[i], lif.current_leak, i)
+    reached = state.pooled.raw if len(state.pooled.raw) > 0 else into
     for i in range(len(current)):
         reached[i] += current[i]
     for k in range(len(sources)):
         synapses, events = sources[k]
         take(state, synapses, events, step, begin, k, reached)
+    if len(state.pooled.raw) > 0:
+        pool_currents(state.pooled, lif.channels, visits, into)
     for i in range(len(state.current)):
         state.potential[i] += state.current[i]
 
@@ -477,7 +555,7 @@ def run_layer(lif, state, sources, currents, images, steps, window, tape):
             n_visits, n_candidates = list_visits(lif, state, sources, driven, step, begin, n_held, n_resting)
             visits = state.visits[:n_visits]
             decay(lif, state, visits, step)
-            integrate(lif, state, sources, currents[image], step, begin)
+            integrate(lif, state, sources, currents[image], visits, step, begin)
             if lif.resets_late:
                 for i in state.held[:n_held]:
                     state.potential[i] = after_reset(lif, state.potential[i], i)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurosim.chip.memory import Memory
-from neurosim.network.layers import INPUT, KernelAxis, Layer, Shortcut, axes, groups_of, pooled
+from neurosim.network.layers import INPUT, Axes, KernelAxis, Layer, Shortcut, after, axes, groups_of, pool_axes, pooled
 from neurosim.network.network import Network
 
 
@@ -93,29 +94,82 @@ class Reach:
 
 
 def reach(network: Network, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Reach:
-    """How the (pooled) map of *source* reaches *brick* over the main synapses or over a shortcut.
+    """How the (pooled) map of *source* reaches *brick* over the main synapses or over a shortcut; where currents are pooled,
+    the places that it keeps (see `places`).
 
     An identity shortcut reaches as a kernel of 1 does, but each of its channels reaches its own channel alone.
     """
     _, h, w = source_shape(network, layer, source, shortcut)
-    return _reach(h, w, axes(shortcut or layer), brick[3:])
+    return _reach(h, w, axes(shortcut or layer), layer.landing[1:], pool_axes(after(layer)), brick[3:])
+
+
+def reach_all(network: Network, layer: Layer, source: str, shortcut: Shortcut | None) -> Reach:
+    """The same of the whole map that synapses reach, also of what no neuron's window holds."""
+    _, h, w = source_shape(network, layer, source, shortcut)
+    _, high, wide = layer.landing
+    return _reach(h, w, axes(shortcut or layer), (high, wide), pool_axes(None), (0, high, 0, wide))
 
 
 # Bricks that lie above each other, and all questions about one, have the same.
 @lru_cache(maxsize=1024)
-def _reach(height: int, width: int, found: tuple[KernelAxis, KernelAxis] | None, spans: tuple[int, ...]) -> Reach:
-    """*spans*: first row and the one after the last, and columns likewise."""
+def _reach(
+    height: int, width: int, found: Axes | None, landing: tuple[int, int], pool: Axes, spans: tuple[int, ...]
+) -> Reach:  # fmt: skip
+    """*spans*: first row of neurons and the one after the last, and columns likewise."""
     if found is None:
         return Reach(np.eye(height, dtype=np.int64), np.eye(width, dtype=np.int64))
-    y0, y1, x0, x1 = spans
-    return Reach(_met(height, found[0], y0, y1), _met(width, found[1], x0, x1))
+    rows, columns = (_held(landing[i], pool[i], *spans[2 * i : 2 * i + 2]) for i in (0, 1))
+    return Reach(_met(height, found[0], rows), _met(width, found[1], columns))
 
 
-def _met(size: int, axis: KernelAxis, first: int, last: int) -> np.ndarray:
-    """int64 [size, kernel]: 1 where the element meets the coordinate for one of the outputs first <= output < last."""
+def _met(size: int, axis: KernelAxis, held: np.ndarray) -> np.ndarray:
+    """int64 [size, kernel]: 1 where the element meets the coordinate for one of the outputs that are *held*, bool [outputs]."""
     kernel, stride, padding, dilation = axis
     start = np.arange(size)[:, None] + padding - np.arange(kernel) * dilation
-    found: np.ndarray = ((start % stride == 0) & (first <= start // stride) & (start // stride < last)).astype(np.int64)
+    output = start // stride
+    inside = (start % stride == 0) & (output >= 0) & (output < len(held))
+    found: np.ndarray = (inside & held[np.where(inside, output, 0)]).astype(np.int64)
+    return found
+
+
+def _held(size: int, axis: KernelAxis, first: int, last: int) -> np.ndarray:
+    """bool [size]: whether a coordinate lies in one of the windows first <= window < last."""
+    at = np.add.outer(np.arange(first, last) * axis.stride - axis.padding, np.arange(axis.kernel))
+    held = np.zeros(size, bool)
+    held[at[(at >= 0) & (at < size)]] = True
+    return held
+
+
+def places(layer: Layer, brick: Brick) -> tuple[int, int]:
+    """Rows and columns of the map that synapses reach of which *brick* keeps what arrives: its own, or, where currents are
+    pooled, those in the windows of its neurons; bricks whose windows overlap keep some of them twice."""
+    pool, (_, high, wide) = pool_axes(after(layer)), layer.landing
+    rows, columns = _held(high, pool[0], brick.y0, brick.y1), _held(wide, pool[1], brick.x0, brick.x1)
+    return int(rows.sum()), int(columns.sum())
+
+
+def landing_sites(layer: Layer, brick: Brick) -> int:
+    """Sites of the map that synapses reach of which *brick* keeps what arrives."""
+    return math.prod(places(layer, brick))
+
+
+def landing_places(layer: Layer, brick: Brick) -> int:
+    """The same of all channels."""
+    return brick.channels * landing_sites(layer, brick)
+
+
+def window_sites(layer: Layer, brick: Brick) -> np.ndarray:
+    """int64 [rows, columns] of *brick*: how many sites of the map that synapses reach lie in the window of each of its sites; 0
+    where currents are not pooled."""
+    pool = after(layer)
+    if pool is None:
+        return np.zeros((brick.y1 - brick.y0, brick.x1 - brick.x0), np.int64)
+    spans = ((brick.y0, brick.y1), (brick.x0, brick.x1))
+    moves = zip(spans, pool_axes(pool), layer.landing[1:], strict=True)
+    down, across = (
+        np.array([_held(size, axis, at, at + 1).sum() for at in range(*span)]) for span, axis, size in moves
+    )
+    found: np.ndarray = np.outer(down, across)
     return found
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from neurosim.chip.chip import Chip, CoreDescription
 from neurosim.chip.memory import Kind, Memory
 from neurosim.errors import NeurosimError
-from neurosim.mapping.brick import Brick, projections, reach, taken
+from neurosim.mapping.brick import Brick, landing_places, landing_sites, projections, reach, taken
 from neurosim.mapping.storage import stored_bits
-from neurosim.network.layers import INPUT, Layer, Parameter
+from neurosim.network.layers import INPUT, Layer, Parameter, after
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, factor
 
@@ -101,12 +101,15 @@ REMEDY: dict[str, str] = {
 
 class Numbers(NamedTuple):
     """Numbers of a neuron in the memory for state: kept; read and written at a visit, beside a stored current; set to zero
-    before an image."""
+    before an image. Where currents are pooled, those of a place of the map that synapses reach: landing, kept, and
+    landing_cleared."""
 
     kept: int
     read: int
     written: int
     cleared: int
+    landing: int
+    landing_cleared: int
 
 
 def numbers(layer: Layer, chip: Chip, fed_by_image: bool) -> Numbers:
@@ -116,9 +119,12 @@ def numbers(layer: Layer, chip: Chip, fed_by_image: bool) -> Numbers:
     values = [(row, row.of(layer)) for row in PARAMETERS.values()]
     own = sum(row.own for row, value in values if varies(factor(value), layer))
     changing, slots = 1 + sum(row.state for row, value in values if value is not None), max(layer.delays, default=0)
-    visit = changing + (slots > 0)
     current = has_current(layer, chip, fed_by_image)
-    return Numbers(changing + slots + own + current, visit + own, visit, changing + slots)
+    if after(layer):
+        # What arrives is kept by place, of this step and of those to come, and read by windows.
+        return Numbers(changing + own, changing + own, changing, changing, 1 + slots + current, 1 + slots)
+    visit = changing + (slots > 0)
+    return Numbers(changing + slots + own + current, visit + own, visit, changing + slots, 0, 0)
 
 
 def varies(part: Parameter | None, layer: Layer) -> bool:
@@ -166,22 +172,26 @@ def _item_bits(
     network: Network, chip: Chip, bricks: Sequence[Brick], routes: int, inputs: Counter[str]
 ) -> dict[Kind, int]:
     layers, core = [network.layers[brick.layer] for brick in bricks], chip.core
-    kept = (numbers(layer, chip, network.fed_by_image(layer)).kept for layer in layers)
+    state = 0
+    for layer, brick in zip(layers, bricks, strict=True):
+        kept = numbers(layer, chip, network.fed_by_image(layer))
+        state += _number_bits(chip, brick.channels, brick.sites) * kept.kept
+        state += _number_bits(chip, brick.channels, landing_sites(layer, brick)) * kept.landing
     return {
         "weights": sum(stored_bits(network, chip, brick) for brick in bricks),
-        "state": sum(_number_bits(chip, b) * many for b, many in zip(bricks, kept, strict=True)),
+        "state": state,
         "axons": inputs.total() * core.axon_bits,
         "routes": routes * core.route_bits,
         "queue": chip.queue_bits,
     }
 
 
-def _number_bits(chip: Chip, brick: Brick) -> int:
-    """Bits that a number of every neuron takes, the rest of words that are shared included."""
+def _number_bits(chip: Chip, channels: int, sites: int) -> int:
+    """Bits that a number of each of the *channels* of so many *sites* takes, the rest of words that are shared included."""
     state, bits = chip.home("state"), chip.core.state_bits
     if state.layout == "padded":
-        return brick.neurons * bits
-    return brick.sites * state.row_words(brick.channels, bits) * state.word_bits
+        return channels * sites * bits
+    return sites * state.row_words(channels, bits) * state.word_bits
 
 
 def uses(network: Network, chip: Chip, bricks: Sequence[Brick], routes: int, spill: bool = True) -> list[Use]:
@@ -190,13 +200,13 @@ def uses(network: Network, chip: Chip, bricks: Sequence[Brick], routes: int, spi
     *spill*: weights that do not fit may live behind the memory, if the chip has one there that fetches them again.
     """
     inputs = _inputs(network, chip, bricks)
-    return _uses(chip, bricks, routes, inputs, _item_bits(network, chip, bricks, routes, inputs), spill)
+    return _uses(network, chip, bricks, routes, inputs, _item_bits(network, chip, bricks, routes, inputs), spill)
 
 
 def _uses(
-    chip: Chip, bricks: Sequence[Brick], routes: int, inputs: Counter[str], bits: dict[Kind, int], spill: bool
+    network: Network, chip: Chip, bricks: Sequence[Brick], routes: int, inputs: Counter[str], bits: dict[Kind, int], spill: bool
 ) -> list[Use]:
-    core = chip.core
+    core, named = chip.core, sum(landing_places(network.layers[brick.layer], brick) for brick in bricks)
     neurons = sum(brick.neurons for brick in bricks)
     found = [
         Use("neurons", neurons, core.max_neurons, "neurons", REMEDY["neurons"]),
@@ -204,7 +214,7 @@ def _uses(
         Use("routes", routes, core.max_routes, "routes", REMEDY["routes"]),
     ]
     if core.index_bits:
-        found.append(Use("neurons that an index names", neurons, 2**core.index_bits, "neurons", "raise core.index_bits"))
+        found.append(Use("neurons that an index names", named, 2**core.index_bits, "neurons", "raise core.index_bits"))
     if core.max_layers > 1:
         found.append(Use("layers", len(bricks), core.max_layers, "layers", REMEDY["layers"]))
     spilling = {memory.backs for memory in chip.memory if spill and memory.fetched in ("per_image", "per_step")}
@@ -222,7 +232,7 @@ def claims(network: Network, chip: Chip, bricks: Sequence[Brick], routes: int, s
     bits = _item_bits(network, chip, bricks, routes, inputs)
     parts = {"tile": chip.mesh.cores_per_tile}
     asked = [memory_use(chip, memory, bits)._replace(limit=memory.bits // parts.get(memory.per, 1)) for memory in shared]
-    return _uses(chip, bricks, routes, inputs, bits, spill) + asked
+    return _uses(network, chip, bricks, routes, inputs, bits, spill) + asked
 
 
 def memory_use(chip: Chip, memory: Memory, bits: dict[Kind, int], spills: bool = False) -> Use:

@@ -17,7 +17,7 @@ from neurosim.families import Family, function
 from neurosim.mapping.brick import Brick, projections, reach, source_shape, taken
 from neurosim.mapping.demand import Violation, claims, uses, violations
 from neurosim.mapping.packing import packed
-from neurosim.network.layers import Layer, Shortcut, axes, groups_of, pool_axes
+from neurosim.network.layers import Layer, Shortcut, after, axes, groups_of, pool_axes
 from neurosim.network.network import Network
 from neurosim.spikes.synapses import Taps, taps
 
@@ -313,8 +313,10 @@ def _tiles(network: Network, layer: Layer, consumer: Layer, shortcut: Shortcut |
         wide, onto, step = layer.shape[1 + axis], consumer.shape[1 + axis], size[1 + axis]
         parts = np.ones((seen[axis], 1), bool)
         if convolved is not None:
+            landing, windows = consumer.landing[1 + axis], pool_axes(after(consumer))[axis]
             whole = np.arange(onto)[:, None] // step == np.arange(-(-onto // step))
-            parts = _onto(whole, taps(seen[axis], onto, convolved[axis]), seen[axis])
+            whole = _onto(whole, taps(landing, onto, windows), landing)
+            parts = _onto(whole, taps(seen[axis], landing, convolved[axis]), seen[axis])
         found.append(_onto(parts, taps(wide, seen[axis], pool), wide))
     return found[0], found[1]
 

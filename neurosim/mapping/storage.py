@@ -2,9 +2,9 @@
 
 shared: the kernels, once per core; a spike visits the row of the brick's channels at every site that it reaches. unrolled:
 every synapse of an axon, one after another, visited at once; where they lead follows from the axon's entry. crossbar: for
-every axon a row as wide as the brick has neurons, with zeros where no synapse is. sparse: the synapses of an axon that are
-not zero, each with the index of its neuron. What an image feeds is stored shared: a dense engine walks its kernels; or lies at
-the host, if that computes the currents.
+every axon a row as wide as the brick has neurons (or places, where currents are pooled), with zeros where no synapse is.
+sparse: the synapses of an axon that are not zero, each with the index of its neuron. What an image feeds is stored shared: a
+dense engine walks its kernels; or lies at the host, if that computes the currents.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from neurosim.chip.chip import Chip, CoreDescription
-from neurosim.mapping.brick import Brick, groups_in, projections, reach, source_shape
+from neurosim.mapping.brick import Brick, groups_in, landing_places, landing_sites, projections, reach, source_shape
 from neurosim.network.checks import signed_bits
-from neurosim.network.layers import INPUT, Layer, Shortcut, groups_of
+from neurosim.network.layers import INPUT, Layer, Shortcut, after, groups_of
 from neurosim.network.network import Network
 
 
@@ -25,7 +25,8 @@ class Projection(NamedTuple):
     """The synapses from the neurons of one (pooled) source to a brick, by kind of channel of the source: where zeros matter
     each is a kind, elsewhere those of a group are, and without groups all that reach the brick."""
 
-    brick: Brick
+    width: int  # places of the brick that synapses can lead to
+    channels: int  # of the brick
     site: np.ndarray  # int64 [positions], of the (pooled) source map that reach the brick
     first: int  # channel of the source that reaches the brick
     axons: int  # channels of each kind, which follow each other
@@ -34,7 +35,7 @@ class Projection(NamedTuple):
     bits: int  # of a weight
     touched: np.ndarray  # int64 [kinds, positions], words of the state that hold the potentials it adds to
     block: int  # words of the state that hold the potentials of all channels of a site; 0 if spikes of a site share none
-    all_words: int  # words that hold a number of all neurons of the brick
+    all_words: int  # words that hold a number of all those places
     # int64 [kinds, positions], where zeros matter: synapses that are not zero, and the rounds of the lanes that they take
     # if every site is worked off by itself.
     nonzero: np.ndarray | None
@@ -92,7 +93,7 @@ def _unrolled(link: Projection, core: CoreDescription) -> Visit:
 
 
 def _crossbar(link: Projection, core: CoreDescription) -> Visit:
-    stored, bits = link.once * link.brick.neurons, link.once * (link.brick.neurons * link.bits)
+    stored, bits = link.once * link.width, link.once * (link.width * link.bits)
     adds, touched = (stored, link.once * link.all_words) if link.nonzero is None else (link.nonzero, link.touched)
     return Visit(*link.axis, link.synapses, link.once, bits, adds, touched, -(-adds // core.lanes), _kept(link, core))
 
@@ -107,8 +108,8 @@ def _kept(link: Projection, core: CoreDescription) -> np.ndarray:
     """int64 [kinds, positions]: see `Visit.kept`. A lane has a register for each round that a site of the brick takes it,
     whichever weights are zero."""
     whole = core.storage == "crossbar" and not core.skip_zeros
-    sites = link.once * link.brick.sites if whole else link.sites
-    fits = sites * -(-link.brick.channels // core.lanes) <= core.accumulate_registers
+    sites = link.once * (link.width // link.channels) if whole else link.sites
+    fits = sites * -(-link.channels // core.lanes) <= core.accumulate_registers
     return np.where(fits, sites * link.block, 0)
 
 
@@ -192,22 +193,24 @@ def _projection(
     core, found, bits = chip.core, reach(network, layer, source, shortcut, brick), layer.weight_bits or 8
     state, number = chip.home("state"), chip.core.state_bits
     block = state.row_words(brick.channels, number)
-    all_words = brick.sites * block
+    wide, all_words = landing_places(layer, brick), landing_sites(layer, brick) * block
     _, height, width = source_shape(network, layer, source, shortcut)
     weight, site, sites = (shortcut or layer).weight, found.site, found.sites[None, :]
     if weight is None:
         assert shortcut is not None
         added = sites * (shortcut.scale != 0) if zeros_matter(core) else None
         return Projection(
-            brick=brick, site=site, first=brick.c0, axons=brick.channels, sites=sites, row=np.ones((1, 1), np.int64),
-            bits=bits * constant_weights(layer, shortcut), touched=(sites if added is None else added) * state.words(number),
-            block=0, all_words=all_words, nonzero=added, rounds=added,
+            width=wide, channels=brick.channels, site=site, first=brick.c0, axons=brick.channels, sites=sites,
+            row=np.ones((1, 1), np.int64), bits=bits * constant_weights(layer, shortcut),
+            touched=(sites if added is None else added) * state.words(number), block=0, all_words=all_words, nonzero=added,
+            rounds=added,
         )  # fmt: skip
     groups, together = groups_in(network, layer, source, shortcut, brick), state.neighbours(number)
-    kept = block if groups_of(shortcut or layer) == 1 else 0
+    kept = block if groups_of(shortcut or layer) == 1 and after(layer) is None else 0
     if not zeros_matter(core):
         return Projection(
-            brick=brick, site=site, first=groups.taken[0], axons=groups.inputs, sites=np.repeat(sites, len(groups.sizes), 0),
+            width=wide, channels=brick.channels, site=site, first=groups.taken[0], axons=groups.inputs,
+            sites=np.repeat(sites, len(groups.sizes), 0),
             row=groups.sizes[:, None], bits=bits, touched=sites * groups.words(together)[:, None] * state.words(number),
             block=kept, all_words=all_words, nonzero=None, rounds=None,
         )  # fmt: skip
@@ -216,7 +219,7 @@ def _projection(
     used, words = _by_channel(met, groups.begins), _words(met, groups.begins, together)
     nonzero, rounds = found.over(used), found.over(-(-used // core.lanes))
     return Projection(
-        brick=brick, site=site, first=groups.taken[0], axons=1, sites=np.repeat(sites, len(used), 0),
+        width=wide, channels=brick.channels, site=site, first=groups.taken[0], axons=1, sites=np.repeat(sites, len(used), 0),
         row=np.repeat(groups.sizes, groups.inputs)[:, None], bits=bits, touched=found.over(words) * state.words(number),
         block=kept, all_words=all_words, nonzero=nonzero, rounds=rounds,
     )  # fmt: skip

@@ -24,6 +24,7 @@ from neurosim.network.layers import (
     Pooling,
     Shape,
     Shortcut,
+    after,
     axes,
     by,
     pair,
@@ -192,7 +193,7 @@ class Checker:
         for layer in checked:
             self.where = f"layer {layer.name!r}"
             for shortcut in layer.shortcuts:
-                self._check_shortcut_shape(shortcut, layer.shape)
+                self._check_shortcut_shape(shortcut, layer.landing, " before its pool_currents" if after(layer) else "")
         return tuple(checked)
 
     def _say(self, message: str) -> None:
@@ -215,9 +216,11 @@ class Checker:
         inputs, pool = tuple(layer.inputs or ()), self._pool(layer.pool, floating)
         done = replace(layer, weight=weight, shortcuts=tuple(shortcuts), weight_bits=bits, inputs=inputs, pool=pool)
         if isinstance(done, Conv):
-            done = replace(done, **self._canonical_windows(done))
-        in_shape, shape = self._shapes(done)
-        done = replace(done, in_shape=in_shape, shape=shape, **self._dynamics(done, shape, floating))
+            currents = self._pool(done.pool_currents, floating, "of currents: ")
+            done = replace(done, pool_currents=currents, **self._canonical_windows(done))
+        in_shape, landing = self._shapes(done)
+        shape = self._pooled_currents(after(done), landing)
+        done = replace(done, in_shape=in_shape, shape=shape, **self._dynamics(done, shape, landing, floating))
         if done.delay and INPUT in (done.inputs or ()) and self.spec.encoding == "direct":
             self._say(f"its delay is {done.delay}, but an image is shown at every step; it cannot come late")
         return done
@@ -241,14 +244,24 @@ class Checker:
         spread = tuple(int(d) if k > 1 else 1 for d, k in zip(pair(dilation), link.weight.shape[2:], strict=True))
         return found | {"groups": int(groups), "dilation": _simplest(spread)}
 
-    def _dynamics(self, layer: Layer, shape: Shape, floating: bool) -> dict[str, Any]:
-        """The parameters of the layer in canonical form."""
+    def _pooled_currents(self, pool: Pooling, landing: Shape) -> Shape:
+        """The shape of the neurons, given that of the map that synapses reach."""
+        c, h, w = pooled(landing, pool)
+        if min(h, w) < 1:
+            self._say(f"pool_currents {str(pool)!r} leaves nothing of its map of {landing[1]}x{landing[2]}")
+        return c, max(h, 1), max(w, 1)
+
+    def _dynamics(self, layer: Layer, shape: Shape, landing: Shape, floating: bool) -> dict[str, Any]:
+        """The parameters of the layer in canonical form; *landing*: the map that currents reach."""
         if not layer.spiking and any(row.fires and row.of(layer) is not None for row in PARAMETERS.values()):
             firing = [name for name, row in PARAMETERS.items() if row.fires]
             self._say(f"an Output never fires; it has neither {' nor '.join(firing)}")
         rows = [row for row in PARAMETERS.values() if layer.spiking or not row.fires]
         found = {name: row.default for name, row in PARAMETERS.items()}
-        found |= {row.name: self._canonical(row, getattr(layer, row.name), shape, floating) for row in rows}
+        found |= {
+            row.name: self._canonical(row, getattr(layer, row.name), landing if row.read == "currents" else shape, floating)
+            for row in rows
+        }
         self._levels(layer, found)
         self._together(found)
         return found
@@ -484,7 +497,7 @@ class Checker:
             self._say(f"kernel {size} does not fit its input of {in_shape[1]}x{in_shape[2]} with padding {padding}")
         return out, max(h, 1), max(w, 1)
 
-    def _check_shortcut_shape(self, shortcut: Shortcut, shape: Shape) -> None:
+    def _check_shortcut_shape(self, shortcut: Shortcut, shape: Shape, where: str) -> None:
         source: Shape = pooled(self.shapes[shortcut.source], shortcut.pool)
         if shortcut.source == self.silent:
             self._say(f"shortcut from {shortcut.source!r}: an Output never fires")
@@ -503,4 +516,4 @@ class Checker:
         else:
             given = self._conv_shape(source, shortcut)
         if given != shape:
-            self._say(f"shortcut from {shortcut.source!r} gives {list(given)}, the layer is {list(shape)}")
+            self._say(f"shortcut from {shortcut.source!r} gives {list(given)}, the layer is {list(shape)}{where}")

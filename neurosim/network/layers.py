@@ -166,6 +166,11 @@ class Layer:
         return (*(self.inputs or ()), *(s.source for s in self.shortcuts))
 
     @property
+    def landing(self) -> Shape:
+        """[C, H, W] of the map that synapses reach: that of the neurons, or that before `Conv.pool_currents`."""
+        return self.shape
+
+    @property
     def blocks(self) -> int:
         """Into how many equal parts of its channels any spike reaches all or none of the neurons of a site."""
         return math.lcm(groups_of(self), *(groups_of(shortcut) for shortcut in self.shortcuts))
@@ -180,21 +185,38 @@ class Layer:
     @property
     def ann_macs(self) -> int:
         """Multiply-accumulates of the same layer in a non-spiking network."""
-        return self.neurons * self.fan_in
+        return math.prod(self.landing) * self.fan_in
 
 
 @dataclass(frozen=True, eq=False)
 class Conv(Layer):
     """Convolution; weight [Cout, Cin/groups, kh, kw], cross-correlation as in PyTorch. *stride*, *padding*, *dilation*: one
     integer, or those down and across. With *groups* the channels of the input and of the layer are cut into so many equal
-    parts, and the first part of the one reaches the first of the other alone, and so on; other synapses there are none."""
+    parts, and the first part of the one reaches the first of the other alone, and so on; other synapses there are none.
+
+    *pool_currents* stands between synapses and neurons: in every step, what all projections of the layer (shortcuts and
+    feedback too) and its bias bring to each place of the map that they reach, *landing*, is pooled, and that is what the
+    neurons of the pooled map, *shape*, integrate. To a largest current the places of the window to which nothing came count
+    as 0, or as their bias; leaks, thresholds and all else are those of the neurons. What a shortcut without a weight brings
+    has the shape of *landing*, and so has a bias [C, H, W].
+    """
 
     stride: Pair = 1
     padding: Pair = 0
     groups: int = 1
     dilation: Pair = 1
+    pool_currents: Pooling = None
     kind: ClassVar[str] = "conv"
     weight_axes: ClassVar[str] = "[Cout,Cin,kh,kw]"
+
+    @property
+    def landing(self) -> Shape:
+        if self.pool_currents is None:
+            return self.shape
+        found = axes(self)
+        assert found is not None
+        h, w = (axis.places(n) for axis, n in zip(found, self.in_shape[1:], strict=True))
+        return (self.shape[0], h, w)
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,6 +308,11 @@ def rare(link: Layer | Shortcut) -> list[tuple[str, Any]]:
     """By name what few convolutions have."""
     found = {"groups": groups_of(link), "dilation": link.dilation if isinstance(link, Conv | Shortcut) else 1}
     return [(name, value) for name, value in found.items() if value != 1]
+
+
+def after(layer: Layer) -> Pooling:
+    """What pools the currents of *layer*."""
+    return layer.pool_currents if isinstance(layer, Conv) else None
 
 
 def axes(link: Layer | Shortcut) -> Axes | None:

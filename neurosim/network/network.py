@@ -16,7 +16,7 @@ from neurosim.errors import NetworkError
 from neurosim.network.checks import as_array, checked_input, checked_layers, crooked, wired
 from neurosim.network.decode import Decoding, canonical, decoding
 from neurosim.network.golden import Golden
-from neurosim.network.layers import AT_ONCE, INPUT, NEXT_STEP, Conv, Dynamics, InputSpec, Layer, Shape, Shortcut, rare
+from neurosim.network.layers import AT_ONCE, INPUT, NEXT_STEP, Conv, Dynamics, InputSpec, Layer, Shape, Shortcut, after, rare
 from neurosim.network.neuron import hash_parts
 
 # What a network says of all its neurons.
@@ -251,6 +251,7 @@ class Network:
             parts = [layer.kind, layer.name, layer.shape, layer.pool, *hash_parts(layer, "always"), layer.weight_bits]
             parts += [layer.inputs, (layer.stride, layer.padding) if isinstance(layer, Conv) else None]
             parts += [*hash_parts(layer, "together"), *hash_parts(layer, "by name"), *rare(layer)]
+            parts += [("pool_currents", after(layer))] if after(layer) else []
             parts += [(s.source, s.scale, s.stride, s.padding, *_unusual(s)) for s in layer.shortcuts]
             digest.update(repr(parts).encode())
             for array in (layer.weight, *(s.weight for s in layer.shortcuts if s.weight is not None)):

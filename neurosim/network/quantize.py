@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.errors import NetworkError
-from neurosim.network.layers import INPUT, Layer, Leak, Parameter, Shortcut, full, pool_kind, share
+from neurosim.network.layers import INPUT, Layer, Leak, Parameter, Shortcut, after, full, pool_kind, share
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS, NeuronParameter
 
@@ -101,12 +101,16 @@ def _quantized(layer: Layer, bits: int, fraction: Callable[[Leak], Leak], input_
     if input_scale != 1.0 and INPUT in layer.sources and len(layer.sources) > 1:
         message = "it reads the image and spikes; on one integer grid only one of them can keep its scale"
         raise NetworkError(f"layer {layer.name!r}", [message])
-    potential = q * (input_scale if INPUT in (layer.inputs or ()) else 1.0)
+    current = q * (input_scale if INPUT in (layer.inputs or ()) else 1.0)
+    # Averages of currents become sums, which are so much larger.
+    pool, potential = after(layer), current / share(after(layer))
     _check_width(layer, potential)
     grids: dict[str, Callable[[NeuronParameter, Any], Any]] = {
-        "potential": lambda row, value: _on_grid(value, potential, row.least),
+        "potential": lambda row, value: _on_grid(value, current if row.read == "currents" else potential, row.least),
         "fraction": lambda _, value: fraction(value),
     }
+    if pool_kind(pool) == "avg":
+        layer = replace(layer, pool_currents=replace(full(pool), kind="sum"))  # type: ignore[arg-type, call-arg]
     changed = {row.name: grids[row.grid](row, row.of(layer)) for row in PARAMETERS.values() if row.grid in grids}
     return replace(
         layer, weight=whole(layer.weight), weight_bits=bits, weight_scale=q, shortcuts=[shortcut(s) for s in layer.shortcuts],

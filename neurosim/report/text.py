@@ -17,7 +17,7 @@ from neurosim.chip.memory import Memory
 from neurosim.chip.part import Sourced, Uncertain
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.survey import Survey
-from neurosim.network.layers import Layer, Leak, Parameter, rare
+from neurosim.network.layers import Layer, Leak, Parameter, after, rare
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
 from neurosim.outcome.document import RunDocument
@@ -219,7 +219,8 @@ def _beside(layer: Layer) -> str:
     write: dict[str, Callable[[Any], str]] = {"fraction": leak_text, "choice": str}
     words = ((row, value, write.get(row.form, parameter_text)) for row, value in found if value is not None)
     told = [f"{row.name.replace('_', ' ')} {write(value)}" for row, value, write in words]
-    return ", ".join([*told, *(f"{name} {value}" for name, value in rare(layer))])
+    told += [f"{name} {value}" for name, value in rare(layer)]
+    return ", ".join(told + ([f"pool currents {after(layer)}"] if after(layer) else []))
 
 
 def leak_text(leak: Leak) -> str:

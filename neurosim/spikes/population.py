@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.kernels.layer import PopulationState, Synapses, Tape
+from neurosim.kernels.layer import PooledCurrents, PopulationState, Synapses, Tape
 from neurosim.kernels.neurons import KEPT, SET, SUBTRACTED, FloatLeak, IntegerLeak, Leaks, NeuronConstants, TruncatedLeak
-from neurosim.network.layers import NEXT_STEP, Layer, Leak, Parameter, Shape
+from neurosim.network.layers import NEXT_STEP, Layer, Leak, Parameter, Shape, after, pool_kind, share
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
+from neurosim.spikes.synapses import windows_of
 
 RESETS = {"subtract": SUBTRACTED, "zero": SET, "none": KEPT}
 
@@ -75,6 +76,27 @@ def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic], v
         singles=np.empty(singles, np.int32), latched=never(latches), passed=np.zeros(len(synapses), np.int64),
         passed_channel=np.empty(latches, np.int32), passed_place=np.empty(latches, np.int32),
         passed_value=np.empty(latches if valued else 0, payload_type(dtype)), rank=np.empty(latches if valued else 0, np.int32),
+        pooled=_pooled_currents(layer, singles, dtype),
+    )  # fmt: skip
+
+
+def _pooled_currents(layer: Layer, singles: int, dtype: type[np.generic]) -> PooledCurrents:
+    """*singles*: places that one identity shortcut reaches at most."""
+    pool, nothing = after(layer), np.empty(0, np.int32)
+    one: Any = dtype(share(pool))
+    if pool is None:
+        return PooledCurrents(
+            raw=np.empty(0, dtype), listed=nothing, first_window=nothing, window=nothing, first_site=nothing, site=nothing,
+            largest=False, share=one, neurons=nothing,
+        )  # fmt: skip
+    windows, sites = windows_of(layer.landing, pool), layer.landing[1] * layer.landing[2]
+    holder, held = windows.pairs(np.arange(windows.many))
+    most = int(np.diff(windows.first).max(initial=0))
+    return PooledCurrents(
+        raw=np.zeros(sites * layer.shape[0], dtype), listed=np.full(sites * layer.blocks, -1, np.int32),
+        first_window=windows.first.astype(np.int32), window=windows.window.astype(np.int32),
+        first_site=np.searchsorted(holder, np.arange(windows.many + 1)).astype(np.int32), site=held.astype(np.int32),
+        largest=pool_kind(pool) == "max", share=one, neurons=np.empty(singles * most, np.int32),
     )  # fmt: skip
 
 

@@ -286,14 +286,14 @@ class _Batch:
         return 2.0 ** (self.how.state_bits - 1) / float(np.min(layer.threshold)) if layer.graded else 1.0  # type: ignore[arg-type]
 
     def _currents(self, layer: Layer, dtype: type[np.generic]) -> np.ndarray:
-        """[images, neurons] that bias and image drive into the layer at every step, site by site."""
+        """[images, places of `Layer.landing`] that bias and image drive into the layer at every step, site by site."""
         fed = [s for name, s in zip(layer.sources, self.feeds[layer.name].synapses, strict=True) if name == INPUT]
         images = self.inputs.images
         if layer.bias is None and (not fed or images is None):
             return np.empty((len(self.inputs), 0), dtype)
-        current = np.zeros((len(self.inputs), layer.neurons), dtype)
+        current = np.zeros((len(self.inputs), math.prod(layer.landing)), dtype)
         if layer.bias is not None:
-            current += by_site(layer.bias, layer.shape)
+            current += by_site(layer.bias, layer.landing)
         if images is not None:
             for synapses, (row, image) in product(fed, zip(current, pixels(self.network, images).astype(dtype), strict=True)):
                 add_pixels(row, image, synapses)

@@ -17,6 +17,7 @@ from neurosim.network.layers import (
     Pooling,
     Shape,
     Shortcut,
+    after,
     area,
     axes,
     groups_of,
@@ -217,7 +218,7 @@ def _rows(link: Layer | Shortcut, layer: Layer, seen: Shape) -> tuple[Runs, np.n
     if found is None:
         return dense_runs(seen, layer.neurons), dense_rows(link.weight)
     groups = groups_of(link)
-    runs, order = conv_runs(seen, layer.shape, *found, groups)
+    runs, order = conv_runs(seen, layer.landing, *found, groups)
     return runs, conv_rows(link.weight, order, groups)
 
 
@@ -247,11 +248,13 @@ def _feed(network: Network, layer: Layer) -> Feed:
         (abs(s.scale or 0) if s.weight is None else _largest_sum(s.weight)) * _most_spikes(s.pool) for s in layer.shortcuts
     )
     bias = float(np.abs(0 if layer.bias is None else layer.bias).max())
-    return Feed(_layer_synapses(network, layer), main, shortcut + bias)
+    # Of a sum or average of currents all of a window add up.
+    most = _most_spikes(after(layer))
+    return Feed(_layer_synapses(network, layer), main * most, (shortcut + bias) * most)
 
 
 def _most_spikes(pool: Pooling) -> int:
-    """Most spikes that one weight meets in one step, averages counted as sums."""
+    """Most spikes that one weight meets in one step, or currents that are added; averages counted as sums."""
     return 1 if pool_kind(pool) == "max" else area(pool)
 
 

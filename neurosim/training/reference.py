@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from neurosim.network.golden import LayerRecording
-from neurosim.network.layers import INPUT, NEXT_STEP, Conv, Layer, Leak, Parameter, Pooling, Shortcut, full
+from neurosim.network.layers import INPUT, NEXT_STEP, Conv, Layer, Leak, Parameter, Pooling, Shortcut, after, full
 from neurosim.network.network import Network
 
 # Doubles hold every integer below 2^53 exactly, and sums of products here stay far below; singles, twice as fast in a
@@ -120,7 +120,7 @@ class Population:
         layer, main = self.layer, len(self.layer.inputs or ())
         found = [_main(layer, x) for x in values[:main]]
         found += [_shortcut(shortcut, x) for shortcut, x in zip(layer.shortcuts, values[main:], strict=True)]
-        return sum(found, start=_parameter(layer.bias))
+        return _pooled(sum(found, start=_parameter(layer.bias)), after(layer))
 
     def _compared(self, u: Tensor) -> Tensor:
         if not self.layer.spiking:

@@ -49,6 +49,8 @@ FEATURES = {
     "delayed input", "feedback to itself", "feedback from a later layer", "full connection", "oblong", "leaky output",
     "windows that overlap", "largest of windows that overlap", "windows over the edge", "windows of an image",
     "two sizes of windows of one source",
+    "currents pooled", "largest current", "windows of currents overlap", "currents of an image pooled",
+    "currents of groups pooled", "shortcut onto pooled currents",
     "last layer fires", "frames", "graded spikes", "graded feedback", "refractory", "floor of each neuron", "reset of its own",
     "answer of every step",
     "groups", "depthwise", "dilation", "groups of a shortcut", "groups beside none", "groups of an image",
@@ -153,6 +155,12 @@ def features_of_layer(network, layer):
         "floor of each neuron": np.ndim(layer.floor) and layer.floor[0].size > 1,
         "reset of its own": layer.reset,
         "answer of every step": network.decoding.reads == "every",
+        "currents pooled": pooled_currents(layer),
+        "largest current": pooled_currents(layer) and naive.pool_of(layer.pool_currents)[0] == "max",
+        "windows of currents overlap": pooled_currents(layer) and overlap(layer.pool_currents),
+        "currents of an image pooled": pooled_currents(layer) and network.fed_by_image(layer),
+        "currents of groups pooled": pooled_currents(layer) and layer.blocks > 1,
+        "shortcut onto pooled currents": pooled_currents(layer) and layer.shortcuts,
         "groups": layer.kind == "conv" and layer.groups > 1,
         "depthwise": layer.kind == "conv" and layer.groups == layer.in_shape[0] > 1,
         "dilation": layer.kind == "conv" and layer.dilation != 1,
@@ -165,6 +173,10 @@ def features_of_layer(network, layer):
         "shortcut from the input": any(s.source == "input" for s in layer.shortcuts),
     }
     return {feature for feature, present in has.items() if present}
+
+
+def pooled_currents(layer):
+    return layer.kind == "conv" and layer.pool_currents is not None
 
 
 def overlap(pool):

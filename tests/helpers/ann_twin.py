@@ -22,11 +22,17 @@ class Twin:
         self.memory = {kind: memory for memory in chip.memory for kind in memory.holds}
         self.activation = bits if bits is not None else min(8, chip.core.mac_bits)
         self.home = {}
+        # Of every place that synapses lead to: the bricks that need it, several where windows of currents overlap.
+        self.kept = [set() for _ in self.cut]
         for number, b in enumerate(self.cut):
+            layer = network.layers[b.layer]
+            windows = naive.windows(layer)
             for c in range(b.c0, b.c1):
                 for y in range(b.y0, b.y1):
                     for x in range(b.x0, b.x1):
                         self.home[b.layer, c, y, x] = number
+                        held = windows[naive.flat(layer.shape, c, y, x)]
+                        self.kept[number] |= {place(naive.landing(layer), neuron) for neuron in held}
         for number in range(len(self.cut)):
             self.work(number)
         for source in ("input", *(layer.name for layer in network.layers)):
@@ -51,14 +57,14 @@ class Twin:
         """(source, shortcut or None, synapses as (source neuron, its (c, y, x) on the pooled map, target (c, y, x)))."""
         shortcuts = [None] * len(layer.inputs) + list(layer.shortcuts)
         for name, shortcut, synapses in zip(layer.sources, shortcuts, naive.synapses_of(self.network, layer), strict=True):
-            _, h, w = layer.shape
+            _, h, w = naive.landing(layer)
             yield name, shortcut, [(s, at, (t // (h * w), t // w % h, t % w)) for s, t, _, _, at in synapses]
 
     def work(self, number):
         """Sums of a brick."""
         b, core = self.cut[number], self.chip.core
         layer, channels = self.network.layers[b.layer], b.c1 - b.c0
-        sites = [(y, x) for y in range(b.y0, b.y1) for x in range(b.x0, b.x1)]
+        sites = sorted({(y, x) for _, y, x in self.kept[number]})
         width = layer.weight_bits if self.bits is None else min(layer.weight_bits, self.bits)
         turns = -(-len(sites) // core.ann_sites)
         stored, per_site, one_by_one = 0, 0, 0
@@ -87,7 +93,7 @@ class Twin:
             for many in groups:
                 self.count("cycles", number, -(-many // core.lanes) * each)
             self.activations(number, synapses, identity, groups)
-        again = {"none": len(sites), "rows": turns if core.ann_sites > 1 else b.y1 - b.y0}
+        again = {"none": len(sites), "rows": turns if core.ann_sites > 1 else len({y for y, _ in sites})}
         for _ in range(again.get(self.reuse, 0)):
             self.count("weight words", number, per_site)
         if self.reuse == "perfect":
@@ -99,15 +105,15 @@ class Twin:
             row = self.row(channels, core.state_bits)
             self.count("sum words", number, row * updates)
             self.count("all sum words", number, row * (one_by_one if self.reuse == "none" else 1))
-        self.count("compare", number, channels * len(sites))
-        self.count("cycles", number, -(-channels * len(sites) // core.update_lanes) * self.cycles("update_active"))
+        self.count("compare", number, b.neurons)
+        self.count("cycles", number, -(-b.neurons // core.update_lanes) * self.cycles("update_active"))
 
     def cycles(self, operation):
         return getattr(self.chip.operation, operation).cycles
 
     def activations(self, number, synapses, identity, groups):
         """Rows of channels that are read over one projection; *groups*: channels of the brick in each."""
-        mine = [(at, target) for _, at, target in synapses if self.home[self.cut[number].layer, *target] == number]
+        mine = [(at, target) for _, at, target in synapses if target in self.kept[number]]
         fetches = {
             "none": {(at[1:], target[1:]) for at, target in mine}, "rows": {(at[1:], target[1]) for at, target in mine},
             "perfect": {at[1:] for at, _ in mine},
@@ -128,7 +134,8 @@ class Twin:
             for name, shortcut, synapses in self.links(layer):
                 if name == source:
                     pools.add(naive.pool_of((shortcut or layer).pool)[1:])
-                    read += [(neuron, at, self.home[index, *target]) for neuron, at, target in synapses]
+                    mine = [number for number, b in enumerate(self.cut) if b.layer == index]
+                    read += [(i, at, number) for i, at, target in synapses for number in mine if target in self.kept[number]]
         shape = self.network.shape_of(source)
         # Where all read the same windows, of which no two share an activation, those are what is sent.
         size, stride, padding = next(iter(pools)) if len(pools) == 1 else ((1, 1), (1, 1), (0, 0))

@@ -15,7 +15,7 @@ from neurosim.cost.activity import COUNTS, activity
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.partition import partition
 from neurosim.mapping.storage import kernel_weights
-from tests.helpers import hardware_twin
+from tests.helpers import hardware_twin, naive
 from tests.helpers.strategies import cases, recurrents, residuals
 
 # The gate runs the tests that are marked fuzz once more, with so many times the examples.
@@ -78,7 +78,10 @@ def chips(draw, network):
     changes |= {f"operation.{name}.cycles": draw(st.sampled_from([0, 1, 1, 4])) for name in ("packet", "event", "accumulate")}
     if draw(st.booleans()):
         index = changes.get("core.index_bits", 0)
-        one_neuron = max((kernel_weights(layer, 1) + layer.fan_in) * (layer.weight_bits + index) for layer in network.layers)
+        # Of each place in its window.
+        held = {layer.name: max(map(len, naive.windows(layer).values())) for layer in network.layers}
+        weights = {layer: kernel_weights(layer, 1) + layer.fan_in * held[layer.name] for layer in network.layers}
+        one_neuron = max(many * (layer.weight_bits + index) for layer, many in weights.items())
         changes[f"memory.{chip.home('weights').name}.bits"] = one_neuron * draw(st.integers(1, 3))
     chip = changed(chip, changes)
     if draw(st.booleans()):

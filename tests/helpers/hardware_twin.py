@@ -61,10 +61,17 @@ class Machine:
         self.frames = network.input.valued
         self.image = network.input.encoding == "direct"
         self.home = {layer.name: self.homes(index, layer) for index, layer in enumerate(network.layers)}
+        self.windows = {layer.name: naive.windows(layer) for layer in network.layers}
+        # Of every place that synapses lead to: the neurons whose windows hold it, which are one, itself, without a pool.
+        self.holders = {layer.name: {} for layer in network.layers}
+        for name, windows in self.windows.items():
+            for neuron, places in windows.items():
+                for place in places:
+                    self.holders[name].setdefault(place, []).append(neuron)
         self.tables = {layer.name: list(self.tables_of(layer)) for layer in network.layers}
         self.tally = Tally()
         self.outside = {}
-        self.pixel_work = Counter()
+        self.pixel_work, self.window_words = Counter(), Counter()
 
     def tables_of(self, layer):
         """For every source of the layer, the synapses of each of its neurons."""
@@ -84,6 +91,15 @@ class Machine:
         b = self.bricks[number]
         shape = self.network.layers[b.layer].shape
         return [naive.flat(shape, *at) for at in product(range(b.c0, b.c1), range(b.y0, b.y1), range(b.x0, b.x1))]
+
+    def keepers(self, layer, place):
+        """The bricks that keep what arrives at a place."""
+        return {self.home[layer.name][neuron] for neuron in self.holders[layer.name].get(place, [])}
+
+    def places_of(self, number):
+        """The places of which a brick keeps what arrives."""
+        layer = self.network.layers[self.bricks[number].layer]
+        return sorted({place for neuron in self.neurons_of(number) for place in self.windows[layer.name][neuron]})
 
     def bricks_of(self, layer):
         return sorted(set(self.home[layer.name].values()))
@@ -131,14 +147,19 @@ class Machine:
         return [layer.delay for _ in layer.inputs] + [s.delay for s in layer.shortcuts]
 
     def clear(self, layer):
-        """The potential, the synaptic current, the steps to rest, and a sum for every step that a spike can be late."""
+        """The potential, the synaptic current, the steps to rest, and a sum for every step that a spike can be late; those by
+        place, and one for this step, where currents are pooled."""
+        own, late = 1 + (layer.current_leak is not None) + (layer.refractory > 0), max(self.delays(layer))
         for neuron in range(layer.neurons):
-            for _ in range(1 + (layer.current_leak is not None) + (layer.refractory > 0) + max(self.delays(layer))):
-                self.count("clears", self.home[layer.name][neuron])
+            self.count("clears", self.home[layer.name][neuron], own + (0 if pools(layer) else late))
+        for brick in self.bricks_of(layer) if pools(layer) else ():
+            for _ in self.places_of(brick):
+                self.count("clears", brick, 1 + late)
 
     def numbers(self, layer):
         """(numbers read, numbers written) at a visit of a neuron."""
-        changed = ["potential"] + ["current"] * (layer.current_leak is not None) + ["due sum"] * any(self.delays(layer))
+        changed = ["potential"] + ["current"] * (layer.current_leak is not None)
+        changed += ["due sum"] * (any(self.delays(layer)) and not pools(layer))
         changed += ["steps to rest"] * (layer.refractory > 0)
         values = [getattr(layer, name) for name in OWN]
         parts = [value[0] if isinstance(value, tuple) else value for value in values]
@@ -230,15 +251,16 @@ class Machine:
         (kind, size, stride, _), kernel = naive.pool_of((shortcut or layer).pool), (shortcut or layer).weight
         summed, valued = kind == "sum" and self.chip.policy.pool == "summed", self.valued(source)
         once = summed or kind == "max"
-        apart = once or kernel is None or getattr(shortcut or layer, "groups", 1) > 1
+        apart = once or kernel is None or getattr(shortcut or layer, "groups", 1) > 1 or pools(layer)
         apart |= any(step < wide for step, wide in zip(stride, size, strict=True))
         found = {}
         for at in {e.at for e in entries}:
             window = (layer.name, place, at)
             first = window not in latched or not once
             latched.add(window)
-            for brick in {self.home[layer.name][e.target] for e in entries if e.at == at}:
-                mine = [e for e in entries if e.at == at and self.home[layer.name][e.target] == brick]
+            here = [e for e in entries if e.at == at]
+            for brick in set().union(*(self.keepers(layer, e.target) for e in here)):
+                mine = [e for e in here if brick in self.keepers(layer, e.target)]
                 done = found.setdefault(brick, Counter())
                 if first or summed:
                     done["synaptic_events"] += len(mine)
@@ -266,31 +288,32 @@ class Machine:
     def fetch(self, layer, brick, mine, identity, shortcut):
         """(words of weights, words of the state, additions, rounds of the lanes) of a visit to the synapses of one axon that
         lie in a brick."""
-        core, bits, neurons = self.chip.core, layer.weight_bits, self.bricks[brick].neurons
+        core, bits, places, shape = self.chip.core, layer.weight_bits, self.places_of(brick), naive.landing(layer)
         if identity:
             # The constant takes the place of as many weights as hold it.
             bits *= next(n for n in range(1, 9) if shortcut.scale < 2 ** (n * bits - 1))
         kept = [e for e in mine if e.weight != 0] if core.skip_zeros or core.storage == "sparse" else mine
-        touched = self.state_words(brick, [e.target for e in kept])
+        touched = self.state_words(brick, [e.target for e in kept], shape)
         if core.storage == "shared":
             sites = {}
             for e in mine:
-                sites.setdefault(e.target % (layer.shape[1] * layer.shape[2]), []).append(e)
+                sites.setdefault(e.target % (shape[1] * shape[2]), []).append(e)
             words = sum(self.words("weights", len(row) * bits) for row in sites.values())
             passes = sum(rounds(len([e for e in row if e in kept]), core.lanes) for row in sites.values())
             return words, touched, len(kept), passes
         if core.storage == "crossbar":
-            adds = len(kept) if core.skip_zeros else neurons
-            touched = touched if core.skip_zeros else self.state_words(brick, self.neurons_of(brick))
-            return self.words("weights", neurons * bits), touched, adds, rounds(adds, core.lanes)
+            adds = len(kept) if core.skip_zeros else len(places)
+            touched = touched if core.skip_zeros else self.state_words(brick, places, shape)
+            return self.words("weights", len(places) * bits), touched, adds, rounds(adds, core.lanes)
         stored = len(kept) * (bits + core.index_bits) if core.storage == "sparse" else len(mine) * bits
         return self.words("weights", stored), touched, len(kept), rounds(len(kept), core.lanes)
 
-    def state_words(self, brick, neurons):
-        """Words of the state with a number of these *neurons*: a word holds neighbouring channels of one site, as many as find
-        room in it whole, and none of another brick; or one alone, which may need several."""
+    def state_words(self, brick, neurons, shape=None):
+        """Words of the state with a number of these *neurons*, or places of a map of this *shape*: a word holds neighbouring
+        channels of one site, as many as find room in it whole, and none of another brick; or one alone, which may need
+        several."""
         memory, bits = next(m for m in self.chip.memory if "state" in m.holds), self.chip.core.state_bits
-        shape, first = self.network.layers[self.bricks[brick].layer].shape, self.bricks[brick].c0
+        shape, first = shape or self.network.layers[self.bricks[brick].layer].shape, self.bricks[brick].c0
         if memory.layout == "padded" or bits > memory.word_bits:
             return sum(rounds(bits, memory.word_bits) for _ in neurons)
         shared = set()
@@ -355,10 +378,12 @@ class Machine:
         image = max(sums, self.port_cycles({"weights": (rows, 0)}))
         visits = rounds(count["active"], core.update_lanes) * price.update_active.cycles
         visits += rounds(count["idle"], core.update_lanes) * price.update_idle.cycles
-        read, written = self.numbers(self.network.layers[self.bricks[brick].layer])
-        current = self.state_words(brick, self.neurons_of(brick)) if count["current_adds"] else 0
-        assert count["current_adds"] in (0, self.bricks[brick].neurons)
-        state = count["visit_words"] * read + current, count["visit_words"] * written
+        layer, places = self.network.layers[self.bricks[brick].layer], self.places_of(brick)
+        read, written = self.numbers(layer)
+        current = self.state_words(brick, places, naive.landing(layer)) if count["current_adds"] else 0
+        assert count["current_adds"] in (0, len(places))
+        pooled = self.window_words[self.row, brick]
+        state = count["visit_words"] * read + current + pooled, count["visit_words"] * written + pooled
         update = max(visits, self.port_cycles({"state": state}))
         spikes, waiting = self.outside.get(brick, (0, 0))
         for name, cycles in (("image", image), ("update", update), ("waiting", image - sums + update - visits)):
@@ -372,7 +397,7 @@ class Machine:
         for layer in self.network.layers:
             for name, table in zip(layer.sources, self.tables[layer.name], strict=True):
                 if name == source:
-                    found |= {self.home[layer.name][entry.target] for entry in table.get(neuron, [])}
+                    found |= set().union(*(self.keepers(layer, entry.target) for entry in table.get(neuron, [])))
         return sorted(found)
 
     def route(self, sender, targets):
@@ -428,16 +453,16 @@ class Machine:
         analog = self.chip.policy.analog
         # A bias is part of the current of an image, where that is stored.
         if layer.bias is not None and (times == 0 or analog == "per_step"):
-            for neuron in range(layer.neurons):
-                self.count("current_adds", self.home[layer.name][neuron])
+            for brick in self.bricks_of(layer):
+                self.count("current_adds", brick, len(self.places_of(brick)))
         if times == 0:
             return set(range(layer.neurons)) if layer.bias is not None or layer.current_leak is not None else set()
         for brick in self.bricks_of(layer):
             if analog == "host" and step == 0:
-                self.count("input_words", brick, self.words("input", self.bricks[brick].neurons * self.chip.core.state_bits))
+                self.count("input_words", brick, self.words("input", len(self.places_of(brick)) * self.chip.core.state_bits))
             if analog == "per_step" or (analog == "once" and step == 0):
                 self.multiply(layer, brick, times)
-            for _ in self.neurons_of(brick) if analog != "per_step" else ():
+            for _ in self.places_of(brick) if analog != "per_step" else ():
                 self.count("current_adds", brick)
                 self.count("current_writes", brick, 1 if step == 0 else 0)
         return set(range(layer.neurons))
@@ -447,7 +472,9 @@ class Machine:
         reaches, those of its group."""
         b, share = self.bricks[brick], layer.shape[0] // getattr(layer, "groups", 1)
         together = Counter(channel // share for channel in range(b.c0, b.c1))
-        for _site, _element, _time in product(range(b.sites), range(layer.weight[0].size), range(times)):
+        _, height, width = naive.landing(layer)
+        sites = {place % (height * width) for place in self.places_of(brick)}
+        for _site, _element, _time in product(sites, range(layer.weight[0].size), range(times)):
             for channels in together.values():
                 self.count("analog_rows", brick)
                 self.count("macs", brick, channels)
@@ -458,7 +485,7 @@ class Machine:
     def words_of_patch(self, layer, brick):
         """Words of the smallest block of 8-bit pixels that holds what the brick reads."""
         _, height, width = self.network.input.shape
-        mine = set(self.neurons_of(brick))
+        mine = set(self.places_of(brick))
         table = self.tables[layer.name][layer.inputs.index("input")]
         read = [source for source, entries in table.items() if any(entry.target in mine for entry in entries)]
         if not read:
@@ -482,7 +509,8 @@ class Machine:
 
     def touched_by(self, layer, values):
         """Neurons that events reach."""
-        return {entry.target for _, _, entries in self.entries(layer, values) for entry in entries}
+        places = {entry.target for _, _, entries in self.entries(layer, values) for entry in entries}
+        return {neuron for place in places for neuron in self.holders[layer.name].get(place, [])}
 
     def entries(self, layer, values):
         """(number of the projection, neuron, synapses) of every event."""
@@ -523,6 +551,19 @@ class Machine:
                 self.count("leaks", brick, 0 if leak is None else 1)
         for brick, neurons in visited.items():
             self.count("visit_words", brick, self.state_words(brick, neurons))
+            if pools(layer):
+                # Site by site what of its window holds anything of the visited neurons; read, and then cleared.
+                words, (_, height, width) = 0, layer.shape
+                for site in range(height * width):
+                    here = [neuron for neuron in neurons if neuron % (height * width) == site]
+                    places = [place for neuron in here for place in self.windows[layer.name][neuron]]
+                    words += self.state_words(brick, places, naive.landing(layer))
+                self.window_words[self.row, brick] += words
+                self.count("state_words", brick, words)
+
+
+def pools(layer):
+    return getattr(layer, "pool_currents", None) is not None
 
 
 def rounds(items, at_once):

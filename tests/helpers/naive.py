@@ -58,8 +58,25 @@ def pooled_shape(shape, pool):
 
 def targets(layer, c, y, x):
     if layer.kind == "conv":
-        return conv_targets(layer, layer.shape, c, y, x)
+        return conv_targets(layer, landing(layer), c, y, x)
     return dense_targets(layer.weight, flat(layer.in_shape, c, y, x))
+
+
+def landing(layer):
+    """The map that synapses reach: that of the neurons, or what the convolution gives where its currents are pooled."""
+    if getattr(layer, "pool_currents", None) is None:
+        return layer.shape
+    parts = map(both, (layer.stride, layer.padding, layer.dilation))
+    moves = zip(layer.in_shape[1:], layer.weight.shape[2:], *parts, strict=True)
+    return layer.shape[0], *((n + 2 * p - (k - 1) * d - 1) // s + 1 for n, k, s, p, d in moves)
+
+
+def windows(layer):
+    """{neuron: places of the landing map in its window}."""
+    found = {}
+    for place, at, _ in pooled_neurons(landing(layer), getattr(layer, "pool_currents", None)):
+        found.setdefault(flat(layer.shape, *at), []).append(place)
+    return found
 
 
 def dense_targets(weight, index):
@@ -89,7 +106,7 @@ def conv_targets(link, shape, c, y, x):
 def shortcut_synapses(network, layer, shortcut):
     neurons = pooled_neurons(network.shape_of(shortcut.source), shortcut.pool)
     if shortcut.weight is None:
-        return [(source, flat(layer.shape, *at), shortcut.scale, window, at) for source, at, window in neurons]
+        return [(source, flat(landing(layer), *at), shortcut.scale, window, at) for source, at, window in neurons]
     if shortcut.weight.ndim == 2:
         seen = pooled_shape(network.shape_of(shortcut.source), shortcut.pool)
         return [
@@ -100,7 +117,7 @@ def shortcut_synapses(network, layer, shortcut):
     return [
         (source, target, weight, window, at)
         for source, at, window in neurons
-        for target, weight in conv_targets(shortcut, layer.shape, *at)
+        for target, weight in conv_targets(shortcut, landing(layer), *at)
     ]
 
 
@@ -119,8 +136,11 @@ class Population:
         self.rules = {name: own[name] if own[name] else rule for name, rule in rules.items()}
         self.current = [0] * layer.neurons
         self.fired = set()
-        parts = {"threshold": layer.threshold, "rest": layer.rest, "bias": layer.bias}
+        parts = {"threshold": layer.threshold, "rest": layer.rest}
         self.parameters = {name: self.each(0 if value is None else value) for name, value in parts.items()}
+        self.bias = np.broadcast_to(0 if layer.bias is None else layer.bias, landing(layer)).ravel().tolist()
+        self.windows = windows(layer)
+        self.join = max if pool_of(getattr(layer, "pool_currents", None))[0] == "max" else sum
         leaks = {"leak": layer.leak, "current_leak": layer.current_leak}
         self.leaks = {name: leak and (self.each(leak[0]), leak[1]) for name, leak in leaks.items()}
         self.low, self.high = -(2 ** (state_bits - 1)), 2 ** (state_bits - 1) - 1
@@ -167,16 +187,17 @@ class Population:
         return [(k * value) >> shift for k, value in zip(factors, values, strict=True)]
 
     def receive(self, values, inputs):
-        """Bias, and the weights of all inputs."""
-        for i in range(len(values)):
-            values[i] += self.parameters["bias"][i]
+        """Bias, and the weights of all inputs, pooled."""
+        currents = list(self.bias)
         for table, shown in zip(self.by_source, inputs, strict=True):
             largest = {}
             for source, value in shown.items():
                 entries = table.get(source, [])
                 for target, weight, window in entries:
-                    values[target] += weight * (value if window is None else max(0, value - largest.get(window, 0)))
+                    currents[target] += weight * (value if window is None else max(0, value - largest.get(window, 0)))
                 largest |= {window: max(value, largest.get(window, 0)) for _, _, window in entries if window is not None}
+        for neuron, places in self.windows.items():
+            values[neuron] += self.join(currents[place] for place in places)
 
     def compare(self):
         """Clip the potentials; who fires."""

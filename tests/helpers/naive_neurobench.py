@@ -37,7 +37,7 @@ def modules(network, layer):
 
 def shortcut_weights(network, layer, shortcut, at):
     if shortcut.weight.ndim == 4:
-        return [w for _, w in naive.conv_targets(shortcut, layer.shape, *at)]
+        return [w for _, w in naive.conv_targets(shortcut, naive.landing(layer), *at)]
     seen = naive.pooled_shape(network.shape_of(shortcut.source), shortcut.pool)
     return [weight for _, weight in naive.dense_targets(shortcut.weight, naive.flat(seen, *at))]
 

@@ -30,15 +30,16 @@ def networks(draw, encodings=("direct", "spikes")):
         k, groups = draw(st.sampled_from(sizes)), draw(divisors(c))
         size = ((n + 2 * padding - extents[k]) // stride + 1 for n in (h, w))
         out = (groups * draw(st.integers(1, max(1, 3 // groups))), *size)
+        after = draw(pooling(out[1:])) if draw(st.booleans()) else None
         name = f"conv{index}"
         layers.append(
             ns.Conv(
                 name, weights(rng, (out[0], c // groups, k, k)), threshold=draw(st.integers(1, 25)), leak=draw(leaks()),
                 stride=stride, padding=padding, pool=pool, groups=groups, dilation=dilation,
-                shortcuts=draw(shortcuts(rng, shapes, out, encoding)),
+                pool_currents=after, shortcuts=draw(shortcuts(rng, shapes, out, encoding)),
             )
         )  # fmt: skip
-        shapes[name] = out
+        shapes[name] = pooled(out, after)
         last = name
     if draw(st.booleans()):
         pool = draw(pooling(shapes[last][1:], last != "input" or encoding == "spikes"))

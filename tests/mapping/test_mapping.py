@@ -63,21 +63,39 @@ def neurons_of(mapping, brick):
     return {naive.flat(shape, *at) for at in product(*(range(*span) for span in spans))}
 
 
+def places_of(mapping, brick):
+    """Those of the map that synapses reach whose currents the brick's neurons integrate: the neurons, where none are pooled."""
+    windows = naive.windows(mapping.network.layers[brick.layer])
+    return {place for neuron in neurons_of(mapping, brick) for place in windows[neuron]}
+
+
 def home_of(mapping):
     """{(layer name, neuron): brick number}."""
     names = [layer.name for layer in mapping.network.layers]
     return {(names[b.layer], i): number for number, b in enumerate(mapping.bricks) for i in neurons_of(mapping, b)}
 
 
+def holding(layer):
+    """{place: neurons whose windows hold it}."""
+    found = {}
+    for neuron, places in naive.windows(layer).items():
+        for place in places:
+            found.setdefault(place, []).append(neuron)
+    return found
+
+
 def counted_routes(mapping):
     """Per brick: its (neuron, destination core) pairs, or its neurons that send at all."""
-    home, targets = home_of(mapping), {}
+    home, targets, holders = home_of(mapping), {}, {layer.name: holding(layer) for layer in mapping.network.layers}
     for layer in mapping.network.layers:
         for source, synapses in zip(layer.sources, naive.synapses_of(mapping.network, layer), strict=True):
             for i, j, *_ in synapses if source != "input" else ():
-                targets.setdefault((source, i), set()).add(mapping.cores[home[layer.name, j]])
+                reached = {mapping.cores[home[layer.name, neuron]] for neuron in holders[layer.name].get(j, ())}
+                targets.setdefault((source, i), set()).update(reached)
     total = [0] * len(mapping.bricks)
     for sender, reached in targets.items():
+        if not reached:
+            continue
         total[home[sender]] += 1 if mapping.chip.mesh.delivery == "multicast" else len(reached)
     return total
 
@@ -86,7 +104,7 @@ def counted_axons(mapping, brick):
     """Per projection: distinct source neurons with a synapse into the brick; the neurons of a pooling window are one, and so
     are some channels of a site."""
     network, layer = mapping.network, mapping.network.layers[brick.layer]
-    mine, total = neurons_of(mapping, brick), 0
+    mine, total = places_of(mapping, brick), 0
     for source, synapses in zip(layer.sources, naive.synapses_of(network, layer), strict=True):
         if source != "input" or network.input.encoding == "spikes":
             sites = Counter(at[1:] for at in {at for _, j, _, _, at in synapses if j in mine})
@@ -104,7 +122,7 @@ def counted_weight_bits(mapping, brick):
     if core.storage == "shared":
         own = sum(kernel[brick.c0 : brick.c1].size for kernel in kernels)
         return (own + sum(s.weight is None for s in layer.shortcuts)) * layer.weight_bits
-    mine, total = neurons_of(mapping, brick), 0
+    mine, total = places_of(mapping, brick), 0
     for source, synapses in zip(layer.sources, naive.synapses_of(network, layer), strict=True):
         if source == "input" and network.input.encoding == "direct":
             total += sum(kernel[brick.c0 : brick.c1].size for kernel in main) * layer.weight_bits
@@ -153,11 +171,11 @@ def test_demands_are_those_one_counts_by_hand(mapping):
 def counted_state_bits(mapping, brick):
     """Of every number; where values share words, that of whole words, row by row."""
     memory, bits = mapping.chip.home("state"), mapping.chip.core.state_bits
-    each = numbers_of(mapping, brick)
+    rows = rows_of_numbers(mapping, brick)
     if memory.layout == "padded":
-        return brick.neurons * each * bits
+        return brick.channels * rows * bits
     words = 0
-    for _ in range(brick.sites * each):
+    for _ in range(rows):
         free = 0
         for _ in range(brick.channels):
             if free < bits:
@@ -166,11 +184,14 @@ def counted_state_bits(mapping, brick):
     return words * memory.word_bits
 
 
-def numbers_of(mapping, brick):
-    """Kept per neuron: its potential, and the current of the image if that is stored."""
-    network = mapping.network
-    image = network.input.encoding == "direct" and "input" in network.layers[brick.layer].inputs
-    return 2 if image and mapping.chip.policy.analog != "per_step" else 1
+def rows_of_numbers(mapping, brick):
+    """Kept: of every site the potentials, and the currents of the image if they are stored; where currents are pooled, what
+    arrived at every site in a window, and there the currents of the image."""
+    layer, direct = mapping.network.layers[brick.layer], mapping.network.input.encoding == "direct"
+    stored = direct and "input" in layer.inputs and mapping.chip.policy.analog != "per_step"
+    if getattr(layer, "pool_currents", None) is None:
+        return brick.sites * (1 + stored)
+    return brick.sites + len(places_of(mapping, brick)) // brick.channels * (1 + stored)
 
 
 @settings(max_examples=70)
@@ -429,11 +450,12 @@ def test_cores_reached_are_those_one_counts_by_hand(network, rng):
             if layer.name not in consumer.sources:
                 continue
             size = tuple(rng.randint(1, n) for n in consumer.shape)
-            reached = {}
+            reached, holders = {}, holding(consumer)
             for source, synapses in zip(consumer.sources, naive.synapses_of(network, consumer), strict=True):
                 for i, j, *_ in synapses if source == layer.name else ():
-                    place = np.unravel_index(j, consumer.shape)
-                    reached.setdefault(i, set()).add(tuple(int(at) // step for at, step in zip(place, size, strict=True)))
+                    for neuron in holders.get(j, ()):
+                        place = np.unravel_index(neuron, consumer.shape)
+                        reached.setdefault(i, set()).add(tuple(int(at) // step for at, step in zip(place, size, strict=True)))
             many = np.zeros(layer.shape, int)
             for i, bricks in reached.items():
                 many[np.unravel_index(i, layer.shape)] = len(bricks)

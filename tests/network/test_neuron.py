@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 # Names, synapses and shapes: what a layer or a shortcut is beside its parameters.
 STRUCTURE = {
     "name", "weight", "pool", "inputs", "shortcuts", "weight_bits", "weight_scale", "in_shape", "shape", "stride", "padding",
-    "source", "scale", "groups", "dilation",
+    "source", "scale", "groups", "dilation", "pool_currents",
 }  # fmt: skip
 # For every parameter a value that changes what the layer of `network` does.
 EXAMPLES = {
@@ -239,6 +239,7 @@ DIFFER = {
     "padding": (structured({"stride": 3}), structured({"stride": 3, "padding": 2})),
     "groups": (grouped(1), grouped(2)),
     "dilation": (structured({"padding": 2}), structured({"padding": 2, "dilation": 2})),
+    "pool_currents": (structured({"pool_currents": "sum2"}), structured({"pool_currents": "max2"})),
     "in_shape": (structured(), structured({"pool": "max2"})),
     "shape": (structured(), structured({"stride": 3})),
     "shortcut source": (structured(source="a"), structured(source="input")),

@@ -25,6 +25,7 @@ from neurosim.network.layers import (
     Pooling,
     Shape,
     Shortcut,
+    after,
     pair,
     pool_axes,
     pool_kind,
@@ -120,19 +121,23 @@ class _Exporter:
         for row in PARAMETERS.values():
             if not row.nir and row.of(layer) is not None:
                 self._say(f"it has {row.noun}, which no node of NIR can hold")
-        bias = None if layer.bias is None else np.broadcast_to(layer.bias, layer.shape).astype(np.float64)
+        bias = None if layer.bias is None else np.broadcast_to(layer.bias, layer.landing).astype(np.float64)
         pull: np.ndarray | None = None
         if bias is not None and layer.weight.ndim == 4 and not linear.even(bias):
             pull, bias = self._pull(layer, bias), None
         self.nodes[layer.name] = self._neurons(layer, pull)
         ends = [self._synapses(layer, layer, list(layer.inputs or ()), bias)]
         ends += [self._synapses(layer, s, [s.source], None) for s in layer.shortcuts]
+        if pool_kind(after(layer)) == "max":
+            self._say("it integrates the largest of its currents, for which NIR has no node")
+        elif after(layer):
+            ends = [self._node(f"{layer.name}.currents", _pool(after(layer)), ends)]
         self.edges += [(end, layer.name) for end in ends]
 
     def _pull(self, layer: Layer, bias: np.ndarray) -> np.ndarray | None:
         """The v_leak that drives each neuron as its bias does."""
         leak = self._factor(layer.leak, layer.shape)
-        if layer.current_leak is None and np.all(leak < 1):
+        if layer.current_leak is None and np.all(leak < 1) and not after(layer):
             pull: np.ndarray = bias / (1 - leak)
             return pull
         self._say("its bias differs within a channel; only a v_leak could say so, which needs a leak and no synaptic current")
@@ -187,7 +192,7 @@ class _Exporter:
             assert isinstance(link, Shortcut)
             found = {"type": "Scale", "scale": np.full(dims(shape) if flat else shape, float(link.scale or 0))}
             end = self._node(f"{label}.scale", found, ends)
-            return end if flat or len(dims(layer.shape)) == 3 else self._flattened(label, shape, [end])
+            return end if flat or len(dims(layer.landing)) == 3 else self._flattened(label, shape, [end])
         if weight.ndim == 2:
             ends = ends if flat else [self._flattened(label, shape, ends)]
             return self._matrix(label, weight, bias, ends)
@@ -202,7 +207,7 @@ class _Exporter:
         kernel = Kernel(
             link.weight.astype(np.float64), pair(link.stride), pair(link.padding), pair(link.dilation), link.groups
         )
-        narrow = len(dims(layer.shape)) == 1
+        narrow = len(dims(layer.landing)) == 1
         if flat and narrow:
             return self._matrix(label, linear.dense(Convolution(shape, kernel)), bias, ends)
         if flat:
@@ -213,7 +218,7 @@ class _Exporter:
         }  # fmt: skip
         fields["bias"] = np.zeros(len(kernel.weight)) if bias is None else np.ascontiguousarray(bias[:, 0, 0])
         end = self._node(f"{label}.conv", fields, ends)
-        return self._flattened(label, layer.shape, [end]) if narrow else end
+        return self._flattened(label, layer.landing, [end]) if narrow else end
 
     def _matrix(self, label: str, weight: np.ndarray, bias: np.ndarray | None, ends: Sequence[str]) -> str:
         fields: Fields = {"type": "Linear", "weight": weight.astype(np.float64)}
