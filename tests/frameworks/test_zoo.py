@@ -17,8 +17,6 @@ from neurosim.frameworks.torch_import import _seen  # noqa: E402
 from tests.frameworks import zoo  # noqa: E402
 
 LARGE = ("vgg11", "resnet18", "GestureNet", "CIFAR10Net", "MNISTNet")
-# What stands between a model and today's network.
-MISSING = {"snnTorch tutorial 6": "stands between weights and neurons"}
 SEEN = [
     pytest.param(name, marks=[pytest.mark.slow] if any(word in name for word in LARGE) else [])
     for name in zoo.MODELS
@@ -28,10 +26,6 @@ SEEN = [
 
 def frames_of(samples, steps):
     return samples[:, None].expand(len(samples), steps, *samples.shape[1:]) if steps else samples
-
-
-def missing(name):
-    return next((words for start, words in MISSING.items() if name.startswith(start)), None)
 
 
 @pytest.mark.parametrize("name", SEEN)
@@ -60,10 +54,6 @@ def test_a_model_its_graph_and_its_description_do_the_same(name):
 @pytest.mark.parametrize("name", SEEN)
 def test_a_network_spikes_and_answers_as_its_model(name):
     model, samples, steps = zoo.MODELS[name]()
-    if missing(name):
-        with pytest.raises(ns.NeurosimError, match=missing(name)):
-            from_torch(model, samples, timesteps=steps)
-        return
     network = from_torch(model, samples, timesteps=steps)
     verdict = verify(network)
     assert verdict.ok and verdict.mismatches == 0

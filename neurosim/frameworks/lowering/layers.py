@@ -39,11 +39,16 @@ def _map_problems(p: FedPopulation, description: Description) -> Iterator[str]:
 def _population_problems(p: FedPopulation, images: bool) -> Iterator[str]:
     if p.gate and any(q.delay for q in p.projections):
         yield p.place + "it multiplies spikes of different steps; multiply those of one"
-    if p.window is not None:
+    if p.window is not None and not _pools_currents(p):
         yield p.place + f"a {p.window} stands between weights and neurons; put it behind the neurons"
     shown = [q for q in p.projections if images and INPUT in q.sources]
     if len(shown) > 1:
         yield shown[1].place + "reads images beside other weights that do; only one projection onto a layer can"
+
+
+def _pools_currents(p: FedPopulation) -> bool:
+    """Whether it is a convolution whose currents alone go through its window."""
+    return p.fires and not _row(p) and p.neuron.bias is None and p.neuron.feedback is None
 
 
 def head(description: Description) -> dict[str, Any]:
@@ -77,7 +82,7 @@ def _layer(p: FedPopulation, rules: dict[str, Any], images: bool) -> Layer:
     if main.weight.ndim == 2:
         return Dense(p.name, main.weight, **options)
     windows: dict[str, Any] = {"stride": main.stride, "padding": main.padding, "dilation": main.dilation, "groups": main.groups}
-    return Conv(p.name, main.weight, **windows, **options)
+    return Conv(p.name, main.weight, pool_currents=_pool(p.window), **windows, **options)
 
 
 def _bias(p: FedPopulation) -> np.ndarray | None:
