@@ -16,7 +16,7 @@ from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.partition import partition
 from neurosim.mapping.storage import kernel_weights
 from tests.helpers import hardware_twin, naive
-from tests.helpers.strategies import cases, recurrents, residuals
+from tests.helpers.strategies import cases, counted, recurrents, residuals
 
 # The gate runs the tests that are marked fuzz once more, with so many times the examples.
 FUZZ = int(os.environ.get("NEUROSIM_FUZZ", "1"))
@@ -135,7 +135,7 @@ def scattered(rng, bricks, chip):
 
 @st.composite
 def runs(draw):
-    network, inputs = draw(st.one_of(cases(), cases(), residuals(), recurrents()))
+    network, inputs = draw(st.one_of(cases(), counted(), residuals(), recurrents()))
     return inputs, draw(mappings(network.over(inputs.steps, inputs.frames is not None)))
 
 
