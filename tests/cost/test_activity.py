@@ -186,7 +186,7 @@ def overlap(pool):
 def test_the_random_cases_have_every_feature_and_raise_every_counter():
     missing = FEATURES | {*COUNTS}
 
-    @settings(max_examples=500, phases=[Phase.generate], report_multiple_bugs=False)
+    @settings(max_examples=1500, phases=[Phase.generate], report_multiple_bugs=False)
     @given(runs())
     def look(case):
         inputs, mapping = case

@@ -279,15 +279,15 @@ def recurrents(draw, encodings=("direct", "spikes"), plain=False):
 
 
 @st.composite
-def samples(draw, network, count=2, valued=False, least=-2):
-    """*valued*: what comes step by step may be other numbers than 0 and 1, from *least* on."""
+def samples(draw, network, count=2, valued=False):
+    """*valued*: what comes step by step may be other numbers than 0 and 1."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     labels = rng.integers(0, min(3, network.classes), count)
     if network.input.encoding == "direct":
         return ns.Inputs(rng.integers(0, 12, (count, *network.input.shape)).astype(np.uint8), labels)
     spikes = rng.random((count, network.timesteps, *network.input.shape)) < draw(st.sampled_from([0.05, 0.3, 0.8]))
     if valued and draw(st.booleans()):
-        return ns.Inputs.from_frames(spikes * rng.integers(least, 5, spikes.shape), labels)
+        return ns.Inputs.from_frames(spikes * rng.integers(-2, 5, spikes.shape), labels)
     return ns.Inputs.from_spikes(spikes, labels)
 
 
@@ -301,7 +301,9 @@ def cases(draw, encodings=("direct", "spikes")):
 def counted(draw):
     """A network that takes spikes, with counts of them."""
     network = draw(networks(("spikes",)))
-    return network, draw(samples(network, valued=True, least=0))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = (2, network.timesteps, *network.input.shape)
+    return network, ns.Inputs.from_frames(rng.integers(0, 5, shape) * (rng.random(shape) < draw(st.sampled_from([0.3, 0.8]))))
 
 
 @st.composite
