@@ -265,7 +265,7 @@ def test_everything_that_cannot_be_said_is_refused_at_once():
     ("module", "says"),
     [
         (nn.Conv2d(2, 4, 3).double(), "float64"),
-        (nn.Sequential(nn.Conv2d(2, 4, 3), nn.MaxPool2d(2)), "behind the neurons"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(128, 16), nn.Unflatten(1, (1, 4, 4)), nn.MaxPool2d(2)), "behind the neurons"),
         (nn.Linear(8, 3), "row by row"),
     ],
 )
@@ -285,6 +285,7 @@ def test_modules_that_cannot_be_folded_are_named(module, says):
         nn.Conv2d(2, 4, 3, dilation=2),
         nn.Sequential(nn.AvgPool2d(4, 2), nn.Conv2d(2, 4, 3)),
         nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.Conv2d(2, 4, 3)),
+        nn.Sequential(nn.Conv2d(2, 4, 3), nn.MaxPool2d(2)),
         nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular"),
         nn.Sequential(nn.BatchNorm2d(2, eps=0.0), nn.Conv2d(2, 4, 3, padding=1)),
         nn.Sequential(nn.Conv2d(2, 4, 3), nn.Conv2d(4, 3, 3)),
