@@ -139,7 +139,9 @@ def traffic_of(tally, mapping, working, travelling):
     first = [0]
     for _, _, to in sent:
         first.append(first[-1] + len(to))
-    step, flits = mapping.chip.operation.packet.cycles, -(-mesh.packet_bits // mesh.flit_bits)
+    graded = any(layer.graded for layer in mapping.network.layers)
+    step, bits = mapping.chip.operation.packet.cycles, mesh.packet_bits + graded * mesh.payload_bits
+    flits = -(-bits // mesh.flit_bits)
     columns = (
         [core for core, _, _ in sent], [number * step for _, number, _ in sent], [flits] * len(sent), first,
         [core for core, _ in arriving], [cycles for _, cycles in arriving], fetch, work, update,
@@ -603,8 +605,8 @@ def test_without_the_gate_a_layer_goes_on_and_its_spikes_are_others():
         layers=[ns.Dense("a", [[50]], 10), ns.Dense("b", [[50]], 10), ns.Output("out", [[1]])],
     )  # fmt: skip
     sample = np.ones((1, 1, 1, 1))
-    assert tick_by_tick(network, sample) == step_by_step(network, sample) == ({"a": [{0}], "b": [{0}], "out": [set()]}, [1])
-    assert tick_by_tick(network, sample, gated=False)[0]["a"] == [{0}] * 3
+    assert tick_by_tick(network, sample) == step_by_step(network, sample) == ({"a": [{0: 1}], "b": [{0: 1}], "out": [{}]}, [1])
+    assert tick_by_tick(network, sample, gated=False)[0]["a"] == [{0: 1}] * 3
 
 
 def test_spikes_that_come_early_over_a_shortcut_wait_for_their_step():
