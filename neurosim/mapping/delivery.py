@@ -123,8 +123,9 @@ WORK = ("weight_words", "state_words", "passes", "mac_passes")
 
 
 class _Caused(NamedTuple):
-    """What spikes cause, int64 each: in which brick, by a spike of which column, how much of WORK number *what*; latch: only
-    by the first spike in that window of the column's channel, or from the site and the sender, -1: by every one."""
+    """What spikes cause, int64 each: in which brick, by a spike of which column, how much of WORK number *what*, -1 of what
+    takes no time; latch: only by the first spike in that window of the column's channel, or from the site and the sender, -1:
+    by every one."""
 
     brick: np.ndarray
     column: np.ndarray
@@ -143,7 +144,8 @@ class _Caused(NamedTuple):
             place, site = windows.pairs(window)
             brick, column, amount = brick[place], segment[place] * fanout.sites + site, amount[place]
             latch = first + window[place]
-        return cls(brick, column, latch, np.full(len(brick), WORK.index(work.what)), amount)
+        what = WORK.index(work.what) if work.what in WORK else -1
+        return cls(brick, column, latch, np.full(len(brick), what), amount)
 
     @classmethod
     def joined(cls, parts: Sequence[_Caused]) -> _Caused:
@@ -181,9 +183,10 @@ class _Work:
         moves = dict.fromkeys(work.windows for work in fanout.work if work.windows)
         ends = np.cumsum([0, *(pool_windows(*fanout.shape[1:], each).many for each in moves)]).tolist()
         first = dict[Axes | None, int](zip(moves, ends, strict=False))
-        parts = [_Caused.of(fanout, work, first.get(work.windows, ends[-1])) for work in fanout.work if work.what in WORK]
-        caused = _Caused.joined(parts)
-        keys = np.unique(caused.brick * self.columns + caused.column)
+        reached = _Caused.joined([_Caused.of(fanout, work, first.get(work.windows, ends[-1])) for work in fanout.work])
+        # Where all weights are zero and none is stored a packet comes all the same.
+        keys = np.unique(reached.brick * self.columns + reached.column)
+        caused = reached.where(reached.what >= 0)
         self.brick, self.column = np.divmod(keys, self.columns)
         self.always, once = caused.where(caused.latch < 0), caused.where(caused.latch >= 0)
         self._latched(once, ends[-1])
