@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import neurosim as ns
+from neurosim.cost.activity import activity
 from neurosim.errors import FileError, NetworkError
 from neurosim.io.nir.exporting import save_nir
 from neurosim.io.nir.imported_network import import_nir
@@ -257,14 +258,17 @@ def pooled_currents(draw):
     """A layer whose currents are pooled, with shortcuts onto the map before the pool, and all that a neuron can have."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     pool, groups = draw(pooling(["max", "sum"])), draw(divisors(2))
-    beside = [ns.Shortcut("a", scale=3), ns.Shortcut("a", weights(rng, (2, 2, 1, 1)), delay=draw(st.integers(0, 2)))]
+    beside = [
+        ns.Shortcut("a", scale=3, delay=draw(st.integers(0, 1))),
+        ns.Shortcut("a", weights(rng, (2, 2, 1, 1)), delay=draw(st.integers(0, 2))),
+    ]
     bias = draw(st.sampled_from([None, rng.integers(-3, 4, 2), rng.integers(-3, 4, (2, *SHAPE[1:]))]))
     layers = [
         ns.Conv("a", weights(rng, (2, SHAPE[0], 3, 3)), 5, padding=1),
         ns.Conv(
-            "b", weights(rng, (2, 2 // groups, 3, 3)), 7, draw(st.sampled_from([None, (3, 2)])), padding=1, groups=groups,
+            "b", weights(rng, (2, SHAPE[0] // groups, 3, 3)), 7, draw(st.sampled_from([None, (3, 2)])), padding=1, groups=groups,
             pool_currents=pool, bias=bias, current_leak=draw(st.sampled_from([None, (1, 1)])),
-            shortcuts=draw(st.lists(st.sampled_from(beside), max_size=2)),
+            shortcuts=draw(st.lists(st.sampled_from(beside), max_size=2)), inputs=["input"],
         ),
     ]  # fmt: skip
     encoding = draw(st.sampled_from(["spikes", "direct"]))
@@ -346,6 +350,19 @@ def test_what_pooled_currents_cost_by_hand():
     chip = ns.load_chip("mesh45")
     room = [ns.map_network(x, chip).items[0]["state"] for x in (network, plain)]
     assert room == [(4 + 16) * chip.core.state_bits, 16 * chip.core.state_bits]
+
+
+def test_an_identity_alone_wakes_the_neurons_whose_windows_hold_its_place():
+    """The spike comes a step late over the identity, into four windows that overlap, when nothing else does."""
+    network = alone((1, 4, 4), weight=np.zeros((1, 1, 1, 1), int), pool_currents=ns.Pool("max", 2, 1), threshold=2,
+                    shortcuts=[ns.Shortcut("input", scale=3, delay=1)])  # fmt: skip
+    spikes = np.zeros((1, 2, 1, 4, 4), bool)
+    spikes[0, 0, 0, 1, 1] = True
+    shown = ns.Inputs.from_spikes(spikes)
+    trace = ns.simulate(network, shown)
+    assert trace.spikes("conv")[0, 1].sum() == 4 == trace.spikes("conv")[0].sum()
+    mapping = ns.map_network(network, ns.load_chip("mesh45"))
+    assert activity(trace, mapping).active.ravel().tolist() == [4, 4]
 
 
 def test_averages_of_currents_are_quantised_to_sums():
