@@ -266,8 +266,8 @@ def pooled_currents(draw):
     layers = [
         ns.Conv("a", weights(rng, (2, SHAPE[0], 3, 3)), 5, padding=1),
         ns.Conv(
-            "b", weights(rng, (2, SHAPE[0] // groups, 3, 3)), 7, draw(st.sampled_from([None, (3, 2)])), padding=1, groups=groups,
-            pool_currents=pool, bias=bias, current_leak=draw(st.sampled_from([None, (1, 1)])),
+            "b", weights(rng, (2, SHAPE[0] // groups, 3, 3)), 7, draw(st.sampled_from([None, (3, 2)])), padding=1,
+            groups=groups, pool_currents=pool, bias=bias, current_leak=draw(st.sampled_from([None, (1, 1)])),
             shortcuts=draw(st.lists(st.sampled_from(beside), max_size=2)), inputs=["input"],
         ),
     ]  # fmt: skip
