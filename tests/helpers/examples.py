@@ -80,7 +80,7 @@ def chips(draw, network):
         index = changes.get("core.index_bits", 0)
         # Of each place in its window.
         held = {layer.name: max(map(len, naive.windows(layer).values())) for layer in network.layers}
-        weights = {layer: kernel_weights(layer, 1) + layer.fan_in * held[layer.name] for layer in network.layers}
+        weights = {layer: (kernel_weights(layer, 1) + layer.fan_in) * held[layer.name] for layer in network.layers}
         one_neuron = max(many * (layer.weight_bits + index) for layer, many in weights.items())
         changes[f"memory.{chip.home('weights').name}.bits"] = one_neuron * draw(st.integers(1, 3))
     chip = changed(chip, changes)

@@ -131,9 +131,11 @@ def residual_networks(draw):
         pool = pool if min(last[1:]) > 1 else None
         name, out = f"conv{index}", halved(last) if pool else last
         kernel, threshold = weights(rng, (channels, channels, 3, 3)), draw(st.integers(1, 40))
-        found = draw(residual_shortcuts(rng, shapes, out))
-        layers.append(ns.Conv(name, kernel, threshold, draw(leaks()), padding=1, pool=pool, shortcuts=found))
-        shapes[name] = out
+        found, after = draw(residual_shortcuts(rng, shapes, out)), draw(pools) if min(out[1:]) > 1 else None
+        layers.append(
+            ns.Conv(name, kernel, threshold, draw(leaks()), padding=1, pool=pool, shortcuts=found, pool_currents=after)
+        )
+        shapes[name] = out = halved(out) if after else out
     pool = draw(pools) if min(out[1:]) > 1 else None
     layers.append(ns.Output("out", weights(rng, (3, int(np.prod(halved(out) if pool else out)))), pool=pool))
     encoding = draw(st.sampled_from(["direct", "spikes"]))

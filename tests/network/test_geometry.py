@@ -1,6 +1,7 @@
 """The geometry of synapses: groups and dilation are what zeros in a larger kernel would be, without the zeros; windows of pools
 are those of PyTorch."""
 
+import importlib.util
 from dataclasses import replace
 
 import h5py
@@ -10,7 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import neurosim as ns
+from neurosim.cost.activity import activity
 from neurosim.errors import FileError, NetworkError
+from neurosim.io.nir.exporting import save_nir
+from neurosim.io.nir.imported_network import import_nir
+from neurosim.io.sanafe_files import depths
 from neurosim.network.layers import pair
 from tests.helpers import naive
 from tests.helpers.examples import examples, placed_alone
@@ -246,6 +251,175 @@ def test_what_no_pool_can_be_is_said(pool, message):
         with pytest.raises(NetworkError) as caught:
             alone(weight=np.ones((2, 4, 1, 1), int), **about)
         assert message in str(caught.value) or ("empty" in message and "is empty" in str(caught.value))
+
+
+@st.composite
+def pooled_currents(draw):
+    """A layer whose currents are pooled, with shortcuts onto the map before the pool, and all that a neuron can have."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    pool, groups = draw(pooling(["max", "sum"])), draw(divisors(2))
+    beside = [
+        ns.Shortcut("a", scale=3, delay=draw(st.integers(0, 1))),
+        ns.Shortcut("a", weights(rng, (2, 2, 1, 1)), delay=draw(st.integers(0, 2))),
+    ]
+    bias = draw(st.sampled_from([None, rng.integers(-3, 4, 2), rng.integers(-3, 4, (2, *SHAPE[1:]))]))
+    layers = [
+        ns.Conv("a", weights(rng, (2, SHAPE[0], 3, 3)), 5, padding=1),
+        ns.Conv(
+            "b", weights(rng, (2, SHAPE[0] // groups, 3, 3)), 7, draw(st.sampled_from([None, (3, 2)])), padding=1,
+            groups=groups, pool_currents=pool, bias=bias, current_leak=draw(st.sampled_from([None, (1, 1)])),
+            shortcuts=draw(st.lists(st.sampled_from(beside), max_size=2)), inputs=["input"],
+        ),
+    ]  # fmt: skip
+    encoding = draw(st.sampled_from(["spikes", "direct"]))
+    return ns.Network.build("currents", timesteps=3, input_shape=SHAPE, encoding=encoding, layers=layers)
+
+
+@examples(50)
+@given(st.data())
+def test_pooled_currents_are_those_of_the_twin_and_of_the_reference(data):
+    network = data.draw(pooled_currents())
+    shown = data.draw(samples(network))
+    trace, given_ = ns.simulate(network, shown, record_potentials=True), shown.images if shown.spikes is None else shown.spikes
+    for n, sample in enumerate(given_):
+        _, potentials, _ = naive.run(network, sample)
+        assert trace.potentials("b")[n].tolist() == potentials["b"]
+    if importlib.util.find_spec("torch"):
+        from neurosim.training.reference import record
+
+        assert (record(network, given_)["b"].potentials == trace.potentials("b")).all()
+
+
+def tutorial(pool, spikes_in=True):
+    """A convolution, a pool of its currents, leaky neurons, as the tutorials of snnTorch have them, in floats."""
+    rng = np.random.default_rng(0)
+    weight, bias = rng.normal(0, 0.5, (3, 2, 5, 5)).astype(np.float32), rng.normal(0, 0.2, 3).astype(np.float32)
+    layer = ns.Conv("conv", weight, 0.7, 0.9, bias=bias, pool_currents=pool)
+    return ns.Network.build("t", timesteps=6, input_shape=(2, 12, 11), encoding="spikes", layers=[layer])
+
+
+@pytest.mark.parametrize("pool", ["max2", ns.Pool("max", 3, 2, 1), ns.Pool("avg", (2, 3)), ns.Pool("avg", 3, 1, 1)])
+def test_a_convolution_a_pool_and_leaky_neurons_are_what_pytorch_makes_of_them(pool):
+    torch = pytest.importorskip("torch", reason=EXTRA)
+    functional, network = torch.nn.functional, tutorial(pool)
+    layer, found = network.layers[0], ns.Pool("max", 2) if pool == "max2" else pool
+    spikes = np.random.default_rng(1).random((2, 6, 2, 12, 11)) < 0.3
+    trace = ns.simulate(network, ns.Inputs.from_spikes(spikes), record_potentials=True)
+    pooled = {"max": functional.max_pool2d, "avg": functional.avg_pool2d}[found.kind]
+    weight, bias = (torch.from_numpy(x) for x in (layer.weight, layer.bias.ravel()))
+    u = torch.zeros(2, *layer.shape)
+    for step in range(6):
+        current = functional.conv2d(torch.from_numpy(spikes[:, step]).float(), weight, bias)
+        u = 0.9 * u + pooled(current, found.size, found.stride, found.padding)
+        fired = u > 0.7
+        assert (fired.numpy() == trace.spikes("conv")[:, step]).all()
+        u = u - 0.7 * fired
+        assert trace.potentials("conv")[:, step] == pytest.approx(u.flatten(1).numpy(), abs=1e-4)
+
+
+def test_a_window_to_which_nothing_comes_has_its_bias():
+    about = {"weight": np.ones((1, 4, 1, 1), int), "threshold": 100}
+    bias = np.arange(42).reshape(1, 7, 6)
+    for pool, first in (("max2", 7), ("sum2", 0 + 1 + 6 + 7), (ns.Pool("max", 3, 2, 1), 7)):
+        network = alone(pool_currents=pool, bias=bias, **about)
+        silent = ns.Inputs.from_spikes(np.zeros((1, 2, *SHAPE), bool))
+        assert ns.simulate(network, silent, record_potentials=True).potentials("conv")[0, 0, 0] == first
+
+
+def test_a_largest_current_is_that_of_the_step_and_not_the_sum_over_steps():
+    """Two places of a window fire one after the other: 3 and then 5 arrive, never 8; one that inhibits counts as nothing while
+    another is silent."""
+    network = alone((1, 1, 2), steps=3, weight=np.ones((1, 1, 1, 1), int), threshold=100, pool_currents=ns.Pool("max", (1, 2)),
+                    shortcuts=[ns.Shortcut("input", scale=2), ns.Shortcut("input", scale=-9, delay=2)])  # fmt: skip
+    spikes = np.zeros((1, 3, 1, 1, 2), bool)
+    spikes[0, 0, 0, 0, 0] = spikes[0, 1] = True
+    found = ns.simulate(network, ns.Inputs.from_spikes(spikes), record_potentials=True).potentials("conv")[0, :, 0]
+    assert found.tolist() == [3, 6, 6]
+
+
+def test_what_pooled_currents_cost_by_hand():
+    """Two spikes in one window of four places, words for one number each: every addition reads and writes a word; the visit of
+    the one neuron reads and clears the four of its window, beside its own potential."""
+    network = alone((1, 4, 4), steps=1, weight=np.ones((1, 1, 1, 1), int), pool_currents="max2")
+    spikes = np.zeros((1, 1, 1, 4, 4), bool)
+    spikes[0, 0, 0, 0, :2] = True
+    found = placed_alone(network, ns.Inputs.from_spikes(spikes))
+    assert (found["accumulates"], found["active"], found["visit_words"], found["state_words"]) == (2, 1, 1, 2 + 4)
+    assert found["clears"] == 4 + 16
+    plain = alone((1, 4, 4), steps=1, weight=np.ones((1, 1, 1, 1), int))
+    chip = ns.load_chip("mesh45")
+    room = [ns.map_network(x, chip).items[0]["state"] for x in (network, plain)]
+    assert room == [(4 + 16) * chip.core.state_bits, 16 * chip.core.state_bits]
+
+
+def test_an_identity_alone_wakes_the_neurons_whose_windows_hold_its_place():
+    """The spike comes a step late over the identity, into four windows that overlap, when nothing else does."""
+    network = alone((1, 4, 4), weight=np.zeros((1, 1, 1, 1), int), pool_currents=ns.Pool("max", 2, 1), threshold=2,
+                    shortcuts=[ns.Shortcut("input", scale=3, delay=1)])  # fmt: skip
+    spikes = np.zeros((1, 2, 1, 4, 4), bool)
+    spikes[0, 0, 0, 1, 1] = True
+    shown = ns.Inputs.from_spikes(spikes)
+    trace = ns.simulate(network, shown)
+    assert trace.spikes("conv")[0, 1].sum() == 4 == trace.spikes("conv")[0].sum()
+    mapping = ns.map_network(network, ns.load_chip("mesh45"))
+    assert activity(trace, mapping).active.ravel().tolist() == [4, 4]
+
+
+def test_averages_of_currents_are_quantised_to_sums():
+    weight = np.array([[[[2.0]], [[-1.0]]]], np.float32)
+    layer = ns.Conv("c", weight, 4.0, bias=0.5, pool_currents=ns.Pool("avg", 2))
+    found = ns.quantize(ns.Network.build("q", timesteps=2, input_shape=(2, 4, 4), encoding="spikes", layers=[layer])).layers[0]
+    q = 127 / 2
+    assert found.pool_currents == "sum2" and found.weight.ravel().tolist() == [127, round(-q)]
+    assert found.threshold == 4 * 4 * q and found.bias == round(q / 2)
+
+
+@pytest.mark.parametrize("pool", ["max2", "sum2", ns.Pool("max", 3, 2, 1)])
+def test_files_keep_pools_of_currents(tmp_path, pool):
+    network = alone(weight=np.ones((2, 4, 3, 3), int), pool_currents=pool)
+    network.save(tmp_path / "x.h5")
+    again = ns.load_network(tmp_path / "x.h5")
+    assert again.sha256 == network.sha256 != alone(weight=np.ones((2, 4, 3, 3), int), pool=pool, padding=1).sha256
+    assert again.layers[0].pool_currents == pool
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert file.attrs["format_version"] == "2.0"
+
+
+def test_pools_of_currents_say_what_they_cannot_be():
+    weight = np.ones((2, 4, 3, 3), int)
+    for about, message in (
+        ({"pool_currents": ns.Pool("avg", 2)}, "integers have no averages"),
+        ({"pool_currents": ns.Pool("max", 6)}, "leaves nothing of its map of 5x4"),
+        (
+            {"pool_currents": "max2", "shortcuts": [ns.Shortcut("input", scale=1)]},
+            "the layer is [2, 5, 4] before its pool_currents",
+        ),
+        ({"pool_currents": "max2", "bias": np.ones((2, 2, 2))}, "[C,H,W] = [2, 5, 4]"),
+        ({"pool_currents": "max3"}, "must be a Pool"),
+    ):
+        with pytest.raises(NetworkError) as caught:
+            alone(weight=weight, **about)
+        assert message in str(caught.value)
+
+
+def test_sanafe_has_no_counterpart_of_pooled_currents():
+    with pytest.raises(NetworkError, match="pool_currents, which is not written"):
+        depths(alone(weight=np.ones((2, 4, 3, 3), int), pool_currents="max2"))
+
+
+def test_nir_says_sums_and_averages_of_currents_and_refuses_the_largest(tmp_path):
+    rng = np.random.default_rng(0)
+    spikes = ns.Inputs.from_spikes(rng.random((1, 6, 2, 12, 11)) < 0.3)
+    for pool in ("sum2", ns.Pool("avg", 3, 2, 1), "max2"):
+        network = replace(tutorial(pool), reset="zero", golden=None)
+        if pool == "max2":
+            with pytest.raises(NetworkError, match="largest of its currents"):
+                save_nir(network, tmp_path / "x.nir", 1e-3)
+            continue
+        save_nir(network, tmp_path / "x.nir", 1e-3)
+        again, _ = import_nir(tmp_path / "x.nir", dt=1e-3, reset="zero", compare=">")
+        mine, other = (ns.simulate(x, spikes, record_potentials=True) for x in (network, again))
+        assert mine.potentials("conv") == pytest.approx(other.potentials("conv"), abs=1e-4)
 
 
 PROBLEMS = [
