@@ -150,11 +150,11 @@ def test_storage_changes_neither_spikes_nor_packets_and_zeros_skipped_are_never_
     found = activity(trace, mapping)
     for name in ("spikes", "packets", "events", "synaptic_events", "active", "hops_x", "hops_y"):
         assert (getattr(found, name) == getattr(plain, name)).all() and (getattr(plain, name) == getattr(skipping, name)).all()
-    for name in ("accumulates", "pool_macs"):
+    for name in ("accumulates", "pool_macs", "payload_macs"):
         assert (getattr(skipping, name) <= getattr(plain, name)).all()
     assert (plain.weight_words == skipping.weight_words).all()
     if storage in ("shared", "unrolled") and mapping.chip.policy.pool == "folded":
-        assert (plain.accumulates == plain.synaptic_events).all()
+        assert (plain.accumulates + plain.payload_macs == plain.synaptic_events).all()
 
 
 @pytest.mark.parametrize("changes", [{"core.storage": "crossbar"}, {"core.skip_zeros": True}])
