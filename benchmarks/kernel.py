@@ -14,7 +14,7 @@ from benchmarks.row import Row
 from benchmarks.size import Size
 from benchmarks.workloads import RATE, int8
 from neurosim.kernels.layer import Events, Synapses, run_layer
-from neurosim.network.layers import Layer
+from neurosim.network.layers import INPUT, Layer
 from neurosim.spikes.population import new_state, new_tape, population
 from neurosim.spikes.simulate import events_of
 from neurosim.spikes.synapses import feeds
@@ -46,13 +46,13 @@ class Convolution:
         network = calibrated("conv", layers, ns.Inputs.from_spikes(spikes), RATE, **spec)
         self.layer: Layer = network.layer("conv")
         self.synapses: Synapses = feeds(network)[self.layer.name].synapses[0]
-        self.events: Events = events_of(spikes.reshape(IMAGES, STEPS, -1), side * side)
+        self.events: Events = events_of(network, INPUT, spikes.reshape(IMAGES, STEPS, -1))
         self.lif = population(network, self.layer, 32)
         self.currents = np.empty((IMAGES, 0), np.int32)
 
     def fresh(self) -> None:
         """New state and tape, as `simulate` makes them."""
-        self.state = new_state(self.layer, [self.synapses], np.int32)
+        self.state = new_state(self.layer, [self.synapses], np.int32, valued=False)
         self.tape = new_tape(self.layer, IMAGES, STEPS, np.int32, False)
 
     def run(self) -> None:

@@ -5,7 +5,6 @@ import pytest
 
 import neurosim as ns
 from neurosim.spikes.verify import verify
-from tests.helpers.described import simulated
 
 torch = pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
 
@@ -15,6 +14,7 @@ from neurosim.frameworks.lowering.lowered import lowered  # noqa: E402
 from neurosim.frameworks.recording import recording  # noqa: E402
 from neurosim.frameworks.torch_import import _seen  # noqa: E402
 from tests.frameworks import zoo  # noqa: E402
+from tests.helpers.described import simulated  # noqa: E402
 
 LARGE = ("vgg11", "resnet18", "GestureNet", "CIFAR10Net", "MNISTNet")
 SEEN = [

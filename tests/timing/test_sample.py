@@ -239,7 +239,7 @@ def seven(run):
     inputs, mapping = run
     given = inputs.images if inputs.images is not None else inputs.by_step
     some = np.stack([np.roll(given[n % len(given)], n, -1) for n in range(7)])
-    inputs = ns.Inputs(some) if inputs.images is not None else ns.Inputs.from_spikes(some)
+    inputs = ns.Inputs(some) if inputs.images is not None else ns.Inputs.from_frames(some)
     return traced(inputs, mapping), mapping
 
 

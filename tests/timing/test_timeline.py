@@ -517,6 +517,8 @@ def better_and_better(mapping, name):
 @given(runs(), st.sampled_from(sorted(BETTER)), st.sampled_from(SCHEDULES))
 def test_the_bounds_of_a_better_chip_are_never_larger(case, path, schedule):
     inputs, mapping = case
+    # Where zeros are skipped, registers of more lanes can keep more words than spikes reach.
+    mapping = replace(mapping, chip=mapping.chip.replace("core.accumulate_registers", 0))
     trace = traced(inputs, mapping)
     how = {"timing": "analytic", "schedule": schedule}
     steps = [ns.evaluate(trace, better, **how).time.steps for better in better_and_better(mapping, path)]
