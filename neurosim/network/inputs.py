@@ -90,8 +90,11 @@ class Inputs:
             raise InputsError(name, [f"frames are {array.dtype} {list(array.shape)}; they must be numbers [N,T,C,H,W]"])
         if array.size and np.isin(array, (0, 1)).all():
             return cls(None, labels, array.astype(bool), name)
-        if array.dtype.kind in "iu" and np.abs(array.astype(object) if array.dtype == np.uint64 else array).max() > LARGEST:
-            raise InputsError(name, [f"frames span {array.min()} to {array.max()}; at most {LARGEST} in size is supported"])
+        if not array.size:
+            raise InputsError(name, [f"there are no samples: the frames have shape {list(array.shape)}"])
+        low, high = array.min(), array.max()
+        if array.dtype.kind in "iu" and max(-int(low), int(high)) > LARGEST:
+            raise InputsError(name, [f"frames span {low} to {high}; at most {LARGEST} in size is supported"])
         return cls(None, labels, None, name, array.astype(frame_type(array)))
 
     def __len__(self) -> int:

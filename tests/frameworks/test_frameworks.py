@@ -17,18 +17,9 @@ torch = pytest.importorskip("torch", reason="needs the extra: pip install -e '.[
 from torch import nn  # noqa: E402
 
 from neurosim.frameworks import Lif, from_torch  # noqa: E402
+from tests.frameworks.zoo import GRID, snntorch, spikingjelly  # noqa: E402
 
 SEEDS = st.integers(0, 2**32 - 1)
-GRID = 64
-
-
-def snntorch():
-    return pytest.importorskip("snntorch", reason="python -m pip install --no-deps snntorch==1.0.0")
-
-
-def spikingjelly():
-    pytest.importorskip("loguru", reason="python -m pip install loguru")
-    return pytest.importorskip("spikingjelly.activation_based", reason="python -m pip install --no-deps spikingjelly==2.0.0")
 
 
 def on_grid(model, seed):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neurosim.frameworks.graph.refusal import Place, RefusedError
 from neurosim.frameworks.lowering.description import PoolWindow
-from neurosim.frameworks.lowering.maps import Averaged, Connected, Convolved, Largest, Map, Multiplied, Other
+from neurosim.frameworks.lowering.maps import Averaged, Connected, Convolved, Largest, Map, Multiplied, Other, without_factors
 from neurosim.network.layers import Shape
 
 
@@ -30,7 +30,7 @@ class Folded:
 
 def folded(maps: Sequence[Map]) -> Folded:
     """Raises RefusedError where a chain is more than a pool and a weight."""
-    factor, rest = _without_factors(maps)
+    factor, rest = without_factors(maps)
     window = None
     if rest and isinstance(rest[0], Largest):
         window, rest = rest[0].window, rest[1:]
@@ -61,18 +61,6 @@ def _then(first: Map, second: Map) -> Map:
     if isinstance(second, Connected):
         return Connected(second.place, first.given, second.made, _transposed(first, second.weight))
     return Other(second.place, first.given, second.made, lambda x: second(first(x)))
-
-
-def _without_factors(maps: Sequence[Map]) -> tuple[float, list[Map]]:
-    """(what multiplies everything, the other maps)."""
-    factor, rest = 1.0, []
-    for step in maps:
-        value = step.uniform if isinstance(step, Multiplied) else None
-        if value is None:
-            rest.append(step)
-        else:
-            factor *= value
-    return factor, rest
 
 
 def _core(step: Map | None) -> Convolved | Connected | None:

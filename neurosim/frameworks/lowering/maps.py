@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -138,3 +138,15 @@ class Other(Map):
 
     def _apply(self, x: Tensor) -> Tensor:
         return self.function(x)
+
+
+def without_factors(maps: Sequence[Map]) -> tuple[float, list[Map]]:
+    """(what multiplies everything, the other maps)."""
+    factor, rest = 1.0, []
+    for step in maps:
+        value = step.uniform if isinstance(step, Multiplied) else None
+        if value is None:
+            rest.append(step)
+        else:
+            factor *= value
+    return factor, rest

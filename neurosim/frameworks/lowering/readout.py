@@ -16,7 +16,7 @@ from neurosim.frameworks.graph.refusal import RefusedError
 from neurosim.frameworks.lowering.affine import Affine, AffineTerm
 from neurosim.frameworks.lowering.description import Readout
 from neurosim.frameworks.lowering.expression import MAKERS, Expressions
-from neurosim.frameworks.lowering.maps import Averaged, Map, Multiplied
+from neurosim.frameworks.lowering.maps import Averaged, Map, Multiplied, without_factors
 from neurosim.frameworks.neuron import Neuron, as_shown
 
 # Over time: every step is returned, the last one, the sum or mean of all, the largest.
@@ -156,7 +156,7 @@ PLACEHOLDER: Answer = None  # type: ignore[assignment]
 def _sum(found: Found, expressions: Expressions, steps: int) -> Ending:
     """What has no memory: spikes are counted, what weights make of them is added up by neurons that never fire."""
     maps = (*_shared(found.affine), *found.maps)
-    factor, rest = _factor(maps)
+    factor, rest = without_factors(maps)
     offset = _offset(found, steps)
     term = found.affine.terms[0] if len(found.affine.terms) == 1 and not _own(found.affine) else None
     summed = found.how in ("each", "sum", "mean")
@@ -167,7 +167,7 @@ def _sum(found: Found, expressions: Expressions, steps: int) -> Ending:
         decode = "spikes" if not rest else f"votes:{votes}"
         return Ending(PLACEHOLDER, 0, found.how, Readout(decode, scale, offset), term.node, term.output, None, _adder(None))
     affine = _followed(found, steps)
-    if found.how == "max" and found.maps and (_factor(found.maps)[1] or factor <= 0 or found.bias is not None):
+    if found.how == "max" and found.maps and (without_factors(found.maps)[1] or factor <= 0 or found.bias is not None):
         raise RefusedError("weights follow the largest over time", SCORES)
     leak, decode = (None, "potential") if summed else (0.0, "potential" if found.how == "last" else "max-potential")
     scale = 1 / steps if found.how == "mean" else 1.0
@@ -184,17 +184,6 @@ def _shared(affine: Affine) -> tuple[Map, ...]:
 def _own(affine: Affine) -> bool:
     """Whether several things reach it."""
     return len(affine.terms) != 1
-
-
-def _factor(maps: Sequence[Map]) -> tuple[float, list[Map]]:
-    factor, rest = 1.0, []
-    for step in maps:
-        value = step.uniform if isinstance(step, Multiplied) else None
-        if value is None:
-            rest.append(step)
-        else:
-            factor *= value
-    return factor, rest
 
 
 def _offset(found: Found, steps: int) -> float | None:
@@ -244,7 +233,7 @@ def _spread(found: Found, steps: int) -> Tensor | None:
 
 def _state(found: Found, term: AffineTerm, expressions: Expressions, steps: int) -> Ending:
     """A potential: of neurons that never fire, or of what the model adds up itself."""
-    factor, rest = _factor((*term.maps, *found.maps))
+    factor, rest = without_factors((*term.maps, *found.maps))
     if rest or factor <= 0 or found.affine.constant is not None or found.bias is not None or term.delay:
         raise RefusedError(
             "more happens to the potential that it returns", "put weights before the neurons that add up", found.node.place
