@@ -223,7 +223,7 @@ def test_the_size_of_a_slice_changes_nothing(case, schedule):
         assert without_provenance(evaluated(inputs, mapping, schedule=schedule)) == at_once
 
 
-@examples(15)
+@examples(10)
 @given(runs(), TIMING, SCHEDULE)
 def test_threads_that_share_the_turns_change_nothing(case, timing, schedule):
     inputs, mapping = case
@@ -247,7 +247,7 @@ def test_the_readable_machine_gives_the_same_result(case, schedule):
     assert [result.to_dict()["provenance"]["timing"] for result in (packet, simpy)] == ["packet", "simpy"]
 
 
-@examples(20)
+@examples(12)
 @given(runs())
 def test_workers_change_nothing_and_a_replay_is_the_run(case):
     inputs, mapping = case
@@ -353,7 +353,7 @@ def test_the_result_is_json_whose_counts_are_integers(case):
         assert type(use["reads"]) is type(use["bits_written"]) is int
 
 
-@examples(40)
+@examples(25)
 @given(runs(), st.integers(3, 12))
 def test_a_wide_trace_is_refused_exactly_where_the_chip_would_clip(case, state_bits):
     inputs, mapping = case

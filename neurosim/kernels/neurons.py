@@ -18,17 +18,11 @@ SUBTRACTED, SET, KEPT = 0, 1, 2
 
 
 class IntegerLeak(NamedTuple):
-    """u = (k * u) >> m, floor also for negative u."""
+    """u = (k * u) >> m, floor also for negative u; with 2^m - 1 added to those that are negative, towards zero."""
 
     k: Parameter  # int64
     m: np.int64
-
-
-class TruncatedLeak(NamedTuple):
-    """The same towards zero: u = -((k * -u) >> m) for negative u."""
-
-    k: Parameter  # int64
-    m: np.int64
+    lift: np.int64  # what is added below zero: 0, or 2^m - 1
 
 
 class FloatLeak(NamedTuple):
@@ -37,7 +31,7 @@ class FloatLeak(NamedTuple):
     factor: Parameter  # float32
 
 
-Leaks = IntegerLeak | TruncatedLeak | FloatLeak
+Leaks = IntegerLeak | FloatLeak
 
 
 class NeuronConstants(NamedTuple):
@@ -79,18 +73,20 @@ def _of(parameter, i):
 def decayed(u, leak, i):
     """One step of leak of neuron *i*."""
     if isinstance(leak, IntegerLeak):
-        return (u * of(leak.k, i)) >> leak.m
-    if isinstance(leak, TruncatedLeak):
-        return (u * of(leak.k, i)) >> leak.m if u >= 0 else -((-u * of(leak.k, i)) >> leak.m)
+        product = u * of(leak.k, i)
+        return (product + ((product >> 63) & leak.lift)) >> leak.m
     return u * of(leak.factor, i)
 
 
 @overload(decayed)
 def _decayed(u, leak, i):
     if leak.instance_class is IntegerLeak:
-        return lambda u, leak, i: (u * of(leak.k, i)) >> leak.m
-    if leak.instance_class is TruncatedLeak:
-        return lambda u, leak, i: (u * of(leak.k, i)) >> leak.m if u >= 0 else -((-u * of(leak.k, i)) >> leak.m)
+
+        def decayed_integers(u, leak, i):
+            product = u * of(leak.k, i)
+            return (product + ((product >> 63) & leak.lift)) >> leak.m
+
+        return decayed_integers
     return lambda u, leak, i: u * of(leak.factor, i)
 
 

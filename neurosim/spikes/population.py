@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.kernels.layer import PooledCurrents, PopulationState, Synapses, Tape
-from neurosim.kernels.neurons import KEPT, SET, SUBTRACTED, FloatLeak, IntegerLeak, Leaks, NeuronConstants, TruncatedLeak
+from neurosim.kernels.neurons import KEPT, SET, SUBTRACTED, FloatLeak, IntegerLeak, Leaks, NeuronConstants
 from neurosim.network.layers import NEXT_STEP, Layer, Leak, Parameter, Shape, after, pool_kind, share
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
@@ -30,7 +30,7 @@ def population(network: Network, layer: Layer, state_bits: int) -> NeuronConstan
         if not network.integer:
             return FloatLeak(each(1 if leak is None else leak))  # type: ignore[arg-type]
         k, m = leak if isinstance(leak, tuple) else (1, 0)
-        return (TruncatedLeak if layer.leak_rounding == "zero" else IntegerLeak)(each(k), np.int64(m))
+        return IntegerLeak(each(k), np.int64(m), np.int64(2**m - 1 if layer.leak_rounding == "zero" else 0))
 
     taken: dict[str, Any] = {row.name: (leaks if row.form == "fraction" else each)(row.of(layer)) for row in rows}
     most = 2 ** (state_bits - 1)

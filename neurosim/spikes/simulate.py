@@ -276,7 +276,13 @@ class _Batch:
         if bound >= 2**63:
             message = f"layer {layer.name!r} could reach potentials of {bound:.3g}, more than 64 bits hold: use smaller pixels"
             raise InputsError(self.inputs.name, [message])
-        return np.int32 if bound < 2**31 else np.int64
+        # What carries values seldom fits 32 bits: one kernel less to compile.
+        return np.int32 if bound < 2**31 and not self._valued(layer) else np.int64
+
+    def _valued(self, layer: Layer) -> bool:
+        """Whether anything that reaches *layer* carries values."""
+        frames = self.inputs.frames is not None
+        return any(frames if name == INPUT else self.network.layer(name).graded for name in layer.sources)
 
     def _largest(self, source: str) -> float:
         """The largest value that an event of *source* carries: potentials are clipped to the width of the state."""

@@ -297,7 +297,7 @@ def test_what_is_damaged_in_a_trace_that_stays_in_its_file_is_said_with_its_plac
         samples.refused("replay", tmp_path / "t.h5", says=["/layers/conv1: dataset 'spikes' cannot be read"])
 
 
-FEW_AND_MANY = 3000, 9000
+FEW_AND_MANY = 1500, 6000
 PEAK = """
 import resource, sys
 from neurosim.cli import main
@@ -334,7 +334,7 @@ def peak(folder, *arguments):
 
 
 def test_memory_does_not_grow_with_the_number_of_images(wide):
-    """6,000 more images are 50 MB more of trace."""
+    """4,500 more images are 37 MB more of trace."""
     chip = ["--timing", "analytic", "--set", "memory.table_sram.bits=4194304"]
     for command in (
         ["trace", "net.h5", "{}.h5", "-o", "t{}.h5"], ["run", "net.h5", "{}.h5", *chip], ["replay", "t{}.h5", *chip],

@@ -17,7 +17,7 @@ from tests.helpers.examples import SCHEDULE, almost, evaluated, examples, runs
 
 
 @pytest.mark.fuzz
-@examples(12)
+@examples(8)
 @given(runs(), SCHEDULE)
 def test_images_add_up_to_the_run(case, schedule):
     result = evaluated(*case, schedule=schedule)
@@ -29,7 +29,7 @@ def test_images_add_up_to_the_run(case, schedule):
         assert action.images.sum() == almost(float(action.count.sum())) and (action.images >= 0).all()
 
 
-@examples(20)
+@examples(12)
 @given(runs(), SCHEDULE)
 def test_power_energy_per_event_and_delay_are_made_of_energy_and_time(case, schedule):
     told = evaluated(*case, schedule=schedule).to_dict()

@@ -52,7 +52,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")
 
 
-@examples(30)
+@examples(20)
 @given(runs(), SCHEDULE, st.data())
 def test_a_repriced_run_is_a_run_at_those_prices(folder, case, schedule, data):
     inputs, mapping = case

@@ -93,8 +93,8 @@ def test_pooled_shortcuts_by_hand():
     """Windows with 3 spikes and with 1; spikes in the odd last row and column reach nothing."""
     kernel = [[[[1]]]]
     shortcuts = [
-        ns.Shortcut("input", scale=10, pool="sum2"), ns.Shortcut("input", scale=100, pool="max2"),
-        ns.Shortcut("input", np.array(kernel) * 1000, pool="sum2"), ns.Shortcut("input", np.array(kernel) * 10000, pool="max2"),
+        ns.Shortcut("input", scale=1000, pool="sum2"), ns.Shortcut("input", scale=10000, pool="max2"),
+        ns.Shortcut("input", np.array(kernel) * 10, pool="sum2"), ns.Shortcut("input", np.array(kernel) * 100, pool="max2"),
     ]  # fmt: skip
     network = ns.Network.build(
         "pooled", timesteps=2, input_shape=(1, 3, 5), encoding="spikes",

@@ -209,7 +209,7 @@ def assert_times_of_a_plain_loop(inputs, mapping, schedule):
 def test_every_turn_is_what_a_plain_loop_over_the_twin_says(schedule):
     seen = dict.fromkeys(("waiting", "refused", "stalled", "blocked", "noc", "core_busy"), 0)
 
-    @examples(25, phases=[Phase.generate])
+    @examples(15, phases=[Phase.generate])
     @given(runs())
     def look(case):
         found = assert_times_of_a_plain_loop(*case, schedule)
@@ -513,7 +513,7 @@ def better_and_better(mapping, name):
     return [replace(mapping, chip=chip.replace(path, value)) for value in BETTER[name]]
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(runs(), st.sampled_from(sorted(BETTER)), st.sampled_from(SCHEDULES))
 def test_the_bounds_of_a_better_chip_are_never_larger(case, path, schedule):
     inputs, mapping = case
