@@ -38,12 +38,16 @@ from neurosim.spikes.verify import verify as verify_network
 def verify(
     network: NetworkArg,
     tolerance: Annotated[
-        float, typer.Option("--tolerance", min=0, max=1, help="Share of a layer's spikes that may differ in a float network.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            "--tolerance", min=0, max=1, show_default="roundings alone",
+            help="Share of a layer's spikes that may differ in a float network, for whatever reason.",
+        ),
+    ] = None,
     json_to: JsonOption = None,
 ) -> None:
-    """Re-simulate the golden samples of a network; every spike and potential must be the recorded one (in a float network
-    every spike, and potentials within the rounding of float32)."""
+    """Re-simulate the golden samples of a network; every spike and potential must be the recorded one. In a float network a
+    spike may differ where its potential is within the rounding of float32 at the threshold; the rate is said."""
     net = ns.load_network(network)
     verdict = verify_network(net, tolerance)
     show(text.verdict_text(net.name, verdict), json_to, verdict.to_dict())

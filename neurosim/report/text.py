@@ -254,11 +254,13 @@ def verdict_text(name: str, verdict: Verdict) -> RenderableType:
     if verdict.rates and verdict.mismatches:
         differing = {k: v for k, v in verdict.rates.items() if v}
         rates = ", ".join(f"{k} {percent(v)}" for k, v in differing.items()) or "none"
-        lines.append(f"spikes that differ from the recorded ones, accepted {percent(verdict.tolerance)}: {rates}")
+        accepted = "roundings alone" if verdict.tolerance is None else percent(verdict.tolerance)
+        lines.append(f"spikes that differ from the recorded ones, accepted {accepted}: {rates}")
         lines.append(
-            "all of it begins within the rounding of float32 at the threshold; --tolerance accepts a share"
+            "all of it begins within the rounding of float32 at the threshold"
             if verdict.rounding_only
-            else f"{verdict.origins:,} neurons begin it, {verdict.rounded:,} of them within the rounding of float32"
+            else f"{verdict.origins:,} neurons begin it, {verdict.rounded:,} of them within the rounding of float32; "
+            "--tolerance accepts a share"
         )
     if verdict.float_mismatch is not None:
         rates = ", ".join(f"{k} {percent(v)}" for k, v in verdict.float_mismatch.items())

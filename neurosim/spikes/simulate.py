@@ -281,8 +281,8 @@ class _Batch:
 
     def _valued(self, layer: Layer) -> bool:
         """Whether anything that reaches *layer* carries values."""
-        frames = self.inputs.frames is not None
-        return any(frames if name == INPUT else self.network.layer(name).graded for name in layer.sources)
+        known = [self.events[name].value is not None for name in layer.sources if name in self.events]
+        return any(known) or any(self.network.layer(name).graded for name in layer.sources if name != INPUT)
 
     def _largest(self, source: str) -> float:
         """The largest value that an event of *source* carries: potentials are clipped to the width of the state."""

@@ -16,6 +16,7 @@ from neurosim.network.golden import Golden, LayerRecording
 from neurosim.network.inputs import Inputs
 from neurosim.network.layers import AT_ONCE, INPUT, NEXT_STEP, Layer
 from neurosim.network.network import Network
+from neurosim.network.neuron import factor
 from neurosim.network.quantize import PIXEL_MAX
 from neurosim.spikes.answers import AnswerVerdict, answered
 from neurosim.spikes.simulate import drive, simulate
@@ -32,7 +33,8 @@ ROUNDING = f"rounding: the potential is within {POTENTIAL_TOLERANCE:g} of the th
 class Mismatch:
     """The first difference: where it is, what was simulated and what was recorded, and what probably causes it.
 
-    Potentials are those before the reset, None where nothing was recorded.
+    Potentials are those before the reset, None where nothing was recorded; *hidden*: whether a spike sets them, so that what
+    was before is not known.
     """
 
     stimulus: str
@@ -45,12 +47,14 @@ class Mismatch:
     simulated_spike: bool | None
     recorded_spike: bool | None
     causes: tuple[str, ...]
+    hidden: bool = False
 
     def __str__(self) -> str:
         c, y, x = self.neuron
         lines = [f"first mismatch: layer {self.layer!r}, step {self.step}, neuron (c, y, x) = ({c}, {y}, {x}), {self.stimulus}"]
-        recorded = "not recorded" if self.recorded_potential is None else f"{self.recorded_potential:g}"
-        lines.append(f"  potential before reset: simulated {self.simulated_potential:g}, recorded {recorded}")
+        simulated = self._before(self.simulated_potential, self.simulated_spike)
+        recorded = self._before(self.recorded_potential, self.recorded_spike)
+        lines.append(f"  potential before reset: simulated {simulated}, recorded {recorded}")
         if self.threshold is not None:
             fired = {True: "fires", False: "is silent"}
             lines.append(
@@ -58,6 +62,11 @@ class Mismatch:
                 f"recorded {fired[bool(self.recorded_spike)]}"
             )
         return "\n".join([*lines, *(f"  likely cause: {cause}" for cause in self.causes)])
+
+    def _before(self, potential: float | None, spike: bool | None) -> str:
+        if potential is None:
+            return "not recorded"
+        return f"unknown (its spike sets it to {potential:g})" if self.hidden and spike else f"{potential:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,8 @@ class Verdict:
     float_mismatch: share of (neuron, step) pairs in which the float twin's spikes differ, by layer; None without one.
 
     Of a float network: *rates*, the share of (neuron, step) pairs in which spikes differ from the recorded ones, by layer;
-    *tolerance*, the share that is accepted; *origins*, neurons in which a difference begins, and *rounded*, how many of them
+    *tolerance*, the share that is accepted, whatever makes them; None: any that are roundings, and no others; *origins*,
+    neurons in which a difference begins, and *rounded*, how many of them
     begin it within the rounding of float32 at the threshold; *off*, how many have a wrong potential. *answers*: what the
     network answers beside what its maker answered, None where that is not recorded; they count like the others.
     """
@@ -79,7 +89,7 @@ class Verdict:
     first: Mismatch | None
     float_mismatch: dict[str, float] | None = None
     rates: dict[str, float] = field(default_factory=dict)
-    tolerance: float = 0.0
+    tolerance: float | None = None
     origins: int = 0
     rounded: int = 0
     off: int = 0
@@ -91,8 +101,10 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
+        if self.mismatches == 0 or self.tolerance is None:
+            return self.mismatches == 0 or self.rounding_only
         accepted = bool(self.rates and not self.off and max(self.rates.values()) <= self.tolerance)
-        return self.mismatches == 0 or (accepted and not self.answers_differ)
+        return accepted and not self.answers_differ
 
     @property
     def rounding_only(self) -> bool:
@@ -119,11 +131,11 @@ class Verdict:
         }
 
 
-def verify(network: Network, tolerance: float = 0.0) -> Verdict:
+def verify(network: Network, tolerance: float | None = None) -> Verdict:
     """Simulate the golden samples and the probes of every layer, and compare every spike and potential.
 
-    *tolerance*: of a float network, the share of spikes that may differ in a layer. Raises NetworkError if the network has no
-    golden samples.
+    *tolerance*: of a float network, the share of spikes that may differ in a layer, for whatever reason; None: as many as
+    there are roundings at the threshold. Raises NetworkError if the network has no golden samples.
     """
     golden = network.golden
     if golden is None:
@@ -147,7 +159,7 @@ def _with_answers(verdict: Verdict, answers: AnswerVerdict | None) -> Verdict:
     return replace(verdict, answers=answers, **counts)
 
 
-def _verdict(network: Network, golden: Golden, trace: SpikeTrace, tolerance: float) -> Verdict:
+def _verdict(network: Network, golden: Golden, trace: SpikeTrace, tolerance: float | None) -> Verdict:
     """Of spikes and potentials."""
     if not network.integer:
         return _rounded(network, golden, trace, tolerance)
@@ -194,7 +206,7 @@ class _Found(NamedTuple):
         return found
 
 
-def _rounded(network: Network, golden: Golden, trace: SpikeTrace, tolerance: float) -> Verdict:
+def _rounded(network: Network, golden: Golden, trace: SpikeTrace, tolerance: float | None) -> Verdict:
     """The verdict over a float network."""
     rates, wrong, compared = {}, 0, 0
     for layer in network.layers:
@@ -215,11 +227,11 @@ def _rounded(network: Network, golden: Golden, trace: SpikeTrace, tolerance: flo
 
 
 def _alone(network: Network, layer: Layer, golden: Golden, trace: SpikeTrace, rates: dict[str, float]) -> _Found:
-    if not any(rates.get(source) for source in layer.sources):
-        own = trace.layers[layer.name]
-        assert own.potentials is not None
-        return _found(network, layer, golden.samples[layer.name], own.sent(layer.neurons), own.potentials)
-    return _found(network, layer, golden.samples[layer.name], *_driven(network, layer, golden))
+    if any(rates.get(source) for source in layer.sources):
+        return _found(network, layer, golden, *_driven(network, layer, golden))
+    own = trace.layers[layer.name]
+    assert own.potentials is not None
+    return _found(network, layer, golden, own.sent(layer.neurons), own.potentials)
 
 
 def _events(values: np.ndarray) -> np.ndarray:
@@ -240,7 +252,8 @@ def _driven(network: Network, layer: Layer, golden: Golden) -> tuple[np.ndarray,
     return np.concatenate([p.sent(layer.neurons) for p in parts]), np.concatenate(potentials)
 
 
-def _found(network: Network, layer: Layer, recorded: LayerRecording, sent: np.ndarray, potentials: np.ndarray) -> _Found:
+def _found(network: Network, layer: Layer, golden: Golden, sent: np.ndarray, potentials: np.ndarray) -> _Found:
+    recorded = golden.samples[layer.name]
     spikes = sent if layer.spiking else np.zeros(potentials.shape, bool)
     there = spikes if recorded.spikes is None else recorded.spikes
     kept = potentials if recorded.potentials is None else recorded.potentials
@@ -254,8 +267,31 @@ def _found(network: Network, layer: Layer, recorded: LayerRecording, sent: np.nd
     origin = first & wrong
     both = ((potentials, spikes), (kept, there))
     near, equal = (np.all([_meets(network, layer, *one, m) for one in both], 0) for m in (margin, 0))
+    # Whoever fires above the threshold was not at it.
+    equal &= (sent == 0) | (network.compare_of(layer) == ">=")
     rounding = origin & near & ~equal
+    if _hides(network, layer) and (rounding & spikes).any():
+        compared = _compared(network, layer, golden, potentials)
+        rounding &= ~spikes | (np.abs(compared - threshold) <= POTENTIAL_TOLERANCE * np.maximum(threshold, np.abs(compared)))
     return _Found(spikes, potentials, origin, first & ~wrong, rounding)
+
+
+def _hides(network: Network, layer: Layer) -> bool:
+    """Whether a spike sets the potential, so that what was compared to the threshold is not known any more."""
+    return network.reset_of(layer) == "zero" and network.order_of(layer) == AT_ONCE
+
+
+def _compared(network: Network, layer: Layer, golden: Golden, potentials: np.ndarray) -> np.ndarray:
+    """[N, T, neurons]: what is compared to the threshold, up to rounding: what each step brings, which is the potential of a
+    layer that forgets all and never fires, and what the leak leaves of the potential before."""
+    forgetful = replace(layer, leak=0.0, threshold=1e30, floor=None, initial=None, refractory=0)
+    layers = tuple(forgetful if other is layer else other for other in network.layers)
+    brought = _driven(replace(network, golden=None, layers=layers), forgetful, golden)[1]
+    leak, start = (np.broadcast_to(none if value is None else value, layer.shape).ravel()
+                   for value, none in ((factor(layer.leak), 1.0), (layer.initial, 0.0)))  # fmt: skip
+    before = np.concatenate([np.broadcast_to(start, potentials[:, :1].shape), potentials[:, :-1]], 1)
+    found: np.ndarray = leak * before + brought
+    return found
 
 
 def _thresholds(layer: Layer) -> np.ndarray:
@@ -266,10 +302,10 @@ def _thresholds(layer: Layer) -> np.ndarray:
 def _meets(network: Network, layer: Layer, kept: np.ndarray, spikes: np.ndarray, margin: Any) -> np.ndarray:
     """Whether potentials were within *margin* of the threshold when they were compared to it; also where nobody can tell,
     since a reset to zero hides it."""
-    threshold, late, hidden = _thresholds(layer), network.order_of(layer) == NEXT_STEP, network.reset_of(layer) == "zero"
+    threshold, late = _thresholds(layer), network.order_of(layer) == NEXT_STEP
     compared = kept + threshold * spikes if not late and network.reset_of(layer) == "subtract" else kept
     near = np.abs(compared - threshold) <= margin
-    found: np.ndarray = spikes | near if hidden and not late else near
+    found: np.ndarray = spikes | near if _hides(network, layer) else near
     return found
 
 
@@ -293,7 +329,7 @@ def _earliest(network: Network, golden: Golden, found: dict[str, _Found]) -> Mis
 
         def explains(other: Network) -> bool:
             driven = _driven(other, layer, golden)
-            return not _found(other, other.layer(name), recorded, *driven).real.any()
+            return not _found(other, other.layer(name), golden, *driven).real.any()
 
         noted = network.about.get("notes", {}).get(name)
         causes = (*([noted] if noted else []), *named(network, layer, evidence, explains))
@@ -371,6 +407,7 @@ def _mismatch(
     return Mismatch(
         stimulus=stimulus, layer=layer.name, step=step, neuron=(c, y, x), threshold=threshold, simulated_potential=before,
         recorded_potential=before_there, simulated_spike=ours, recorded_spike=theirs, causes=causes,
+        hidden=_hides(network, layer),
     )  # fmt: skip
 
 

@@ -353,7 +353,7 @@ def from_torch_with(network, weight):
     return from_torch(nn.Sequential(linear, Lif(0.5)), torch.ones(1, 4, 1))
 
 
-def test_a_difference_within_rounding_is_said_to_be_one_and_can_be_accepted(tmp_path):
+def test_a_difference_within_rounding_is_said_to_be_one_and_accepted(tmp_path):
     """Nine inputs of 0.1 add up to 0.9 or a little more, by order."""
     linear = nn.Linear(9, 1, bias=False)
     linear.weight.data = torch.full((1, 9), 0.1)
@@ -362,11 +362,12 @@ def test_a_difference_within_rounding_is_said_to_be_one_and_can_be_accepted(tmp_
     flipped = replace(network.golden.samples["fc1"], spikes=~spike, potentials=np.where(spike, 0.9, 0.0).astype(np.float32))
     network = network.with_golden(replace(network.golden, samples={"fc1": flipped}, answers=None))
     verdict = verify(network)
-    assert not verdict.ok and verdict.rounding_only and "rounding" in verdict.first.causes[0]
-    assert verify(network, tolerance=1.0).ok
+    assert verdict.ok and verdict.rounding_only and "rounding" in verdict.first.causes[0]
+    assert verify(network, tolerance=1.0).ok and not verify(network, tolerance=0.0).ok
     network.save(tmp_path / "net.h5")
-    assert samples.call("verify", tmp_path / "net.h5").code == 1
-    assert samples.call("verify", tmp_path / "net.h5", "--tolerance", "1").code == 0
+    told = samples.call("verify", tmp_path / "net.h5")
+    assert told.code == 0 and "accepted roundings alone: fc1 100.0 %" in " ".join(told.out.split())
+    assert samples.call("verify", tmp_path / "net.h5", "--tolerance", "0").code == 1
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])

@@ -336,27 +336,41 @@ def from_sinabs():
     return model.eval(), spikes(1, 8, 8), None
 
 
-MODELS = {
-    "vgg11_bn, s": lambda: vgg("s"), "vgg11_bn, m": lambda: vgg("m"),
-    "spiking_resnet18, s": lambda: residual("s"), "spiking_resnet18, m": lambda: residual("m"),
-    "sew_resnet18 ADD, s": lambda: sew("s", "ADD"), "sew_resnet18 ADD, m": lambda: sew("m", "ADD"),
-    "sew_resnet18 AND, m": lambda: sew("m", "AND"), "sew_resnet18 IAND, m": lambda: sew("m", "IAND"),
-    "blocks ADD": lambda: blocks("ADD"), "blocks AND": lambda: blocks("AND", "m"), "blocks IAND": lambda: blocks("IAND"),
-    "ms_resnet18": membrane,
-    "MNISTNet, m": lambda: plif("MNISTNet", (1, 28, 28), "m"), "CIFAR10Net, s": lambda: plif("CIFAR10Net", (3, 32, 32), "s"),
-    "DVSGestureNet, s": lambda: plif("DVSGestureNet", (2, 128, 128), "s"),
-    "DVSGestureNet, m": lambda: plif("DVSGestureNet", (2, 128, 128), "m"),
-    "SeqToANNContainer": containers, "NonSpikingIFNode max": lambda: readout("NonSpikingIFNode", "max-mem"),
-    "NonSpikingLIFNode last": lambda: readout("NonSpikingLIFNode", "last_mem"),
-    "NonSpikingLIFNode": lambda: readout("NonSpikingLIFNode", None),
-    "NonSpikingIFNode mean": lambda: readout("NonSpikingIFNode", "mean-mem"),
-    "snnTorch tutorial 5": lambda: (on_grid(Tutorial5()), pixels(1, 6, 6), STEPS),
-    "snnTorch tutorial 6": lambda: (on_grid(Tutorial6()), pixels(1, 16, 16), STEPS),
-    "leaky readout by hand, max": lambda: (on_grid(HandWritten("max")), spikes(2, 4, 5), None),
-    "leaky readout by hand, last": lambda: (on_grid(HandWritten("last")), spikes(2, 4, 5), None),
-    "leaky readout by hand, mean": lambda: (on_grid(HandWritten("mean")), spikes(2, 4, 5), None),
-    "leaky readout by hand, all": lambda: (on_grid(HandWritten("all")), spikes(2, 4, 5), None),
-    "skips": lambda: (on_grid(Skips()), spikes(20), None),
-    "counts by hand": lambda: (on_grid(Counting()), spikes(12), None),
-    "norse": norse_loop, "sinabs": from_sinabs, "Spikformer": spikformer,
+def counts(samples, seed=0):
+    """As many events as 0, 1, 2 or 3 where there was one."""
+    return samples * torch.randint(1, 4, samples.shape, generator=generator(seed))
+
+
+# framework -> models by name.
+ZOO = {
+    "SpikingJelly": {
+        "spiking_vgg11_bn, single-step": lambda: vgg("s"), "spiking_vgg11_bn, multi-step": lambda: vgg("m"),
+        "spiking_resnet18, single-step": lambda: residual("s"), "spiking_resnet18, multi-step": lambda: residual("m"),
+        "sew_resnet18 ADD, single-step": lambda: sew("s", "ADD"), "sew_resnet18 ADD, multi-step": lambda: sew("m", "ADD"),
+        "sew_resnet18 AND, multi-step": lambda: sew("m", "AND"), "sew_resnet18 IAND, multi-step": lambda: sew("m", "IAND"),
+        "blocks of sew_resnet, ADD": lambda: blocks("ADD"), "blocks of sew_resnet, AND": lambda: blocks("AND", "m"),
+        "blocks of sew_resnet, IAND": lambda: blocks("IAND"), "ms_resnet18": membrane,
+        "MNISTNet, multi-step": lambda: plif("MNISTNet", (1, 28, 28), "m"),
+        "CIFAR10Net, single-step": lambda: plif("CIFAR10Net", (3, 32, 32), "s"),
+        "DVSGestureNet, single-step": lambda: plif("DVSGestureNet", (2, 128, 128), "s"),
+        "DVSGestureNet, multi-step": lambda: plif("DVSGestureNet", (2, 128, 128), "m"),
+        "SeqToANNContainer": containers, "NonSpikingIFNode, largest": lambda: readout("NonSpikingIFNode", "max-mem"),
+        "NonSpikingLIFNode, last": lambda: readout("NonSpikingLIFNode", "last_mem"),
+        "NonSpikingLIFNode, every step": lambda: readout("NonSpikingLIFNode", None),
+        "NonSpikingIFNode, mean": lambda: readout("NonSpikingIFNode", "mean-mem"),
+        "skips, a concatenation, constants": lambda: (on_grid(Skips()), spikes(20), None),
+    },
+    "snnTorch": {
+        "tutorial 5, dense": lambda: (on_grid(Tutorial5()), pixels(1, 6, 6), STEPS),
+        "tutorial 6, convolutions": lambda: (on_grid(Tutorial6()), pixels(1, 16, 16), STEPS),
+        "a leaky readout by hand, largest": lambda: (on_grid(HandWritten("max")), spikes(2, 4, 5), None),
+        "a leaky readout by hand, last": lambda: (on_grid(HandWritten("last")), spikes(2, 4, 5), None),
+        "a leaky readout by hand, mean": lambda: (on_grid(HandWritten("mean")), spikes(2, 4, 5), None),
+        "a leaky readout by hand, every step": lambda: (on_grid(HandWritten("all")), spikes(2, 4, 5), None),
+        "spikes counted by hand": lambda: (on_grid(Counting()), spikes(12), None),
+    },
+    "Norse": {"SequentialState of LIFCell, LIFBoxCell, LICell": norse_loop},
+    "sinabs": {"from_model, IAF": from_sinabs},
 }  # fmt: skip
+MODELS = {name: make for models in ZOO.values() for name, make in models.items()}
+FRAMEWORKS = {name: framework for framework, models in ZOO.items() for name in models}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import neurosim as ns
 from neurosim.errors import NetworkError
-from neurosim.network.golden import LayerRecording
+from neurosim.network.golden import Golden, LayerRecording
 from neurosim.spikes.verify import verify
 from tests.helpers import samples
 from tests.helpers.samples import with_layer
@@ -264,3 +264,22 @@ def test_a_float_twin_is_compared_by_rate(tmp_path):
     assert set(verdict.float_mismatch) == {"conv1", "conv2", "conv3", "fc1"}
     network.save(tmp_path / "net.h5")
     assert "float32 network against this one" in samples.call("verify", tmp_path / "net.h5").out
+
+
+@pytest.mark.parametrize(("weight", "rounded"), [(0.1, True), (0.2, False)])
+def test_a_reset_to_zero_does_not_hide_what_is_no_rounding(weight, rounded):
+    """Nine inputs of 0.1 beside 0.25, which the leak leaves of 0.5, meet the threshold of 1.15, where silence was recorded;
+    nine of 0.2 are far above it."""
+    layer = ns.Dense("fc1", np.array([[0.5] + [weight] * 9], np.float32), threshold=1.1499999, leak=0.5, reset="zero")
+    out = ns.Output("out", np.ones((1, 1), np.float32))
+    network = ns.Network.build("ten", timesteps=2, input_shape=(10, 1, 1), encoding="spikes", layers=[layer, out])
+    shown = np.array([[1] + [0] * 9, [0] + [1] * 9], bool).reshape(1, 2, 10, 1, 1)
+    trace = ns.simulate(network, ns.Inputs.from_spikes(shown), record_potentials=True)
+    assert trace.spikes("fc1").ravel().tolist() == [False, True]
+    kept = np.array([0.5, 1.1499999], np.float32).reshape(1, 2, 1)
+    silent = {
+        "fc1": LayerRecording(np.zeros((1, 2, 1), bool), kept), "out": LayerRecording(None, np.zeros((1, 2, 1), np.float32)),
+    }  # fmt: skip
+    verdict = verify(network.with_golden(Golden(images=shown.astype(np.float32), labels=None, samples=silent)))
+    assert verdict.ok is verdict.rounding_only is rounded
+    assert "unknown (its spike sets it to 0)" in str(verdict.first)
