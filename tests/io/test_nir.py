@@ -608,6 +608,43 @@ def test_leaks_decay_as_the_file_was_meant():
             assert any(f"exp(-dt/tau){': --leak exp' if leak == 'euler' else ','}" in text for text in fidelity.assumptions)
 
 
+def rockpool(weight, taus, threshold, spikes):
+    """Spikes of a layer as Rockpool runs it: what arrives is added to the current, both states decay, then they meet."""
+    current, potential, found = np.zeros(len(weight)), np.zeros(len(weight)), []
+    for step in spikes:
+        current, potential = (current + weight @ step) * np.exp(-1 / taus[0]), potential * np.exp(-1 / taus[1])
+        potential = potential + current
+        found.append(potential > threshold)
+        potential = potential - threshold * found[-1]
+    return np.array(found)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**16))
+def test_files_of_rockpool_run_as_rockpool_does(folder, seed):
+    rng = np.random.default_rng(seed)
+    weight, taus, dt = rng.normal(0.3, 0.5, (4, 3)), rng.uniform(2, 30, (2, 4)), 1e-3
+    shown = rng.random((1, 40, 3)) < 0.4
+    node = {
+        "type": "CubaLIF", "tau_syn": taus[0] * dt, "tau_mem": taus[1] * dt, "r": taus[1] * np.exp(-1 / taus[1]),
+        "v_leak": np.zeros(4), "v_threshold": np.full(4, 0.9), "v_reset": np.zeros(4), "w_in": np.ones(4),
+    }  # fmt: skip
+    path = write(folder / "rockpool.nir", *chain(input_(3), {"type": "Linear", "weight": weight}, node, output(4)))
+    network, fidelity = import_nir(path, dt=dt, reset="subtract", compare=">", leak="exp")
+    assert any("as Rockpool writes it" in text for text in fidelity.assumptions)
+    found = ns.simulate(network, as_inputs(network, shown)).spikes(network.layers[0].name)[0].reshape(40, 4)
+    assert (found == rockpool(weight, taus, 0.9, shown[0])).all()
+
+
+def test_a_leak_alone_of_rockpool_decays_what_arrives(tmp_path):
+    tau, dt = np.array([5.0, 20.0]), 1.0
+    node = {"type": "LIF", "tau": tau, "r": tau * np.exp(-dt / tau) / dt, "v_leak": np.zeros(2), "v_threshold": np.ones(2),
+            "v_reset": np.zeros(2)}  # fmt: skip
+    path = write(tmp_path / "x.nir", *chain(input_(3), {"type": "Linear", "weight": WEIGHT}, node, output(2)))
+    network, _ = import_nir(path, dt=dt, reset="subtract", compare=">", leak="exp")
+    assert np.allclose(network.layers[0].weight, WEIGHT * np.exp(-dt / tau)[:, None])
+
+
 def test_a_time_constant_shorter_than_a_step_fades_by_exp_alone(tmp_path):
     nodes, edges = plain()
     path = write(tmp_path / "x.nir", nodes, edges)

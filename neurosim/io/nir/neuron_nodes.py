@@ -68,10 +68,13 @@ class _Discretiser:
             tau = "tau_mem" if node.kind.startswith("Cuba") and "tau_mem" in node.fields else "tau"
             rate = self.rate(tau)
             leak, gain, pull, current = 1 - rate, self.value("r") * rate, self.value("v_leak"), None
+            decays_first = self.exponential and self.decays_first(tau)
             if node.kind.startswith("Cuba"):
                 syn = self.rate("tau_syn")
                 current = 1 - syn
-                gain = gain * syn * (self.value("w_in") if "w_in" in node.fields else 1.0)
+                gain = (current if decays_first else gain * syn) * (self.value("w_in") if "w_in" in node.fields else 1.0)
+            elif decays_first:
+                gain = leak
             leak = None if np.all(leak == 1) else leak
         gain = self.unit(gain)
         bias = None if pull is None or not np.any(pull) else pull * (1 - (np.ones(()) if leak is None else leak))
@@ -121,6 +124,16 @@ class _Discretiser:
             shorter = f"its {name} goes down to {tau.min():g} s, less than dt = {self.dt:g} s"
             raise FoldError(f"{shorter}; take a smaller dt, or --leak exp")
         return np.minimum(self.dt / tau, 1.0)
+
+    def decays_first(self, tau: str) -> bool:
+        """Whether what arrives decays in the step in which it does: r is tau exp(-dt / tau) / dt, to the last digits of
+        float32. Rockpool writes it so, and adds to a state before that decays (`rockpool.nn.modules.torch`, versions 2 and 3)."""
+        leak = 1 - self.rate(tau)
+        found = bool(np.all(np.abs(self.value("r") * self.dt / self.value(tau) - leak) <= UNIT * leak))
+        if found:
+            decays = f"{self.node.name}: r is {tau} exp(-dt/{tau})/dt, as Rockpool writes it: what arrives decays in the same step"
+            self.fidelity.assume(f"{decays}, and a membrane takes its synaptic current as it is")
+        return found
 
     def unit(self, gain: np.ndarray) -> np.ndarray:
         if not np.all(np.isfinite(gain)):
