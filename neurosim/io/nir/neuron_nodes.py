@@ -127,12 +127,12 @@ class _Discretiser:
 
     def decays_first(self, tau: str) -> bool:
         """Whether what arrives decays in the step in which it does: r is tau exp(-dt / tau) / dt, to the last digits of
-        float32. Rockpool writes it so, and adds to a state before that decays (`rockpool.nn.modules.torch`, versions 2 and 3)."""
+        float32. Rockpool writes it so, and adds to a state before that decays (`rockpool.nn.modules.torch`)."""
         leak = 1 - self.rate(tau)
         found = bool(np.all(np.abs(self.value("r") * self.dt / self.value(tau) - leak) <= UNIT * leak))
         if found:
-            decays = f"{self.node.name}: r is {tau} exp(-dt/{tau})/dt, as Rockpool writes it: what arrives decays in the same step"
-            self.fidelity.assume(f"{decays}, and a membrane takes its synaptic current as it is")
+            written = f"{self.node.name}: r is {tau} exp(-dt/{tau})/dt, as Rockpool writes it"
+            self.fidelity.assume(f"{written}: what arrives decays in the same step, a synaptic current is taken as it is")
         return found
 
     def unit(self, gain: np.ndarray) -> np.ndarray:
