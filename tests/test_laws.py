@@ -34,7 +34,8 @@ FREE_OF_MAPPING = (
 
 
 def without_provenance(result):
-    return {key: value for key, value in result.to_dict().items() if key != "provenance"}
+    """Nor choices of the model, which are runs of their own."""
+    return {key: value for key, value in replace(result, trial=None).to_dict().items() if key != "provenance"}
 
 
 @st.composite
