@@ -1,5 +1,7 @@
 """What is seen of a model while it runs, however it runs through time; and what is refused, by its name and its line."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -324,6 +326,31 @@ def test_neurons_of_sinabs_spike_as_often_and_no_lower(multiple):
     network = exact(on_grid(Net(), 1, low=-24, high=25), spikes(12, steps=6, share=0.6))
     assert [layer.graded for layer in network.layers] == [multiple, multiple]
     assert network.layers[0].floor == -0.25
+
+
+def test_the_counter_of_sinabs_counts_our_synaptic_events():
+    """Spikes times the synapses that each of them has, at the edges of a map too."""
+    sinabs()
+    from sinabs.activation import SingleSpike
+    from sinabs.layers import IAFSqueeze
+    from sinabs.synopcounter import SNNAnalyzer
+
+    def fires():
+        return IAFSqueeze(num_timesteps=6, spike_threshold=torch.tensor(0.5), spike_fn=SingleSpike, min_v_mem=-0.5)
+
+    model = on_grid(nn.Sequential(
+        nn.Conv2d(2, 4, 3, stride=2, padding=1, bias=False), fires(), nn.Conv2d(4, 4, 3, bias=False), fires(), nn.Flatten(),
+        nn.Linear(16, 5, bias=False), fires(),
+    ), 2)  # fmt: skip
+    shown = spikes(2, 8, 8, steps=6)
+    watched = copy.deepcopy(model)
+    analyzer = SNNAnalyzer(watched)
+    with torch.no_grad():
+        watched(shown.flatten(0, 1))
+    theirs = analyzer.get_model_statistics(average=True)["synops"].item() * len(shown)
+    network = from_torch(model, shown)
+    run = ns.run(network, ns.Inputs.from_spikes(shown.numpy()), ns.load_chip(), timing="analytic")
+    assert sum(int(layer["synaptic_events"]) for layer in run.layers) == round(theirs) > 1000
 
 
 def test_what_is_used_of_torch_is_what_is_tested():
