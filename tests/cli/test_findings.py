@@ -92,7 +92,10 @@ def test_a_study_says_where_the_other_network_is(files, tmp_path):
 
 def test_a_price_that_changes_counts_says_what_does(files):
     call(*given(files, "run"), "-o", files / "run.h5")
-    refused("reprice", files / "run.h5", "--set", "policy.idle=on", says=["policy.idle", "run again on it, or replay a trace"])
+    says = ["policy.idle is 'on', in the run 'gated', which says whether cores, tiles and chips without neurons leak"]
+    refused("reprice", files / "run.h5", "--set", "policy.idle=on", says=[*says, "run again on it, or replay a trace"])
+    found = refused("reprice", files / "run.h5", "--set", "policy.update=all", says=["policy.update is 'all', in the run 'touched'"])
+    assert "leak" not in found.err.partition("policy.update")[2]
 
 
 @pytest.mark.parametrize("name", ["nosuch@3", "lp46@1"])
