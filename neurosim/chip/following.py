@@ -29,7 +29,7 @@ def follows(chips: Sequence[Chip], path: str) -> list[str] | None:
 
 
 def followed(chips: Sequence[Chip]) -> list[str]:
-    """Which of ASPECTS are not the same on all *chips*; a mesh that is to fit has another number of tiles than one that is given."""
+    """Which of ASPECTS are not the same on all *chips*; a mesh that is to fit has other tiles than one that is given."""
     most = max(chip.mesh.width * chip.mesh.height for chip in chips)
     found = [costs(_larger(chip, most) if chip.mesh.size == FIT else chip) for chip in chips]
     return [aspect for aspect in ASPECTS if any(each[aspect] != found[0][aspect] for each in found)]

@@ -86,15 +86,17 @@ def test_an_axis_of_meshes_may_fit(files, tmp_path):
 
 
 def test_a_study_says_where_the_other_network_is(files, tmp_path):
-    study = written(files, tmp_path, 'ann_chip = "ann45"\n[axes]\n"core.lanes" = [1, 2]\n')
-    refused("sweep", study, "-o", tmp_path / "out", says=["ann_chip", "`neurosim compare`", "--ann-chip"])
+    study = written(files, tmp_path, 'ann_chip = "ann45"\nscale_node = 22\n[axes]\n"core.lanes" = [1, 2]\n')
+    says = ["'ann_chip'", "on the same chip", "`neurosim compare`", "--ann-chip", "'scale_node'; a study scales nothing"]
+    refused("sweep", study, "-o", tmp_path / "out", says=[*says, "--scale-node"])
 
 
 def test_a_price_that_changes_counts_says_what_does(files):
     call(*given(files, "run"), "-o", files / "run.h5")
     says = ["policy.idle is 'on', in the run 'gated', which says whether cores, tiles and chips without neurons leak"]
     refused("reprice", files / "run.h5", "--set", "policy.idle=on", says=[*says, "run again on it, or replay a trace"])
-    found = refused("reprice", files / "run.h5", "--set", "policy.update=all", says=["policy.update is 'all', in the run 'touched'"])
+    says = ["policy.update is 'all', in the run 'touched'"]
+    found = refused("reprice", files / "run.h5", "--set", "policy.update=all", says=says)
     assert "leak" not in found.err.partition("policy.update")[2]
 
 
