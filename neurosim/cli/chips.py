@@ -124,7 +124,7 @@ def run(
             lambda: check_targets(trace, output, report, perfetto, json_to, sources=(network, inputs, mapping)),
             lambda: ns.load_network(network), lambda: stack.enter_context(opened(inputs, images)),
             lambda: load_chip(chip, changes or ()).scaled_to(scale),
-            lambda: ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale),
+            lambda: ann_choice(ann_chip, ann_bits, ann_sparsity, scale),
         )  # fmt: skip
         choice.check(net, [target])
         note_free(chip, changes or ())
@@ -169,7 +169,7 @@ def replay(
             lambda: time_choice(timing, schedule, packet_images, seed, placer),
             lambda: check_targets(trace, output, report, perfetto, json_to, sources=(file, mapping)),
             lambda: stack.enter_context(opened_trace(file, images)), lambda: load_chip(chip, changes or ()).scaled_to(scale),
-            lambda: ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale),
+            lambda: ann_choice(ann_chip, ann_bits, ann_sparsity, scale),
         )  # fmt: skip
         choice.check(spikes.network, [target])
         note_free(chip, changes or ())

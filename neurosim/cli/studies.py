@@ -127,7 +127,7 @@ def compare(
         lambda: time_choice(timing, schedule, packet_images, seed, placer),
         lambda: check_targets(report, json_to, sources=(network, inputs)), lambda: _different(chips),
         lambda: ns.load_network(network), lambda: loaded(inputs, images),
-        lambda: ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale),
+        lambda: ann_choice(ann_chip, ann_bits, ann_sparsity, scale),
         *(partial(_scaled_chip, name, changes or (), scale) for name in dict.fromkeys(chips)),
     )  # fmt: skip
     targets = dict(zip(names, loaded_chips, strict=True))

@@ -33,8 +33,9 @@ def given(files, command, name="tiny"):
 @pytest.mark.parametrize("command", ["run", "compare"])
 def test_what_is_wrong_with_several_options_is_said_at_once(files, command):
     chips = ("--chip", "lp45", "--chip", "mesh46") if command == "compare" else ("--chip", "mesh46")
-    more = "--packet-images", "few", "--images", "99", "--ann-chip", "lp46"
-    says = ["packet_images", "no.h5", "99", "mesh46", "lp46"]
+    more = "--packet-images", "few", "--images", "99", "--ann-chip", "lp46", "--ann-bits", "0", "--ann-sparsity", "7"
+    more = *more, "--scale-node", "3"
+    says = ["packet_images", "no.h5", "99", "mesh46", "lp46", "ann_bits is 0", "ann_sparsity is 7", "scale_node is '3'"]
     refused(command, files / "no.h5", files / "tiny_inputs.h5", *chips, *more, says=says)
 
 
@@ -42,6 +43,22 @@ def test_a_replay_says_all_at_once_too(files):
     trace = str(files / "trace.h5")
     call("trace", files / "tiny.h5", files / "tiny_inputs.h5", "-o", trace)
     refused("replay", trace, "--chip", "mesh46", "--ann-chip", "lp46", "--images", "99", says=["mesh46", "lp46", "99"])
+
+
+def test_the_machine_of_the_other_network_has_the_name_that_its_chip_was_given(files, tmp_path, monkeypatch):
+    """Two versions of a preset have one name, and a chip of a file another than its path."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.toml").write_text('base = "lp45"\nname = "mine"\n')
+    names = ["lp45", "lp45@1", "own.toml"]
+    chips = [word for name in names for word in ("--chip", name)]
+    found = call(*given(files, "compare"), *chips, "--report", tmp_path / "page.html")
+    rows = [row.split()[:2] for row in found.out.partition("ANN on")[2].splitlines()[1:4]]
+    assert rows == [[name, name] for name in names]
+    page = (tmp_path / "page.html").read_text()
+    assert all(f">{name}<td>{name}<td>" in page for name in names)
+    apart = call(*given(files, "run"), "--ann-chip", "lp45@1").out
+    assert "this network on lp45, version 2 (45 nm)" in apart and "without spikes on lp45, version 1 (45 nm)" in apart
+    assert "on lp45 (45 nm)" in call(*given(files, "run")).out
 
 
 @pytest.mark.parametrize("words", ["8x8", "3x5", "fit"])
