@@ -20,7 +20,8 @@ CHIPS = ("mesh45:mesh.width=32,mesh.height=16", "lp45")
 STATED, BEST, WORST = "rows", "perfect", "none"
 HEAD = (
     "network", "chip", "without spikes on", "ANN, pJ per MAC", "SNN, pJ per event, dynamic / total", "leakage",
-    "papers, first layer once / per step", "ANN / SNN, compute", "+ data movement", "+ leakage", "5 to 95 % of prices", "choices of the model", "spikes per neuron",
+    "papers, first layer once / per step",
+    "ANN / SNN, compute", "+ data movement", "+ leakage", "5 to 95 % of prices", "choices of the model", "spikes per neuron",
     "break-even",
 )  # fmt: skip
 

@@ -64,7 +64,7 @@ def test_the_page_has_the_table_of_the_command():
 
 
 def test_the_front_page_has_its_figures_from_there():
-    """The table in README.md, cell by cell: of each network the papers' ratio, three with everything counted, and break-evens."""
+    """Cell by cell: of each network the papers' ratio, three with everything counted, and break-evens."""
     table = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines(PAGE, "| cifar10_")]
     told = {(network, chip, ann): [papers, everything, spikes, even.split()[0]]
             for network, chip, ann, _, _, _, papers, _, _, everything, _, _, spikes, even in table}  # fmt: skip

@@ -76,7 +76,7 @@ def test_all_else_with_spikes_by_hand(layout, fires):
     assert tuple(done[f"{how} state of state_sram"] for how in ("read", "write")) == tuple(w + more for w in BY_HAND[layout])
     assert done["accumulate"] == 36 + 2 * fires and done["update_active"] == done["compare"] == 36
     assert done["read weights of weight_sram"] == 9 + fires
-    # A packet of 32 bits is a word of the queue, as are entries of tables; the image, an event of 32 bits, is one of the memory.
+    # A packet of 32 bits is a word of the queue, as are entries of tables; the image, one event, is one of its memory.
     assert done["packet"] == done["read routes of table_sram"] == done["spike"] == fires and done["read input of dram"] == 1
     queue = [done[f"{how} queue of queue_sram"] for how in ("read", "write")]
     assert {done["event"], done["read axons of table_sram"], *queue} == {1 + fires}
