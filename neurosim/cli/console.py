@@ -217,18 +217,21 @@ def time_choice(timing: str, schedule: str, packet_images: str, seed: int, place
     return how
 
 
-def ann_choice(chip: str | None, bits: int | None, sparsity: str | None, scale: str | None) -> AnnChoice:
-    """What is chosen of the network without spikes, scaled to a node; what is no number stays a word, which `AnnChoice` judges.
-    Raises NeurosimError with all that no network and no chip could make right."""
+def check_scale(scale: str | None) -> None:
+    """Raise NeurosimError for a node that the rule of scaling is not known for, whatever the chip is."""
+    if scale is not None:
+        parsed_scale(scale)
+
+
+def ann_choice(chip: str | None, bits: int | None, sparsity: str | None) -> AnnChoice:
+    """What is chosen of the network without spikes; what is no number stays a word, which `AnnChoice` judges. Raises
+    NeurosimError with all that no network and no chip could make right."""
     given: float | str = sparsity or 0.0
     with suppress(ValueError):
         given = float(given)
     choice = AnnChoice(None, bits, given)
-    machine, *_ = all_of(
-        lambda: None if chip is None else load_chip(chip), choice.check_values,
-        lambda: None if scale is None else parsed_scale(scale),
-    )  # fmt: skip
-    return choice._replace(chip=machine).scaled_to(scale)
+    machine, _ = all_of(lambda: None if chip is None else load_chip(chip), choice.check_values)
+    return choice._replace(chip=machine)
 
 
 def spikeless(choice: AnnChoice, mapping: ns.Mapping, placer: str | None, json_to: str | None) -> Spikeless:

@@ -36,7 +36,8 @@ def test_what_is_wrong_with_several_options_is_said_at_once(files, command):
     more = "--packet-images", "few", "--images", "99", "--ann-chip", "lp46", "--ann-bits", "0", "--ann-sparsity", "7"
     more = *more, "--scale-node", "3"
     says = ["packet_images", "no.h5", "99", "mesh46", "lp46", "ann_bits is 0", "ann_sparsity is 7", "scale_node is '3'"]
-    refused(command, files / "no.h5", files / "tiny_inputs.h5", *chips, *more, says=says)
+    found = refused(command, files / "no.h5", files / "tiny_inputs.h5", *chips, *more, says=says)
+    assert found.err.count("scale_node") == 1
 
 
 def test_a_replay_says_all_at_once_too(files):
