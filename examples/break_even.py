@@ -20,6 +20,7 @@ CHIPS = ("mesh45:mesh.width=32,mesh.height=16", "lp45")
 STATED, BEST, WORST = "rows", "perfect", "none"
 HEAD = (
     "network", "chip", "without spikes on", "ANN, pJ per MAC", "SNN, pJ per event, dynamic / total", "leakage",
+    "papers, first layer once / per step",
     "ANN / SNN, compute", "+ data movement", "+ leakage", "5 to 95 % of prices", "choices of the model", "spikes per neuron",
     "break-even",
 )  # fmt: skip
@@ -57,6 +58,8 @@ def cells(told) -> Iterator[str]:
     yield f"{1e12 * ann.total_J / ann.macs:.2f}"
     yield f"{energy.pj_per_synaptic_event.dynamic:.1f} / {energy.pj_per_synaptic_event.total:.1f}"
     yield f"{energy.static_J / energy.total_J:.0%}"
+    papers = told.paper.conv1_mac
+    yield f"{papers.once.ratio:.1f} / {papers.per_step.ratio:.1f}"
     for purpose in ("compute", "off chip", "leakage"):
         yield bracket([steps[purpose].ratio(reuse) for reuse in (STATED, BEST, WORST)])
     low, high = told.uncertainty.ratio.get(STATED, (None, None))

@@ -31,6 +31,8 @@ def test_a_row_is_what_a_run_says(monkeypatch, capsys):
     each = told["energy"]["pj_per_synaptic_event"]
     assert found["SNN, pJ per event, dynamic / total"] == f"{each['dynamic']:.1f} / {each['total']:.1f}"
     assert found["leakage"] == f"{told['energy']['static_J'] / told['energy']['total_J']:.0%}"
+    papers = [told["paper"]["conv1_mac"][when]["ratio"] for when in ("once", "per_step")]
+    assert numbers(found["papers, first layer once / per step"]) == pytest.approx(papers, abs=0.06)
     without, ours = told["ann"]["reuse"], told["energy"]
     assert numbers(found["+ leakage"]) == near([without[reuse]["total_J"] / ours["total_J"] for reuse in REUSES])
     assert numbers(found["ANN / SNN, compute"]) == near([without[reuse]["compute_J"] / ours["compute_J"] for reuse in REUSES])
@@ -59,3 +61,20 @@ def test_the_page_has_the_table_of_the_command():
     rows = re.findall(r"^\| (cifar10_\w+) \| (\w+) \| ([\w ]+?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(rows) == len({*rows}) == 4 * 2 * 2
     assert "python examples/break_even.py --images 100" in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_front_page_has_its_figures_from_there():
+    """Cell by cell: of each network the papers' ratio, three with everything counted, and break-evens."""
+    table = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines(PAGE, "| cifar10_")]
+    told = {(network, chip, ann): [papers, everything, spikes, even.split()[0]]
+            for network, chip, ann, _, _, _, papers, _, _, everything, _, _, spikes, even in table}  # fmt: skip
+    shown = [[cell.strip(" `") for cell in line.strip("| ").split(" | ")] for line in lines(ROOT / "README.md", "| `cifar10_")]
+    assert len(shown) == 4
+    for network, *cells in shown:
+        rows = [told[network, *machine] for machine in (("mesh45", "the same"), ("lp45", "the same"), ("lp45", "ann45"))]
+        evens = " / ".join(row[3] for row in rows)
+        assert cells == [rows[0][0], *(row[1] for row in rows), f"{rows[0][2]}; {evens}"]
+
+
+def lines(page, start):
+    return [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith(start)]

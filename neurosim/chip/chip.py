@@ -348,7 +348,7 @@ class Chip(Part):
         if not self.core.accumulate_registers:
             found["operation"].pop("register_add", None)
         if self.scale:
-            found["scale"] |= {"factors": self._factors}
+            found["scale"] |= {"factors": self.factors}
         return {name: value for name, value in found.items() if name != "block"} | ({"block": there} if there else {})
 
     @property
@@ -380,7 +380,7 @@ class Chip(Part):
         return point if law in (None, point.nm) else TechnologyNode(law, usual_supply(law))
 
     @property
-    def _factors(self) -> dict[str, float]:
+    def factors(self) -> dict[str, float]:
         """By which prices are multiplied, by the part that they name; nothing where nothing is scaled."""
         end = self.scale and self.scale.point
         return {name: factor(self._technology(part), end) for name, part in self._dynamic.items()} if end else {}
@@ -415,7 +415,7 @@ class Chip(Part):
     @property
     def prices(self) -> dict[str, Price]:
         """Every price by its place in the chip file; of a power the energy of a cycle."""
-        found, by = {}, self._factors
+        found, by = {}, self.factors
         many = {block.name: self.times(block) for block in self.blocks}
         for name, operation in self.operation:
             # Nobody pays for registers that there are none of.

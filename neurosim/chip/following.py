@@ -8,7 +8,7 @@ from typing import Any
 from neurosim.chip.chip import PJ_PER_MWS, Chip
 from neurosim.chip.memory import Kind
 from neurosim.chip.part import Uncertain
-from neurosim.chip.settings import DESCRIPTION
+from neurosim.chip.settings import DESCRIPTION, FIT
 
 ENERGY, LEAKAGE, AREA = ASPECTS = ("energy", "leakage", "area")
 # How wide an entry of each memory is, which says how many it holds.
@@ -29,9 +29,15 @@ def follows(chips: Sequence[Chip], path: str) -> list[str] | None:
 
 
 def followed(chips: Sequence[Chip]) -> list[str]:
-    """Which of ASPECTS are not the same on all *chips*."""
-    found = [costs(chip) for chip in chips]
+    """Which of ASPECTS are not the same on all *chips*; a mesh that is to fit has other tiles than one that is given."""
+    most = max(chip.mesh.width * chip.mesh.height for chip in chips)
+    found = [costs(_larger(chip, most) if chip.mesh.size == FIT else chip) for chip in chips]
     return [aspect for aspect in ASPECTS if any(each[aspect] != found[0][aspect] for each in found)]
+
+
+def _larger(chip: Chip, tiles: int) -> Chip:
+    """The same with more tiles than so many."""
+    return chip.model_copy(update={"mesh": chip.mesh.model_copy(update={"width": tiles + 1, "height": 1})})
 
 
 def differing(chips: Sequence[Chip]) -> list[str]:

@@ -17,6 +17,7 @@ from neurosim.cli.console import (
     all_of,
     ann_choice,
     bundled,
+    check_scale,
     check_targets,
     evaluated,
     finish,
@@ -119,12 +120,12 @@ def run(
 ) -> None:
     """Simulate a network on a chip."""
     with ExitStack() as stack:
-        how, _, net, data, target, choice = all_of(
+        how, _, net, data, target, choice, _ = all_of(
             lambda: time_choice(timing, schedule, packet_images, seed, placer),
             lambda: check_targets(trace, output, report, perfetto, json_to, sources=(network, inputs, mapping)),
             lambda: ns.load_network(network), lambda: stack.enter_context(opened(inputs, images)),
             lambda: load_chip(chip, changes or ()).scaled_to(scale),
-            lambda: ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale),
+            lambda: ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale), lambda: check_scale(scale),
         )  # fmt: skip
         choice.check(net, [target])
         note_free(chip, changes or ())
@@ -165,11 +166,11 @@ def replay(
 ) -> None:
     """The result of `run` from a recorded trace, with the options of `run`; nothing is simulated again."""
     with about(file), ExitStack() as stack:
-        how, _, spikes, target, choice = all_of(
+        how, _, spikes, target, choice, _ = all_of(
             lambda: time_choice(timing, schedule, packet_images, seed, placer),
             lambda: check_targets(trace, output, report, perfetto, json_to, sources=(file, mapping)),
             lambda: stack.enter_context(opened_trace(file, images)), lambda: load_chip(chip, changes or ()).scaled_to(scale),
-            lambda: ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale),
+            lambda: ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale), lambda: check_scale(scale),
         )  # fmt: skip
         choice.check(spikes.network, [target])
         note_free(chip, changes or ())

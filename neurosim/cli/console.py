@@ -16,6 +16,7 @@ from rich.console import Console, Group, RenderableType
 import neurosim as ns
 from neurosim.chip.chip import MAX_CORES
 from neurosim.chip.following import follows
+from neurosim.chip.scaling import parsed_scale
 from neurosim.cli.app import QUIET
 from neurosim.cost.spikeless import AnnChoice, Spikeless
 from neurosim.errors import NeurosimError, about
@@ -216,12 +217,21 @@ def time_choice(timing: str, schedule: str, packet_images: str, seed: int, place
     return how
 
 
+def check_scale(scale: str | None) -> None:
+    """Raise NeurosimError for a node that the rule of scaling is not known for, whatever the chip is."""
+    if scale is not None:
+        parsed_scale(scale)
+
+
 def ann_choice(chip: str | None, bits: int | None, sparsity: str | None) -> AnnChoice:
-    """What is chosen of the network without spikes; what is no number stays a word, which `AnnChoice.check` judges."""
+    """What is chosen of the network without spikes; what is no number stays a word, which `AnnChoice` judges. Raises
+    NeurosimError with all that no network and no chip could make right."""
     given: float | str = sparsity or 0.0
     with suppress(ValueError):
         given = float(given)
-    return AnnChoice(None if chip is None else load_chip(chip), bits, given)
+    choice = AnnChoice(None, bits, given)
+    machine, _ = all_of(lambda: None if chip is None else load_chip(chip), choice.check_values)
+    return choice._replace(chip=machine)
 
 
 def spikeless(choice: AnnChoice, mapping: ns.Mapping, placer: str | None, json_to: str | None) -> Spikeless:

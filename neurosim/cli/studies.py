@@ -17,6 +17,7 @@ from neurosim.cli.app import app
 from neurosim.cli.console import (
     all_of,
     ann_choice,
+    check_scale,
     check_targets,
     clustered,
     loaded,
@@ -123,11 +124,11 @@ def compare(
     json_to: JsonOption = None,
 ) -> None:
     """A few chips beside each other: how many times the first, the amounts, and the settings that differ."""
-    how, _, names, net, data, choice, *loaded_chips = all_of(
+    how, _, names, net, data, choice, _, *loaded_chips = all_of(
         lambda: time_choice(timing, schedule, packet_images, seed, placer),
         lambda: check_targets(report, json_to, sources=(network, inputs)), lambda: _different(chips),
         lambda: ns.load_network(network), lambda: loaded(inputs, images),
-        lambda: ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale),
+        lambda: ann_choice(ann_chip, ann_bits, ann_sparsity).scaled_to(scale), lambda: check_scale(scale),
         *(partial(_scaled_chip, name, changes or (), scale) for name in dict.fromkeys(chips)),
     )  # fmt: skip
     targets = dict(zip(names, loaded_chips, strict=True))

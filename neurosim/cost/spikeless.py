@@ -71,6 +71,11 @@ class AnnChoice(NamedTuple):
         """The same with the chip scaled to *node*, see `neurosim.chip.chip.Chip.scaled_to`."""
         return self if self.chip is None else self._replace(chip=self.chip.scaled_to(node))
 
+    def check_values(self) -> None:
+        """Raise NeurosimError with what is no width and no share, whatever the network and the chip are."""
+        if problems := [*self._no_width(), *self._no_share()]:
+            raise NeurosimError("; ".join(problems))
+
     def check(self, network: Network, chips: Sequence[Chip]) -> None:
         """Raise NeurosimError with all that cannot be used beside *network* on *chips*."""
         machines = chips if self.chip is None else [self.chip]
@@ -78,11 +83,22 @@ class AnnChoice(NamedTuple):
         if problems:
             raise NeurosimError("; ".join(problems))
 
-    def _bits(self, machines: Sequence[Chip]) -> Iterator[str]:
-        if self.bits is None:
+    def _no_width(self) -> Iterator[str]:
+        bits = self.bits
+        if bits is not None and (not isinstance(bits, Integral) or isinstance(bits, bool) or bits < 1):
+            yield f"ann_bits is {bits!r}; it must be a whole number, at least 1"
+
+    def _no_share(self) -> Iterator[str]:
+        given = self.sparsity
+        if given == STORED:
             return
-        if not isinstance(self.bits, Integral) or isinstance(self.bits, bool) or self.bits < 1:
-            yield f"ann_bits is {self.bits!r}; it must be a whole number, at least 1"
+        if not isinstance(given, Real) or isinstance(given, bool) or not (math.isfinite(given) and 0 <= given <= 1):
+            yield f"ann_sparsity is {given!r}; it must be a number from 0 to 1, or {STORED!r}"
+
+    def _bits(self, machines: Sequence[Chip]) -> Iterator[str]:
+        wrong = [*self._no_width()]
+        yield from wrong
+        if self.bits is None or wrong:
             return
         for chip in machines:
             if self.bits > chip.core.mac_bits:
@@ -90,13 +106,10 @@ class AnnChoice(NamedTuple):
                 yield f"ann_bits is {self.bits}, but {most} (core.mac_bits); use fewer, or another --ann-chip"
 
     def _sparsity(self, network: Network) -> Iterator[str]:
-        given = self.sparsity
-        if given == STORED:
-            if reported(network, "ann_sparsity") is None:
-                missing = f"network {network.name!r} does not say how many of its activations are zero"
-                yield f"ann_sparsity is {STORED!r}, but {missing}; give a number from 0 to 1"
-        elif not isinstance(given, Real) or isinstance(given, bool) or not (math.isfinite(given) and 0 <= given <= 1):
-            yield f"ann_sparsity is {given!r}; it must be a number from 0 to 1, or {STORED!r}"
+        yield from self._no_share()
+        if self.sparsity == STORED and reported(network, "ann_sparsity") is None:
+            missing = f"network {network.name!r} does not say how many of its activations are zero"
+            yield f"ann_sparsity is {STORED!r}, but {missing}; give a number from 0 to 1"
 
     def placed(self, mappings: Sequence[Mapping], placer: str | Placer = USUAL) -> Mapping | None:
         """The network on the chip; None where that is the one of all *mappings*. Raises MappingError if it does not fit."""

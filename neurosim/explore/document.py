@@ -54,6 +54,9 @@ class MetricsSection(Section):
     accuracy: Real | None
     busiest_link_flits: Real | None
     cores: Real | None
+    ann_energy_J: Real | None = None
+    ann_pj_per_mac: Real | None = None
+    ann_ratio: Real | None = None
 
 
 class AnnOverSnn(Section):

@@ -61,6 +61,14 @@ OBJECTIVES: dict[str, Objective] = {
         "busiest_link_flits", "", "flits per image on the busiest link", False, lambda run: _busiest(run)
     ),
     "cores": Objective("cores", "", "cores used", False, lambda run: len(run.mapping.used)),
+    "ann_energy": Objective("ann_energy_J", "J", "energy per image without spikes", False, lambda run: _ann(run)),
+    "ann_pj_per_mac": Objective(
+        "ann_pj_per_mac", "pJ", "pJ per multiply-accumulate without spikes", False,
+        lambda run: _quotient(run.ledger.ann["total_J"] / PJ, run.ledger.ann["macs"]),
+    ),
+    "ann_ratio": Objective(
+        "ann_ratio", "", "energy without spikes over that with", True, lambda run: _quotient(_ann(run), run.energy.per_image_J)
+    ),
 }
 
 
@@ -85,16 +93,24 @@ def _latency(run: Result, share: float) -> float:
 
 
 def _watts(run: Result, joules: float) -> float | None:
-    return joules / run.time.seconds if run.time.seconds else None
+    return _quotient(joules, run.time.seconds)
 
 
 def _per_event(run: Result, joules: float) -> float | None:
-    events = run.counts["synaptic_events"]
-    return joules / PJ / events if events else None
+    return _quotient(joules / PJ, run.counts["synaptic_events"])
 
 
 def _rate(seconds: float) -> float | None:
-    return 1 / seconds if seconds else None
+    return _quotient(1, seconds)
+
+
+def _ann(run: Result) -> float:
+    """J per image of the network without spikes, everything counted, reuse as stated."""
+    return float(run.ledger.ann["total_J"]) / len(run.trace)
+
+
+def _quotient(one: float, other: float) -> float | None:
+    return one / other if other else None
 
 
 def _busiest(run: Result) -> float:

@@ -45,6 +45,11 @@ KEYS: dict[str, type] = {
     "points": int, "seed": int, "objectives": list, "constraints": dict, "placer": str, "partition": str, "schedule": str,
     "timing": str, "packet_images": object, "front": dict,
 }  # fmt: skip
+_BESIDE = "; the network without spikes of a study is on the same chip, `neurosim compare` and `run` take --{}"
+# What a study does not know of what comparisons do, and who does.
+OF_COMPARE = {f"ann_{name}": _BESIDE.format(f"ann-{name}") for name in ("chip", "bits", "sparsity")} | {
+    "scale_node": "; a study scales nothing, `neurosim compare`, `run` and `replay` take --scale-node"
+}
 USUAL = {"placer": PLACED, "partition": "cores", "schedule": "sequential", "timing": "analytic"}
 # Up to which fronts are found in some minutes.
 MOST_POINTS = 100_000
@@ -110,9 +115,7 @@ class _StudyReader:
     def _keys(self) -> None:
         for key, value in self.values.items():
             if key not in KEYS:
-                beside = "; a study has no other network beside it, `neurosim compare` and `run` take --{}"
-                said = beside.format(key.replace("_", "-")) if key.startswith("ann_") else meant(key, KEYS)
-                self._say(f"unknown key {key!r}{said}")
+                self._say(f"unknown key {key!r}{OF_COMPARE.get(key) or meant(key, KEYS)}")
             elif not isinstance(value, KEYS[key]) or (isinstance(value, bool) and KEYS[key] is not object):
                 self._say(f"{key} is {value!r}; it must be {_kind(KEYS[key])}")
         for key in ("inputs", "axes"):

@@ -29,6 +29,9 @@ PRICES = (
     "pj", "uncertainty", "read", "write", "leakage_mw", "area_mm2", "core_mw", "chip_mw", "model", "node_nm", "extrapolate",
     "cells", "busy_pj", "operations", "times", "hz", "scale",
 )  # fmt: skip
+MORE = "counts, cycles or what leaks, not prices alone"
+# What changes neither counts nor cycles, but for how many parts power is counted.
+LEAKS = {"policy.idle": "which says whether cores, tiles and chips without neurons leak"}
 Row = TypeVar("Row", bound=Section)
 
 
@@ -111,14 +114,13 @@ class Record:
 
     def at(self, chip: Chip, command: str = "") -> Record:
         """The same run at the prices of *chip*; a network without spikes on a machine of its own keeps those of that. Raises
-        ChipError with everything that would change counts or cycles."""
+        ChipError with everything that would change counts, cycles or what leaks."""
         if not isinstance(chip, Chip):
             raise ChipError(f"chip {chip!r}", [f"is {type(chip).__name__}, not Chip; load it: at(ns.load_chip(...))"])
         chip = chip.sized_as(self.chip)
         problems = differences(_values(self.chip), _values(chip)) or _paces(self.chip, chip) or self._uncounted(chip)
         if problems:
-            told = f"chip {chip.name!r} changes counts or cycles, not prices alone; run again on it, or replay a trace there"
-            raise ChipError(told, problems)
+            raise ChipError(f"chip {chip.name!r} changes {MORE}; run again on it, or replay a trace there", problems)
         ledger = self.ledger.at(chip)
         document, mapping = _told(self, ledger, chip, command), replace(self.mapping, chip=chip)
         return replace(self, document=document, ledger=ledger, mapping=mapping)
@@ -164,7 +166,8 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
         names = [x.get("name", i) if isinstance(x, dict) else i for i, x in enumerate(one)]
         pairs = zip(names, one, other, strict=True)
         return [p for name, a, b in pairs for p in differences(a, b, f"{path}.{name}")]
-    return [] if one == other else [f"{path} is {_short(other)}, in the run {_short(one)}"]
+    told = f"{path} is {_short(other)}, in the run {_short(one)}"
+    return [] if one == other else [f"{told}, {LEAKS[path]}" if path in LEAKS else told]
 
 
 def _values(chip: Chip) -> dict[str, Any]:

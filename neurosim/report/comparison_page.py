@@ -16,7 +16,7 @@ from neurosim.report.page import beside, bullets, cards, document, paragraph, ta
 from neurosim.report.sources import constants
 from neurosim.report.study_figures import bars
 from neurosim.report.units import percent, si
-from neurosim.report.words import BOUND_WORDS, accuracies, ann_chip, machines
+from neurosim.report.words import BOUND_WORDS, accuracies, ann_chip_beside, machines
 
 Runs = dict[str, RunDocument]
 
@@ -109,7 +109,7 @@ def _ann(runs: Runs) -> str:
         pairs = ((theirs.compute_J, ours.compute_J), (theirs.total_J, ours.total_J))
         ratios = [ann / snn if snn else float("nan") for ann, snn in pairs]
         spent = si(theirs.total_J / run.images, "J"), si(ours.per_image_J, "J"), *(f"{r:.3g}" for r in ratios)
-        rows.append([name, ann_chip(run).name, *spent, *accuracies(run)])
+        rows.append([name, ann_chip_beside(name, run), *spent, *accuracies(run)])
     head = ["chip", "ANN on", "ANN", "SNN", "ANN / SNN, compute", "everything", "accuracy, ANN", "SNN"]
     beware = list(dict.fromkeys(warning for run in runs.values() for warning in machines(run)[2:]))
     return (bullets(beware) if beware else "") + table(head, rows, f"energy {_per_image(runs)}") if rows else ""

@@ -344,7 +344,7 @@ def chip_text(chip: Chip) -> RenderableType:
     lanes = f"{core.lanes} lanes{sites}, {core.update_lanes} update lanes, {core.mac_bits}-bit multipliers"
     add("core", f"{lanes}, {core.state_bits}-bit state, {stored}", core)
     for memory in chip.memory:
-        add(f"{memory.name} ({_content(memory)})", memory_text(memory), memory, memory.provenance)
+        add(f"{memory.name} ({_content(memory)})", memory_text(chip, memory), memory, memory.provenance)
     for name, price in chip.operation:
         cycles = f", {price.cycles} cycles" if hasattr(price, "cycles") else ""
         add(name, f"{operation_text(chip, name)}{cycles}", price)
@@ -369,22 +369,24 @@ def _content(memory: Memory) -> str:
 
 def operation_text(chip: Chip, name: str) -> str:
     """What an operation costs, its part in blocks included; of registers where there are none, what it would without blocks."""
-    pj = chip.prices[f"operation.{name}.pj"].pj or getattr(chip.operation, name).pj
+    own = getattr(chip.operation, name).pj * chip.factors.get(f"operation.{name}", 1.0)
+    pj = chip.prices[f"operation.{name}.pj"].pj or own
     return f"{pj:.4g} pJ"
 
 
 def block_text(chip: Chip, block: Block) -> str:
-    """Area and prices of a block, all that there are of it together."""
-    many = chip.times(block)
-    found = [(block.area_mm2, "mm2"), (block.leakage_mw, "mW of leakage"), (block.busy_pj, "pJ per busy cycle")]
-    found += [(pj, f"pJ of {name}") for name, pj in block.operations.items()]
+    """Area and prices of a block, all that there are of it together, as they are scaled."""
+    many, times = chip.times(block), chip.factors.get(f"block.{block.name}", 1.0)
+    found = [(block.area_mm2, "mm2"), (block.leakage_mw, "mW of leakage"), (block.busy_pj * times, "pJ per busy cycle")]
+    found += [(pj * times, f"pJ of {name}") for name, pj in block.operations.items()]
     return ", ".join(f"{amount * many:.3g} {what}" for amount, what in found if amount)
 
 
-def memory_text(memory: Memory) -> str:
-    """Size, word and prices of a memory."""
+def memory_text(chip: Chip, memory: Memory) -> str:
+    """Size, word and prices of a memory, as they are scaled."""
     size = f"{si(memory.bits, 'bit')}, {memory.word_bits}-bit words"
-    read, write, leakage, area = memory.prices
+    read, write = (chip.prices[f"memory.{memory.name}.{how}.pj"].pj for how in ("read", "write"))
+    _, _, leakage, area = memory.prices
     prices = f"read {read:.3g} pJ, write {write:.3g} pJ, leaks {leakage:.3g} mW"
     return f"{size}, {prices}" + (f", {area:.3g} mm2" if area is not None else "")
 

@@ -190,6 +190,12 @@ def ann_chip(document: RunDocument) -> Chip:
     return (document.ann.chip or document.chip).values
 
 
+def ann_chip_beside(name: str, document: RunDocument) -> str:
+    """The machine of the network without spikes in a comparison in which that of the run is called *name*."""
+    theirs = ann_chip(document)
+    return name if theirs.sha256 == document.chip.sha256 else named(theirs).removesuffix(at_node(theirs))
+
+
 def compute_of(document: RunDocument) -> str:
     """What the first line behind the papers' model is."""
     same = ann_chip(document).sha256 == document.chip.sha256
@@ -220,7 +226,9 @@ def accuracies(document: RunDocument) -> tuple[str, str]:
 def machines(document: RunDocument) -> list[str]:
     """Which network runs where, how well they answer, and what to beware of where they are compared."""
     ours, theirs = document.chip.values, ann_chip(document)
-    ours_at, theirs_at = (f"{chip.name} ({chip.node}{at_node(chip)})" for chip in (ours, theirs))
+    alike = ours.name == theirs.name and ours.version != theirs.version
+    names = [f"{chip.name}, version {chip.version}" if alike else chip.name for chip in (ours, theirs)]
+    ours_at, theirs_at = (f"{name} ({chip.node}{at_node(chip)})" for name, chip in zip(names, (ours, theirs), strict=True))
     where = f"this network on {ours_at}, the same topology without spikes on {theirs_at}"
     bits, zero = document.ann.bits, document.ann.sparsity
     how = "" if bits is None else f", {bits}-bit activations" + (f", {percent(zero)} of them zero" if zero else "")

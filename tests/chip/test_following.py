@@ -146,3 +146,14 @@ def test_room_for_values_costs_where_packets_have_it():
     assert follows([chip, other(chip, path)], path) is None
     carrying = chip.carrying()
     assert ENERGY in follows([carrying, other(carrying, path, 0.5)], path)
+
+
+@pytest.mark.parametrize("size", ["8x8", "8x9", "3x24", "65x1"])
+def test_a_mesh_of_a_given_size_is_not_the_one_that_fits(size):
+    chip, given_size = ns.load_chip("lp45"), ns.load_chip("lp45", [f"mesh={size}"])
+    assert chip.mesh.size == "fit" and (chip.mesh.width, chip.mesh.height) == (8, 8)
+    assert follows([chip, given_size], "mesh") == [AREA] == follows([given_size, chip], "mesh")
+    idle = [each.replace("policy.idle", "on") for each in (chip, given_size)]
+    assert follows(idle, "mesh") == [LEAKAGE, AREA]
+    assert follows([chip, chip.replace("core.lanes", 32)], "core.lanes") == [LEAKAGE, AREA]
+    assert follows([ns.load_chip("mesh45", [f"mesh={word}"]) for word in ("fit", size)], "mesh") == []

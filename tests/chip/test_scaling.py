@@ -10,6 +10,8 @@ import neurosim as ns
 from neurosim.chip.scaling import COEFFICIENTS, KEPT, SUPPLIES, TechnologyNode, factor, point_in, usual_supply
 from neurosim.cost.action import STATIC
 from neurosim.errors import ChipError, NeurosimError
+from neurosim.report.sources import constants
+from neurosim.report.text import block_text, memory_text, operation_text
 from tests.helpers.energies import priced, tiny
 from tests.helpers.examples import almost
 from tests.helpers.samples import call, refused
@@ -23,7 +25,8 @@ AT_45, AT_20 = 1.103 * 0.81 - 0.362 * 0.9 + 0.2767, 0.373 * 0.64 - 0.1582 * 0.8 
 
 @pytest.mark.parametrize(
     ("end", "times"),
-    [((65, 1.0), 1.58), ((45, 0.7), 0.67), ((32, 0.9), 0.64), ((28, 0.9), 0.51), ((22, 0.8), 0.24), ((14, 0.75), 0.10)],
+    [((65, 1.0), 1.58), ((45, 0.7), 0.67), ((32, 0.9), 0.64), ((28, 0.9), 0.51), ((28, 0.6), 0.30),
+     ((22, 0.8), 0.24), ((14, 0.75), 0.10)],
 )
 def test_from_45_nm_and_0_9_volts(end, times):
     """As the published chips are scaled in docs/conclusions.md."""
@@ -177,6 +180,31 @@ def test_a_run_says_so_in_text_report_and_file(files):
     assert "scaled to" not in plain
     _, back, _ = call("reprice", str(files / "run.h5"), "--chip", "mesh45", "--json", "-")
     assert json.loads(back)["energy"]["total_J"] == almost(ns.run(*tiny(), "mesh45", timing="analytic").energy.total_J)
+
+
+@pytest.mark.parametrize("name", ["lp45", "mesh45", "loihi"])
+def test_the_constants_of_a_report_are_the_prices_that_were_paid(name):
+    """Dynamic ones, with three digits; leakage, area and memories off the chip are as they were."""
+    chip = ns.load_chip(name)
+    scaled = chip.scaled_to(22)
+    for memory in chip.memory:
+        texts = [memory_text(each, memory).partition("leaks") for each in (chip, scaled)]
+        assert texts[0][2] == texts[1][2]
+        place = f"memory.{memory.name}.read.pj"
+        assert f"read {scaled.prices[place].pj:.3g} pJ" in texts[1][0]
+        assert (memory.per == "off chip" or not chip.prices[place].pj) == (texts[0] == texts[1])
+    for block in chip.blocks:
+        place, texts = f"block.{block.name}.busy_pj", [block_text(each, block) for each in (chip, scaled)]
+        assert not block.busy_pj or f"{scaled.prices[place].pj:.3g} pJ per busy cycle" in texts[1]
+        assert texts[0] != texts[1] or not (block.busy_pj or block.operations)
+    assert "All constants, scaled to 22 nm, 0.8 V" in constants(scaled) and "scaled to" not in constants(chip)
+
+
+@pytest.mark.parametrize("registers", [0, 9])
+def test_a_register_costs_a_scaled_price_whether_there_are_any(registers):
+    chip = ns.load_chip("lp45", [f"core.accumulate_registers={registers}"])
+    both = [float(operation_text(each, "register_add").removesuffix(" pJ")) for each in (chip, chip.scaled_to(22))]
+    assert both[1] == pytest.approx(both[0] * factor(TechnologyNode(45, 0.9), TechnologyNode(22, 0.8)), rel=1e-3)
 
 
 def test_a_comparison_says_so_and_scales_every_chip(files):

@@ -33,15 +33,33 @@ def given(files, command, name="tiny"):
 @pytest.mark.parametrize("command", ["run", "compare"])
 def test_what_is_wrong_with_several_options_is_said_at_once(files, command):
     chips = ("--chip", "lp45", "--chip", "mesh46") if command == "compare" else ("--chip", "mesh46")
-    more = "--packet-images", "few", "--images", "99", "--ann-chip", "lp46"
-    says = ["packet_images", "no.h5", "99", "mesh46", "lp46"]
-    refused(command, files / "no.h5", files / "tiny_inputs.h5", *chips, *more, says=says)
+    more = "--packet-images", "few", "--images", "99", "--ann-chip", "lp46", "--ann-bits", "0", "--ann-sparsity", "7"
+    more = *more, "--scale-node", "3"
+    says = ["packet_images", "no.h5", "99", "mesh46", "lp46", "ann_bits is 0", "ann_sparsity is 7", "scale_node is '3'"]
+    found = refused(command, files / "no.h5", files / "tiny_inputs.h5", *chips, *more, says=says)
+    assert found.err.count("scale_node") == 1
 
 
 def test_a_replay_says_all_at_once_too(files):
     trace = str(files / "trace.h5")
     call("trace", files / "tiny.h5", files / "tiny_inputs.h5", "-o", trace)
     refused("replay", trace, "--chip", "mesh46", "--ann-chip", "lp46", "--images", "99", says=["mesh46", "lp46", "99"])
+
+
+def test_the_machine_of_the_other_network_has_the_name_that_its_chip_was_given(files, tmp_path, monkeypatch):
+    """Two versions of a preset have one name, and a chip of a file another than its path."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.toml").write_text('base = "lp45"\nname = "mine"\n')
+    names = ["lp45", "lp45@1", "own.toml"]
+    chips = [word for name in names for word in ("--chip", name)]
+    found = call(*given(files, "compare"), *chips, "--report", tmp_path / "page.html")
+    rows = [row.split()[:2] for row in found.out.partition("ANN on")[2].splitlines()[1:4]]
+    assert rows == [[name, name] for name in names]
+    page = (tmp_path / "page.html").read_text()
+    assert all(f">{name}<td>{name}<td>" in page for name in names)
+    apart = call(*given(files, "run"), "--ann-chip", "lp45@1").out
+    assert "this network on lp45, version 2 (45 nm)" in apart and "without spikes on lp45, version 1 (45 nm)" in apart
+    assert "on lp45 (45 nm)" in call(*given(files, "run")).out
 
 
 @pytest.mark.parametrize("words", ["8x8", "3x5", "fit"])
@@ -86,13 +104,18 @@ def test_an_axis_of_meshes_may_fit(files, tmp_path):
 
 
 def test_a_study_says_where_the_other_network_is(files, tmp_path):
-    study = written(files, tmp_path, 'ann_chip = "ann45"\n[axes]\n"core.lanes" = [1, 2]\n')
-    refused("sweep", study, "-o", tmp_path / "out", says=["ann_chip", "`neurosim compare`", "--ann-chip"])
+    study = written(files, tmp_path, 'ann_chip = "ann45"\nscale_node = 22\n[axes]\n"core.lanes" = [1, 2]\n')
+    says = ["'ann_chip'", "on the same chip", "`neurosim compare`", "--ann-chip", "'scale_node'; a study scales nothing"]
+    refused("sweep", study, "-o", tmp_path / "out", says=[*says, "--scale-node"])
 
 
 def test_a_price_that_changes_counts_says_what_does(files):
     call(*given(files, "run"), "-o", files / "run.h5")
-    refused("reprice", files / "run.h5", "--set", "policy.idle=on", says=["policy.idle", "run again on it, or replay a trace"])
+    says = ["policy.idle is 'on', in the run 'gated', which says whether cores, tiles and chips without neurons leak"]
+    refused("reprice", files / "run.h5", "--set", "policy.idle=on", says=[*says, "run again on it, or replay a trace"])
+    says = ["policy.update is 'all', in the run 'touched'"]
+    found = refused("reprice", files / "run.h5", "--set", "policy.update=all", says=says)
+    assert "leak" not in found.err.partition("policy.update")[2]
 
 
 @pytest.mark.parametrize("name", ["nosuch@3", "lp46@1"])

@@ -18,11 +18,12 @@ from tests.helpers.examples import changed, examples, runs, traced
 pytestmark = pytest.mark.small
 
 
-def four_channels():
-    """One spike in the middle of a map of 4x4 meets kernels of 3x3 of four channels, and is too weak to make anything fire."""
+def four_channels(threshold=100):
+    """One spike in the middle of a map of 4x4 meets kernels of 3x3 of four channels, and is too weak to make anything fire, or
+    makes all 36 neurons that it reaches."""
     network = ns.Network.build(
-        "four", timesteps=1, input_shape=(1, 4, 4), encoding="spikes",
-        layers=[ns.Conv("a", np.ones((4, 1, 3, 3), int), 100, padding=1), ns.Output("out", np.ones((2, 64), int))],
+        "four", timesteps=1, input_shape=(1, 4, 4), encoding="spikes", compare=">=",
+        layers=[ns.Conv("a", np.ones((4, 1, 3, 3), int), threshold, padding=1), ns.Output("out", np.ones((2, 64), int))],
     )  # fmt: skip
     spikes = np.zeros((1, 1, 1, 4, 4), int)
     spikes[..., 1, 1] = 1
@@ -58,6 +59,28 @@ def test_words_of_a_convolution_by_hand(layout):
     assert tuple(found) == BY_HAND[layout]
     # A row of four weights of 8 bits is one word of 64 in either.
     assert result.energy.action("read weights of weight_sram").times == 9
+
+
+# Fired: 36 spikes, each added to the 2 neurons of the output, which are read and written: 2 words padded, 1 packed.
+FIRED = {"padded": 36 * 2, "packed": 36}
+
+
+@pytest.mark.parametrize("fires", [0, 36])
+@pytest.mark.parametrize("layout", BY_HAND)
+def test_all_else_with_spikes_by_hand(layout, fires):
+    """The spike from outside is an event; what fires is a packet, an event and a row of weights of the output each."""
+    network, inputs = four_channels(1 if fires else 100)
+    run = ns.run(network, inputs, chip_with(layout), timing="analytic")
+    done = {action.name: action.times for action in run.energy.actions}
+    more = FIRED[layout] if fires else 0
+    assert tuple(done[f"{how} state of state_sram"] for how in ("read", "write")) == tuple(w + more for w in BY_HAND[layout])
+    assert done["accumulate"] == 36 + 2 * fires and done["update_active"] == done["compare"] == 36
+    assert done["read weights of weight_sram"] == 9 + fires
+    # A packet of 32 bits is a word of the queue, as are entries of tables; the image, one event, is one of its memory.
+    assert done["packet"] == done["read routes of table_sram"] == done["spike"] == fires and done["read input of dram"] == 1
+    queue = [done[f"{how} queue of queue_sram"] for how in ("read", "write")]
+    assert {done["event"], done["read axons of table_sram"], *queue} == {1 + fires}
+    assert done["barrier"] == 2 and done["mac"] == 0
 
 
 @pytest.mark.parametrize("layout", ANN_BY_HAND)

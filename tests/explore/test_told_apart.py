@@ -245,6 +245,23 @@ def test_objectives_are_those_of_runs(folder):
     assert found["dynamic_pj_per_event"] == almost(told["energy"]["pj_per_synaptic_event"]["dynamic"])
     assert found["energy_p99_J"] == almost(np.quantile(told["images_energy_J"], 0.99))
     assert found["latency_median_s"] == almost(np.median(told["images_seconds"]))
+    assert found["ann_energy_J"] == almost(told["ann"]["total_J"] / told["images"])
+    assert found["ann_pj_per_mac"] == almost(1e12 * told["ann"]["total_J"] / told["ann"]["macs"])
+    assert found["ann_ratio"] == almost(told["ann"]["total_J"] / told["energy"]["total_J"])
+
+
+def test_a_study_judges_by_the_network_without_spikes(folder):
+    """The least energy without spikes is best, and the largest ratio to that with; and no more than so many pJ are allowed."""
+    changes = {"chip": "lp45", "axes": {"core.lanes": [1, 16, 64]}}
+    for name, column, best in (("ann_energy", "ann_energy_J", min), ("ann_ratio", "ann_ratio", max)):
+        points = swept(folder, objectives=[name], **changes).to_dict()["points"]
+        amounts = [point[column] for point in points]
+        assert len({*amounts}) == 3 and [point["rank"] for point in points].index(1) == amounts.index(best(amounts))
+        assert all(point["ann_ratio"] == almost(point["ann_over_snn"]["all"]) for point in points)
+    most = sorted(point["ann_pj_per_mac"] for point in points)[1]
+    found = swept(folder, objectives=["energy"], constraints={"ann_pj_per_mac": {"max": most}}, **changes)
+    assert sum(point["rank"] is not None for point in found.to_dict()["points"]) == 2
+    assert "ann_energy_J,ann_pj_per_mac,ann_ratio" in found.csv.splitlines()[0]
 
 
 def test_every_objective_is_in_the_help_and_can_be_asked_for(folder):
