@@ -9,16 +9,17 @@ BLOCK = 4096
 
 
 @jit
-def fire(current, leak, threshold, before_reset, spikes):
+def fire(current, leak, threshold, start, before_reset, spikes):
     """Write the potentials before the reset and the spikes of every step.
 
-    current: float [T, n], or [1, n] where it is the same at every step; before_reset: float [T, n]; spikes: uint8 [T, n].
+    current: float [T, n], or [1, n] where it is the same at every step; start: the share of the threshold at which potentials
+    begin; before_reset: float [T, n]; spikes: uint8 [T, n].
     """
     steps, neurons = before_reset.shape
     u = np.zeros(BLOCK, before_reset.dtype)
     for first in range(0, neurons, BLOCK):
         size = min(BLOCK, neurons - first)
-        u[:] = 0
+        u[:] = start * threshold
         for t in range(steps):
             arrives = current[t if len(current) > 1 else 0, first : first + size]
             pre, s = before_reset[t, first : first + size], spikes[t, first : first + size]
@@ -30,7 +31,7 @@ def fire(current, leak, threshold, before_reset, spikes):
 
 
 @jit(fastmath={"reassoc"})
-def gradients(grad, before_reset, leak, threshold, gamma, triangular, to_current):
+def gradients(grad, before_reset, leak, threshold, start, gamma, triangular, to_current):
     """Add the gradient of every current to *to_current*; return those of the leak and of the threshold.
 
     grad, before_reset: float [T, n]; to_current: float [T, n] or [1, n]. The equations are those of
@@ -58,4 +59,7 @@ def gradients(grad, before_reset, leak, threshold, gamma, triangular, to_current
                 out[i] += later[i]
                 if t > 0:
                     to_leak += later[i] * (previous[i] - threshold if previous[i] > threshold else previous[i])
+                else:
+                    to_leak += later[i] * start * threshold
+                    to_threshold += later[i] * start * leak
     return to_leak, to_threshold

@@ -16,6 +16,8 @@ from neurosim.training.scaling import Scaling, percentiles, search
 from neurosim.training.snn import Snn
 
 CHUNK = 64
+# Where a neuron starts so that a staircase that is shifted by half a step is what it fires, in thresholds.
+HALF = 0.5
 
 
 def convert(ann: Ann, images: Tensor, recipe: Recipe) -> tuple[Snn, dict[str, Any]]:
@@ -27,25 +29,21 @@ def convert(ann: Ann, images: Tensor, recipe: Recipe) -> tuple[Snn, dict[str, An
     if recipe.method == DATTA:
         return snn, scale_thresholds(snn, ann, images, recipe.all_stages[0])
     if ann.stepped:
-        return snn, take_bounds(snn, ann, recipe.all_stages[0])
+        return snn, take_bounds(snn, ann)
     balance_thresholds(snn, images, recipe.percentile, recipe.scale, recipe.calibration_steps)
     return snn, {name: {"threshold": v.item()} for name, v in snn.thresholds.items()}
 
 
 @torch.no_grad()
-def take_bounds(snn: Snn, ann: Ann, timesteps: int) -> dict[str, Any]:
-    """Set each threshold, and the value of a spike, to the bound of the layer's staircase (Bu et al. 2022).
-
-    Their neurons start at half of the threshold; here a bias adds up to it in *timesteps*, which fires as often under a
-    constant current.
-    """
-    found = {}
+def take_bounds(snn: Snn, ann: Ann) -> dict[str, Any]:
+    """Set each threshold, and the value of a spike, to the bound of the layer's staircase; neurons start at half of their
+    threshold (Bu et al. 2022)."""
+    found, snn.start = {}, HALF
     for name, threshold in snn.thresholds.items():
         bound = ann.bounds[name].item()
         threshold.fill_(bound)
         snn.betas[name] = 1.0
-        snn.weights.add_bias(name, bound / 2 / timesteps)
-        found[name] = {"threshold": bound, "shift": bound / 2 / timesteps}
+        found[name] = {"threshold": bound, "initial": HALF * bound}
     return found
 
 

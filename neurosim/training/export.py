@@ -58,6 +58,8 @@ def _layer(snn: Snn, step: Step) -> Layer:
         return Output(step.name, weight, pool=pool, inputs=[step.source], bias=bias)
     neuron: dict[str, Any] = {"threshold": snn.thresholds[step.name].item(), "leak": snn.leaks[step.name].item()}
     neuron |= {"pool": pool, "inputs": [step.source], "bias": bias}
+    if snn.start:
+        neuron["initial"] = snn.start * neuron["threshold"]
     if step.kind == "dense":
         return Dense(step.name, weight, **neuron)
     shortcuts = [] if step.skip is None else [_shortcut(snn, step, step.skip)]

@@ -24,28 +24,29 @@ CANDIDATES = 100
 class LifLayer(torch.autograd.Function):
     """A layer of leaky integrate-and-fire neurons through all time steps.
 
-    Forward, per step: ``u = leak * u + I``, ``s = u > threshold``, ``u -= threshold * s``. Backward, with g the gradient of
-    s, d that of u before the reset, and S' the surrogate derivative (DIET-SNN; no gradient flows through the spike in the
-    reset, but through the threshold there)::
+    Forward, per step: ``u = leak * u + I``, ``s = u > threshold``, ``u -= threshold * s``, from *start* times the threshold on.
+    Backward, with g the gradient of s, d that of u before the reset, and S' the surrogate derivative (DIET-SNN; no gradient
+    flows through the spike in the reset, but through the threshold there)::
 
         d[t]         = g[t] S'[t] / threshold + leak d[t+1]
         d leak       = sum d[t] (u[t-1] after the reset)
-        d threshold  = sum -g[t] S'[t] u[t] / threshold^2 - s[t] leak d[t+1]
+        d threshold  = sum -g[t] S'[t] u[t] / threshold^2 - s[t] leak d[t+1], and start leak d[0]
 
     summed over time, batch and neurons. Memory on the CPU is walked by the compiled kernels, on other devices by PyTorch.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, current: Tensor, leak: Tensor, threshold: Tensor, timesteps: int, surrogate: str, counted: bool = False
+        ctx: Any, current: Tensor, leak: Tensor, threshold: Tensor, timesteps: int, surrogate: str, counted: bool = False,
+        start: float = 0.0,
     ) -> Any:
         """current [T, B, ...], or [1, B, ...] where it is the same at every step -> spikes [T, B, ...] of its dtype, and if
         they are *counted*, how many."""
         dtype, current = current.dtype, _as_stored(current)
         fire = _fire_compiled if current.device.type == "cpu" else _fire
-        before_reset, spikes = fire(current, leak, threshold, timesteps)
+        before_reset, spikes = fire(current, leak, threshold, start, timesteps)
         ctx.save_for_backward(before_reset, leak, threshold)
-        ctx.shared, ctx.dtype, ctx.surrogate = len(current) == 1, dtype, surrogate
+        ctx.shared, ctx.dtype, ctx.surrogate, ctx.start = len(current) == 1, dtype, surrogate, start
         sent = _as_used(spikes.to(dtype))
         return (sent, torch.count_nonzero(spikes).float()) if counted else sent
 
@@ -57,14 +58,15 @@ class LifLayer(torch.autograd.Function):
             # Too small for a sum in half precision.
             grad = grad + grads[1]
         gradients = _gradients_compiled if grad.device.type == "cpu" else _gradients
-        found = gradients(grad, before_reset, leak, threshold, ctx.surrogate, ctx.shared)
-        return _as_used(found[0]).to(ctx.dtype), found[1].to(leak.dtype), found[2].to(threshold.dtype), None, None, None
+        found = gradients(grad, before_reset, leak, threshold, ctx.start, ctx.surrogate, ctx.shared)
+        numbers = found[1].to(leak.dtype), found[2].to(threshold.dtype)
+        return _as_used(found[0]).to(ctx.dtype), *numbers, None, None, None, None
 
 
-def _fire(current: Tensor, leak: Tensor, threshold: Tensor, timesteps: int) -> tuple[Tensor, Tensor]:
+def _fire(current: Tensor, leak: Tensor, threshold: Tensor, start: float, timesteps: int) -> tuple[Tensor, Tensor]:
     """(potentials before the reset, spikes), each [T, B, ...]."""
     before_reset = current.new_empty((timesteps, *current.shape[1:]))
-    u = torch.zeros_like(current[0])
+    u = torch.zeros_like(current[0]) + start * threshold
     for t in range(timesteps):
         torch.mul(u, leak, out=before_reset[t]).add_(current[t if len(current) > 1 else 0])
         u = before_reset[t] - threshold * (before_reset[t] > threshold)
@@ -72,7 +74,7 @@ def _fire(current: Tensor, leak: Tensor, threshold: Tensor, timesteps: int) -> t
 
 
 def _gradients(
-    grad: Tensor, before_reset: Tensor, leak: Tensor, threshold: Tensor, surrogate: str, shared: bool
+    grad: Tensor, before_reset: Tensor, leak: Tensor, threshold: Tensor, start: float, surrogate: str, shared: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of current, leak and threshold."""
     z = (before_reset / threshold - 1).abs()
@@ -86,11 +88,12 @@ def _gradients(
     for t in reversed(range(len(direct))):
         to_threshold = to_threshold - (spikes[t] * later).sum() * leak
         later = torch.add(direct[t], later * leak, out=deltas[t])
-    to_leak = (deltas[1:] * after_reset[:-1]).sum()
+    to_leak = (deltas[1:] * after_reset[:-1]).sum() + deltas[0].sum() * start * threshold
+    to_threshold = to_threshold + deltas[0].sum() * start * leak
     return deltas.sum(0, keepdim=True) if shared else deltas, to_leak, to_threshold
 
 
-def _fire_compiled(current: Tensor, leak: Tensor, threshold: Tensor, timesteps: int) -> tuple[Tensor, Tensor]:
+def _fire_compiled(current: Tensor, leak: Tensor, threshold: Tensor, start: float, timesteps: int) -> tuple[Tensor, Tensor]:
     before_reset = current.new_empty((timesteps, *current.shape[1:]))
     spikes = torch.empty(before_reset.shape, dtype=torch.uint8)
     arrays = [_flat(x) for x in (current, before_reset, spikes)]
@@ -98,14 +101,14 @@ def _fire_compiled(current: Tensor, leak: Tensor, threshold: Tensor, timesteps: 
 
     def part(columns: slice) -> None:
         arrives, pre, fired = (a[:, columns] for a in arrays)
-        kernel.fire(arrives, scalar(leak.item()), scalar(threshold.item()), pre, fired)
+        kernel.fire(arrives, scalar(leak.item()), scalar(threshold.item()), scalar(start), pre, fired)
 
     _shared_out(part, arrays[0].shape[1])
     return before_reset, spikes
 
 
 def _gradients_compiled(
-    grad: Tensor, before_reset: Tensor, leak: Tensor, threshold: Tensor, surrogate: str, shared: bool
+    grad: Tensor, before_reset: Tensor, leak: Tensor, threshold: Tensor, start: float, surrogate: str, shared: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     to_current = torch.zeros_like(before_reset[:1] if shared else before_reset)
     arrays = [_flat(x) for x in (grad, before_reset, to_current)]
@@ -113,7 +116,7 @@ def _gradients_compiled(
 
     def part(columns: slice) -> tuple[float, float]:
         g, pre, out = (a[:, columns] for a in arrays)
-        numbers = scalar(leak.item()), scalar(threshold.item()), scalar(GAMMA)
+        numbers = scalar(leak.item()), scalar(threshold.item()), scalar(start), scalar(GAMMA)
         found: tuple[float, float] = kernel.gradients(g, pre, *numbers, surrogate == TRIANGLE, out)
         return found
 

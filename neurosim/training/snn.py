@@ -21,16 +21,16 @@ class Snn(nn.Module):
 
     Layers do not feed back, so each runs through all steps before the next one starts. A spike of layer l has the value 1,
     or beta_l * threshold_l where *betas* are given (Datta & Beerel; their code fakes the gradient of that product, here it is
-    exact).
+    exact). *start*: the share of its threshold at which every neuron begins.
     """
 
     def __init__(
         self, weights: Weights, dropout: tuple[float, float] = (0.0, 0.0), surrogate: str = "triangle",
-        betas: Mapping[str, float] | None = None,
+        betas: Mapping[str, float] | None = None, start: float = 0.0,
     ):  # fmt: skip
         super().__init__()
         self.weights, self.dropout, self.surrogate = weights, dropout, surrogate
-        self.betas = dict(betas or {})
+        self.betas, self.start = dict(betas or {}), start
         names = [s.name for s in weights.architecture.spiking]
         self.leaks = nn.ParameterDict({n: nn.Parameter(torch.tensor(1.0)) for n in names})
         self.thresholds = nn.ParameterDict({n: nn.Parameter(torch.tensor(1.0)) for n in names})
@@ -65,7 +65,7 @@ class Snn(nn.Module):
         through_time = (1 if step.source == INPUT else timesteps, -1)
         leak, threshold = self.leaks[step.name], self.thresholds[step.name]
         steps = current.unflatten(0, through_time)
-        numbers = leak, threshold, timesteps, self.surrogate, True
+        numbers = leak, threshold, timesteps, self.surrogate, True, self.start
         fired: tuple[Tensor, Tensor] = LifLayer.apply(steps, *numbers)  # type: ignore[no-untyped-call]
         return fired
 

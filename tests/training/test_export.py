@@ -32,13 +32,14 @@ def coloured(side=16, images=6):
     return Dataset("noise", 3, names, (0.5, 0.4, 0.3), (0.25, 0.2, 0.3), split, split, split)
 
 
-def spiking(name, pool, amplitude, side=16, width=0.125):
-    """A balanced spiking network whose spikes have the value *amplitude* x threshold, or 1, with leaks below 1."""
+def spiking(name, pool, amplitude, side=16, width=0.125, start=0.0):
+    """A balanced spiking network whose spikes have the value *amplitude* x threshold, or 1, with leaks below 1; neurons begin
+    at a share of their threshold."""
     torch.manual_seed(1)
     dataset = coloured(side)
     plan = architecture(name, dataset.shape, dataset.classes, width=width, hidden=() if "res" in name else (8,), pool=pool)
     betas = None if amplitude is None else {s.name: amplitude for s in plan.spiking}
-    snn = Snn(Weights(plan), betas=betas)
+    snn = Snn(Weights(plan), betas=betas, start=start)
     balance_thresholds(snn, Pixels(dataset, "cpu")(dataset.train.images), 99.0, 0.4, 5)
     with torch.no_grad():
         for leak in snn.leaks.values():
@@ -52,9 +53,10 @@ def spiking(name, pool, amplitude, side=16, width=0.125):
 def test_the_exported_network_fires_the_spikes_of_the_trained_one(name, side, pool, amplitude):
     """Pools, shortcuts (direct, pooled, strided) and amplitudes folded; in double precision no spike may differ, so what
     differs in single precision is rounding, and rare."""
-    snn, dataset = spiking(name, pool, amplitude, side)
+    snn, dataset = spiking(name, pool, amplitude, side, start=0.0 if amplitude is None else 0.5)
     snn = export.in_half_precision(snn)
     network = export.float_network(snn, name, STEPS, dataset, {})
+    assert all((layer.initial is None) == (amplitude is None) for layer in network.layers if layer.spiking)
     fired = {}
     with torch.no_grad():
         logits = snn(Pixels(dataset, "cpu")(dataset.test.images), STEPS, lambda n, s: fired.setdefault(n, s.numpy() > 0))

@@ -51,10 +51,12 @@ def test_v1_is_the_papers_written_form_without_leak():
         assert (v1 == np.array(v2)).all() == equal
 
 
-def sums(currents, leak, threshold, upstream, slope_of):
-    """The sums of DIET-SNN for one layer in plain numpy: gradients of leak, threshold and currents."""
+def sums(currents, leak, threshold, start, upstream, slope_of):
+    """The sums of DIET-SNN for one layer in plain numpy: gradients of leak, threshold and currents; neurons start at a share of
+    the threshold."""
     steps, count = currents.shape
     pre, post, spikes = np.zeros((steps, count)), np.zeros((steps + 1, count)), np.zeros((steps, count))
+    post[0] = start * threshold
     for t in range(steps):
         pre[t] = leak * post[t] + currents[t]
         spikes[t] = pre[t] / threshold - 1 > 0
@@ -66,7 +68,7 @@ def sums(currents, leak, threshold, upstream, slope_of):
         d_threshold += (-upstream[t] * slope[t] * pre[t] / threshold**2 - spikes[t] * leak * delta[t + 1]).sum()
         delta[t] = upstream[t] * slope[t] / threshold + leak * delta[t + 1]
         d_leak += (delta[t] * post[t]).sum()
-    return d_leak, d_threshold, delta[:-1]
+    return d_leak, d_threshold + start * leak * delta[0].sum(), delta[:-1]
 
 
 SLOPES = {TRIANGLE: lambda z: GAMMA * np.maximum(0, 1 - z), BOXCAR: lambda z: (z < 1).astype(float)}
@@ -87,10 +89,10 @@ class Spike(torch.autograd.Function):
         return grad * torch.from_numpy(SLOPES[ctx.surrogate](z.abs().numpy())), None
 
 
-def taped(currents, leak, threshold, upstream, surrogate):
+def taped(currents, leak, threshold, start, upstream, surrogate):
     """The same gradients from PyTorch's tape, step by step; the spike in the reset is detached."""
     leaf, leak, threshold = torch.tensor(currents, requires_grad=True), scalar(leak), scalar(threshold)
-    u, loss = torch.zeros(currents.shape[1:], dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    u, loss = start * threshold.expand(currents.shape[1:]), torch.zeros((), dtype=torch.float64)
     for t in range(len(currents)):
         u = leak * u + leaf[t]
         s = Spike.apply(u / threshold - 1, surrogate)
@@ -102,8 +104,9 @@ def taped(currents, leak, threshold, upstream, surrogate):
 
 @pytest.mark.parametrize("surrogate", [TRIANGLE, BOXCAR])
 @pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("start", [0.0, 0.5])
 @pytest.mark.parametrize("seed", range(4))
-def test_gradients_are_the_exact_sums_and_the_tapes(seed, compiled, surrogate, monkeypatch):
+def test_gradients_are_the_exact_sums_and_the_tapes(seed, start, compiled, surrogate, monkeypatch):
     if not compiled:
         monkeypatch.setattr(neurons, "_fire_compiled", neurons._fire)
         monkeypatch.setattr(neurons, "_gradients_compiled", neurons._gradients)
@@ -111,10 +114,11 @@ def test_gradients_are_the_exact_sums_and_the_tapes(seed, compiled, surrogate, m
     currents, upstream = rng.normal(0.5, 0.7, (6, 11)), rng.normal(size=(6, 11))
     leak, threshold = scalar(0.8), scalar(0.9)
     current = torch.tensor(currents[:, None], requires_grad=True)
-    spikes = LifLayer.apply(current, leak, threshold, 6, surrogate)
+    spikes = LifLayer.apply(current, leak, threshold, 6, surrogate, False, start)
     (spikes * torch.from_numpy(upstream[:, None])).sum().backward()
     found = leak.grad.item(), threshold.grad.item(), current.grad.numpy()[:, 0]
-    for wanted in (sums(currents, 0.8, 0.9, upstream, SLOPES[surrogate]), taped(currents, 0.8, 0.9, upstream, surrogate)):
+    neuron = 0.8, 0.9, start, upstream
+    for wanted in (sums(currents, *neuron, SLOPES[surrogate]), taped(currents, *neuron, surrogate)):
         assert found[0] == pytest.approx(wanted[0], abs=1e-9)
         assert found[1] == pytest.approx(wanted[1], abs=1e-9)
         np.testing.assert_allclose(found[2], wanted[2], atol=1e-9)
@@ -123,18 +127,19 @@ def test_gradients_are_the_exact_sums_and_the_tapes(seed, compiled, surrogate, m
 @settings(max_examples=40, deadline=None)
 @given(
     steps=st.integers(1, 6), count=st.integers(1, 30), leak=st.floats(0, 1), threshold=st.floats(0.1, 3),
-    shared=st.booleans(), surrogate=st.sampled_from([TRIANGLE, BOXCAR]), seed=st.integers(0, 1000),
+    start=st.sampled_from([0.0, 0.5]), shared=st.booleans(), surrogate=st.sampled_from([TRIANGLE, BOXCAR]),
+    seed=st.integers(0, 1000),
 )  # fmt: skip
-def test_the_compiled_kernel_is_the_readable_one(steps, count, leak, threshold, shared, surrogate, seed):
+def test_the_compiled_kernel_is_the_readable_one(steps, count, leak, threshold, start, shared, surrogate, seed):
     rng = np.random.default_rng(seed)
     current = torch.from_numpy(rng.normal(0.5, 0.7, (1 if shared else steps, 3, count)))
     grad = torch.from_numpy(rng.normal(size=(steps, 3, count)))
     leak, threshold = scalar(leak).detach(), scalar(threshold).detach()
-    pre, spikes = neurons._fire(current, leak, threshold, steps)
-    fast_pre, fast_spikes = neurons._fire_compiled(current, leak, threshold, steps)
+    pre, spikes = neurons._fire(current, leak, threshold, start, steps)
+    fast_pre, fast_spikes = neurons._fire_compiled(current, leak, threshold, start, steps)
     assert (pre == fast_pre).all() and (spikes == fast_spikes.bool()).all()
-    slow = neurons._gradients(grad, pre, leak, threshold, surrogate, shared)
-    fast = neurons._gradients_compiled(grad, pre, leak, threshold, surrogate, shared)
+    slow = neurons._gradients(grad, pre, leak, threshold, start, surrogate, shared)
+    fast = neurons._gradients_compiled(grad, pre, leak, threshold, start, surrogate, shared)
     for a, b in zip(slow, fast, strict=True):
         np.testing.assert_allclose(b.numpy(), a.numpy(), atol=1e-9)
 
@@ -142,7 +147,7 @@ def test_the_compiled_kernel_is_the_readable_one(steps, count, leak, threshold, 
 def test_a_population_longer_than_a_block_of_the_kernel_is_whole(monkeypatch):
     n = kernel.BLOCK + 5
     current = torch.full((3, 1, n), 0.7)
-    _, spikes = neurons._fire_compiled(current, torch.tensor(1.0), torch.tensor(1.0), 3)
+    _, spikes = neurons._fire_compiled(current, torch.tensor(1.0), torch.tensor(1.0), 0.0, 3)
     assert spikes[:, 0, 0].tolist() == [0, 1, 1] and (spikes == spikes[:, :, :1]).all()
 
 

@@ -89,10 +89,9 @@ def test_the_gradient_passes_through_the_floor():
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_a_staircase_is_what_an_integrating_neuron_with_the_shift_fires(steps):
+def test_a_staircase_is_what_an_integrating_neuron_fires_that_starts_at_half(steps):
     a, bound = torch.linspace(-1, 3, 401), 1.3
-    current = (a + bound / 2 / steps)[None]
-    _, spikes = neurons._fire(current[:, :, None], torch.tensor(1.0), torch.tensor(bound), steps)
+    _, spikes = neurons._fire(a[None, :, None], torch.tensor(1.0), torch.tensor(bound), 0.5, steps)
     edge = ((a * steps / bound + 0.5) % 1 - 0.5).abs() > 0.499
     fired = spikes[:, :, 0].sum(0) * bound / steps
     torch.testing.assert_close(fired[~edge], staircase(a, bound, steps)[~edge])
@@ -124,7 +123,7 @@ def test_thresholds_follow_from_bounds_and_the_first_layer_fires_as_its_staircas
     ann.quantise(images)
     snn, found = convert(ann.eval(), images, dataclasses.replace(FULL, timesteps=3))
     for name, bound in ann.bounds.items():
-        assert found[name] == {"threshold": bound.item(), "shift": bound.item() / 6}
+        assert found[name] == {"threshold": bound.item(), "initial": bound.item() / 2}
         assert snn.thresholds[name].item() == snn.amplitude(name).item() == bound.item()
     fired = {}
     snn.eval()(images, 3, lambda name, s: fired.setdefault(name, s))
