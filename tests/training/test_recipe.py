@@ -44,16 +44,16 @@ def test_gradients_of_a_population_longer_than_a_block_are_whole(shared):
     n = kernel.BLOCK + 5
     current = torch.from_numpy(rng.normal(0.5, 0.7, (1 if shared else 4, 1, n)))
     grad = torch.from_numpy(rng.normal(size=(4, 1, n)))
-    pre, _ = neurons._fire(current, scalar(0.9), scalar(0.8), 4)
-    slow = neurons._gradients(grad, pre, scalar(0.9), scalar(0.8), "triangle", shared)
-    fast = neurons._gradients_compiled(grad, pre, scalar(0.9), scalar(0.8), "triangle", shared)
+    pre, _ = neurons._fire(current, scalar(0.9), scalar(0.8), 0.5, 4)
+    slow = neurons._gradients(grad, pre, scalar(0.9), scalar(0.8), 0.5, "triangle", shared)
+    fast = neurons._gradients_compiled(grad, pre, scalar(0.9), scalar(0.8), 0.5, "triangle", shared)
     for a, b in zip(slow, fast, strict=True):
         np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("fire", [neurons._fire, neurons._fire_compiled])
 def test_a_potential_at_the_threshold_does_not_fire_on_any_device(fire):
-    _, spikes = fire(torch.tensor([1.0, 0.0, 0.5])[:, None, None], torch.tensor(1.0), torch.tensor(1.0), 3)
+    _, spikes = fire(torch.tensor([1.0, 0.0, 0.5])[:, None, None], torch.tensor(1.0), torch.tensor(1.0), 0.0, 3)
     assert spikes.flatten().tolist() == [0, 0, 1]
 
 
