@@ -166,8 +166,8 @@ def _pooled(x: Tensor, pool: Pooling) -> Tensor:
 def _main(layer: Layer, x: Tensor) -> Tensor:
     x = _pooled(x, layer.pool)
     if isinstance(layer, Conv):
-        return _convolved(x, layer, layer.weight)
-    return _connected(x, layer.weight)
+        return _convolved(x, layer, _added(layer))
+    return _connected(x, _added(layer))
 
 
 def _shortcut(shortcut: Shortcut, x: Tensor) -> Tensor:
@@ -175,8 +175,14 @@ def _shortcut(shortcut: Shortcut, x: Tensor) -> Tensor:
     if shortcut.weight is None:
         return x * float(shortcut.scale or 0)
     if shortcut.weight.ndim == 2:
-        return _connected(x, shortcut.weight)
-    return _convolved(x, shortcut, shortcut.weight)
+        return _connected(x, _added(shortcut))
+    return _convolved(x, shortcut, _added(shortcut))
+
+
+def _added(link: Layer | Shortcut) -> np.ndarray:
+    """What one spike adds."""
+    assert link.weight is not None
+    return link.weight.astype(np.int64) * 2**link.weight_shift
 
 
 def _connected(x: Tensor, weight: np.ndarray) -> Tensor:

@@ -17,8 +17,13 @@ def synapses_of(network, layer):
 
     *window* is None, or under max pooling the (channel, y, x) of the window: only its first spike in a step counts.
     """
-    lists = [main_synapses(network, layer, name) for name in layer.inputs]
-    return lists + [shortcut_synapses(network, layer, s) for s in layer.shortcuts]
+    lists = [louder(main_synapses(network, layer, name), layer.weight_shift) for name in layer.inputs]
+    return lists + [louder(shortcut_synapses(network, layer, s), s.weight_shift) for s in layer.shortcuts]
+
+
+def louder(synapses, weight_shift):
+    """The same with weights times a power of two."""
+    return [(source, target, weight * 2**weight_shift, window, at) for source, target, weight, window, at in synapses]
 
 
 def main_synapses(network, layer, name):

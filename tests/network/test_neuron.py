@@ -37,6 +37,7 @@ STRUCTURE = {
 # For every parameter a value that changes what the layer of `network` does.
 EXAMPLES = {
     "threshold": 6, "leak": (1, 1), "bias": 2, "rest": -2, "current_leak": (1, 1), "delay": 1,
+    "weight_shift": 2,
     "initial": 3, "floor": 0, "refractory": 2, "leak_rounding": "zero", "graded": True, "reset": "none", "compare": ">=",
     "order": "leak, integrate, reset, compare",
 }  # fmt: skip
@@ -164,7 +165,7 @@ def test_every_parameter_costs_a_core_what_the_table_says(name):
     slots = max(with_example(name).layers[0].delays) if name == "delay" else 0
     assert one.kept - plain.kept == row.state + slots + (name == "bias")
     assert one.read - plain.read == row.state + (slots > 0)
-    if row.form in ("steps", "choice", "switch"):
+    if row.form in ("steps", "bits", "choice", "switch"):
         return
     value = EXAMPLES[name]
     k, rest = (value[0], value[1:]) if isinstance(value, tuple) else (value, None)
@@ -253,6 +254,7 @@ DIFFER = {
     ),
     "shortcut pool": (structured(LOOK, pool="sum2"), structured(LOOK, pool="max2")),
     "shortcut delay": (structured(delay=1), structured(delay=2)),
+    "shortcut weight_shift": (structured(weight_shift=1), structured(weight_shift=2)),
 }
 
 
