@@ -229,6 +229,7 @@ class Checker:
         shape = self._pooled_currents(after(done), landing)
         done = replace(done, in_shape=in_shape, shape=shape, **self._dynamics(done, shape, landing, floating))
         self._check_shifted(done, own, floating)
+        self._check_bias(done)
         if done.delay and INPUT in (done.inputs or ()) and self.spec.encoding == "direct":
             self._say(f"its delay is {done.delay}, but an image is shown at every step; it cannot come late")
         return done
@@ -270,6 +271,8 @@ class Checker:
             row.name: self._canonical(row, getattr(layer, row.name), landing if row.read == "currents" else shape, floating)
             for row in rows
         }
+        if found["bias"] is None or found["current_leak"] is None:
+            found["bias_into"] = PARAMETERS["bias_into"].default
         self._levels(layer, found)
         self._together(found)
         return found
@@ -369,6 +372,16 @@ class Checker:
             needed = f"weights of {bits} bits and a weight_shift of {link.weight_shift} need {bits + link.weight_shift}"
             self._say(f"{place}{needed}; at most {MAX_BITS} bits are added at once")
 
+    def _check_bias(self, layer: Layer) -> None:
+        """Whether a bias of the potential has a way there."""
+        if layer.bias_into != "potential":
+            return
+        needed = "its bias goes into the potential, past a current, which needs"
+        if after(layer):
+            self._say(f"{needed} currents that are not pooled; put the bias into them, or pool spikes")
+        if INPUT in (layer.inputs or ()) and self.spec.encoding == "direct":
+            self._say(f"{needed} spikes: an image goes into the current; show it to a layer before")
+
     def _positive(self, label: str, value: Any, shape: Shape, floating: bool) -> Parameter:
         found = self._parameter(label, value, shape, floating)
         if found is None and value is not None:
@@ -442,8 +455,8 @@ class Checker:
             weight, bits = self._weight(shortcut.weight, ndim, floating, form.weight_axes)
             shortcut = replace(shortcut, weight=weight)
         pool = self._pool(shortcut.pool, floating, f"shortcut from {shortcut.source!r}: ")
-        counts = {"delay": self._steps("delay", shortcut.delay), "weight_shift": self._shift(shortcut.weight_shift)}
-        shortcut = replace(shortcut, pool=pool, **counts, **self._canonical_windows(shortcut))
+        delay, shift = self._steps("delay", shortcut.delay), self._shift(shortcut.weight_shift)
+        shortcut = replace(shortcut, pool=pool, delay=delay, weight_shift=shift, **self._canonical_windows(shortcut))
         self._check_shifted(shortcut, bits, floating, f"shortcut from {shortcut.source!r}: ")
         if shortcut.weight is not None:
             return shortcut, bits

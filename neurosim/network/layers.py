@@ -102,8 +102,9 @@ class Layer:
     without), and no step leaves ``u < floor``. Threshold, leaks, bias, rest, initial and floor are one number, one per channel
     [C] or one per neuron [C, H, W]. With ``leak_rounding = "zero"`` integers leak towards zero: ``-((k * -u) >> m)`` below it.
     For *refractory* steps after that of a spike a neuron keeps its potential and does not fire; its current goes on. Main
-    inputs arrive *delay* steps late. A weight that arrives adds 2^weight_shift times its value. *graded* spikes carry how many thresholds were crossed, ``u -= threshold * crossed``, and
-    each weight that one meets is multiplied by it.
+    inputs arrive *delay* steps late. Weights count 2^weight_shift times. With ``bias_into = "potential"`` a bias passes the
+    synaptic current by, ``u = leak * u + i + bias``. *graded* spikes carry how many thresholds were crossed,
+    ``u -= threshold * crossed``, and each weight that one meets is multiplied by it.
 
     *reset* (``"none"``: a spike changes no potential), *compare* and *order* (of what happens in a step) are those of the
     network where the layer does not say.
@@ -126,6 +127,7 @@ class Layer:
     current_leak: Leak = field(default=None, kw_only=True)
     delay: int = field(default=0, kw_only=True)
     weight_shift: int = field(default=0, kw_only=True)
+    bias_into: Literal["current", "potential"] = field(default="current", kw_only=True)
     initial: Parameter | None = field(default=None, kw_only=True)
     floor: Parameter | None = field(default=None, kw_only=True)
     refractory: int = field(default=0, kw_only=True)

@@ -113,9 +113,14 @@ PARAMETERS: dict[str, NeuronParameter] = {
             hashed="together", since="1.0",
         ),
         NeuronParameter(
-            name="weight_shift", form="bits", unit="bit", meaning="by which weights are shifted to the left where they are added",
+            name="weight_shift", form="bits", unit="bit", meaning="by which weights are shifted left where they are added",
             noun="shifted weights", default=0, neutral=0, read="synapses", grid="none", state=0, own=0, nir={}, sanafe=False,
             hashed="by name", since="2.0",
+        ),
+        NeuronParameter(
+            name="bias_into", form="choice", unit="-", meaning="where there is a synaptic current: what a bias is added to",
+            noun="a bias that passes its current by", default="current", choices=("current", "potential"), read="rules",
+            grid="none", state=0, own=0, nir={}, sanafe=False, hashed="by name", since="2.0",
         ),
         NeuronParameter(
             name="initial", form="number", unit="potential", meaning="before the first step of an image",

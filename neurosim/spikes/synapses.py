@@ -188,7 +188,7 @@ def shifted(link: Layer | Shortcut) -> np.ndarray:
     if not link.weight_shift:
         return link.weight
     if link.weight.dtype.kind == "f":
-        return np.ldexp(link.weight, link.weight_shift)
+        return link.weight * np.float32(2**link.weight_shift)
     wide = link.weight.astype(np.int64) << link.weight_shift
     return wide.astype(integer_type(signed_bits(int(wide.min()), int(wide.max()))))
 
@@ -275,7 +275,8 @@ def _largest_sum(link: Layer | Shortcut) -> float:
     assert weight is not None
     wide = np.int64 if weight.dtype.kind == "i" else np.float64
     positive, negative = (f(weight, 0).reshape(len(weight), -1).sum(1, dtype=wide) for f in (np.maximum, np.minimum))
-    return float((positive - negative).max()) * 2**link.weight_shift
+    largest: float = (positive - negative).max() * 2.0**link.weight_shift
+    return largest
 
 
 def _layer_synapses(network: Network, layer: Layer) -> tuple[Synapses, ...]:

@@ -103,8 +103,9 @@ class Population:
         layer = self.layer
         u = _leaked(self.u, layer.leak, layer.leak_rounding)
         if layer.current_leak is not None:
-            self.current = _leaked(self.current, layer.current_leak, layer.leak_rounding) + self._input(values)
-            u = u + self.current
+            passing = _parameter(layer.bias if layer.bias_into == "potential" else None)
+            self.current = _leaked(self.current, layer.current_leak, layer.leak_rounding) + self._input(values) - passing
+            u = u + self.current + passing
         else:
             u = u + self._input(values)
         resting = self.left > 0
@@ -182,7 +183,8 @@ def _shortcut(shortcut: Shortcut, x: Tensor) -> Tensor:
 def _added(link: Layer | Shortcut) -> np.ndarray:
     """What one spike adds."""
     assert link.weight is not None
-    return link.weight.astype(np.int64) * 2**link.weight_shift
+    found: np.ndarray = link.weight.astype(np.int64) * 2**link.weight_shift
+    return found
 
 
 def _connected(x: Tensor, weight: np.ndarray) -> Tensor:

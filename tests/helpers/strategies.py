@@ -185,6 +185,7 @@ def dynamics(draw, rng, shape, reset, order, plain, spiking=True):
     found["floor"] = draw(st.none() | parameters(rng, shape, -20, -9))
     found["initial"] = draw(st.none() | parameters(rng, shape, -9, 0))
     found["leak_rounding"] = draw(st.sampled_from(["floor", "zero"]))
+    found["bias_into"] = draw(st.sampled_from(["current", "potential"]))
     found["weight_shift"] = draw(st.sampled_from([0, 0, 1, 3]))
     if not spiking:
         return found
@@ -244,10 +245,13 @@ def recurrent_networks(draw, encodings=("direct", "spikes"), plain=False):
     shapes |= {"same": shapes["conv"]} if "same" in names else {}
     shapes |= {"fc": (draw(st.integers(1, 5)), 1, 1)} if "fc" in names else {}
     known = {"input": shape} if encoding == "spikes" else {}
+    first = draw(dynamics(rng, shapes["conv"], *how))
+    # An image goes where the bias goes.
+    first |= {"bias_into": "current"} if encoding == "direct" else {}
     layers = [
         ns.Conv("conv", weights(rng, (channels, shape[0], *kernel)), stride=stride, padding=padding,
                 delay=draw(st.integers(0, 2)) if encoding == "spikes" else 0,
-                shortcuts=draw(feedback(rng, known | shapes, "conv", plain)), **draw(dynamics(rng, shapes["conv"], *how)))
+                shortcuts=draw(feedback(rng, known | shapes, "conv", plain)), **first)
     ]  # fmt: skip
     if "same" in names:
         layers.append(

@@ -37,7 +37,7 @@ STRUCTURE = {
 # For every parameter a value that changes what the layer of `network` does.
 EXAMPLES = {
     "threshold": 6, "leak": (1, 1), "bias": 2, "rest": -2, "current_leak": (1, 1), "delay": 1,
-    "weight_shift": 2,
+    "weight_shift": 2, "bias_into": "potential",
     "initial": 3, "floor": 0, "refractory": 2, "leak_rounding": "zero", "graded": True, "reset": "none", "compare": ">=",
     "order": "leak, integrate, reset, compare",
 }  # fmt: skip
@@ -58,7 +58,7 @@ def network(resets_to="zero", **values):
 
 
 # What it takes besides for the value to matter.
-BESIDE = {"leak_rounding": {"leak": (1, 1)}, "graded": {"resets_to": "subtract", "bias": 9}}
+BESIDE = {"leak_rounding": {"leak": (1, 1)}, "bias_into": {"bias": 2, "current_leak": (1, 1)}, "graded": {"resets_to": "subtract", "bias": 9}}
 
 
 def with_example(name):
@@ -186,7 +186,7 @@ def test_what_an_export_cannot_say_is_refused(name, tmp_path):
             save_nir(net, tmp_path / "net.nir", 1e-4)
     if not row.sanafe and row.reset is None:
         with pytest.raises(NetworkError, match=rf"layer 'a' has .*{row.noun}"):
-            depths(network("subtract", **{name: EXAMPLES[name]}))
+            depths(network(**({"resets_to": "subtract"} | BESIDE.get(name, {}) | {name: EXAMPLES[name]})))
 
 
 def test_nir_populations_have_the_parameters_that_their_nodes_have():
