@@ -58,7 +58,10 @@ def network(resets_to="zero", **values):
 
 
 # What it takes besides for the value to matter.
-BESIDE = {"leak_rounding": {"leak": (1, 1)}, "bias_into": {"bias": 2, "current_leak": (1, 1)}, "graded": {"resets_to": "subtract", "bias": 9}}
+BESIDE = {
+    "leak_rounding": {"leak": (1, 1)}, "bias_into": {"bias": 2, "current_leak": (1, 1)},
+    "graded": {"resets_to": "subtract", "bias": 9},
+}  # fmt: skip
 
 
 def with_example(name):

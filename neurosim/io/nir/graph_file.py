@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
-import numpy as np
 
 from neurosim.errors import FileError
 from neurosim.io.hdf5 import MAX_TEXT, Node, opening
