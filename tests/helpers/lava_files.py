@@ -31,7 +31,8 @@ def cuba(i=4096, v=128, threshold=80, **more):
 
 def dense(weight, neuron=None, **more):
     weight = np.asarray(weight)
-    about = {"type": "dense", "shape": [len(weight)], "weight": weight, "inFeatures": weight.shape[1], "outFeatures": len(weight)}
+    about = {"type": "dense", "shape": [len(weight)], "weight": weight}
+    about |= {"inFeatures": weight.shape[1], "outFeatures": len(weight)}
     return about | ({} if neuron is None else {"neuron": neuron}) | more
 
 
@@ -60,10 +61,11 @@ FLATTEN = {"type": "flatten", "shape": [1, 1, 1]}
 class Interpreter:
     """A file in whole numbers, block by block and neuron by neuron.
 
-    Equations: PyLifModelBitAcc of lava.proc.lif.models (Lava 0.10: currents decay by iDecay / 2^12 and potentials by vDecay / 2^12,
-    their products rounded towards zero; 2^6 times the weights and biases; a neuron above 2^6 times its threshold fires and is set to
-    zero; a potential stays within 24 bits), with the refractory steps that Loihi has. Convolutions: those of PyTorch, as slayer trains
-    them; feedback: slayer.utils.recurrent. Within a step spikes cross all blocks.
+    Equations: PyLifModelBitAcc of lava.proc.lif.models (Lava 0.10: currents decay by iDecay / 2^12 and potentials by
+    vDecay / 2^12, their products rounded towards zero; 2^6 times the weights and biases; a neuron above 2^6 times its
+    threshold fires and is set to zero; a potential stays within 24 bits), with the refractory steps that Loihi has.
+    Convolutions: those of PyTorch, as slayer trains them; feedback: slayer.utils.recurrent. Within a step spikes cross all
+    blocks.
     """
 
     def __init__(self, path):
@@ -96,9 +98,9 @@ class Interpreter:
         neuron = block.get("neuron", {"iDecay": 0, "vDecay": 4096, "vThMant": 2**40})
         i_decay, v_decay, bias = (each(neuron.get(n, block.get(n, 0)), c) for n in ("iDecay", "vDecay", "bias"))
         bias = [0] * c if block["type"] == "input" else bias
-        fired = [cell["fired"] for cell in state.values()]
+        fired, recurrent = [cell["fired"] for cell in state.values()], "weight_rec" in block
         for at, cell in state.items():
-            back = sum(int(w) * s for w, s in zip(block["weight_rec"][at[0]], fired, strict=True)) if "weight_rec" in block else 0
+            back = sum(int(w) * s for w, s in zip(block["weight_rec"][at[0]], fired, strict=True)) if recurrent else 0
             cell["u"] = towards_zero(cell["u"] * (4096 - i_decay[at[0]]), 4096) + 64 * (sums[at] + back)
             if cell["rest"]:
                 cell["rest"] -= 1
@@ -150,13 +152,15 @@ def arriving(block, frame):
                 for o in range(np.prod(block["shape"]))}  # fmt: skip
     groups = len(frame) if block["type"] == "pool" else int(block["groups"])
     kernels = np.repeat(weight[..., 0], groups, 0) if block["type"] == "pool" else weight[..., 0]
-    return convolved(kernels.astype(int).tolist(), frame, groups, *(block[n].tolist() for n in ("stride", "padding", "dilation")))
+    windows = (block[name].tolist() for name in ("stride", "padding", "dilation"))
+    return convolved(kernels.astype(int).tolist(), frame, groups, *windows)
 
 
 def convolved(kernels, frame, groups, stride, padding, dilation):
     h, w = len(frame[0]), len(frame[0][0])
     size = len(kernels[0][0]), len(kernels[0][0][0])
-    out = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip((h, w), padding, dilation, size, stride, strict=True)]
+    axes = zip((h, w), padding, dilation, size, stride, strict=True)
+    out = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in axes]
     found = {}
     for o, y, x in product(range(len(kernels)), *map(range, out)):
         first = o // (len(kernels) // groups) * len(kernels[0])
@@ -184,7 +188,8 @@ def neurons(draw, channels, current=True):
     each_ = st.lists(st.integers(0, 4096), min_size=channels, max_size=channels)
     return cuba(
         draw(st.one_of(decays, decays, each_)) if current else 4096, draw(st.one_of(decays, decays, each_)),
-        draw(st.integers(1, 120)), type=draw(st.sampled_from(["CUBA", "LOIHI"])), refDelay=draw(st.sampled_from([1, 1, 1, 2, 4])),
+        draw(st.integers(1, 120)), type=draw(st.sampled_from(["CUBA", "LOIHI"])),
+        refDelay=draw(st.sampled_from([1, 1, 1, 2, 4])),
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ MANY = 2**31 - 1
 # Of training, or said twice: no spike depends on them.
 IDLE = ("tauRho", "scaleRho", "theta", "inFeatures", "outFeatures", "inChannels", "outChannels", "kernelSize")
 UNKNOWN = "{!r} is not known, nor what it would change; delete it if that is nothing"
-FRACTIONS = "dataset {!r} holds {}; needed are whole numbers, which blocks export that quantise (their pre_hook_fx)"
+FRACTIONS = "dataset {!r} holds {}; needed: whole numbers, as blocks export that quantise (their pre_hook_fx)"
 
 
 def is_lava(path: str | os.PathLike[str]) -> bool:
@@ -60,7 +60,7 @@ class LavaBlock:
         """Dataset *name*, down and across: one whole number, or two."""
         found = whole(self.group, name, 0, MANY, default).ravel()
         if found.size > 2:
-            self.say(f"dataset {name!r} holds {found.size} numbers; needed are one or two")
+            self.say(f"dataset {name!r} holds {found.size} numbers; needed: one or two")
         return int(found[0]), int(found[-1])
 
     def weight(self, name: str, ndim: int) -> np.ndarray | None:
@@ -74,7 +74,7 @@ class LavaBlock:
             return None
         shape = (1, *found.shape) if ndim == 2 and found.ndim == 1 else found.shape
         if len(shape) < ndim or any(n != 1 for n in shape[ndim:]):
-            self.say(f"dataset {name!r} is {list(shape)}; needed are {ndim} dimensions")
+            self.say(f"dataset {name!r} is {list(shape)}; needed: {ndim} dimensions")
             return None
         return found.reshape(shape[:ndim])
 
@@ -82,7 +82,7 @@ class LavaBlock:
         """[C, H, W]; a vector is [C, 1, 1]."""
         found = whole(self.group, "shape", 1, MANY).ravel().tolist()
         if len(found) not in (1, 3):
-            self.say(f"dataset 'shape' holds {len(found)} numbers; needed are one, or three, C, H, W")
+            self.say(f"dataset 'shape' holds {len(found)} numbers; needed: one, or three, C, H, W")
             return None
         c, h, w = (*found, 1, 1)[:3]
         return c, h, w
@@ -94,7 +94,7 @@ class LavaBlock:
         if found is None or fits is None or found.size == 0:
             return np.zeros(1, np.int64)
         if not fits.all():
-            self.say(f"dataset 'delay' holds {_first(found, fits)}; Loihi takes 0 to {LONGEST_DELAY} steps")
+            self.say(f"dataset 'delay' holds {_first(found, fits)}; needed: 0 to {LONGEST_DELAY} steps")
             return np.zeros(1, np.int64)
         steps: np.ndarray = np.floor(found).astype(np.int64).ravel()
         return steps
@@ -107,7 +107,7 @@ def blocks(root: Node) -> Iterator[LavaBlock]:
         return
     names = list(top.group)
     if not 1 <= len(names) <= MAX_BLOCKS:
-        top.say(f"it has {len(names):,} blocks; needed are 1 to {MAX_BLOCKS:,}")
+        top.say(f"it has {len(names):,} blocks; needed: 1 to {MAX_BLOCKS:,}")
         return
     for number in range(len(names)):
         group = top.child(str(number))
@@ -134,7 +134,7 @@ def whole(group: Node, name: str, low: int, high: int, default: int | None = Non
     if not exact.all():
         group.say(FRACTIONS.format(name, _first(values, exact)))
     elif not within.all() or not values.size:
-        group.say(f"dataset {name!r} holds {_first(values, within)}; Loihi takes {low} to {high}")
+        group.say(f"dataset {name!r} holds {_first(values, within)}; needed: {low} to {high}")
     else:
         numbers: np.ndarray = values.astype(np.int64)
         return numbers
@@ -145,7 +145,7 @@ def one(group: Node, name: str, low: int, high: int, default: int | None = None)
     """Dataset *name*, a single whole number."""
     found = whole(group, name, low, high, default).ravel()
     if found.size > 1:
-        group.say(f"dataset {name!r} holds {found.size} numbers; needed is one")
+        group.say(f"dataset {name!r} holds {found.size} numbers; needed: one")
     return int(found[0])
 
 

@@ -26,7 +26,7 @@ from neurosim.io.nir.fidelity import Fidelity
 from neurosim.network.layers import Conv, Dense, Layer, Output, Shape, Shortcut
 
 WINDOWS = ("shape", "stride", "padding", "dilation")
-PARTS = "; needed is one of input, flatten, dense, dense_rec, conv, pool, average"
+PARTS = "; needed: one of input, flatten, dense, dense_rec, conv, pool, average"
 # The largest input of neurons that pixels drive, as bias_mant has room for.
 PIXEL = 2**12
 STEPS = (
@@ -142,7 +142,7 @@ class Chain:
             return
         count, inputs = weights[0].weight.shape
         if recurrent and weights[1].weight.shape != (count, count):
-            block.say(f"dataset 'weight_rec' is {list(weights[1].weight.shape)}; needed is [{count}, {count}]")
+            block.say(f"dataset 'weight_rec' is {list(weights[1].weight.shape)}; needed: [{count}, {count}]")
             return
         self._begin(block, (inputs, 1, 1))
         back = [Shortcut(block.name, weight, delay=1, weight_shift=shift) for weight, shift in weights[1:]]
@@ -169,7 +169,7 @@ class Chain:
         block.refuse_unknown("weight", "delay", *WINDOWS)
         weight, groups = block.weight("weight", 4), (self.shape or (1,))[0]
         if weight is not None and weight.shape[:2] != (1, 1):
-            block.say(f"dataset 'weight' is {list(weight.shape)}; needed is [1, 1, kh, kw]")
+            block.say(f"dataset 'weight' is {list(weight.shape)}; needed: [1, 1, kh, kw]")
             weight = None
         self._convolution(block, None if weight is None else np.repeat(weight, groups, 0), groups)
 

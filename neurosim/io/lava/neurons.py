@@ -114,7 +114,7 @@ def parameters(block: LavaBlock, neurons: Cuba, channels: int) -> dict[str, Any]
 
 def _leak(block: LavaBlock, name: str, decay: np.ndarray, channels: int) -> tuple[Any, int]:
     if decay.size not in (1, channels):
-        block.say(f"dataset 'neuron/{name}' holds {decay.size} numbers; needed are one, or {channels}, one for every channel")
+        block.say(f"dataset 'neuron/{name}' holds {decay.size} numbers; needed: one, or {channels}, one for every channel")
         return ALL, DECAY_BITS
     left = ALL - decay
     return (int(left[0]) if left.size == 1 else left), DECAY_BITS
@@ -127,7 +127,7 @@ def _bias(block: LavaBlock, channels: int) -> np.ndarray:
         return nothing
     found = whole(block.group, "bias", *BIASES).ravel()
     if found.size not in (1, channels):
-        block.say(f"dataset 'bias' holds {found.size} numbers; needed are one, or {channels}, one for every channel")
+        block.say(f"dataset 'bias' holds {found.size} numbers; needed: one, or {channels}, one for every channel")
         return nothing
     spread: np.ndarray = nothing + found
     return spread
