@@ -52,10 +52,11 @@ def import_(
     ] = None,
     json_to: JsonOption = None,
 ) -> None:
-    """Make a network of a NIR file, or of a .net file of lava-dl (Loihi's integers, to the bit). What NIR does not say must be
-    said: --dt, --reset, --compare; a .net file says all but, at times, --timesteps and --input-shape.
+    """Make a network of a NIR file, or of a .net file of lava-dl. What NIR does not say must be said: --dt, --reset,
+    --compare.
 
-    Prints what was kept exactly, what changed and by how much, and what was assumed; the network file keeps all of it."""
+    A .net file becomes a network of integers that computes what Loihi does, to the bit. Prints what was kept exactly, what
+    changed and by how much, and what was assumed; the network file keeps all of it."""
     check_targets(output, json_to, sources=(file,))
     if is_lava(file):
         given = {"--reset": reset, "--dt": dt, "--compare": compare}

@@ -30,7 +30,7 @@ def differing(path, frames, **said):
 
 @pytest.mark.fuzz
 @given(lava.files())
-@examples(30)
+@examples(20)
 def test_every_spike_and_potential_is_that_of_the_file(tmp_path_factory, drawn):
     blocks, frames = drawn
     path = lava.write(tmp_path_factory.mktemp("lava") / "n.net", blocks)

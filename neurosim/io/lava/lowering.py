@@ -15,7 +15,7 @@ from neurosim.io.lava.neurons import (
     RESTS,
     WEIGHT_BITS,
     Cuba,
-    Stored,
+    Shifted,
     bottom,
     cuba,
     largest_current,
@@ -152,7 +152,7 @@ class Chain:
         elif "neuron" not in block and not recurrent and "bias" not in block:
             self._sum(block, weights[0])
 
-    def _sum(self, block: LavaBlock, weights: Stored) -> None:
+    def _sum(self, block: LavaBlock, weights: Shifted) -> None:
         """A block without neurons adds up what arrives."""
         self.last = block.name
         self.fidelity.assume(SUMS.format(block.name))
@@ -220,7 +220,7 @@ class Chain:
         return {"delay": int(steps[0])}
 
     def _about(
-        self, block: LavaBlock, neurons: Cuba, channels: int, weights: list[Stored], most: int = 1
+        self, block: LavaBlock, neurons: Cuba, channels: int, weights: list[Shifted], most: int = 1
     ) -> dict[str, Any]:  # fmt: skip
         """Everything beside the weights, and what is to be said of it; an input is *most* at most."""
         found = parameters(block, neurons, channels)
@@ -242,7 +242,7 @@ class Chain:
             bias = found["bias"] >> ALIGNED
             add(block.name, block.kind, "bias", bias, bias, "times 2^6")
 
-    def _weights(self, block: LavaBlock, weights: list[Stored]) -> dict[str, int]:
+    def _weights(self, block: LavaBlock, weights: list[Shifted]) -> dict[str, int]:
         """How the weights are stored."""
         bits = max(WEIGHT_BITS, *(each.bits for each in weights))
         if bits > WEIGHT_BITS:

@@ -54,7 +54,7 @@ class Cuba:
         return bool(np.any(self.current_decay != ALL))
 
 
-class Stored(NamedTuple):
+class Shifted(NamedTuple):
     """Weights as they are stored, and by how many bits they are shifted where they are added."""
 
     weight: np.ndarray
@@ -65,10 +65,10 @@ class Stored(NamedTuple):
         return signed_bits(int(self.weight.min()), int(self.weight.max()))
 
 
-def stored(weight: np.ndarray) -> Stored:
+def stored(weight: np.ndarray) -> Shifted:
     """Weights of 8 bits as such; even ones of 9 without their last bit, as Loihi stores those of both signs."""
-    halved = not np.any(weight % 2) and Stored(weight, ALIGNED).bits > WEIGHT_BITS
-    return Stored(weight // 2, ALIGNED + 1) if halved else Stored(weight, ALIGNED)
+    halved = not np.any(weight % 2) and Shifted(weight, ALIGNED).bits > WEIGHT_BITS
+    return Shifted(weight // 2, ALIGNED + 1) if halved else Shifted(weight, ALIGNED)
 
 
 def cuba(block: LavaBlock) -> Cuba | None:
