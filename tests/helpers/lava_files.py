@@ -84,11 +84,16 @@ class Interpreter:
                 found.append(None)
                 continue
             self.past[i].append(frame)
-            late = int(np.floor(np.ravel(block.get("delay", 0))[0]))
-            shown = self.past[i][-1 - late] if len(self.past[i]) > late else nothing(frame)
-            found.append(self.neurons(i, block, arriving(block, shown)))
+            late = [int(np.floor(steps)) for steps in np.ravel(block.get("delay", 0))]
+            sums = {steps: arriving(block, self.ago(i, steps)) for steps in set(late)}
+            late = late * (1 + max(at[0] for at in sums[late[0]])) if len(late) == 1 else late
+            found.append(self.neurons(i, block, {at: sums[late[at[0]]][at] for at in sums[late[0]]}))
             frame = found[-1][0]
         return found
+
+    def ago(self, i, steps):
+        """What block *i* was sent so many steps ago."""
+        return self.past[i][-1 - steps] if len(self.past[i]) > steps else nothing(self.past[i][-1])
 
     def neurons(self, i, block, sums):
         """*sums* {(c, y, x): integer}; their spikes and potentials [C, H, W]."""
@@ -249,4 +254,5 @@ def vectors(draw, rng, size, out, last):
     neuron = draw(neurons(out))
     if draw(st.booleans()):
         return dense(weight, neuron, type="dense_rec", weight_rec=kernels(rng, (out, out)))
-    return dense(weight, neuron, **draw(st.sampled_from([{}, {"bias": rng.integers(-64, 64, out)}, {"delay": [3.0] * out}])))
+    late = [3.0] * out if last else rng.choice([0.0, 1.5, 2.0, 4.9], out)
+    return dense(weight, neuron, **draw(st.sampled_from([{}, {"bias": rng.integers(-64, 64, out)}, {"delay": late}])))

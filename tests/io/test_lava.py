@@ -20,11 +20,13 @@ def differing(path, frames, **said):
     assert fidelity.exact
     inputs = ns.Inputs(frames) if shown else ns.Inputs.from_spikes(frames[None])
     trace, wrong, fired = ns.simulate(network, inputs, record_potentials=True), 0, 0
-    for name, (spikes, potentials) in lava.run(path, np.repeat(frames, lava.STEPS, 0) if shown else frames).items():
-        wrong += np.count_nonzero(trace.potentials(name)[0].reshape(potentials.shape) != potentials)
-        if network.layer(name).spiking:
-            wrong += np.count_nonzero(trace.spikes(name)[0].reshape(spikes.shape) != spikes)
-            fired += spikes.sum()
+    for block, (spikes, potentials) in lava.run(path, np.repeat(frames, lava.STEPS, 0) if shown else frames).items():
+        for name, neurons in network.about.get("populations", {}).get(block, {block: slice(None)}).items():
+            expected = spikes[:, neurons], potentials[:, neurons]
+            wrong += np.count_nonzero(trace.potentials(name)[0].reshape(expected[1].shape) != expected[1])
+            if network.layer(name).spiking:
+                wrong += np.count_nonzero(trace.spikes(name)[0].reshape(expected[0].shape) != expected[0])
+                fired += expected[0].sum()
     return wrong, fired
 
 
@@ -87,6 +89,22 @@ def test_a_kernel_is_not_turned_and_maps_are_flattened_by_channel(written):
     assert trace.potentials("dense3")[0, 0].tolist() == [64 * 6, 64 * 18]
 
 
+def test_neurons_with_delays_of_their_own_become_populations(written):
+    first, second = np.arange(12).reshape(4, 3) * 2, np.arange(16).reshape(4, 4) - 3
+    about = {"delay": [3, 0, 3.7, 1]}
+    blocks = lava.dense(first, lava.cuba([1, 2, 3, 4]), **about), lava.dense(second, lava.cuba(), **about)
+    path = written(PIXELS, *blocks, lava.dense(second[:2]))
+    network = import_lava(path)[0]
+    neurons = {"dense1_late0": [1], "dense1_late1": [3], "dense1_late3": [0, 2]}
+    assert network.about["populations"]["dense1"] == neurons
+    assert network.synapses == 12 + 16 + 8 and [x.delay for x in network.layers] == [0, 1, 3, 0, 1, 3, 0]
+    assert network.layer("dense1_late3").current_leak[0].ravel().tolist() == [4095, 4093]
+    spikes = (np.random.default_rng(1).random((lava.STEPS, 3, 1, 1)) < 0.6).astype(int)
+    assert differing(path, spikes)[0] == 0
+    last = written(PIXELS, lava.dense(first, lava.cuba(), **about))
+    assert "they answer the same: delete 'delay'" in said(last)[0]
+
+
 def test_an_average_is_a_vote_and_steps_are_those_of_the_file(written):
     weight = np.arange(12).reshape(6, 2)
     path = written(lava.input_((2,)), lava.dense(weight, lava.cuba()), {"type": "average", "shape": [3, 1, 1]}, steps=9)
@@ -126,7 +144,8 @@ REFUSED = {
     "decays": (lava.dense(W, lava.cuba(0, [1, 2, 3])), "'neuron/vDecay' holds 3 numbers; needed: one, or 2"),
     "threshold": (lava.dense(W, lava.cuba(threshold=0)), "dataset 'vThMant' holds 0; needed: 1 to 131071"),
     "biases": (lava.dense(W, lava.cuba(), bias=[1, 2, 3]), "dataset 'bias' holds 3 numbers; needed: one, or 2"),
-    "delays": (lava.dense(W, lava.cuba(), delay=[0, 5]), "its neurons have delays of their own, 0 to 5 steps"),
+    "delays of channels": (lava.conv(W[:, :, None, None], (2, 1, 1), lava.cuba(), delay=[0, 5]), "its channels have delays"),
+    "delays": (lava.dense(W, lava.cuba(), delay=[0, 5, 7]), "'delay' holds 3 numbers; needed: one, or 2, one for every neuron"),
     "late": (lava.dense(W, lava.cuba(), delay=[80, 80]), "dataset 'delay' holds 80 at [0]; needed: 0 to 62 steps"),
     "delay and bias": (lava.dense(W, lava.cuba(), delay=[2, 2], bias=[1]), "it has a delay beside a bias"),
     "unread": (lava.dense(W, lava.cuba(), mask=W), "'mask' is not known"),
@@ -156,7 +175,9 @@ def test_all_problems_are_said_at_once(written):
 def test_blocks_that_do_not_fit_each_other_are_said(written):
     assert "layer 'dense2': its weight takes 3 inputs" in said(written(PIXELS, lava.dense(W, lava.cuba()), lava.dense(W)))[0]
     wrong = written(PIXELS, lava.dense(W, lava.cuba(), shape=[5]))
-    assert said(wrong) == ["layer 'dense1' is [2, 1, 1], where its 'shape' says [5, 1, 1]"]
+    assert said(wrong) == ["/layer/1: its weights give 2 neurons, where its 'shape' says [5, 1, 1]"]
+    turned = written(lava.input_((1, 2, 3)), lava.conv(np.ones((1, 1, 1, 1)), (1, 3, 2), lava.cuba()))
+    assert said(turned) == ["layer 'conv1' is [1, 2, 3], where its 'shape' says [1, 3, 2]"]
     behind = written(PIXELS, lava.dense(W), lava.dense(W[:, :2], lava.cuba()))
     assert "it stands behind dense1, which gives the answer" in said(behind)[0]
     flat = written(lava.input_((1, 3, 3)), lava.FLATTEN, lava.conv(np.ones((1, 1, 2, 2)), (1, 2, 2), lava.cuba()))

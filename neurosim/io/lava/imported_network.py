@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from neurosim.errors import FileError, NetworkError
 from neurosim.io.hdf5 import Node, opening
@@ -55,7 +55,8 @@ def _steps(root: Node) -> int | None:
 def _built(
     path: str | os.PathLike[str], name: str | None, chain: Chain, steps: int | None, encoding: Literal["spikes", "direct"]
 ) -> Network:  # fmt: skip
-    about = {"imported_from": f"lava-dl, {Path(path).name}", "fidelity": chain.fidelity.to_dict()}
+    about: dict[str, Any] = {"imported_from": f"lava-dl, {Path(path).name}", "fidelity": chain.fidelity.to_dict()}
+    about |= {"populations": chain.populations} if chain.split else {}
     try:
         return Network.build(
             name or Path(path).stem, timesteps=steps, input_shape=chain.first or (), encoding=encoding, layers=chain.layers,

@@ -9,6 +9,7 @@ import numpy as np
 
 from neurosim.io.hdf5 import Node
 from neurosim.io.lava.blocks import MANY, LavaBlock
+from neurosim.io.lava.delays import Part, parted, parts
 from neurosim.io.lava.neurons import (
     ALIGNED,
     LIMIT,
@@ -47,7 +48,9 @@ SUMS = "{} has no neurons in the file: it adds up what arrives, as in Lava, and 
 COUNTS = "the answer is the neuron that fires most often"
 VOTES = "the answer is the group of {} neighbouring neurons that fires most often"
 ENCODER = "its neurons have a current (iDecay is not 4096): slayer adds inputs to it, Lava to the potential; train without one"
-DELAYS = "its neurons have delays of their own, {} to {} steps, and a layer has one; train without (delay=False)"
+DELAYS = "its {} have delays of their own, {} to {} steps, and a layer of this kind has one; train without (delay=False)"
+SPLIT = "{} is {} populations, one for every delay of its neurons; about['populations'] says which neurons each has"
+LAST = "neurons of the last block have delays of their own, {} to {} steps; without them they answer the same: delete 'delay'"
 EARLY = "it has a delay beside {}, of which slayer and Lava make different things; train without one of them"
 
 
@@ -62,6 +65,7 @@ class Chain:
         # Of what the next block reads; None where nothing says.
         self.shape: Shape | None = given
         self.said: dict[str, Shape] = {}
+        self.split: dict[str, list[Part]] = {}
         self.decode: str | None = None
         self.last = ""
         self.flat = False
@@ -81,11 +85,18 @@ class Chain:
 
     def close(self, root: Node) -> None:
         """Say what holds for the whole network."""
-        if not self.layers:
-            if not root.problems:
-                root.say("no block has neurons")
+        if not self.layers and not root.problems:
+            root.say("no block has neurons")
+        if root.problems:
             return
+        if self.layers[-1].name in self.split:
+            late = [part.delay for part in self.split[self.layers[-1].name]]
+            root.say(LAST.format(late[0], late[-1]))
+            return
+        self.layers = parted(self.layers, self.split)
         assume = self.fidelity.assume
+        for name, own in self.split.items():
+            assume(SPLIT.format(name, len(own)))
         assume(STEPS)
         assume(START)
         biased = [layer.name for layer in self.layers if layer.bias is not None]
@@ -95,6 +106,11 @@ class Chain:
             assume(IMAGES.format(self.layers[0].name) if self.images else SPIKES)
         if self.decode is None and self.layers[-1].spiking:
             assume(COUNTS)
+
+    @property
+    def populations(self) -> dict[str, dict[str, list[int]]]:
+        """By layer of the file, which neurons its parts have."""
+        return {name: {part.name: part.neurons.tolist() for part in own} for name, own in self.split.items()}
 
     def misshapen(self, layer: Layer) -> str:
         """Where the file says another shape of *layer*; of a vector it may say the length along any axis."""
@@ -145,6 +161,9 @@ class Chain:
             block.say(f"dataset 'weight_rec' is {list(weights[1].weight.shape)}; needed: [{count}, {count}]")
             return
         self._begin(block, (inputs, 1, 1))
+        shape = block.shape()
+        if shape is not None and math.prod(shape) != count:
+            block.say(f"its weights give {count} neurons, where its 'shape' says {list(shape)}")
         back = [Shortcut(block.name, weight, delay=1, weight_shift=shift) for weight, shift in weights[1:]]
         if neurons is not None:
             about = self._about(block, neurons, count, weights) | self._delay(block)
@@ -213,11 +232,21 @@ class Chain:
             return {}
         steps = block.delay()
         if np.any(steps != steps[0]):
-            block.say(DELAYS.format(steps.min(), steps.max()))
+            self._part(block, steps)
         beside = "a bias" if "bias" in block else "feedback" if block.kind == "dense_rec" else ""
         if np.any(steps) and beside:
             block.say(EARLY.format(beside))
         return {"delay": int(steps[0])}
+
+    def _part(self, block: LavaBlock, steps: np.ndarray) -> None:
+        """One population for every delay; only of full connections neurons can be told apart."""
+        count = math.prod(block.shape() or (0,))
+        if block.kind != "dense":
+            block.say(DELAYS.format("channels", steps.min(), steps.max()))
+        elif steps.size != count:
+            block.say(f"dataset 'delay' holds {steps.size} numbers; needed: one, or {count}, one for every neuron")
+        else:
+            self.split[block.name] = parts(block.name, steps)
 
     def _about(
         self, block: LavaBlock, neurons: Cuba, channels: int, weights: list[Shifted], most: int = 1
