@@ -201,6 +201,7 @@ HOSTILE = {
     "weights are text": ("layer/1/weight", "many", "dataset 'weight' is object []; needed: integers"),
     "no neurons of any kind": ("layer/1/neuron/type", None, "its neurons are ''"),
     "no neurons": ("layer/1/neuron/iDecay", None, "dataset 'iDecay' is missing"),
+    "a map of everything": ("layer/0/shape", [2**20] * 3, "'shape' says 1,152,921,504,606,846,976 neurons; at most 4,194,304"),
     "no blocks": ("layer", NOTHING, "it has 0 blocks"),
     "no steps": ("simulation/tSample", 0, "dataset 'tSample' holds 0; needed: 1 to"),
     "no number": ("layer/1/neuron/vDecay", np.zeros(0), "dataset 'vDecay' holds nothing"),

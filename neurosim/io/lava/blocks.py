@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Iterator
 
@@ -12,6 +13,8 @@ from neurosim.io.hdf5 import Node, opening
 from neurosim.network.layers import Shape
 
 MAX_BLOCKS = 10_000
+# Of a block; a camera of 1280 x 720 pixels with two polarities has 1.8 million.
+MAX_NEURONS = 2**22
 # Weights of 8 bits, of which those of both signs have their last one dropped; steps of a delay.
 WEIGHTS = -256, 255
 LONGEST_DELAY = 62
@@ -83,6 +86,9 @@ class LavaBlock:
         found = whole(self.group, "shape", 1, MANY).ravel().tolist()
         if len(found) not in (1, 3):
             self.say(f"dataset 'shape' holds {len(found)} numbers; needed: one, or three, C, H, W")
+            return None
+        if math.prod(found) > MAX_NEURONS:
+            self.say(f"dataset 'shape' says {math.prod(found):,} neurons; at most {MAX_NEURONS:,} are read")
             return None
         c, h, w = (*found, 1, 1)[:3]
         return c, h, w
