@@ -11,7 +11,7 @@ import numpy as np
 from neurosim.network.layers import INPUT, Layer, Shortcut
 
 
-class Part(NamedTuple):
+class LatePart(NamedTuple):
     """A population of some of the neurons of a layer."""
 
     name: str
@@ -19,25 +19,25 @@ class Part(NamedTuple):
     delay: int
 
 
-def parts(name: str, delays: np.ndarray) -> list[Part]:
+def parts(name: str, delays: np.ndarray) -> list[LatePart]:
     """The populations of a layer whose neurons get their inputs so many steps late."""
-    return [Part(f"{name}_late{late}", np.flatnonzero(delays == late), int(late)) for late in np.unique(delays)]
+    return [LatePart(f"{name}_late{late}", np.flatnonzero(delays == late), int(late)) for late in np.unique(delays)]
 
 
-def parted(layers: Sequence[Layer], split: Mapping[str, list[Part]]) -> list[Layer]:
+def parted(layers: Sequence[Layer], split: Mapping[str, list[LatePart]]) -> list[Layer]:
     """The *layers*, each of which reads the one before, with those that are *split* as their parts. Every weight is stored
     once: whoever reads parts has a projection from each."""
     found: list[Layer] = []
-    before, source = list[Part](), INPUT
+    before, source = list[LatePart](), INPUT
     for layer in layers:
-        whole = Part(layer.name, np.arange(len(layer.weight)), layer.delay)
+        whole = LatePart(layer.name, np.arange(len(layer.weight)), layer.delay)
         own = split.get(layer.name, [])
         found += [_reading(layer, part, before, source) for part in own or [whole]] if own or before else [layer]
         before, source = own, layer.name
     return found
 
 
-def _reading(layer: Layer, part: Part, before: list[Part], source: str) -> Layer:
+def _reading(layer: Layer, part: LatePart, before: list[LatePart], source: str) -> Layer:
     """Some neurons of *layer*, and what they read of the parts *before*, or of the whole *source*."""
     weight = layer.weight[part.neurons]
     own: dict[str, Any] = {"name": part.name, "weight": weight, "delay": part.delay, "inputs": [source]}

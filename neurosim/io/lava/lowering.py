@@ -9,7 +9,7 @@ import numpy as np
 
 from neurosim.io.hdf5 import Node
 from neurosim.io.lava.blocks import MANY, LavaBlock
-from neurosim.io.lava.delays import Part, parted, parts
+from neurosim.io.lava.delays import LatePart, parted, parts
 from neurosim.io.lava.neurons import (
     ALIGNED,
     LIMIT,
@@ -65,7 +65,7 @@ class Chain:
         # Of what the next block reads; None where nothing says.
         self.shape: Shape | None = given
         self.said: dict[str, Shape] = {}
-        self.split: dict[str, list[Part]] = {}
+        self.split: dict[str, list[LatePart]] = {}
         self.decode: str | None = None
         self.last = ""
         self.flat = False
