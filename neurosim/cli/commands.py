@@ -22,7 +22,10 @@ COMMANDS = {
         "events": "Bin recordings of event cameras, and other events with times, into the steps of an inputs file.",
     },
     "exports": {"export": "Write for another tool: energies, networks, spikes or packets."},
-    "imports": {"import": "Make a network of a NIR file. What NIR does not say must be said: --dt, --reset, --compare."},
+    "imports": {
+        "import": "Make a network of a NIR file, or of a .net file of lava-dl. What NIR does not say must be said: --dt, "
+        "--reset, --compare."
+    },
     "networks": {
         "verify": "Re-simulate the golden samples of a network; every spike and potential must be the recorded one (in a float "
         "network every spike, and potentials within the rounding of float32).",

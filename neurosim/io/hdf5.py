@@ -29,6 +29,8 @@ VERSIONS = ("1.0", "2.0")
 # gzip reaches at most about 1030:1, so a dataset that declares more than this per stored byte was not written by anyone.
 MAX_RATIO = 1100
 FREE_BYTES = 2**20
+# Of one text, in bytes.
+MAX_TEXT = 2**24
 # Entries from which on a dataset is compressed, and how.
 SMALL = 64
 COMPRESSED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
@@ -273,6 +275,17 @@ class Node:
         else:
             return dataset
         return None
+
+    def word(self, name: str) -> str:
+        """The one text in dataset *name*; empty where there is none."""
+        item = self.group.get(name) if name in self else None
+        if not isinstance(item, h5py.Dataset) or item.shape is None or item.size != 1 or item.dtype.kind not in "SO":
+            return ""
+        foreign = item.external or item.is_virtual or (item.dtype.kind == "O" and not h5py.check_string_dtype(item.dtype))
+        if foreign or item.nbytes > MAX_TEXT:
+            self.say(f"dataset {name!r} is not plain text")
+            return ""
+        return _text(np.asarray(item[()]).ravel()[0])
 
     def dimensions(self, name: str) -> int:
         """Of dataset *name*; 0 if there is none."""

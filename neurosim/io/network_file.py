@@ -27,8 +27,8 @@ DECODE = "argmax of the output potentials after the last step, the lowest index 
 COUNTED = "argmax of the spikes of the last layer over all steps, the lowest index on ties"
 OTHERWISE = "argmax over classes {}, the lowest index on ties"
 ABOUT_TEXT = ("dataset", "accuracy_reference")
-# Counts of steps and words, the same in both arithmetics, are attributes; all other parameters are datasets.
-SAID = {name: row for name, row in PARAMETERS.items() if row.form in ("steps", "choice", "switch")}
+# Counts and words, the same in both arithmetics, are attributes; all other parameters are datasets.
+SAID = {name: row for name, row in PARAMETERS.items() if row.form in ("steps", "bits", "choice", "switch")}
 LATE = {name: row for name, row in SAID.items() if name in {field.name for field in fields(Shortcut)}}
 # Of a convolution, where it has them.
 RARE = ("groups", "dilation")
@@ -411,7 +411,7 @@ def _read_said(group: Node, said: Mapping[str, NeuronParameter]) -> dict[str, An
     """Words that the layer does not have keep what a layer has that does not say."""
     found = {name: row.default for name, row in said.items()}
     for name, row in said.items():
-        if row.form == "steps":
+        if row.form in ("steps", "bits"):
             found[name] = group.integer(name, 0, optional=True)
         elif name in group.group.attrs:
             found[name] = group.text(name) if row.form == "choice" else _plain(group.group.attrs[name])

@@ -508,14 +508,15 @@ def pool_currents(pooled, channels, windows, into):
 @inlined
 def integrate(lif, state, sources, current, visits, step, begin):
     """Add the constant *current* and the weights of all events that arrive in this step to the potential; where inputs are
-    filtered, to the synaptic current, which leaks before and which the potential then integrates; pooled before either, where
-    currents are pooled, at the sites on the visit list: nothing comes to others."""
+    filtered, to the synaptic current, which leaks before and which the potential then integrates, with or without the constant
+    in it; pooled before either, where currents are pooled, at the sites on the visit list: nothing comes to others."""
     into = state.current if lif.filters else state.potential
     for i in range(len(state.current)):
         into[i] = decayed(into[i], lif.current_leak, i)
     reached = state.pooled.raw if len(state.pooled.raw) > 0 else into
+    driven = state.potential if lif.parted else reached
     for i in range(len(current)):
-        reached[i] += current[i]
+        driven[i] += current[i]
     for k in range(len(sources)):
         synapses, events = sources[k]
         take(state, synapses, events, step, begin, k, reached)

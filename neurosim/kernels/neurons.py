@@ -39,6 +39,7 @@ class NeuronConstants(NamedTuple):
 
     leaks: bool
     leak: Leaks
+    parted: bool  # what is constant reaches the potential, past the synaptic current
     filters: bool  # inputs reach a synaptic current that leaks, and that the potential integrates
     current_leak: Leaks
     threshold: Parameter  # subtracted by a soft reset

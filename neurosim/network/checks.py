@@ -35,6 +35,8 @@ from neurosim.network.neuron import PARAMETERS, NeuronParameter
 
 # Steps; every one of a delay is a number per neuron.
 MAX_STEPS = 1024
+# Of an integer: weights of a few bits, shifted to the left.
+MAX_BITS = 32
 
 
 def checked_input(
@@ -131,6 +133,11 @@ def signed_bits(low: int, high: int) -> int:
     return max(high.bit_length() if high > 0 else 0, (-low - 1).bit_length() if low < 0 else 0) + 1
 
 
+def integer_type(bits: int) -> type[np.signedinteger[Any]]:
+    """The smallest type of so many *bits*, at most 32, that kernels are compiled for."""
+    return np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32
+
+
 def as_array(weight: Any) -> np.ndarray:
     """The weights as an array; an empty one of objects where they are ragged."""
     try:
@@ -201,7 +208,7 @@ class Checker:
 
     def _layer(self, layer: Layer, floating: bool) -> Layer:
         weight, bits = self._weight(layer.weight, 4 if layer.kind == "conv" else 2, floating, layer.weight_axes)
-        shortcuts = []
+        own, shortcuts = bits, []
         for given in layer.shortcuts:
             shortcut, needed = self._shortcut(given, floating)
             shortcuts.append(shortcut)
@@ -221,6 +228,8 @@ class Checker:
         in_shape, landing = self._shapes(done)
         shape = self._pooled_currents(after(done), landing)
         done = replace(done, in_shape=in_shape, shape=shape, **self._dynamics(done, shape, landing, floating))
+        self._check_shifted(done, own, floating)
+        self._check_bias(done)
         if done.delay and INPUT in (done.inputs or ()) and self.spec.encoding == "direct":
             self._say(f"its delay is {done.delay}, but an image is shown at every step; it cannot come late")
         return done
@@ -262,6 +271,8 @@ class Checker:
             row.name: self._canonical(row, getattr(layer, row.name), landing if row.read == "currents" else shape, floating)
             for row in rows
         }
+        if found["bias"] is None or found["current_leak"] is None:
+            found["bias_into"] = PARAMETERS["bias_into"].default
         self._levels(layer, found)
         self._together(found)
         return found
@@ -293,6 +304,8 @@ class Checker:
         """A parameter as simple as it can be said, its default where it does nothing."""
         if row.form == "steps":
             return self._steps(row.name, value)
+        if row.form == "bits":
+            return self._shift(value)
         if row.form == "choice":
             return self._choice(row, value)
         if row.form == "switch":
@@ -334,17 +347,40 @@ class Checker:
             return single, 32
         low, high = int(array.min()), int(array.max())
         bits = signed_bits(low, high)
-        if bits > 32:
-            self._say(f"weights span {low} to {high}; integers of at most 32 bits are supported")
+        if bits > MAX_BITS:
+            self._say(f"weights span {low} to {high}; integers of at most {MAX_BITS} bits are supported")
             return np.zeros_like(array, np.int8), 8
-        dtype = np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32
-        return np.ascontiguousarray(array, dtype), bits
+        return np.ascontiguousarray(array, integer_type(bits)), bits
 
     def _steps(self, label: str, steps: Any) -> int:
         if not isinstance(steps, int | np.integer) or not 0 <= steps <= MAX_STEPS:
             self._say(f"{label} is {steps!r}; it must be an integer of 0 to {MAX_STEPS} steps")
             return 0
         return int(steps)
+
+    def _shift(self, shift: Any) -> int:
+        if not isinstance(shift, int | np.integer) or isinstance(shift, bool) or not 0 <= shift < MAX_BITS:
+            self._say(f"weight_shift is {shift!r}; it must be an integer of 0 to {MAX_BITS - 1} bits")
+            return 0
+        return int(shift)
+
+    def _check_shifted(self, link: Layer | Shortcut, bits: int, floating: bool, place: str = "") -> None:
+        """Whether weights of so many *bits* fit where they are added."""
+        if link.weight_shift and link.weight is None:
+            self._say(f"{place}weight_shift is {link.weight_shift}, and it has no weight; its scale is added as it is")
+        elif not floating and bits + link.weight_shift > MAX_BITS:
+            needed = f"weights of {bits} bits and a weight_shift of {link.weight_shift} need {bits + link.weight_shift}"
+            self._say(f"{place}{needed}; at most {MAX_BITS} bits are added at once")
+
+    def _check_bias(self, layer: Layer) -> None:
+        """Whether a bias of the potential has a way there."""
+        if layer.bias_into != "potential":
+            return
+        needed = "its bias goes into the potential, past a current, which needs"
+        if after(layer):
+            self._say(f"{needed} currents that are not pooled; put the bias into them, or pool spikes")
+        if INPUT in (layer.inputs or ()) and self.spec.encoding == "direct":
+            self._say(f"{needed} spikes: an image goes into the current; show it to a layer before")
 
     def _positive(self, label: str, value: Any, shape: Shape, floating: bool) -> Parameter:
         found = self._parameter(label, value, shape, floating)
@@ -419,7 +455,9 @@ class Checker:
             weight, bits = self._weight(shortcut.weight, ndim, floating, form.weight_axes)
             shortcut = replace(shortcut, weight=weight)
         pool = self._pool(shortcut.pool, floating, f"shortcut from {shortcut.source!r}: ")
-        shortcut = replace(shortcut, delay=self._steps("delay", shortcut.delay), pool=pool, **self._canonical_windows(shortcut))
+        delay, shift = self._steps("delay", shortcut.delay), self._shift(shortcut.weight_shift)
+        shortcut = replace(shortcut, pool=pool, delay=delay, weight_shift=shift, **self._canonical_windows(shortcut))
+        self._check_shifted(shortcut, bits, floating, f"shortcut from {shortcut.source!r}: ")
         if shortcut.weight is not None:
             return shortcut, bits
         scale = 1.0 if shortcut.scale is None and floating else shortcut.scale

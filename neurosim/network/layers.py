@@ -73,7 +73,8 @@ class Shortcut:
 
     With ``weight=None`` neuron (c, y, x) receives *scale* (the number that stands for 1.0) from source neuron (c, y, x);
     otherwise *weight* [Cout, Cin/groups, kh, kw] is convolved with the source's spikes as a `Conv` does it, or *weight*
-    [out, in] connects all of them, flattened as C, H, W. *pool* acts on the source before either.
+    [out, in] connects all of them, flattened as C, H, W; it counts 2^weight_shift times. *pool* acts on the source before
+    either.
     """
 
     source: str
@@ -85,6 +86,7 @@ class Shortcut:
     delay: int = 0
     groups: int = 1
     dilation: Pair = 1
+    weight_shift: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +102,9 @@ class Layer:
     without), and no step leaves ``u < floor``. Threshold, leaks, bias, rest, initial and floor are one number, one per channel
     [C] or one per neuron [C, H, W]. With ``leak_rounding = "zero"`` integers leak towards zero: ``-((k * -u) >> m)`` below it.
     For *refractory* steps after that of a spike a neuron keeps its potential and does not fire; its current goes on. Main
-    inputs arrive *delay* steps late. *graded* spikes carry how many thresholds were crossed, ``u -= threshold * crossed``, and
-    each weight that one meets is multiplied by it.
+    inputs arrive *delay* steps late. Weights count 2^weight_shift times. With ``bias_into = "potential"`` a bias passes the
+    synaptic current by, ``u = leak * u + i + bias``. *graded* spikes carry how many thresholds were crossed,
+    ``u -= threshold * crossed``, and each weight that one meets is multiplied by it.
 
     *reset* (``"none"``: a spike changes no potential), *compare* and *order* (of what happens in a step) are those of the
     network where the layer does not say.
@@ -123,6 +126,8 @@ class Layer:
     rest: Parameter | None = field(default=None, kw_only=True)
     current_leak: Leak = field(default=None, kw_only=True)
     delay: int = field(default=0, kw_only=True)
+    weight_shift: int = field(default=0, kw_only=True)
+    bias_into: Literal["current", "potential"] = field(default="current", kw_only=True)
     initial: Parameter | None = field(default=None, kw_only=True)
     floor: Parameter | None = field(default=None, kw_only=True)
     refractory: int = field(default=0, kw_only=True)

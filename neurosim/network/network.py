@@ -311,9 +311,10 @@ def _rule_problems(timesteps: Any, encoding: str, rules: Mapping[str, Any]) -> l
 def _outline(network: Network) -> tuple[Any, ...]:
     """What a float twin shares with its network."""
     layers = [
-        (x.kind, x.name, x.shape, x.weight.shape, [s.source for s in x.shortcuts], x.reset, x.compare, x.order, x.refractory)
+        (x.kind, x.name, x.shape, x.weight.shape, x.weight_shift, [(s.source, s.weight_shift) for s in x.shortcuts], x.reset,
+         x.compare, x.order, x.refractory)
         for x in network.layers
-    ]
+    ]  # fmt: skip
     rules = (network.timesteps, network.reset, network.compare, network.dynamics, network.decode)
     return rules, network.input.shape, network.input.encoding, layers
 
@@ -336,4 +337,5 @@ def _floats_among_integers(before: Sound, layers: Any) -> list[str]:
 
 def _unusual(shortcut: Shortcut) -> list[Any]:
     """What few shortcuts have."""
-    return [value for value in (shortcut.pool, shortcut.delay) if value] + rare(shortcut)
+    shift = [("weight_shift", shortcut.weight_shift)] if shortcut.weight_shift else []
+    return [value for value in (shortcut.pool, shortcut.delay) if value] + rare(shortcut) + shift

@@ -13,12 +13,12 @@ import numpy as np
 
 from neurosim.network.layers import AT_ONCE, NEXT_STEP
 
-# A number per neuron, channel or layer; the same between 0 and 1; a count of steps, one of several words, or yes or no, one
-# per layer.
-Form = Literal["number", "fraction", "steps", "choice", "switch"]
+# A number per neuron, channel or layer; the same between 0 and 1; a count of steps or of bits, one of several words, or yes or
+# no, one per layer.
+Form = Literal["number", "fraction", "steps", "bits", "choice", "switch"]
 SHAPES: dict[Form, str] = {
     "number": "one, [C] or [C, H, W]", "fraction": "one, [C] or [C, H, W]; (k, m) for k / 2^m in integers", "steps": "one",
-    "choice": "one", "switch": "one",
+    "bits": "one", "choice": "one", "switch": "one",
 }  # fmt: skip
 
 
@@ -111,6 +111,16 @@ PARAMETERS: dict[str, NeuronParameter] = {
             name="delay", form="steps", unit="step", meaning="by which spikes of the main inputs arrive late", noun="delays",
             default=0, neutral=0, read="synapses", grid="none", state=0, own=0, nir={"delay": ("Delay",)}, sanafe=False,
             hashed="together", since="1.0",
+        ),
+        NeuronParameter(
+            name="weight_shift", form="bits", unit="bit", meaning="by which weights are shifted left where they are added",
+            noun="shifted weights", default=0, neutral=0, read="synapses", grid="none", state=0, own=0, nir={}, sanafe=False,
+            hashed="by name", since="2.0",
+        ),
+        NeuronParameter(
+            name="bias_into", form="choice", unit="-", meaning="where there is a synaptic current: what a bias is added to",
+            noun="a bias that passes its current by", default="current", choices=("current", "potential"), read="rules",
+            grid="none", state=0, own=0, nir={}, sanafe=False, hashed="by name", since="2.0",
         ),
         NeuronParameter(
             name="initial", form="number", unit="potential", meaning="before the first step of an image",

@@ -17,7 +17,7 @@ from neurosim.chip.memory import Memory
 from neurosim.chip.part import Sourced, Uncertain
 from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.survey import Survey
-from neurosim.network.layers import Layer, Leak, Parameter, after, rare
+from neurosim.network.layers import Layer, Leak, Parameter, Shortcut, after, rare
 from neurosim.network.network import Network
 from neurosim.network.neuron import PARAMETERS
 from neurosim.outcome.document import RunDocument
@@ -27,7 +27,7 @@ from neurosim.spikes.verify import POTENTIAL_TOLERANCE, Verdict
 
 LONGEST = 240
 # Parameters of a layer that the table of a network shows elsewhere: in columns, and with the sources.
-COLUMNS = ("threshold", "leak", "delay")
+COLUMNS = ("threshold", "leak", "delay", "weight_shift")
 # Cores in a row that a terminal shows.
 WIDEST = 160
 
@@ -196,10 +196,8 @@ def network_table(network: Network) -> RenderableType:
     special = any(_beside(layer) for layer in network.layers)
     rows = table("layer", "kind", "shape", "reads", "weights", "bits", "threshold", "leak", *(["beside"] if special else []))
     for layer in network.layers:
-        main = [(name, layer.pool, layer.delay) for name in layer.inputs or ()]
-        reads = main + [(f"+{s.source}", s.pool, s.delay) for s in layer.shortcuts]
-        notes = [(f" ({pool})" if pool else "") + (f" (t-{late})" if late else "") for _, pool, late in reads]
-        sources = ", ".join(name + note for (name, _, _), note in zip(reads, notes, strict=True))
+        reads = [name + _way(layer) for name in layer.inputs or ()]
+        sources = ", ".join(reads + [f"+{s.source}{_way(s)}" for s in layer.shortcuts])
         threshold = "-" if layer.threshold is None else parameter_text(layer.threshold)
         shape = "x".join(map(str, layer.shape if layer.kind == "conv" else layer.shape[:1]))
         weights = (f"{layer.weight.size:,}", str(layer.weight_bits))
@@ -211,6 +209,14 @@ def network_table(network: Network) -> RenderableType:
     steps = network.timesteps or "that of the inputs"
     first = f"{network.name}: {arithmetic}, T = {steps}, {network.input.encoding} input, {golden}{twin}"
     return Group(Text(first), rows)
+
+
+def _way(link: Layer | Shortcut) -> str:
+    """What becomes of spikes on their way."""
+    notes = [str(link.pool)] if link.pool else []
+    notes += [f"t-{link.delay}"] if link.delay else []
+    notes += [f"x 2^{link.weight_shift}"] if link.weight_shift else []
+    return "".join(f" ({note})" for note in notes)
 
 
 def _beside(layer: Layer) -> str:

@@ -37,6 +37,7 @@ def population(network: Network, layer: Layer, state_bits: int) -> NeuronConstan
     lowest, highest = (-most, most - 1) if network.integer else (-np.float32(np.inf), np.float32(np.inf))
     return NeuronConstants(
         **taken, leaks=layer.leak is not None, filters=layer.current_leak is not None,
+        parted=layer.bias_into == "potential",
         fire_above=firing(network, layer, taken["threshold"]), none_below=firing(network, layer, dtype(least)),
         fires=layer.spiking, reset_rule=RESETS[network.reset_of(layer)], resets_late=network.order_of(layer) == NEXT_STEP,
         floors=layer.floor is not None, refractory=layer.refractory, graded=layer.graded, lowest=lowest, highest=highest,

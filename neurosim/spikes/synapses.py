@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from neurosim.kernels.layer import Synapses
+from neurosim.network.checks import integer_type, signed_bits
 from neurosim.network.layers import (
     Axes,
     KernelAxis,
@@ -181,6 +182,17 @@ def conv_rows(weight: np.ndarray, order: np.ndarray, groups: int = 1) -> np.ndar
     return np.ascontiguousarray(parts.transpose(0, 2, 3, 4, 1)[:, :, :, order, :]).ravel()
 
 
+def shifted(link: Layer | Shortcut) -> np.ndarray:
+    """The weights of *link* as they are added, in the smallest type that holds them."""
+    assert link.weight is not None
+    if not link.weight_shift:
+        return link.weight
+    if link.weight.dtype.kind == "f":
+        return link.weight * np.float32(2**link.weight_shift)
+    wide = link.weight.astype(np.int64) << link.weight_shift
+    return wide.astype(integer_type(signed_bits(int(wide.min()), int(wide.max()))))
+
+
 def dense_rows(weight: np.ndarray) -> np.ndarray:
     """Weights [out, C*H*W] as rows [C, H*W, out], flat."""
     return np.ascontiguousarray(weight.T).ravel()
@@ -213,13 +225,12 @@ def _groups(link: Layer | Shortcut, layer: Layer) -> tuple[int, int]:
 
 def _rows(link: Layer | Shortcut, layer: Layer, seen: Shape) -> tuple[Runs, np.ndarray]:
     """Runs and rows of the weights of *link* onto *layer* from a map of shape *seen*."""
-    assert link.weight is not None
     found = axes(link)
     if found is None:
-        return dense_runs(seen, layer.neurons), dense_rows(link.weight)
+        return dense_runs(seen, layer.neurons), dense_rows(shifted(link))
     groups = groups_of(link)
     runs, order = conv_runs(seen, layer.landing, *found, groups)
-    return runs, conv_rows(link.weight, order, groups)
+    return runs, conv_rows(shifted(link), order, groups)
 
 
 class Feed(NamedTuple):
@@ -243,9 +254,9 @@ def feeds(network: Network) -> dict[str, Feed]:
 
 
 def _feed(network: Network, layer: Layer) -> Feed:
-    main = _largest_sum(layer.weight) * _most_spikes(layer.pool) * len(layer.inputs or ())
+    main = _largest_sum(layer) * _most_spikes(layer.pool) * len(layer.inputs or ())
     shortcut = sum(
-        (abs(s.scale or 0) if s.weight is None else _largest_sum(s.weight)) * _most_spikes(s.pool) for s in layer.shortcuts
+        (abs(s.scale or 0) if s.weight is None else _largest_sum(s)) * _most_spikes(s.pool) for s in layer.shortcuts
     )
     bias = float(np.abs(0 if layer.bias is None else layer.bias).max())
     # Of a sum or average of currents all of a window add up.
@@ -258,11 +269,14 @@ def _most_spikes(pool: Pooling) -> int:
     return 1 if pool_kind(pool) == "max" else area(pool)
 
 
-def _largest_sum(weight: np.ndarray) -> float:
+def _largest_sum(link: Layer | Shortcut) -> float:
     """Largest sum of absolute weights onto one output channel."""
+    weight = link.weight
+    assert weight is not None
     wide = np.int64 if weight.dtype.kind == "i" else np.float64
     positive, negative = (f(weight, 0).reshape(len(weight), -1).sum(1, dtype=wide) for f in (np.maximum, np.minimum))
-    return float((positive - negative).max())
+    largest: float = (positive - negative).max() * 2.0**link.weight_shift
+    return largest
 
 
 def _layer_synapses(network: Network, layer: Layer) -> tuple[Synapses, ...]:

@@ -103,8 +103,9 @@ class Population:
         layer = self.layer
         u = _leaked(self.u, layer.leak, layer.leak_rounding)
         if layer.current_leak is not None:
-            self.current = _leaked(self.current, layer.current_leak, layer.leak_rounding) + self._input(values)
-            u = u + self.current
+            passing = _parameter(layer.bias if layer.bias_into == "potential" else None)
+            self.current = _leaked(self.current, layer.current_leak, layer.leak_rounding) + self._input(values) - passing
+            u = u + self.current + passing
         else:
             u = u + self._input(values)
         resting = self.left > 0
@@ -166,8 +167,8 @@ def _pooled(x: Tensor, pool: Pooling) -> Tensor:
 def _main(layer: Layer, x: Tensor) -> Tensor:
     x = _pooled(x, layer.pool)
     if isinstance(layer, Conv):
-        return _convolved(x, layer, layer.weight)
-    return _connected(x, layer.weight)
+        return _convolved(x, layer, _added(layer))
+    return _connected(x, _added(layer))
 
 
 def _shortcut(shortcut: Shortcut, x: Tensor) -> Tensor:
@@ -175,8 +176,15 @@ def _shortcut(shortcut: Shortcut, x: Tensor) -> Tensor:
     if shortcut.weight is None:
         return x * float(shortcut.scale or 0)
     if shortcut.weight.ndim == 2:
-        return _connected(x, shortcut.weight)
-    return _convolved(x, shortcut, shortcut.weight)
+        return _connected(x, _added(shortcut))
+    return _convolved(x, shortcut, _added(shortcut))
+
+
+def _added(link: Layer | Shortcut) -> np.ndarray:
+    """What one spike adds."""
+    assert link.weight is not None
+    found: np.ndarray = link.weight.astype(np.int64) * 2**link.weight_shift
+    return found
 
 
 def _connected(x: Tensor, weight: np.ndarray) -> Tensor:

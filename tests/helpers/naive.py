@@ -17,8 +17,13 @@ def synapses_of(network, layer):
 
     *window* is None, or under max pooling the (channel, y, x) of the window: only its first spike in a step counts.
     """
-    lists = [main_synapses(network, layer, name) for name in layer.inputs]
-    return lists + [shortcut_synapses(network, layer, s) for s in layer.shortcuts]
+    lists = [louder(main_synapses(network, layer, name), layer.weight_shift) for name in layer.inputs]
+    return lists + [louder(shortcut_synapses(network, layer, s), s.weight_shift) for s in layer.shortcuts]
+
+
+def louder(synapses, weight_shift):
+    """The same with weights times a power of two."""
+    return [(source, target, weight * 2**weight_shift, window, at) for source, target, weight, window, at in synapses]
 
 
 def main_synapses(network, layer, name):
@@ -158,10 +163,11 @@ class Population:
         self.u = self.leaked(self.u, "leak")
         if layer.current_leak is not None:
             self.current = self.leaked(self.current, "current_leak")
-            self.receive(self.current, inputs)
-            self.u = [u + i for u, i in zip(self.u, self.current, strict=True)]
+            passing = self.bias if layer.bias_into == "potential" else [0] * layer.neurons
+            self.receive(self.current, inputs, [0] * len(self.bias) if layer.bias_into == "potential" else self.bias)
+            self.u = [u + i + b for u, i, b in zip(self.u, self.current, passing, strict=True)]
         else:
-            self.receive(self.u, inputs)
+            self.receive(self.u, inputs, self.bias)
         self.u = [old if wait else u for old, wait, u in zip(before, self.wait, self.u, strict=True)]
         late = self.rules["order"] == "leak, integrate, reset, compare"
         if late:
@@ -186,9 +192,9 @@ class Population:
             return [int(Fraction(k * value, 2**shift)) for k, value in zip(factors, values, strict=True)]
         return [(k * value) >> shift for k, value in zip(factors, values, strict=True)]
 
-    def receive(self, values, inputs):
-        """Bias, and the weights of all inputs, pooled."""
-        currents = list(self.bias)
+    def receive(self, values, inputs, bias):
+        """The *bias*, and the weights of all inputs, pooled."""
+        currents = list(bias)
         for table, shown in zip(self.by_source, inputs, strict=True):
             largest = {}
             for source, value in shown.items():

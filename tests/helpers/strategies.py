@@ -186,6 +186,8 @@ def dynamics(draw, rng, shape, reset, order, plain, spiking=True):
     found["floor"] = draw(st.none() | parameters(rng, shape, -20, -9))
     found["initial"] = draw(st.none() | parameters(rng, shape, -9, 0))
     found["leak_rounding"] = draw(st.sampled_from(["floor", "zero"]))
+    found["bias_into"] = draw(st.sampled_from(["current", "potential"]))
+    found["weight_shift"] = draw(st.sampled_from([0, 0, 1, 3]))
     if not spiking:
         return found
     found["compare"] = draw(st.sampled_from([None, ">", ">="]))
@@ -208,19 +210,20 @@ def pairs(draw, low, high):
 
 
 @st.composite
-def feedback(draw, rng, shapes, name):
+def feedback(draw, rng, shapes, name, plain):
     """Delayed connections of every kind onto layer *name*, from any layer, itself and later ones too."""
     found, out = [], shapes[name]
     # Each number of sources is a program of its own to compile.
     for source in draw(st.lists(st.sampled_from(sorted(shapes)), max_size=2)):
         shape = shapes[source]
-        delay = draw(st.integers(1, 3))
+        late = {"delay": draw(st.integers(1, 3))}
+        shift = {} if plain else {"weight_shift": draw(st.sampled_from([0, 0, 2]))}
         if shape == out and draw(st.booleans()):
-            found.append(ns.Shortcut(source, scale=draw(st.integers(-9, 9)), delay=delay))
+            found.append(ns.Shortcut(source, scale=draw(st.integers(-9, 9)), **late))
         elif out[1:] == (1, 1):
-            found.append(ns.Shortcut(source, weights(rng, (out[0], int(np.prod(shape)))), delay=delay))
+            found.append(ns.Shortcut(source, weights(rng, (out[0], int(np.prod(shape)))), **late, **shift))
         elif shape[1:] == out[1:]:
-            found.append(ns.Shortcut(source, weights(rng, (out[0], shape[0], 3, 3)), padding=1, delay=delay))
+            found.append(ns.Shortcut(source, weights(rng, (out[0], shape[0], 3, 3)), padding=1, **late, **shift))
     return found
 
 
@@ -243,25 +246,28 @@ def recurrent_networks(draw, encodings=("direct", "spikes"), plain=False):
     shapes |= {"same": shapes["conv"]} if "same" in names else {}
     shapes |= {"fc": (draw(st.integers(1, 5)), 1, 1)} if "fc" in names else {}
     known = {"input": shape} if encoding == "spikes" else {}
+    first = draw(dynamics(rng, shapes["conv"], *how))
+    # An image goes where the bias goes.
+    first |= {"bias_into": "current"} if encoding == "direct" else {}
     layers = [
         ns.Conv("conv", weights(rng, (channels, shape[0], *kernel)), stride=stride, padding=padding,
                 delay=draw(st.integers(0, 2)) if encoding == "spikes" else 0,
-                shortcuts=draw(feedback(rng, known | shapes, "conv")), **draw(dynamics(rng, shapes["conv"], *how)))
+                shortcuts=draw(feedback(rng, known | shapes, "conv", plain)), **first)
     ]  # fmt: skip
     if "same" in names:
         layers.append(
             ns.Conv("same", weights(rng, (channels, channels, 3, 3)), padding=1, delay=draw(st.integers(0, 2)),
-                    shortcuts=draw(feedback(rng, known | shapes, "same")), **draw(dynamics(rng, shapes["same"], *how)))
+                    shortcuts=draw(feedback(rng, known | shapes, "same", plain)), **draw(dynamics(rng, shapes["same"], *how)))
         )  # fmt: skip
     if "fc" in names:
-        found = draw(feedback(rng, known | shapes, "fc"))
+        found = draw(feedback(rng, known | shapes, "fc", plain))
         layers.append(
             ns.Dense("fc", weights(rng, (shapes["fc"][0], int(np.prod(size)) * channels)), shortcuts=found,
                      **draw(dynamics(rng, shapes["fc"], *how)))
         )  # fmt: skip
     kind = draw(st.sampled_from([None, ns.Dense, ns.Output]))
     if kind:
-        found = draw(feedback(rng, known | shapes | {"out": (3, 1, 1)}, "out"))
+        found = draw(feedback(rng, known | shapes | {"out": (3, 1, 1)}, "out", plain))
         found = [s for s in found if kind is ns.Dense or s.source != "out"]
         layers.append(
             kind("out", weights(rng, (3, int(np.prod(shapes[layers[-1].name])))), shortcuts=found,

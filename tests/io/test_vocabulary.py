@@ -202,7 +202,7 @@ def test_a_known_name_in_the_wrong_place_is_refused(written, mapping, tmp_path, 
 def test_shortcuts_know_the_steps_that_they_have():
     shortcut = NETWORK.groups["layers"].groups["*"].groups["shortcuts"].groups["*"]
     windows = {"stride", "padding", "groups", "dilation"} | {f"pool_{name}" for name in ("size", "stride", "padding")}
-    assert {*shortcut.attributes} == {"source", "pool", "delay"} | windows
+    assert {*shortcut.attributes} == {"source", "pool", "delay", "weight_shift"} | windows
 
 
 def test_an_unknown_kind_of_layer_is_one_problem(tmp_path):

@@ -37,6 +37,7 @@ STRUCTURE = {
 # For every parameter a value that changes what the layer of `network` does.
 EXAMPLES = {
     "threshold": 6, "leak": (1, 1), "bias": 2, "rest": -2, "current_leak": (1, 1), "delay": 1,
+    "weight_shift": 2, "bias_into": "potential",
     "initial": 3, "floor": 0, "refractory": 2, "leak_rounding": "zero", "graded": True, "reset": "none", "compare": ">=",
     "order": "leak, integrate, reset, compare",
 }  # fmt: skip
@@ -57,7 +58,10 @@ def network(resets_to="zero", **values):
 
 
 # What it takes besides for the value to matter.
-BESIDE = {"leak_rounding": {"leak": (1, 1)}, "graded": {"resets_to": "subtract", "bias": 9}}
+BESIDE = {
+    "leak_rounding": {"leak": (1, 1)}, "bias_into": {"bias": 2, "current_leak": (1, 1)},
+    "graded": {"resets_to": "subtract", "bias": 9},
+}  # fmt: skip
 
 
 def with_example(name):
@@ -164,7 +168,7 @@ def test_every_parameter_costs_a_core_what_the_table_says(name):
     slots = max(with_example(name).layers[0].delays) if name == "delay" else 0
     assert one.kept - plain.kept == row.state + slots + (name == "bias")
     assert one.read - plain.read == row.state + (slots > 0)
-    if row.form in ("steps", "choice", "switch"):
+    if row.form in ("steps", "bits", "choice", "switch"):
         return
     value = EXAMPLES[name]
     k, rest = (value[0], value[1:]) if isinstance(value, tuple) else (value, None)
@@ -185,7 +189,7 @@ def test_what_an_export_cannot_say_is_refused(name, tmp_path):
             save_nir(net, tmp_path / "net.nir", 1e-4)
     if not row.sanafe and row.reset is None:
         with pytest.raises(NetworkError, match=rf"layer 'a' has .*{row.noun}"):
-            depths(network("subtract", **{name: EXAMPLES[name]}))
+            depths(network(**({"resets_to": "subtract"} | BESIDE.get(name, {}) | {name: EXAMPLES[name]})))
 
 
 def test_nir_populations_have_the_parameters_that_their_nodes_have():
@@ -253,6 +257,7 @@ DIFFER = {
     ),
     "shortcut pool": (structured(LOOK, pool="sum2"), structured(LOOK, pool="max2")),
     "shortcut delay": (structured(delay=1), structured(delay=2)),
+    "shortcut weight_shift": (structured(weight_shift=1), structured(weight_shift=2)),
 }
 
 

@@ -9,17 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
-import numpy as np
 
 from neurosim.errors import FileError
-from neurosim.io.hdf5 import Node, opening
+from neurosim.io.hdf5 import MAX_TEXT, Node, opening
 
 Edge = tuple[str, str]
 # Groups visited at most, and how deep: hard links can make a group its own child.
 MAX_GROUPS = 20_000
 MAX_DEPTH = 24
 MAX_EDGES = 100_000
-MAX_TEXT = 2**24
 MAX_LOST = 64
 ROWS = 16
 PLUMBING = ("nodes", "edges", "metadata", "type")
@@ -117,7 +115,7 @@ class _GraphReader:
         return [full], [full]
 
     def kind(self, group: Node) -> str:
-        return _text(group, "type") or _decoded(group.group.attrs.get("type", ""))
+        return group.word("type") or _decoded(group.group.attrs.get("type", ""))
 
     def _is(self, full: str, kind: str) -> bool:
         return full in self.found.nodes and self.found.nodes[full].kind == kind
@@ -171,29 +169,17 @@ def _fields(group: Node) -> dict[str, Any]:
         else:
             group_of, label = group, name
         if isinstance(item, h5py.Dataset) and item.shape is not None:
-            value = group_of.array(label, "iufb", None) if item.dtype.kind in "iufb" else _text(group_of, label)
+            value = group_of.array(label, "iufb", None) if item.dtype.kind in "iufb" else group_of.word(label)
             if value is not None:
                 found[ALIASES.get(name, name)] = value
     return found
-
-
-def _text(group: Node, name: str) -> str:
-    """Scalar dataset *name* as text; empty where there is none."""
-    item = group.group.get(name) if name in group else None
-    if not isinstance(item, h5py.Dataset) or item.shape is None or item.size != 1 or item.dtype.kind not in "SO":
-        return ""
-    foreign = item.external or item.is_virtual or (item.dtype.kind == "O" and not h5py.check_string_dtype(item.dtype))
-    if foreign or item.nbytes > MAX_TEXT:
-        group.say(f"dataset {name!r} is not plain text")
-        return ""
-    return _decoded(np.asarray(item[()]).ravel()[0])
 
 
 def _lost(top: Node) -> list[str]:
     """What neurosim noted in the metadata; nothing where another program wrote them."""
     metadata = top.child("metadata") if "metadata" in top else None
     try:
-        told = json.loads((metadata and _text(metadata, "neurosim")) or "{}")
+        told = json.loads((metadata and metadata.word("neurosim")) or "{}")
     except (ValueError, RecursionError):
         return []
     lost = told.get("lost") if isinstance(told, dict) else None
