@@ -28,7 +28,7 @@ COMMANDS = {
     },
     "networks": {
         "verify": "Re-simulate the golden samples of a network; every spike and potential must be the recorded one (in a float "
-        "network every spike, and potentials within the rounding of float32).",
+        "network up to the rounding of float32).",
         "trace": "Record the spikes of a network; no chip is involved.",
         "inspect": "What is in a neurosim file (a chip: `presets`, or its TOML), or in a recording of events.",
     },

@@ -46,8 +46,11 @@ def verify(
     ] = None,
     json_to: JsonOption = None,
 ) -> None:
-    """Re-simulate the golden samples of a network; every spike and potential must be the recorded one. In a float network a
-    spike may differ where its potential is within the rounding of float32 at the threshold; the rate is said."""
+    """Re-simulate the golden samples of a network; every spike and potential must be the recorded one (in a float network up
+    to the rounding of float32).
+
+    A spike of a float network may differ where its potential is within that rounding of the threshold; the rate is said.
+    """
     net = ns.load_network(network)
     verdict = verify_network(net, tolerance)
     show(text.verdict_text(net.name, verdict), json_to, verdict.to_dict())
