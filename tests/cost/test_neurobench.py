@@ -93,7 +93,7 @@ def test_laws(case, batch):
 
 
 @given(cases())
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_a_float_network_with_the_same_numbers_has_the_same_metrics(case):
     network, inputs = case
     plain = [replace(layer, leak=None, current_leak=None, weight_bits=None) for layer in network.layers]

@@ -36,7 +36,7 @@ def without_caches(mapping, sites):
     return type(mapping)(mapping.network, chip.replace("core.ann_sites", sites), mapping.bricks, mapping.cores, "row-major")
 
 
-@examples(120)
+@examples(80)
 @given(runs(), st.sampled_from(REUSES), BITS, ZEROS, st.sampled_from([1, 1, 2, 4, 5]))
 def test_every_count_is_that_of_the_twin(case, reuse, bits, zeros, sites):
     mapping = without_caches(case[1], sites)

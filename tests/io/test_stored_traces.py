@@ -96,7 +96,7 @@ def test_a_file_written_part_by_part_is_the_one_saved_from_memory(trace, cuts, s
         assert_same_trace(trace, ns.load_trace(f"{folder}/parts.h5"))
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(traces(), CUTS, SIZES)
 def test_what_stays_in_a_file_is_read_as_it_was(trace, cuts, size):
     with tempfile.TemporaryDirectory() as folder, in_slices(size):
@@ -117,7 +117,7 @@ def test_what_stays_in_a_file_is_read_as_it_was(trace, cuts, size):
             assert contents(f"{folder}/head.h5") == contents(f"{folder}/same.h5")
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(traces(), CUTS, SIZES, st.sampled_from(["sequential", "pipelined"]), st.sampled_from(["auto", "all", 2]))
 def test_a_run_of_what_stays_in_a_file_is_that_of_memory(trace, cuts, size, schedule, packets):
     mapping = ns.map_network(trace.network, ns.load_chip("mesh45").replace("core.state_bits", trace.state_bits))

@@ -69,7 +69,7 @@ def test_shortcuts_share_the_scale_of_the_layer_they_feed():
     assert (c.weight.item(), c.shortcuts[0].scale, c.shortcuts[1].weight.item(), c.threshold) == (-32, 16, 127, 32)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([">", ">="]), st.sampled_from(["subtract", "zero"]), st.booleans())
 def test_a_float_network_already_on_the_grid_spikes_like_the_integer_one(seed, compare, reset, pixels):
     """Weights n/64 with 127/64 among them, so that the scale is 64."""

@@ -153,7 +153,7 @@ def plain():
         return general, plainly(single_router)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.one_of(journeys(most=120), single_journeys(most=120)))
 def test_the_kernels_in_plain_python_are_the_compiled_ones(plain, case):
     compiled, (general, single) = travelled(*case), plain
@@ -357,7 +357,7 @@ def test_queues_hold_no_more_than_their_bound(case):
         assert journey.peak[core] == max(waiting, default=0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.data())
 def test_a_network_at_rest_is_as_good_as_new(data):
     machine = data.draw(machines())

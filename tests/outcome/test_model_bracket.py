@@ -81,7 +81,7 @@ def ratio(result):
     return result.ledger.ann["total_J"] / result.energy.total_J
 
 
-@examples(10)
+@examples(6)
 @given(runs())
 def test_the_way_back_is_the_inverse(case):
     result = bracketed(evaluated(*case))

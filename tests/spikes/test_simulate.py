@@ -12,7 +12,7 @@ from tests.helpers.strategies import cases, recurrents, residuals
 pytestmark = pytest.mark.small
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.one_of(cases(), residuals(), recurrents()))
 def test_every_spike_and_potential_is_that_of_the_readable_twin(case):
     network, inputs = case

@@ -209,7 +209,7 @@ def assert_times_of_a_plain_loop(inputs, mapping, schedule):
 def test_every_turn_is_what_a_plain_loop_over_the_twin_says(schedule):
     seen = dict.fromkeys(("waiting", "refused", "stalled", "blocked", "noc", "core_busy"), 0)
 
-    @examples(15, phases=[Phase.generate])
+    @examples(8, phases=[Phase.generate])
     @given(runs())
     def look(case):
         found = assert_times_of_a_plain_loop(*case, schedule)
