@@ -28,6 +28,14 @@ class PerEvent(Section):
     total: Real
 
 
+class ImageSpread(Section):
+    """How far images are apart: the median, what 99 % do not exceed, and the standard error of the mean, null of one image."""
+
+    median: Real
+    p99: Real
+    standard_error: Real | None
+
+
 class PowerSection(Section):
     """W while the run lasts: of all energy, of what is done, and of what is drawn all the time."""
 

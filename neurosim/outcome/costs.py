@@ -19,6 +19,7 @@ from neurosim.outcome.cost_sections import (
     ScaledSection,
 )
 from neurosim.outcome.document import TimeSection
+from neurosim.outcome.interval import image_spread
 
 
 def costs(ledger: Ledger, chip: Chip, time: TimeSection, synaptic_events: int) -> dict[str, Any]:
@@ -27,7 +28,8 @@ def costs(ledger: Ledger, chip: Chip, time: TimeSection, synaptic_events: int) -
     spent, each = ledger.energy, ledger.energy.images_J
     return {
         "energy": _energy(spent, time.error, synaptic_events, chip), "actions": _actions(spent),
-        "images_energy_J": None if each is None else each.tolist(), "power_W": _power(spent, time.seconds),
+        "images_energy_J": None if each is None else each.tolist(), "images_energy_spread_J": image_spread(each),
+        "power_W": _power(spent, time.seconds),
         "area_mm2": AreaSection(total=chip.area_mm2, by_component=chip.areas_mm2),
         "energy_delay_Js": spent.per_image_J * time.latency_seconds_per_image,
         "ann": AnnSection.model_validate(ledger.ann | _scaled(ledger.without.chip)),

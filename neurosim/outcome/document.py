@@ -26,6 +26,7 @@ from neurosim.outcome.cost_sections import (
     AnnSection,
     AreaSection,
     EnergySection,
+    ImageSpread,
     ModelSection,
     NeuroBenchSection,
     PaperSection,
@@ -276,8 +277,9 @@ def _whole_spread(found: Spread) -> Spread:
 class RunDocument(Section):
     """Everything that is said about a run; SI units in the names, integers as integers. outputs: potentials after the last
     step, [images][classes]. accuracy_interval: of 95 %, of the accuracy on all images of the kind, by Wilson. images_energy_J,
-    images_seconds: of every image, leakage by the time that it took, time from its first turn to its answer. energy_delay_Js:
-    energy per image times latency. uncertainty: of prices; model: of choices that are none, null where they were not tried."""
+    images_seconds: of every image, leakage by the time that it took, time from its first turn to its answer; how far images are
+    apart beside them. energy_delay_Js: energy per image times latency. uncertainty: of prices; model: of choices that are
+    none, null where they were not tried."""
 
     images: AtLeastOne
     timesteps: AtLeastOne
@@ -294,7 +296,9 @@ class RunDocument(Section):
     blocked: list[BlockedRow] = Field(default_factory=list)
     energy: EnergySection
     images_energy_J: list[Real] | None = None
+    images_energy_spread_J: ImageSpread | None = None
     images_seconds: list[Real] | None = None
+    images_seconds_spread: ImageSpread | None = None
     power_W: PowerSection | None = None
     energy_delay_Js: Real | None = None
     area_mm2: AreaSection | None = None

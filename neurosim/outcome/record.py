@@ -21,6 +21,7 @@ from neurosim.mapping.placement import Placement
 from neurosim.outcome.chip_sections import ChipSection
 from neurosim.outcome.costs import costs
 from neurosim.outcome.document import CoreRow, LayerRow, MemoryRow, Origin, RunDocument, TimeSection
+from neurosim.outcome.interval import image_spread
 from neurosim.outcome.left_out import left_out_of_prices
 from neurosim.schema import Section
 
@@ -140,14 +141,15 @@ class Record:
 def _told(run: Record, ledger: Ledger, chip: Chip, command: str) -> RunDocument:
     """What is said about a run at other prices."""
     before, left, slower = run.document, left_out_of_prices(run.chip), run.chip.clock.hz / chip.clock.hz
-    time, each = _slower(run.time, slower), run.document.images_seconds
+    time, known = _slower(run.time, slower), run.document.images_seconds
+    each = None if known is None else [seconds * slower for seconds in known]
     origin = Origin(name=run.chip.name, sha256=run.chip.sha256)
     how = {"command": command, "repriced_from": origin}
     if "chip_sha256" in before.provenance.model_fields_set:
         how["chip_sha256"] = chip.sha256
     return before.model_copy(update={
         **costs(ledger, chip, time, before.counts.synaptic_events), **_places(before, ledger, slower),
-        "model": None, "time": time, "images_seconds": None if each is None else [seconds * slower for seconds in each],
+        "model": None, "time": time, "images_seconds": each, "images_seconds_spread": image_spread(each),
         "memory": [_changed(use, energy_J=_memory_J(ledger.energy, use)) for use in before.memory],
         "chip": ChipSection(name=chip.name, sha256=chip.sha256, values=chip),
         "provenance": before.provenance.model_copy(update=how),

@@ -27,7 +27,7 @@ from neurosim.mapping.storage import kernel_weights
 from neurosim.outcome.cost_sections import ModelSection
 from neurosim.outcome.costs import costs
 from neurosim.outcome.document import RunDocument, TimeSection
-from neurosim.outcome.interval import wilson
+from neurosim.outcome.interval import image_spread, wilson
 from neurosim.outcome.left_out import left_out, left_out_without
 from neurosim.outcome.record import Record, table_of
 from neurosim.outcome.times import Times
@@ -194,6 +194,7 @@ class Result:
             "blocked": self.blocked,
             **costs(self.ledger, chip, time, self.counts["synaptic_events"]),
             "images_seconds": (self.time.latency / self.time.hz).tolist(),
+            "images_seconds_spread": image_spread(self.time.latency / self.time.hz),
             "model": self.model,
             "paper": self.paper,
             "neurobench": self.neurobench.to_dict(),

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 from neurosim.chip.chip import Chip
 from neurosim.chip.covers import TOPICS
@@ -18,6 +15,7 @@ from neurosim.cost.dataflow import STATED
 from neurosim.cost.uncertainty import Spread
 from neurosim.outcome.cost_sections import ModelSection, PaperMacs
 from neurosim.outcome.document import LayerRow, Provenance, RunDocument
+from neurosim.outcome.interval import image_spread
 from neurosim.report.units import percent, si
 
 BOUND_WORDS = {
@@ -115,11 +113,10 @@ class Apart(NamedTuple):
 
 def spread_of(values: Sequence[float] | None, unit: str) -> Apart | None:
     """None where the *values* of images are not known, or where there is one."""
-    if values is None or len(values) < 2:
+    found = image_spread(values)
+    if found is None or found.standard_error is None:
         return None
-    each = np.array(values)
-    error = float(each.std(ddof=1)) / math.sqrt(len(each))
-    return Apart(*(si(float(value), unit) for value in (*np.quantile(each, (0.5, 0.99)), error)))
+    return Apart(*(si(value, unit) for value in (found.median, found.p99, found.standard_error)))
 
 
 def from_image_to_image(values: Sequence[float] | None, unit: str) -> str:

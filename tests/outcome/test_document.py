@@ -40,7 +40,8 @@ OPTIONAL = {
     ("time", "packet_images"), ("time", "packet_cycles"), ("time", "packet_steps"), ("time", "packet_images_touched"),
     ("time", "cycles_per_step_max"), ("time", "worst_step"), ("energy", "per_image_J_error"),
     ("energy", "pj_per_synaptic_event"), ("energy_delay_Js",), ("power_W",), ("accuracy_interval",), ("images_energy_J",),
-    ("images_seconds",), ("counts", "payload_macs"), ("layers", "payload_macs"), ("cores", "payload_macs"),
+    ("images_seconds",), ("images_energy_spread_J",), ("images_seconds_spread",), ("counts", "payload_macs"),
+    ("layers", "payload_macs"), ("cores", "payload_macs"),
 }  # fmt: skip
 # Tables whose keys say something of the run.
 OPEN = {

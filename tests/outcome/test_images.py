@@ -1,6 +1,7 @@
 """What every image cost, how far images are apart, and what follows from energy and time."""
 
 import json
+import statistics
 
 import h5py
 import numpy as np
@@ -25,6 +26,11 @@ def test_images_add_up_to_the_run(case, schedule):
     assert len(told["images_energy_J"]) == len(told["images_seconds"]) == told["images"]
     assert sum(told["images_energy_J"]) == almost(told["energy"]["total_J"])
     assert np.mean(told["images_seconds"]) == almost(told["time"]["latency_seconds_per_image"])
+    for values, spread in (("images_energy_J", "images_energy_spread_J"), ("images_seconds", "images_seconds_spread")):
+        each = told[values]
+        assert told[spread]["median"] == almost(statistics.median(each)) and told[spread]["p99"] <= max(each)
+        error = statistics.stdev(each) / len(each) ** 0.5 if len(each) > 1 else None
+        assert told[spread]["standard_error"] == (error and almost(error))
     for action in result.energy.actions:
         assert action.images.sum() == almost(float(action.count.sum())) and (action.images >= 0).all()
 
@@ -76,7 +82,10 @@ def test_a_run_that_does_not_know_its_images_can_be_read_priced_and_reported(tmp
     result.save(tmp_path / "run.h5")
     with h5py.File(tmp_path / "run.h5", "r+") as file:
         values = json.loads(file["json"].asstr()[()])
-        for name in ("images_energy_J", "images_seconds", "accuracy_interval", "power_W", "energy_delay_Js"):
+        for name in (
+            "images_energy_J", "images_seconds", "images_energy_spread_J", "images_seconds_spread", "accuracy_interval",
+            "power_W", "energy_delay_Js",
+        ):  # fmt: skip
             del values[name]
         del values["energy"]["pj_per_synaptic_event"], file["json"], file["ledger/run/images"]
         file.create_dataset("json", data=json.dumps(values))
