@@ -23,8 +23,7 @@ MOST_SEED = 2**63 - 1
 HANDFUL = 5
 # Of each step in a study, all points of which look at the same steps of the same images.
 STUDY_IMAGES = 5
-# The least that a sample begins with, unless it is a HANDFUL of each step, and how it grows. With 10 degrees of freedom the
-# intervals of a ResNet20 in a pipeline held the time of all for 90 of 100 seeds, with 20 for 93.
+# The least that a sample begins with, unless it is a HANDFUL of each step, and how it grows.
 FREEDOM, GROWTH = 20, 1.25
 # The half-width of an interval that ends the drawing, and the least that is stated, as shares of the time.
 ENOUGH, FLOOR = 0.01, 0.005
