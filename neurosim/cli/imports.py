@@ -55,8 +55,8 @@ def import_(
     """Make a network of a NIR file, or of a .net file of lava-dl. What NIR does not say must be said: --dt, --reset,
     --compare.
 
-    A .net file becomes a network of integers that computes what Loihi does, to the bit. Prints what was kept exactly, what
-    changed and by how much, and what was assumed; the network file keeps all of it."""
+    A .net file becomes a network of integers that computes what Lava's fixed-point model of Loihi does, to the bit. Prints
+    what was kept exactly, what changed and by how much, and what was assumed; the network file keeps all of it."""
     check_targets(output, json_to, sources=(file,))
     if is_lava(file):
         given = {"--reset": reset, "--dt": dt, "--compare": compare}
