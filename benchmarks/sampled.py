@@ -18,7 +18,7 @@ from neurosim.timing.schedule import SCHEDULES
 from neurosim.timing.tally import Pace, Tally
 from neurosim.timing.timeline import Timeline
 
-CHIPS = ("mesh45", "loihi", "seneca")
+CHIPS = ("lp45", "mesh45", "loihi", "seneca")
 SEEDS = range(100)
 LEAST = 90
 

@@ -157,7 +157,7 @@ def power(document: RunDocument) -> str:
 def sampled(document: RunDocument) -> str:
     """That packets were followed in a sample of the steps alone; nothing where they were in all."""
     time = document.time
-    some = f"{time.packet_images:,} of {document.images:,} images of each step, drawn at random, and in the longest step"
+    some = f"{time.packet_images:,} of {document.images:,} images of each step, drawn at random, and in the longest steps"
     drawn = f"packets were followed in {some}"
     others = "the others have their analytic time times the ratio of the drawn ones"
     interval = "± is a 95 % interval, at least 0.5 %; --packet-images all follows packets in all images"

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurosim.timing.sample import ENOUGH, PacketImages, Sample, half_width, rounds, sizes
+from neurosim.timing.sample import ENOUGH, PacketImages, Sample, half_width, longest, rounds, sizes
 from neurosim.timing.schedule import Schedule
-from neurosim.timing.tally import Pace, Tally
+from neurosim.timing.tally import BOUNDS, Pace, Tally
 from neurosim.timing.timeline import Timeline
 
 # Scaled at once.
@@ -18,7 +18,7 @@ IMAGES = 256
 
 class SampledTimeline:
     """As a `Timeline`, but only of the analytic one all turns are run; *near* times a sample of steps, as many of each step of
-    an image, the analytically longest, and the turns in which a pipeline runs empty.
+    an image, the analytically longest ones, and the turns in which a pipeline runs empty.
 
     The time of a step that was not timed is the analytic one times the ratio of the sampled images in this step; turns and what
     set the pace are in proportion to those of the sample. Queues, stalls and who blocked whom are those that *near* saw.
@@ -47,14 +47,20 @@ class SampledTimeline:
         """Time the sample; the time of all."""
         steps = self.schedule.timesteps
         far, order = by_step(self.far.pace.split, self.schedule, self.images), rounds(self.images, steps, self.seed)
+        by_length = far.sum((2, 3)).argsort(None, "stable")[::-1]
         for size in sizes(self.asked, self.images, steps):
-            sampled = order[:size]
-            near = self._timed(sampled * steps + np.arange(steps))
-            error = half_width(near.sum((2, 3)), fitted(far, sampled, near).sum((2, 3)), self.images)
+            rows = order[:size] * steps + np.arange(steps)
+            expected = by_ratio(far, order[:size], self._timed(rows))
+            error = self._error(expected, rows, by_length[: longest(size, steps)])
             if error <= ENOUGH:
                 break
-        self._timed(far.sum((2, 3)).argmax(keepdims=True))
-        return self._joined(by_ratio(far, sampled, near), error, size)
+        return self._joined(expected, error, size)
+
+    def _error(self, expected: np.ndarray, drawn: np.ndarray, long: np.ndarray) -> float:
+        """Half-width of the interval, from the *drawn* rows [sampled, steps] and the *long* ones, which are timed for it."""
+        cycles, beside = expected.sum((2, 3)).ravel(), np.setdiff1d(long, drawn)
+        off = self._timed(beside).sum((1, 2)) - cycles[beside]
+        return half_width(self._timed(drawn).sum((2, 3)), cycles[drawn], self.images, off)
 
     def _timed(self, rows: np.ndarray) -> np.ndarray:
         """[*rows, turns, bounds]: these rows, image * timesteps + step, by packets."""
@@ -62,8 +68,8 @@ class SampledTimeline:
         missing = sorted({*rows.ravel().tolist()} - self.found.keys())
         spans = [range(row * stride, (row + 1) * stride) for row in missing]
         self.found |= zip(missing, self._splits(spans), strict=True)
-        found = np.array([self.found[row] for row in rows.ravel().tolist()])
-        return found.reshape(*rows.shape, *found.shape[1:])
+        found = np.array([self.found[row] for row in rows.ravel().tolist()], np.int64)
+        return found.reshape(*rows.shape, self.schedule.stride, len(BOUNDS))
 
     def _splits(self, spans: list[range]) -> Iterator[np.ndarray]:
         """What set the pace of some turns, whose sums are added."""
@@ -100,12 +106,6 @@ def by_ratio(far: np.ndarray, sampled: np.ndarray, near: np.ndarray) -> np.ndarr
     """int64 [images, steps, turns, bounds]: the analytic cycles *far* of all images, every step `scaled` as the images
     *sampled* for it [sampled, steps], in truth *near* [sampled, steps, turns, bounds], say."""
     return np.stack([scaled(far[:, t], sampled[:, t], near[:, t]) for t in range(far.shape[1])], 1)
-
-
-def fitted(far: np.ndarray, sampled: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """As `by_ratio`, of the sampled images alone."""
-    picked = np.take_along_axis(far, sampled[:, :, None, None], 0)
-    return by_ratio(picked, np.broadcast_to(np.arange(len(sampled))[:, None], sampled.shape), near)
 
 
 def scaled(far: np.ndarray, sampled: np.ndarray, near: np.ndarray) -> np.ndarray:

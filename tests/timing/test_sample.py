@@ -18,7 +18,7 @@ from neurosim.errors import NeurosimError
 from neurosim.timing import sample
 from neurosim.timing import sampled as timing_sampled
 from neurosim.timing.choice import TimeChoice
-from neurosim.timing.sampled import SampledTimeline, by_ratio, fitted, scaled
+from neurosim.timing.sampled import SampledTimeline, by_ratio, scaled
 from neurosim.timing.schedule import SCHEDULES, Schedule
 from neurosim.timing.tally import Pace, Tally
 from neurosim.timing.timeline import Timeline
@@ -89,7 +89,7 @@ def test_the_interval_holds_where_images_differ_much(steps):
         held += abs(found.cycles.sum() - total) <= found.sample.error * found.cycles.sum()
         drawn += found.sample.drawn
     assert held >= 90
-    assert drawn < 100 * (50 / steps + 1)
+    assert drawn < 100 * (50 / steps + 3)
 
 
 @pytest.mark.parametrize("schedule", list(SCHEDULES))
@@ -102,13 +102,13 @@ def test_a_sample_leaves_all_that_takes_no_time_as_it_is(mnist, schedule):
     parts = [run.energy.by_component_J for run in (few, every)]
     assert all(parts[0][name] == parts[1][name] for name in parts[0] if name != "leakage")
     timed, steps = list(few.time.sample.rows), few.trace.timesteps
-    assert few.time.sample.drawn == 8 and 8 * steps <= len(timed) <= 8 * steps + 1
+    assert few.time.sample.drawn == 8 and 8 * steps <= len(timed) <= 8 * steps + sample.longest(8, steps)
     assert (few.time.steps.flat[timed] == every.time.steps.flat[timed]).all()
     assert few.time.drain == every.time.drain
     assert few.time.sample.cycles == few.time.steps.flat[timed].sum() + few.time.drain
     assert [*few.time.sample.images] == sorted({row // steps for row in timed})
-    longest = ns.run(*mnist, "mesh45", timing="analytic", schedule=schedule).time.steps.argmax()
-    assert longest in timed
+    by_length = ns.run(*mnist, "mesh45", timing="analytic", schedule=schedule).time.steps.argsort(None, "stable")[::-1]
+    assert {*by_length[: sample.longest(8, steps)].tolist()} <= {*timed}
     assert sum(few.time.bound_by.values()) == few.time.cycles
     assert few.time.bound_by["update"] == every.time.bound_by["update"]
     assert few.time.bound_by["barrier"] == every.time.bound_by["barrier"]
@@ -122,7 +122,8 @@ def test_what_was_sampled_is_in_the_document(mnist):
     run = ns.run(*mnist, "mesh45", packet_images=8, seed=3)
     told = run.to_dict()
     assert told["time"]["packet_images"] == 8
-    assert told["time"]["packet_steps"] == len(run.time.sample.rows) in (8 * 5, 8 * 5 + 1)
+    assert told["time"]["packet_steps"] == len(run.time.sample.rows)
+    assert 8 * 5 <= len(run.time.sample.rows) <= 8 * 5 + sample.longest(8, 5)
     assert told["time"]["packet_images_touched"] == len(run.time.sample.images) == IMAGES
     assert told["provenance"]["packet_images"] == 8
     assert told["provenance"]["packet_seed"] == 3
@@ -153,6 +154,7 @@ def test_what_is_no_sample_is_refused(mnist, asked):
 
 def test_a_handful_is_timed_whole():
     assert [list(sample.sizes("auto", n, 1)) for n in (1, 5, 6, 9, 12)] == [[1], [5], [5, 6], [5, 7, 9], [5, 7, 9, 12]]
+    assert [list(sample.sizes("auto", n, 5)) for n in (1, 5, 6, 9)] == [[1], [5], [3, 4, 5, 6], [3, 4, 5, 7, 9]]
     assert [list(sample.sizes("auto", n, 20)) for n in (1, 5, 6, 9)] == [[1], [5], [2, 3, 4, 5, 6], [2, 3, 4, 5, 7, 9]]
     assert list(sample.sizes("all", 1000, 5)) == [1000]
     assert list(sample.sizes(20, 12, 5)) == [12]
@@ -194,9 +196,10 @@ def test_the_interval_of_five_images_by_hand():
     """Residuals -2 -1 0 1 2 around 1,000 cycles: s² = 10 / 4, of 100 images 0.95 s² / 5; t(4) = 2.776."""
     near, expected = np.array([[998], [999], [1000], [1001], [1002]]), np.full((5, 1), 1000)
     by_hand = 2.776 * np.sqrt(0.95 / 5 * 10 / 4) / 1000
-    assert by_hand < sample.FLOOR == sample.half_width(near, expected, 100)
-    assert sample.half_width((near - 1000) * 10 + 1000, expected, 100) == pytest.approx(10 * by_hand, rel=1e-3)
-    assert sample.half_width(near, expected, 5) == 0
+    none = np.zeros(0, np.int64)
+    assert by_hand < sample.FLOOR == sample.half_width(near, expected, 100, none)
+    assert sample.half_width((near - 1000) * 10 + 1000, expected, 100, none) == pytest.approx(10 * by_hand, rel=1e-3)
+    assert sample.half_width(near, expected, 5, none) == 0
 
 
 def test_the_interval_of_three_images_of_two_steps_by_hand():
@@ -204,16 +207,39 @@ def test_the_interval_of_three_images_of_two_steps_by_hand():
     t(4) = 2.776."""
     near, expected = np.array([[990, 1980], [1000, 2000], [1010, 2020]]), np.full((3, 2), [1000, 2000])
     by_hand = 2.776 * np.sqrt(0.9 / 3 * (100 + 400)) / 3000
-    assert sample.half_width(near, expected, 30) == pytest.approx(by_hand, rel=1e-3)
+    assert sample.half_width(near, expected, 30, np.zeros(0, np.int64)) == pytest.approx(by_hand, rel=1e-3)
+
+
+def test_the_longest_steps_count_in_the_spread_by_hand():
+    """As above, with two steps beside that take 30 and -40 cycles more: of 4 + 2 the variance of a step is
+    (200 + 800 + 900 + 1600) / 6."""
+    near, expected = np.array([[990, 1980], [1000, 2000], [1010, 2020]]), np.full((3, 2), [1000, 2000])
+    by_hand = 2.776 * np.sqrt(0.9 / 3 * 2 * 3500 / 6) / 3000
+    assert sample.half_width(near, expected, 30, np.array([30, -40])) == pytest.approx(by_hand, rel=1e-3)
+
+
+@pytest.mark.parametrize(("steps", "longer"), [(1, 0.5), (5, 0.3)])
+def test_the_interval_holds_where_few_steps_are_overrun(steps, longer):
+    """Packets cost nothing but where a core is overrun, in one step of thirty, which is longer than others for that: there they
+    take up to as long again."""
+    held, images = 0, 60
+    for seed in range(100):
+        (far, _), rng = made_up(images, steps, seed), np.random.default_rng([seed, 1])
+        overrun = (rng.random(images * steps) < 1 / 30).repeat(2)[:, None]
+        far.pace.split[:] = np.rint(far.pace.split * (1 + longer * overrun))
+        slower = 1 + overrun * rng.uniform(0.5, 1, images * steps).repeat(2)[:, None] * [1, 1, 0, 0]
+        split = np.rint(far.pace.split * slower).astype(np.int64)
+        found = SampledTimeline(far, Known(Pace(split.sum(1), split, Tally.empty(far.grid)), far.grid), "auto", seed).finish()
+        held += abs(found.cycles.sum() - split.sum()) <= found.sample.error * found.cycles.sum()
+    assert held >= 90
 
 
 @given(st.integers(2, 30), st.integers(1, 6), st.integers(1, 4), st.integers(0, 2**32 - 1), st.data())
-def test_the_sampled_steps_are_fitted_as_all_are(images, steps, turns, seed, data):
+def test_every_step_is_scaled_by_itself(images, steps, turns, seed, data):
     rng = np.random.default_rng(seed)
     far, size = rng.integers(0, 1000, (images, steps, turns, 4)), data.draw(st.integers(2, images))
     sampled, near = sample.rounds(images, steps, seed)[:size], rng.integers(0, 2000, (size, steps, turns, 4))
     expected = by_ratio(far, sampled, near)
-    assert (fitted(far, sampled, near) == np.take_along_axis(expected, sampled[:, :, None, None], 0)).all()
     for step in range(steps):
         alone = by_ratio(far[:, [step]], sampled[:, [step]], near[:, [step]])
         assert (alone == expected[:, [step]]).all()
