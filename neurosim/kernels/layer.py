@@ -62,6 +62,23 @@ class PooledCurrents(NamedTuple):
     neurons: np.ndarray  # int32, those that one identity shortcut reaches in this step
 
 
+class Extras(NamedTuple):
+    """What few populations have: refractory neurons, max pooling, pooled currents. Without any of them there is no code for it:
+    a third less to compile. Arrays of what is not there are empty."""
+
+    resting: np.ndarray  # int32 [neurons], refractory neurons
+    left: np.ndarray  # int32 [neurons], for how many steps more
+    rested: np.ndarray  # int32 [neurons], the last step in which they were
+    kept: np.ndarray  # [neurons], the potential that they keep
+    latched: np.ndarray  # int32 [windows * channels of the sources], max pooling: last step with a spike in it
+    passed: np.ndarray  # int64 [sources], how many events of each pass max pooling in this step, from its first latch on:
+    passed_channel: np.ndarray  # int32 [as many as latches], their channels
+    passed_place: np.ndarray  # int32 [as many], their places
+    passed_value: np.ndarray  # int64 or float32 [as many], the largest value in their window; empty without values
+    rank: np.ndarray  # int32 [as many], where a window is among them; empty without values
+    pooled: PooledCurrents
+
+
 class PopulationState(NamedTuple):
     """Mutable state of one population for one image at a time; reused from image to image."""
 
@@ -75,18 +92,8 @@ class PopulationState(NamedTuple):
     lone: np.ndarray  # int32 [neurons], last step in which the neuron was noted as a lone visit
     candidates: np.ndarray  # int32 [neurons], possible lone visits of this step
     held: np.ndarray  # int32 [neurons], neurons still above threshold after their reset, or those that reset in the next step
-    resting: np.ndarray  # int32 [neurons], refractory neurons; this and the next three are empty where none ever is
-    left: np.ndarray  # int32 [neurons], for how many steps more
-    rested: np.ndarray  # int32 [neurons], the last step in which they were
-    kept: np.ndarray  # [neurons], the potential that they keep
     singles: np.ndarray  # int32, neurons that one identity shortcut reaches in this step
-    latched: np.ndarray  # int32 [windows * channels of the sources], max pooling: last step with a spike in it
-    passed: np.ndarray  # int64 [sources], how many events of each pass max pooling in this step, from its first latch on:
-    passed_channel: np.ndarray  # int32 [as many as latches], their channels
-    passed_place: np.ndarray  # int32 [as many], their places
-    passed_value: np.ndarray  # int64 or float32 [as many], the largest value in their window; empty without values
-    rank: np.ndarray  # int32 [as many], where a window is among them; empty without values
-    pooled: PooledCurrents
+    extras: Extras | None
 
 
 class Tape(NamedTuple):
@@ -151,9 +158,9 @@ def list_blocks(state, synapses, channels, channel, site, step, n_visits):
 
 
 @inlined
-def list_windows(state, synapses, channels, channel, site, step, n_visits):
+def list_windows(state, pooled, synapses, channels, channel, site, step, n_visits):
     """The same where weight rows reach places whose currents are pooled: of the windows that hold them."""
-    pooled, blocks = state.pooled, channels // state.block
+    blocks = channels // state.block
     previous, before = -1, -1
     for e in range(len(site)):
         group = channel[e] // synapses.group
@@ -222,7 +229,7 @@ def arriving(synapses, events, step, begin):
 
 
 @inlined
-def first_of_windows(state, synapses, channel, site, step):
+def first_of_windows(extras, synapses, channel, site, step):
     """Write channels and places of the events that max pooling passes, the first of each window; return how many there are.
     Those of a place follow each other."""
     n, e = synapses.first_latch, 0
@@ -233,23 +240,23 @@ def first_of_windows(state, synapses, channel, site, step):
         for place in range(synapses.first_place[site[e]], synapses.first_place[site[e] + 1]):
             for c in channel[e:end]:
                 latch = synapses.first_latch + c * synapses.windows + synapses.window[place]
-                if state.latched[latch] != step:
-                    state.latched[latch] = step
-                    state.passed_channel[n] = c
-                    state.passed_place[n] = place
+                if extras.latched[latch] != step:
+                    extras.latched[latch] = step
+                    extras.passed_channel[n] = c
+                    extras.passed_place[n] = place
                     n += 1
         e = end
     return n - synapses.first_latch
 
 
 @inlined
-def meeting(state, synapses, events, step, begin, k):
+def meeting(extras, synapses, events, step, begin, k):
     """Channels of the events of source *k* that meet its runs in this step, and which runs: of all that arrive those of their
     sites, of those that max pooling passes those of their places."""
     first, last = arriving(synapses, events, step, begin)
-    if synapses.windows > 0:
-        first, last = synapses.first_latch, synapses.first_latch + state.passed[k]
-        return state.passed_channel[first:last], state.passed_place[first:last]
+    if extras is not None and synapses.windows > 0:
+        first, last = synapses.first_latch, synapses.first_latch + extras.passed[k]
+        return extras.passed_channel[first:last], extras.passed_place[first:last]
     return events.channel[first:last], events.site[first:last]
 
 
@@ -344,50 +351,41 @@ def add_singly(potential, synapses, channel, site):
 
 
 @inlined
-def largest_of_windows(state, synapses, channel, site, value, step):
+def largest_of_windows(extras, synapses, channel, site, value, step):
     """As `first_of_windows`, with the largest value in each window, of which none is negative."""
     n = synapses.first_latch
     for e in range(len(site)):
         for place in range(synapses.first_place[site[e]], synapses.first_place[site[e] + 1]):
             latch = synapses.first_latch + channel[e] * synapses.windows + synapses.window[place]
-            if state.latched[latch] != step:
-                state.latched[latch] = step
-                state.rank[latch] = n
-                state.passed_channel[n] = channel[e]
-                state.passed_place[n] = place
-                state.passed_value[n] = value[e]
+            if extras.latched[latch] != step:
+                extras.latched[latch] = step
+                extras.rank[latch] = n
+                extras.passed_channel[n] = channel[e]
+                extras.passed_place[n] = place
+                extras.passed_value[n] = value[e]
                 n += 1
-            rank = state.rank[latch]
-            state.passed_value[rank] = max(state.passed_value[rank], value[e])
+            rank = extras.rank[latch]
+            extras.passed_value[rank] = max(extras.passed_value[rank], value[e])
     return n - synapses.first_latch
 
 
-def passing(state, synapses, events, first, last, step):
-    """Write which of the events from *first* to before *last* max pooling passes, and return how many it does."""
+@inlined
+def pass_pool(extras, synapses, events, value, step, begin, k):
+    """Write which of the events that arrive from source *k* in this step max pooling passes."""
+    first, last = arriving(synapses, events, step, begin)
     channel, site = events.channel[first:last], events.site[first:last]
-    if events.value is None:
-        return first_of_windows(state, synapses, channel, site, step)
-    return largest_of_windows(state, synapses, channel, site, events.value[first:last], step)
-
-
-@overload(passing)
-def _passing(state, synapses, events, first, last, step):
-    if valueless(events):
-        return lambda state, synapses, events, first, last, step: first_of_windows(
-            state, synapses, events.channel[first:last], events.site[first:last], step
-        )
-    return lambda state, synapses, events, first, last, step: largest_of_windows(
-        state, synapses, events.channel[first:last], events.site[first:last], events.value[first:last], step
-    )
+    if value is None:
+        extras.passed[k] = first_of_windows(extras, synapses, channel, site, step)
+    else:
+        extras.passed[k] = largest_of_windows(extras, synapses, channel, site, value[first:last], step)
 
 
 @inlined
-def take_spikes(state, synapses, events, step, begin, k, reached):
+def take_spikes(singles, synapses, channel, site, reached):
     """Add the weights of spikes to what they reach."""
-    channel, site = meeting(state, synapses, events, step, begin, k)
     if synapses.identity:
-        for i in range(identity_targets(synapses, channel, site, state.singles)):
-            reached[state.singles[i]] += synapses.unit
+        for i in range(identity_targets(synapses, channel, site, singles)):
+            reached[singles[i]] += synapses.unit
     elif synapses.group_step > 0:
         add_singly(reached, synapses, channel, site)
     else:
@@ -395,13 +393,8 @@ def take_spikes(state, synapses, events, step, begin, k, reached):
 
 
 @inlined
-def take_values(state, synapses, events, step, begin, k, reached):
+def take_values(synapses, channel, site, value, reached):
     """Add the weights of events, each times its value, to what they reach."""
-    channel, site = meeting(state, synapses, events, step, begin, k)
-    first, last = arriving(synapses, events, step, begin)
-    value = events.value[first:last]
-    if synapses.windows > 0:
-        value = state.passed_value[synapses.first_latch : synapses.first_latch + state.passed[k]]
     for e in range(len(site)):
         for r in range(synapses.first[site[e]], synapses.first[site[e] + 1]):
             if synapses.identity:
@@ -413,26 +406,18 @@ def take_values(state, synapses, events, step, begin, k, reached):
                 reached[target + i] += value[e] * synapses.weight[offset + i]
 
 
-def take(state, synapses, events, step, begin, k, reached):
-    """What arrives from source *k* in a step."""
-    taken = take_spikes if events.value is None else take_values
-    taken(state, synapses, events, step, begin, k, reached)
-
-
-@overload(take)
-def _take(state, synapses, events, step, begin, k, reached):
-    if valueless(events):
-        return lambda state, synapses, events, step, begin, k, reached: take_spikes(
-            state, synapses, events, step, begin, k, reached
-        )
-    return lambda state, synapses, events, step, begin, k, reached: take_values(
-        state, synapses, events, step, begin, k, reached
-    )
-
-
-def valueless(events):
-    """Whether events of this type are spikes."""
-    return isinstance(events.types[Events._fields.index("value")], types.NoneType)
+@inlined
+def take(singles, extras, synapses, events, value, step, begin, k, reached):
+    """What arrives from source *k* in a step; *value*: those of all events, None where they are spikes."""
+    channel, site = meeting(extras, synapses, events, step, begin, k)
+    if value is None:
+        take_spikes(singles, synapses, channel, site, reached)
+    else:
+        first, last = arriving(synapses, events, step, begin)
+        brought = value[first:last]
+        if extras is not None and synapses.windows > 0:
+            brought = extras.passed_value[synapses.first_latch : synapses.first_latch + extras.passed[k]]
+        take_values(synapses, channel, site, brought, reached)
 
 
 @inlined
@@ -457,7 +442,26 @@ def write_potentials(lif, state, out, step):
 
 
 @inlined
-def list_visits(lif, state, sources, driven, step, begin, n_held, n_resting):
+def list_singles(state, extras, synapses, channels, channel, site, step, n_visits, n_candidates):
+    """Put what an identity shortcut reaches on the visit list, and on the list of candidates; return the length of both."""
+    neurons = state.singles[: identity_targets(synapses, channel, site, state.singles)]
+    if extras is not None and len(extras.pooled.raw) > 0:
+        neurons = extras.pooled.neurons[: neurons_of_places(extras.pooled, channels, neurons)]
+    return list_lone(state, neurons, channels, step, n_visits, n_candidates)
+
+
+@inlined
+def list_rows(state, extras, synapses, channels, channel, site, step, n_visits):
+    """Put what weight rows reach on the visit list; return its length."""
+    if extras is not None and len(extras.pooled.raw) > 0:
+        return list_windows(state, extras.pooled, synapses, channels, channel, site, step, n_visits)
+    if state.block == channels:
+        return list_reached(state, synapses, channels, site, step, n_visits)
+    return list_blocks(state, synapses, channels, channel, site, step, n_visits)
+
+
+@inlined
+def list_visits(lif, state, extras, sources, driven, step, begin, n_held, n_resting):
     """Fill the visit list of this step; return its length and the number of candidates for lone visits."""
     n_visits = 0
     n_candidates = 0
@@ -468,25 +472,19 @@ def list_visits(lif, state, sources, driven, step, begin, n_held, n_resting):
             state.visits[site] = site
         n_visits = len(state.updated)
     n_visits, n_candidates = list_lone(state, state.held[:n_held], lif.channels, step, n_visits, n_candidates)
-    n_visits, n_candidates = list_lone(state, state.resting[:n_resting], lif.channels, step, n_visits, n_candidates)
+    if extras is not None:
+        n_visits, n_candidates = list_lone(state, extras.resting[:n_resting], lif.channels, step, n_visits, n_candidates)
     for k in range(len(sources)):
         synapses, events = sources[k]
-        if synapses.windows > 0:
-            first, last = arriving(synapses, events, step, begin)
-            state.passed[k] = passing(state, synapses, events, first, last, step)
-        channel, site = meeting(state, synapses, events, step, begin, k)
+        if extras is not None and synapses.windows > 0:
+            pass_pool(extras, synapses, events, events.value, step, begin, k)
+        channel, site = meeting(extras, synapses, events, step, begin, k)
         if synapses.identity:
-            n = identity_targets(synapses, channel, site, state.singles)
-            neurons = state.singles[:n]
-            if len(state.pooled.raw) > 0:
-                neurons = state.pooled.neurons[: neurons_of_places(state.pooled, lif.channels, neurons)]
-            n_visits, n_candidates = list_lone(state, neurons, lif.channels, step, n_visits, n_candidates)
-        elif len(state.pooled.raw) > 0:
-            n_visits = list_windows(state, synapses, lif.channels, channel, site, step, n_visits)
-        elif state.block == lif.channels:
-            n_visits = list_reached(state, synapses, lif.channels, site, step, n_visits)
+            n_visits, n_candidates = list_singles(
+                state, extras, synapses, lif.channels, channel, site, step, n_visits, n_candidates
+            )
         else:
-            n_visits = list_blocks(state, synapses, lif.channels, channel, site, step, n_visits)
+            n_visits = list_rows(state, extras, synapses, lif.channels, channel, site, step, n_visits)
     return n_visits, n_candidates
 
 
@@ -506,22 +504,24 @@ def pool_currents(pooled, channels, windows, into):
 
 
 @inlined
-def integrate(lif, state, sources, current, visits, step, begin):
+def integrate(lif, state, extras, sources, current, visits, step, begin):
     """Add the constant *current* and the weights of all events that arrive in this step to the potential; where inputs are
     filtered, to the synaptic current, which leaks before and which the potential then integrates, with or without the constant
     in it; pooled before either, where currents are pooled, at the sites on the visit list: nothing comes to others."""
     into = state.current if lif.filters else state.potential
     for i in range(len(state.current)):
         into[i] = decayed(into[i], lif.current_leak, i)
-    reached = state.pooled.raw if len(state.pooled.raw) > 0 else into
+    reached = into
+    if extras is not None and len(extras.pooled.raw) > 0:
+        reached = extras.pooled.raw
     driven = state.potential if lif.parted else reached
     for i in range(len(current)):
         driven[i] += current[i]
     for k in range(len(sources)):
         synapses, events = sources[k]
-        take(state, synapses, events, step, begin, k, reached)
-    if len(state.pooled.raw) > 0:
-        pool_currents(state.pooled, lif.channels, visits, into)
+        take(state.singles, extras, synapses, events, events.value, step, begin, k, reached)
+    if extras is not None and len(extras.pooled.raw) > 0:
+        pool_currents(extras.pooled, lif.channels, visits, into)
     for i in range(len(state.current)):
         state.potential[i] += state.current[i]
 
@@ -553,16 +553,16 @@ def run_layer(lif, state, sources, currents, images, steps, window, tape):
         n_spikes, n_lone, n_clipped = tape.noted[0], tape.noted[1], tape.noted[2]
         n_held, n_resting = tape.noted[3], tape.noted[4]
         for step in range(begin + window[0], begin + window[1]):
-            n_visits, n_candidates = list_visits(lif, state, sources, driven, step, begin, n_held, n_resting)
+            n_visits, n_candidates = list_visits(lif, state, state.extras, sources, driven, step, begin, n_held, n_resting)
             visits = state.visits[:n_visits]
             decay(lif, state, visits, step)
-            integrate(lif, state, sources, currents[image], visits, step, begin)
+            integrate(lif, state, state.extras, sources, currents[image], visits, step, begin)
             if lif.resets_late:
                 for i in state.held[:n_held]:
                     state.potential[i] = after_reset(lif, state.potential[i], i)
-            n_resting = keep_resting(state, step, n_resting)
+            n_resting = keep_resting(state, state.extras, step, n_resting)
             n_spikes, n_held, n_resting, n_clipped = fire(
-                lif, state, tape, image, step, visits, n_spikes, n_resting, n_clipped
+                lif, state, state.extras, tape, image, step, visits, n_spikes, n_resting, n_clipped
             )
             n_lone = write_lone(lif, state, tape, step, n_candidates, n_lone)
             tape.start[step + 1] = n_spikes

@@ -155,21 +155,22 @@ def raise_to_floor(lif, state, site):
 
 
 @inlined
-def keep_resting(state, step, n_resting):
+def keep_resting(state, extras, step, n_resting):
     """What arrived at refractory neurons changes nothing; return how many of them rest in the next step too."""
     n_left = 0
-    for neuron in state.resting[:n_resting]:
-        state.potential[neuron] = state.kept[neuron]
-        state.rested[neuron] = step
-        state.left[neuron] -= 1
-        if state.left[neuron] > 0:
-            state.resting[n_left] = neuron
-            n_left += 1
+    if extras is not None:
+        for neuron in extras.resting[:n_resting]:
+            state.potential[neuron] = extras.kept[neuron]
+            extras.rested[neuron] = step
+            extras.left[neuron] -= 1
+            if extras.left[neuron] > 0:
+                extras.resting[n_left] = neuron
+                n_left += 1
     return n_left
 
 
 @inlined
-def fire(lif, state, tape, image, step, sites, n_spikes, n_resting, n_clipped):
+def fire(lif, state, extras, tape, image, step, sites, n_spikes, n_resting, n_clipped):
     """Clip, compare and reset at the visited sites; return how many spikes, held and resting neurons and clips are noted."""
     n_held = 0
     channels = np.uint64(lif.channels)
@@ -194,7 +195,7 @@ def fire(lif, state, tape, image, step, sites, n_spikes, n_resting, n_clipped):
             u = state.potential[neuron]
             if u <= of(lif.fire_above, neuron):
                 continue
-            if lif.refractory > 0 and state.rested[neuron] == step:
+            if extras is not None and lif.refractory > 0 and extras.rested[neuron] == step:
                 state.held[n_held] = neuron
                 n_held += 1
                 continue
@@ -209,10 +210,10 @@ def fire(lif, state, tape, image, step, sites, n_spikes, n_resting, n_clipped):
             elif not lif.resets_late:
                 u = after_reset(lif, u, neuron)
                 state.potential[neuron] = u
-            if lif.refractory > 0:
-                state.kept[neuron] = u
-                state.left[neuron] = lif.refractory
-                state.resting[n_resting] = neuron
+            if extras is not None and lif.refractory > 0:
+                extras.kept[neuron] = u
+                extras.left[neuron] = lif.refractory
+                extras.resting[n_resting] = neuron
                 n_resting += 1
             # A soft reset can leave the potential above threshold: it fires again, also without input.
             if u > of(lif.fire_above, neuron):

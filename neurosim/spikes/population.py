@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.kernels.layer import PooledCurrents, PopulationState, Synapses, Tape
+from neurosim.kernels.layer import Extras, PooledCurrents, PopulationState, Synapses, Tape
 from neurosim.kernels.neurons import KEPT, SET, SUBTRACTED, FloatLeak, IntegerLeak, Leaks, NeuronConstants
 from neurosim.network.layers import NEXT_STEP, Layer, Leak, Parameter, Shape, after, pool_kind, share
 from neurosim.network.network import Network
@@ -61,24 +61,33 @@ def by_site(parameter: Parameter, shape: Shape) -> np.ndarray:
 def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic], valued: bool) -> PopulationState:
     """*valued*: whether events carry values."""
     neurons, sites = layer.neurons, layer.shape[1] * layer.shape[2]
-    latches = sum(s.latches for s in synapses)
     # Every spike that can be, in every window that it lies in.
     singles = max((len(s.target) * s.group for s in synapses if s.identity), default=0)
-
-    def never(count: int) -> np.ndarray:
-        return np.full(count, -1, np.int32)
-
-    current, resting = np.zeros(0 if layer.current_leak is None else neurons, dtype), neurons if layer.refractory else 0
+    extra = layer.refractory or after(layer) is not None or any(s.latches for s in synapses)
     return PopulationState(
-        potential=np.zeros(neurons, dtype), current=current, updated=never(sites), block=layer.shape[0] // layer.blocks,
-        reached=never(sites * layer.blocks), listed=never(sites), visits=never(sites), lone=never(neurons),
-        candidates=np.empty(neurons, np.int32), held=np.empty(neurons, np.int32), resting=np.empty(resting, np.int32),
-        left=np.empty(resting, np.int32), rested=never(resting), kept=np.empty(resting, dtype),
-        singles=np.empty(singles, np.int32), latched=never(latches), passed=np.zeros(len(synapses), np.int64),
+        potential=np.zeros(neurons, dtype), current=np.zeros(0 if layer.current_leak is None else neurons, dtype),
+        updated=_never(sites), block=layer.shape[0] // layer.blocks, reached=_never(sites * layer.blocks), listed=_never(sites),
+        visits=_never(sites), lone=_never(neurons), candidates=np.empty(neurons, np.int32), held=np.empty(neurons, np.int32),
+        singles=np.empty(singles, np.int32), extras=_extras(layer, synapses, dtype, valued, singles) if extra else None,
+    )  # fmt: skip
+
+
+def _extras(layer: Layer, synapses: list[Synapses], dtype: type[np.generic], valued: bool, singles: int) -> Extras:
+    """*singles*: places that one identity shortcut reaches at most."""
+    resting, latches = layer.neurons if layer.refractory else 0, sum(s.latches for s in synapses)
+    valued_latches = latches if valued else 0
+    return Extras(
+        resting=np.empty(resting, np.int32), left=np.empty(resting, np.int32), rested=_never(resting),
+        kept=np.empty(resting, dtype), latched=_never(latches), passed=np.zeros(len(synapses), np.int64),
         passed_channel=np.empty(latches, np.int32), passed_place=np.empty(latches, np.int32),
-        passed_value=np.empty(latches if valued else 0, payload_type(dtype)), rank=np.empty(latches if valued else 0, np.int32),
+        passed_value=np.empty(valued_latches, payload_type(dtype)), rank=np.empty(valued_latches, np.int32),
         pooled=_pooled_currents(layer, singles, dtype),
     )  # fmt: skip
+
+
+def _never(count: int) -> np.ndarray:
+    """The last step in which something happened that has not."""
+    return np.full(count, -1, np.int32)
 
 
 def _pooled_currents(layer: Layer, singles: int, dtype: type[np.generic]) -> PooledCurrents:
@@ -94,7 +103,7 @@ def _pooled_currents(layer: Layer, singles: int, dtype: type[np.generic]) -> Poo
     holder, held = windows.pairs(np.arange(windows.many))
     most = int(np.diff(windows.first).max(initial=0))
     return PooledCurrents(
-        raw=np.zeros(sites * layer.shape[0], dtype), listed=np.full(sites * layer.blocks, -1, np.int32),
+        raw=np.zeros(sites * layer.shape[0], dtype), listed=_never(sites * layer.blocks),
         first_window=windows.first.astype(np.int32), window=windows.window.astype(np.int32),
         first_site=np.searchsorted(holder, np.arange(windows.many + 1)).astype(np.int32), site=held.astype(np.int32),
         largest=pool_kind(pool) == "max", share=one, neurons=np.empty(singles * most, np.int32),
