@@ -52,7 +52,7 @@ class Convolution:
 
     def fresh(self) -> None:
         """New state and tape, as `simulate` makes them."""
-        self.state = new_state(self.layer, [self.synapses], np.int32, valued=False)
+        self.state = new_state(self.layer, self.lif, [self.synapses], np.int32, valued=False)
         self.tape = new_tape(self.layer, IMAGES, STEPS, np.int32, False)
 
     def run(self) -> None:

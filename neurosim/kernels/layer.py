@@ -12,7 +12,7 @@ from numba import types
 from numba.extending import overload
 
 from neurosim.kernels import inlined, jit
-from neurosim.kernels.neurons import Number, after_reset, decay, decayed, fire, keep_resting, of
+from neurosim.kernels.neurons import Number, decay, decayed, fire, of, settle
 
 
 class Events(NamedTuple):
@@ -63,9 +63,11 @@ class PooledCurrents(NamedTuple):
 
 
 class Extras(NamedTuple):
-    """What few populations have: refractory neurons, max pooling, pooled currents. Without any of them there is no code for it:
-    a third less to compile. Arrays of what is not there are empty."""
+    """Of populations that have any of what few have: a synaptic current, refractory neurons, late resets, a lowest potential,
+    graded spikes, max pooling, pooled currents, groups. For others there is no code for it: half as much to compile. Arrays of
+    what is not there are empty."""
 
+    current: np.ndarray  # as potentials, the synaptic current
     resting: np.ndarray  # int32 [neurons], refractory neurons
     left: np.ndarray  # int32 [neurons], for how many steps more
     rested: np.ndarray  # int32 [neurons], the last step in which they were
@@ -83,7 +85,6 @@ class PopulationState(NamedTuple):
     """Mutable state of one population for one image at a time; reused from image to image."""
 
     potential: np.ndarray  # int32, int64 or float32 [sites * channels]
-    current: np.ndarray  # as many of the same type, or none; the synaptic current
     updated: np.ndarray  # int32 [sites], step up to which the leak has been applied
     block: int  # channels of a site that a weight row reaches all or none of
     reached: np.ndarray  # int32 [sites * blocks of its channels], last step in which a weight row arrived
@@ -381,12 +382,12 @@ def pass_pool(extras, synapses, events, value, step, begin, k):
 
 
 @inlined
-def take_spikes(singles, synapses, channel, site, reached):
+def take_spikes(singles, extras, synapses, channel, site, reached):
     """Add the weights of spikes to what they reach."""
     if synapses.identity:
         for i in range(identity_targets(synapses, channel, site, singles)):
             reached[singles[i]] += synapses.unit
-    elif synapses.group_step > 0:
+    elif extras is not None and synapses.group_step > 0:
         add_singly(reached, synapses, channel, site)
     else:
         add_rows(reached, synapses, channel, site)
@@ -411,7 +412,7 @@ def take(singles, extras, synapses, events, value, step, begin, k, reached):
     """What arrives from source *k* in a step; *value*: those of all events, None where they are spikes."""
     channel, site = meeting(extras, synapses, events, step, begin, k)
     if value is None:
-        take_spikes(singles, synapses, channel, site, reached)
+        take_spikes(singles, extras, synapses, channel, site, reached)
     else:
         first, last = arriving(synapses, events, step, begin)
         brought = value[first:last]
@@ -455,9 +456,9 @@ def list_rows(state, extras, synapses, channels, channel, site, step, n_visits):
     """Put what weight rows reach on the visit list; return its length."""
     if extras is not None and len(extras.pooled.raw) > 0:
         return list_windows(state, extras.pooled, synapses, channels, channel, site, step, n_visits)
-    if state.block == channels:
-        return list_reached(state, synapses, channels, site, step, n_visits)
-    return list_blocks(state, synapses, channels, channel, site, step, n_visits)
+    if extras is not None and state.block != channels:
+        return list_blocks(state, synapses, channels, channel, site, step, n_visits)
+    return list_reached(state, synapses, channels, site, step, n_visits)
 
 
 @inlined
@@ -508,13 +509,17 @@ def integrate(lif, state, extras, sources, current, visits, step, begin):
     """Add the constant *current* and the weights of all events that arrive in this step to the potential; where inputs are
     filtered, to the synaptic current, which leaks before and which the potential then integrates, with or without the constant
     in it; pooled before either, where currents are pooled, at the sites on the visit list: nothing comes to others."""
-    into = state.current if lif.filters else state.potential
-    for i in range(len(state.current)):
-        into[i] = decayed(into[i], lif.current_leak, i)
+    into = state.potential
+    if extras is not None and lif.filters:
+        into = extras.current
+        for i in range(len(into)):
+            into[i] = decayed(into[i], lif.current_leak, i)
     reached = into
     if extras is not None and len(extras.pooled.raw) > 0:
         reached = extras.pooled.raw
-    driven = state.potential if lif.parted else reached
+    driven = reached
+    if extras is not None and lif.parted:
+        driven = state.potential
     for i in range(len(current)):
         driven[i] += current[i]
     for k in range(len(sources)):
@@ -522,16 +527,18 @@ def integrate(lif, state, extras, sources, current, visits, step, begin):
         take(state.singles, extras, synapses, events, events.value, step, begin, k, reached)
     if extras is not None and len(extras.pooled.raw) > 0:
         pool_currents(extras.pooled, lif.channels, visits, into)
-    for i in range(len(state.current)):
-        state.potential[i] += state.current[i]
+    if extras is not None:
+        for i in range(len(extras.current)):
+            state.potential[i] += extras.current[i]
 
 
 @inlined
-def begin_image(lif, state, tape, begin):
+def begin_image(lif, state, extras, tape, begin):
     """Forget the image before; *begin*: first step of this one."""
     for i in range(len(state.potential)):
         state.potential[i] = min(max(of(lif.initial, i), lif.lowest), lif.highest)
-    state.current[:] = 0
+    if extras is not None:
+        extras.current[:] = 0
     state.updated[:] = begin - 1
     tape.noted[3:] = 0
 
@@ -549,7 +556,7 @@ def run_layer(lif, state, sources, currents, images, steps, window, tape):
     for image in range(images[0], images[1]):
         begin = image * steps
         if window[0] == 0:
-            begin_image(lif, state, tape, begin)
+            begin_image(lif, state, state.extras, tape, begin)
         n_spikes, n_lone, n_clipped = tape.noted[0], tape.noted[1], tape.noted[2]
         n_held, n_resting = tape.noted[3], tape.noted[4]
         for step in range(begin + window[0], begin + window[1]):
@@ -557,10 +564,7 @@ def run_layer(lif, state, sources, currents, images, steps, window, tape):
             visits = state.visits[:n_visits]
             decay(lif, state, visits, step)
             integrate(lif, state, state.extras, sources, currents[image], visits, step, begin)
-            if lif.resets_late:
-                for i in state.held[:n_held]:
-                    state.potential[i] = after_reset(lif, state.potential[i], i)
-            n_resting = keep_resting(state, state.extras, step, n_resting)
+            n_resting = settle(lif, state, state.extras, step, n_held, n_resting)
             n_spikes, n_held, n_resting, n_clipped = fire(
                 lif, state, state.extras, tape, image, step, visits, n_spikes, n_resting, n_clipped
             )

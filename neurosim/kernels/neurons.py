@@ -158,15 +158,26 @@ def raise_to_floor(lif, state, site):
 def keep_resting(state, extras, step, n_resting):
     """What arrived at refractory neurons changes nothing; return how many of them rest in the next step too."""
     n_left = 0
-    if extras is not None:
-        for neuron in extras.resting[:n_resting]:
-            state.potential[neuron] = extras.kept[neuron]
-            extras.rested[neuron] = step
-            extras.left[neuron] -= 1
-            if extras.left[neuron] > 0:
-                extras.resting[n_left] = neuron
-                n_left += 1
+    for neuron in extras.resting[:n_resting]:
+        state.potential[neuron] = extras.kept[neuron]
+        extras.rested[neuron] = step
+        extras.left[neuron] -= 1
+        if extras.left[neuron] > 0:
+            extras.resting[n_left] = neuron
+            n_left += 1
     return n_left
+
+
+@inlined
+def settle(lif, state, extras, step, n_held, n_resting):
+    """What the spikes of the steps before still do: late resets, refractory neurons; return how many of these rest in the next
+    step too."""
+    if extras is None:
+        return 0
+    if lif.resets_late:
+        for i in state.held[:n_held]:
+            state.potential[i] = after_reset(lif, state.potential[i], i)
+    return keep_resting(state, extras, step, n_resting)
 
 
 @inlined
@@ -176,7 +187,7 @@ def fire(lif, state, extras, tape, image, step, sites, n_spikes, n_resting, n_cl
     channels = np.uint64(lif.channels)
     for site in sites:
         first = np.uint64(site) * channels
-        if lif.floors:
+        if extras is not None and lif.floors:
             raise_to_floor(lif, state, site)
         # A pass that vectorises comes first; most sites need no second one.
         low = state.potential[first]
@@ -202,7 +213,7 @@ def fire(lif, state, extras, tape, image, step, sites, n_spikes, n_resting, n_cl
             tape.channel[n_spikes] = c
             tape.site[n_spikes] = site
             n_spikes += 1
-            if lif.graded:
+            if extras is not None and lif.graded:
                 many = crossed(u, of(lif.threshold, neuron), of(lif.fire_above, neuron))
                 tape.value[n_spikes - 1] = many
                 u = u - many * of(lif.threshold, neuron)

@@ -132,6 +132,7 @@ def _met(size: int, axis: KernelAxis, held: np.ndarray) -> np.ndarray:
     return found
 
 
+@lru_cache(maxsize=4096)
 def _held(size: int, axis: KernelAxis, first: int, last: int) -> np.ndarray:
     """bool [size]: whether a coordinate lies in one of the windows first <= window < last."""
     at = np.add.outer(np.arange(first, last) * axis.stride - axis.padding, np.arange(axis.kernel))
@@ -143,9 +144,11 @@ def _held(size: int, axis: KernelAxis, first: int, last: int) -> np.ndarray:
 def places(layer: Layer, brick: Brick) -> tuple[int, int]:
     """Rows and columns of the map that synapses reach of which *brick* keeps what arrives: its own, or, where currents are
     pooled, those in the windows of its neurons; bricks whose windows overlap keep some of them twice."""
-    pool, (_, high, wide) = pool_axes(after(layer)), layer.landing
-    rows, columns = _held(high, pool[0], brick.y0, brick.y1), _held(wide, pool[1], brick.x0, brick.x1)
-    return int(rows.sum()), int(columns.sum())
+    pool, (_, high, wide) = after(layer), layer.landing
+    if pool is None:
+        return brick.y1 - brick.y0, brick.x1 - brick.x0
+    down, across = pool_axes(pool)
+    return int(_held(high, down, brick.y0, brick.y1).sum()), int(_held(wide, across, brick.x0, brick.x1).sum())
 
 
 def landing_sites(layer: Layer, brick: Brick) -> int:
@@ -203,9 +206,14 @@ class Groups(NamedTuple):
 def groups_in(network: Network, layer: Layer, source: str, shortcut: Shortcut | None, brick: Brick) -> Groups:
     """The groups of the main synapses or of a shortcut with weights that have channels in *brick*."""
     groups = groups_of(shortcut or layer)
-    inputs, share = network.shape_of(source)[0] // groups, layer.shape[0] // groups
-    first, last = brick.c0 // share, (brick.c1 - 1) // share + 1
-    edges = np.clip(np.arange(first, last + 1) * share, brick.c0, brick.c1) - brick.c0
+    return _groups(network.shape_of(source)[0] // groups, layer.shape[0] // groups, brick.c0, brick.c1)
+
+
+@lru_cache(maxsize=4096)
+def _groups(inputs: int, share: int, c0: int, c1: int) -> Groups:
+    """Those with channels of c0 <= c < c1; inputs, share: channels that each takes, and has."""
+    first, last = c0 // share, (c1 - 1) // share + 1
+    edges = np.clip(np.arange(first, last + 1) * share, c0, c1) - c0
     return Groups(inputs, (first * inputs, last * inputs), edges[:-1], np.diff(edges))
 
 

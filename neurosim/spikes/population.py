@@ -58,18 +58,27 @@ def by_site(parameter: Parameter, shape: Shape) -> np.ndarray:
     return np.broadcast_to(parameter, shape).transpose(1, 2, 0).flatten()
 
 
-def new_state(layer: Layer, synapses: list[Synapses], dtype: type[np.generic], valued: bool) -> PopulationState:
+def new_state(
+    layer: Layer, constants: NeuronConstants, synapses: list[Synapses], dtype: type[np.generic], valued: bool
+) -> PopulationState:  # fmt: skip
     """*valued*: whether events carry values."""
     neurons, sites = layer.neurons, layer.shape[1] * layer.shape[2]
     # Every spike that can be, in every window that it lies in.
     singles = max((len(s.target) * s.group for s in synapses if s.identity), default=0)
-    extra = layer.refractory or after(layer) is not None or any(s.latches for s in synapses)
+    extras = _extras(layer, synapses, dtype, valued, singles) if _uncommon(layer, constants, synapses) else None
     return PopulationState(
-        potential=np.zeros(neurons, dtype), current=np.zeros(0 if layer.current_leak is None else neurons, dtype),
-        updated=_never(sites), block=layer.shape[0] // layer.blocks, reached=_never(sites * layer.blocks), listed=_never(sites),
-        visits=_never(sites), lone=_never(neurons), candidates=np.empty(neurons, np.int32), held=np.empty(neurons, np.int32),
-        singles=np.empty(singles, np.int32), extras=_extras(layer, synapses, dtype, valued, singles) if extra else None,
+        potential=np.zeros(neurons, dtype), updated=_never(sites), block=layer.shape[0] // layer.blocks,
+        reached=_never(sites * layer.blocks), listed=_never(sites), visits=_never(sites), lone=_never(neurons),
+        candidates=np.empty(neurons, np.int32), held=np.empty(neurons, np.int32), singles=np.empty(singles, np.int32),
+        extras=extras,
     )  # fmt: skip
+
+
+def _uncommon(layer: Layer, constants: NeuronConstants, synapses: list[Synapses]) -> bool:
+    """Whether a layer has anything that `Extras` are for."""
+    lif = constants
+    rare = lif.filters, lif.refractory, lif.resets_late, lif.floors, lif.graded, layer.blocks > 1, after(layer) is not None
+    return any(rare) or any(s.latches or s.group_step for s in synapses)
 
 
 def _extras(layer: Layer, synapses: list[Synapses], dtype: type[np.generic], valued: bool, singles: int) -> Extras:
@@ -77,11 +86,11 @@ def _extras(layer: Layer, synapses: list[Synapses], dtype: type[np.generic], val
     resting, latches = layer.neurons if layer.refractory else 0, sum(s.latches for s in synapses)
     valued_latches = latches if valued else 0
     return Extras(
-        resting=np.empty(resting, np.int32), left=np.empty(resting, np.int32), rested=_never(resting),
-        kept=np.empty(resting, dtype), latched=_never(latches), passed=np.zeros(len(synapses), np.int64),
-        passed_channel=np.empty(latches, np.int32), passed_place=np.empty(latches, np.int32),
-        passed_value=np.empty(valued_latches, payload_type(dtype)), rank=np.empty(valued_latches, np.int32),
-        pooled=_pooled_currents(layer, singles, dtype),
+        current=np.zeros(0 if layer.current_leak is None else layer.neurons, dtype), resting=np.empty(resting, np.int32),
+        left=np.empty(resting, np.int32), rested=_never(resting), kept=np.empty(resting, dtype), latched=_never(latches),
+        passed=np.zeros(len(synapses), np.int64), passed_channel=np.empty(latches, np.int32),
+        passed_place=np.empty(latches, np.int32), passed_value=np.empty(valued_latches, payload_type(dtype)),
+        rank=np.empty(valued_latches, np.int32), pooled=_pooled_currents(layer, singles, dtype),
     )  # fmt: skip
 
 

@@ -231,8 +231,8 @@ class _Batch:
         """What the kernels run."""
         events = _alike([self.events[name] for name in layer.sources], self.network.integer)
         sources = self._filled_up(tuple(zip(self.feeds[layer.name].synapses, events, strict=True)))
-        empty = new_state(layer, [s for s, _ in sources], dtype, events[0].value is not None)
         constants, currents = population(self.network, layer, self.how.state_bits), self._currents(layer, dtype)
+        empty = new_state(layer, constants, [s for s, _ in sources], dtype, events[0].value is not None)
         return constants, empty, sources, currents
 
     def _filled_up(self, sources: Sources) -> Sources:
