@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import neurosim as ns
+from neurosim.io.nir.imported_network import import_nir
+from neurosim.network.layers import NEXT_STEP
 from neurosim.spikes.verify import verify
 
 torch = pytest.importorskip("torch", reason="needs the extra: pip install -e '.[train]'")
@@ -109,6 +111,34 @@ def test_the_neurons_of_the_docs_are_those_that_are_known():
     rows = dict(re.findall(r"^\| (snnTorch|SpikingJelly|Norse|sinabs) \| ([A-Z][A-Za-z, ]+) \|", COVERAGE, re.MULTILINE))
     known = {framework.name: ", ".join(framework.readers) for framework in FAMILIES if framework.name != "neurosim"}
     assert {name.lower(): names for name, names in rows.items()} == known
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+def test_trained_weights_of_a_package_spike_as_the_program_that_wrote_them(reset):
+    snn, nir = pytest.importorskip("snntorch"), pytest.importorskip("nir")
+    file = Path(pytest.importorskip("norse").__file__).parent / "torch" / "utils" / "test" / "braille.nir"
+    nodes, steps = nir.read(file).nodes, 50
+    spikes = np.random.default_rng(0).random((20, steps, 12)) < 0.3
+
+    def linear(node):
+        found = torch.nn.Linear(*nodes[node].weight.shape[::-1])
+        found.load_state_dict({name: torch.tensor(getattr(nodes[node], name)) for name in ("weight", "bias")})
+        return found
+
+    back = snn.RSynaptic(alpha=0.55, beta=0.9, linear_features=38, reset_mechanism=reset)
+    back.recurrent = linear("lif1.w_rec")
+    last, (first, second) = snn.Synaptic(alpha=0.5, beta=0.55, reset_mechanism=reset), map(linear, ("fc1", "fc2"))
+    sent, of_back, of_last = [], [torch.zeros(20, 38)] * 3, [torch.zeros(20, 7)] * 2
+    with torch.no_grad():
+        for step in range(steps):
+            of_back = back(first(torch.tensor(spikes[:, step], dtype=torch.float32)), *of_back)
+            out, *of_last = last(second(of_back[0]), *of_last)
+            sent.append((of_back[0].numpy(), out.numpy()))
+    network, _ = import_nir(file, dt=1e-4, reset=reset, compare=">", dynamics=NEXT_STEP, timesteps=steps)
+    trace = ns.simulate(network, ns.Inputs.from_spikes(spikes[..., None, None]))
+    for name, theirs in zip(("lif1.lif", "lif2"), zip(*sent, strict=True), strict=True):
+        assert (trace.spikes(name).reshape(20, steps, -1) == np.stack(theirs, 1)).all(), name
+        assert 0 < trace.spikes(name).mean() < 1
 
 
 def test_attention_is_refused_by_its_name_and_its_line():

@@ -184,7 +184,8 @@ def _assume(graph: Graph, given: dict[str, Any], choices: Choices, fidelity: Fid
         fidelity.assume(CUBA)
     if kinds & set(SPIKING):
         what = "takes its threshold from the potential" if choices.reset == "subtract" else "sets the potential to v_reset"
-        when = "in its own step" if choices.dynamics != NEXT_STEP else "in the next step, once that has leaked and integrated"
+        at_once = "in its own step (snnTorch as it is by default: in the next one, --reset-at next-step)"
+        when = at_once if choices.dynamics != NEXT_STEP else "in the next step, once that has leaked and integrated"
         fidelity.assume(f"a spike {what}, {when}")
         fidelity.assume(f"a neuron fires where its potential is {given['compare']} its threshold")
     fidelity.assume(ORDER)
