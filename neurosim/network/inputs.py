@@ -84,7 +84,7 @@ class Inputs:
     @classmethod
     def from_frames(cls, values: np.ndarray, labels: np.ndarray | None = None, name: str = "inputs") -> Inputs:
         """Inputs from numbers [N, T, C, H, W], others at every step: counts of events, or any integers of at most 31 bits and a
-        sign; floats for a float network. Numbers that are 0 and 1 alone are spikes."""
+        sign, also where they come as floats; other floats for a float network. Numbers that are 0 and 1 alone are spikes."""
         array = np.asarray(values)
         if array.dtype.kind not in "biuf" or array.ndim != 5:
             raise InputsError(name, [f"frames are {array.dtype} {list(array.shape)}; they must be numbers [N,T,C,H,W]"])
@@ -135,7 +135,8 @@ class Inputs:
     @cached_property
     def sha256(self) -> str:
         """Hash of samples and labels."""
-        return shown_sha256(*map(Shown.whole, (self.images, self.spikes, self.labels, self.frames)))
+        frames = None if self.frames is None else self.frames.astype(frame_type(self.frames), copy=False)
+        return shown_sha256(*map(Shown.whole, (self.images, self.spikes, self.labels, frames)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the inputs file (HDF5, see README)."""
@@ -143,8 +144,11 @@ class Inputs:
 
 
 def frame_type(values: np.ndarray) -> type[np.generic]:
-    """The type of frames of these values."""
-    return np.float32 if values.dtype.kind == "f" else np.int32
+    """The type of frames of these values: of integers if all are whole, as the counts that other programs keep as floats."""
+    if values.dtype.kind != "f":
+        return np.int32
+    counts = np.abs(values).max(initial=0) <= LARGEST and (values == np.rint(values)).all()
+    return np.int32 if counts else np.float32
 
 
 def shown_sha256(images: Shown | None, spikes: Shown | None, labels: Shown | None, frames: Shown | None = None) -> str:
@@ -205,7 +209,9 @@ def _step_problems(network: Network, inputs: Inputs, given: np.ndarray) -> list[
         need = [network.timesteps or "T", *network.input.shape]
         problems.append(f"{what} have shape [N,T,C,H,W] = {list(given.shape)}; the network needs [N]+{need}")
     if network.integer and given.dtype.kind == "f":
-        problems.append(f"{what} are {given.dtype}; an integer network needs integers")
+        odd = given[given != np.rint(given)]
+        which = f"{odd[0]:.6g} among them" if odd.size else f"more than {LARGEST} in size"
+        problems.append(f"{what} are {given.dtype}, {which}; an integer network needs integers")
     if inputs.frames is not None and given.size and given.min() < 0:
         pooling = [layer.name for layer in network.layers if INPUT in _maxima(layer)]
         problems += [f"values span {given.min()} to {given.max()}, but {name!r} takes maxima: none below 0" for name in pooling]
@@ -221,7 +227,8 @@ def _maxima(layer: Layer) -> set[str]:
 def _image_problems(network: Network, inputs: Inputs) -> list[str]:
     if inputs.images is None:
         what = "spikes" if inputs.frames is None else "frames"
-        return [f"network {network.name!r} takes images [N,C,H,W], but these are {what}"]
+        advice = "build it with encoding = 'spikes' for what differs from step to step"
+        return [f"network {network.name!r} takes images [N,C,H,W], but these are {what}; {advice}"]
     problems = []
     if inputs.images.shape[1:] != network.input.shape:
         need = list(network.input.shape)

@@ -90,6 +90,14 @@ def test_frames_of_ones_are_spikes_and_do_the_same():
     assert ns.Inputs.from_frames(spikes.astype(int)).sha256 == ns.Inputs.from_spikes(spikes).sha256
 
 
+def test_counts_that_come_as_floats_are_counts():
+    counts, inputs = FRAMES.astype(np.float32), ns.Inputs.from_frames(FRAMES)
+    as_floats, some = map(ns.Inputs.from_frames, (counts, np.concatenate([counts, counts * 0.75])))
+    assert as_floats.sha256 == inputs.sha256
+    assert (ns.simulate(network(), as_floats).outputs == ns.simulate(network(), inputs).outputs).all()
+    assert some.frames.dtype == np.float32 and some[:1].sha256 == inputs.sha256
+
+
 def test_floats_take_floats():
     layers = [ns.Dense("a", np.array([[0.5]], np.float32), threshold=1.0), ns.Output("out", np.array([[1.0]], np.float32))]
     net = ns.Network.build("f", timesteps=None, input_shape=(1, 1, 1), encoding="spikes", layers=layers)
@@ -101,7 +109,8 @@ def test_floats_take_floats():
 @pytest.mark.parametrize(
     ("frames", "told"),
     [
-        (FRAMES * 0.5, "an integer network needs integers"),
+        (FRAMES * 0.5, "1.5 among them; an integer network needs integers"),
+        (np.full((1, 4, 1, 1, 1), 2.0**40), "more than 2147483647 in size; an integer network needs integers"),
         (FRAMES[:, :3], "the network needs"),
         (np.full((1, 4, 1, 1, 1), 2**31), "at most 2147483647 in size"),
         (np.full((1, 4, 1, 1, 1), -(2**63)), "at most 2147483647 in size"),
@@ -114,6 +123,16 @@ def test_floats_take_floats():
 def test_frames_that_do_not_fit_are_refused(frames, told):
     with pytest.raises(InputsError, match=told):
         ns.simulate(network(), ns.Inputs.from_frames(frames))
+
+
+def test_what_differs_from_step_to_step_is_refused_where_an_image_is_asked_for_and_the_advice_helps():
+    def made(encoding):
+        layers = [ns.Dense("a", np.array([[1]]), threshold=2), ns.Output("out", np.array([[1]]))]
+        return ns.Network.build("f", timesteps=4, input_shape=(1, 1, 1), encoding=encoding, layers=layers)
+
+    with pytest.raises(InputsError, match="these are frames; build it with encoding = 'spikes'"):
+        ns.simulate(made("direct"), ns.Inputs.from_frames(FRAMES))
+    assert len(ns.simulate(made("spikes"), ns.Inputs.from_frames(FRAMES))) == 1
 
 
 def test_a_maximum_over_negative_values_is_refused():
