@@ -415,15 +415,15 @@ class Chip(Part):
     @property
     def prices(self) -> dict[str, Price]:
         """Every price by its place in the chip file; of a power the energy of a cycle."""
-        found, by = {}, self.factors
-        many = {block.name: self.times(block) for block in self.blocks}
+        found, by, blocks = {}, self.factors, self.blocks
+        many = {block.name: self.times(block) for block in blocks}
         for name, operation in self.operation:
             # Nobody pays for registers that there are none of.
             own = 0.0 if name == "register_add" and not self.core.accumulate_registers else operation.pj
             shares = [(own * by.get(f"operation.{name}", 1.0), operation.uncertainty)]
             shares += [
                 (b.operations[name] * many[b.name] * by.get(f"block.{b.name}", 1.0), b.uncertainty)
-                for b in self.blocks if name in b.operations
+                for b in blocks if name in b.operations
             ]  # fmt: skip
             found[f"operation.{name}.pj"] = Price(*_summed(shares), f"operation.{name}")
         if self.board:
@@ -433,7 +433,7 @@ class Chip(Part):
             "static.core_mw": Price(static.core_mw, static.uncertainty, "static"),
             "static.chip_mw": Price(static.chip_mw, static.uncertainty, "static"),
         }
-        for block in self.blocks:
+        for block in blocks:
             part = f"block.{block.name}"
             found[f"{part}.busy_pj"] = Price(block.busy_pj * many[block.name] * by.get(part, 1.0), block.uncertainty, part)
             powers[f"{part}.leakage_mw"] = Price(block.leakage_mw * many[block.name], block.uncertainty, part)
