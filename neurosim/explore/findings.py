@@ -15,7 +15,7 @@ from neurosim.errors import NeurosimError
 from neurosim.explore.axis import Value
 from neurosim.explore.document import ErrorsSection, StudyDocument
 from neurosim.explore.free import axis_costs, free_axes
-from neurosim.explore.images import PAIRED, ImageCosts, difference
+from neurosim.explore.images import ACCURACY, AMOUNTS, PAIRED, ImageCosts, difference
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.explore.sampling import Settings
 from neurosim.explore.store import Outcome
@@ -154,19 +154,24 @@ class Findings:
         return [int(number) for number in np.flatnonzero(self.rank > 1) if self._is_near(int(number), front)]
 
     def _is_near(self, number: int, front: np.ndarray) -> bool:
-        able = front[(self.costs[front] + self.reach[front] >= self.costs[number] - self.reach[number]).all(1)]
+        least, most = self.brackets
+        able = front[(most[front] >= least[number]).all(1)]
         return any(self._as_good(self.rows[number].images, self.rows[other].images) for other in able)
 
     @cached_property
-    def reach(self) -> np.ndarray:
-        """float64 [rows, objectives]: how far each of the costs may be off by itself; 0 for what cannot be paired."""
-        found = np.zeros((len(self.rows), len(self.study.objectives)))
+    def brackets(self) -> tuple[np.ndarray, np.ndarray]:
+        """float64 [rows, objectives], from where to where each of the costs may be by itself: of amounts their logarithms,
+        nothing known of accuracy, and as it is what cannot be paired."""
+        middle, reach = self.costs.copy(), np.zeros_like(self.costs)
         for column, name in enumerate(self.study.objectives):
-            if name in PAIRED:
-                each = [0.0 if row.images is None else row.images.reach(name) for row in self.rows]
+            if name == ACCURACY:
+                middle[:, column], reach[:, column] = 0.0, np.inf
+            elif name in AMOUNTS:
+                with np.errstate(divide="ignore"):
+                    middle[:, column] = np.log(middle[:, column])
                 # Means of images and of the run are the same but for rounding.
-                found[:, column] = each + NEARLY * np.abs(np.nan_to_num(self.costs[:, column], posinf=0.0))
-        return found
+                reach[:, column] = [NEARLY + (row.images.reach(name) if row.images else 0.0) for row in self.rows]
+        return middle - reach, middle + reach
 
     def _as_good(self, one: ImageCosts | None, other: ImageCosts | None) -> bool:
         """Whether *one* is in no objective told to be worse."""

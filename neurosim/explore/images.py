@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.outcome.paired import PairedSection, between, bounds, paired, paired_shares
+from neurosim.outcome.paired import PairedSection, between, bounds, paired, paired_shares, share
 from neurosim.outcome.result import Result
 
 ACCURACY = "accuracy"
 # The objectives that can be paired.
-PAIRED = ("energy", "latency", "edp", ACCURACY)
+AMOUNTS = ("energy", "latency", "edp")
+PAIRED = (*AMOUNTS, ACCURACY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ class ImageCosts:
         return found
 
     def amounts(self, name: str) -> tuple[np.ndarray, float]:
-        """Of energy, latency or edp: float64 [images], and the half-width that a sampled time leaves of their mean."""
+        """Of one of AMOUNTS: float64 [images], and the half-width that a sampled time leaves of their mean."""
         energy_error, error = self.energy_error_J or 0.0, self.seconds_error or 0.0
         # Both parts of the product are off by the same time.
         product = float(self.energy_J.mean()) * error + float(self.seconds.mean()) * energy_error
@@ -76,11 +77,13 @@ class ImageCosts:
         return found[name]
 
     def reach(self, name: str) -> float:
-        """How far the mean of an objective may be off by itself; two that lie farther apart than both reach are told apart."""
-        if name == ACCURACY or len(self.seconds) < 2:
+        """How far the logarithm of the mean of an amount may be off by itself; two that lie farther apart than both reach are
+        told apart."""
+        if len(self.seconds) < 2:
             return math.inf
         values, error = self.amounts(name)
-        return float(bounds(values)[1]) + error
+        mean = float(values.mean())
+        return float(bounds(values / mean)[1]) + share(values, error) if mean else 0.0
 
     @property
     def errors(self) -> dict[str, float | None]:
@@ -98,7 +101,7 @@ def difference(name: str, one: ImageCosts, other: ImageCosts) -> PairedSection |
     not differ."""
     if name != ACCURACY:
         (mine, my_error), (theirs, their_error) = one.amounts(name), other.amounts(name)
-        return paired(mine, theirs, math.hypot(my_error, their_error))
+        return paired(mine, theirs, (my_error, their_error))
     if one.right is None or other.right is None:
         return None
     return between(0.0, 0.0, 0.0) if one.trace == other.trace else paired_shares(one.right, other.right)

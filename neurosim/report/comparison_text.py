@@ -17,7 +17,7 @@ from neurosim.explore.objective import OBJECTIVES
 from neurosim.outcome.document import RunDocument
 from neurosim.outcome.paired import PairedSection
 from neurosim.report import words
-from neurosim.report.study_text import amount, difference, measured
+from neurosim.report.study_text import amount, difference, measured, plain_ratios, times
 from neurosim.report.text import heading, table
 from neurosim.report.units import si
 
@@ -35,7 +35,7 @@ Metrics = Mapping[str, float | None]
 
 
 def comparison_summary(chips: Mapping[str, Chip], told: ComparisonDocument) -> RenderableType:
-    """Ratios to the first chip that fits, differences image by image, the amounts, what their costs cover, and the settings
+    """Ratios to the first chip that fits, the same image by image, the amounts, what their costs cover, and the settings
     that differ; *chips*: as they were mapped."""
     parts: list[RenderableType] = [Text(warning, style="bold") for warning in (*scaled(chips), *told.uneven, *told.free)]
     if told.metrics:
@@ -57,8 +57,8 @@ def verdict(told: ComparisonDocument) -> list[str]:
     """Of every chip beside the first: which is cheaper and which is faster, by how much, and whether images tell them apart."""
     first = next(iter(told.metrics), "")
     found = [
-        _verdict(first, name, key, ratio, told.paired.get(name, {}).get(key))
-        for name, each in told.ratios.items() if name != first for key in VERDICTS if (ratio := each.get(key))
+        said for name, each in told.ratios.items() if name != first for key in VERDICTS
+        if (said := _verdict(first, name, key, each.get(key), told.paired.get(name, {}).get(key)))
     ]  # fmt: skip
     beware = [f"{first} and others do not count the same, see above"] if found and told.uneven else []
     return [*found, *beware]
@@ -68,17 +68,31 @@ def verdict(told: ComparisonDocument) -> list[str]:
 VERDICTS = {"energy": ("cheaper", "energy per image"), "latency": ("faster", "time from an image to its answer")}
 
 
-def _verdict(first: str, name: str, key: str, ratio: float, paired: PairedSection | None) -> str:
+def _verdict(first: str, name: str, key: str, ratio: float | None, paired: PairedSection | None) -> str:
+    """Nothing where the amounts are not known, or nothing of a single image."""
     better, what = VERDICTS[key]
-    if ratio == 1:
+    if ratio == 1 or (paired and paired.same):
         return f"{first} and {name} take the same {what}"
+    if not ratio:
+        one, other = (first, name) if paired and paired.mean > 0 else (name, first)
+        takes = f"{other} takes {amount(OBJECTIVES[key], abs(paired.mean))} per image, and {one} none" if paired else ""
+        return takes and f"{one} is {better} than {other}: {takes}"
     one, other = (first, name) if ratio > 1 else (name, first)
-    more = f"{other} takes {max(ratio, 1 / ratio):.3g} times the {what}"
+    more = f"{other} takes {_times(ratio, paired)} the {what}"
     if paired is None:
         return f"{one} is {better} than {other}: {more}, in one image"
     if not paired.told_apart:
         return f"{one} and {other} are not told apart by these images: {more}, within the noise"
     return f"{one} is {better} than {other}: {more}, beyond the noise"
+
+
+def _times(ratio: float, paired: PairedSection | None) -> str:
+    """How many times as much the dearer of two takes, with the interval where there is one."""
+    if paired is None or paired.ratio is None:
+        return f"{plain_ratios(max(ratio, 1 / ratio))[0]} times"
+    found = paired.ratio
+    ends = (found.low, found.high) if ratio > 1 else (1 / found.high, 1 / found.low)
+    return times(max(ratio, 1 / ratio), *ends)
 
 
 def without_spikes(runs: Mapping[str, RunDocument]) -> RenderableType:
@@ -150,12 +164,12 @@ def _paired(told: ComparisonDocument) -> list[RenderableType]:
 
 
 def paired_words(told: ComparisonDocument) -> str:
-    """What the differences are."""
-    return f"Differences to {next(iter(told.metrics))}, image by image, with 95 % intervals"
+    """What each chip is paired with."""
+    return f"Beside {next(iter(told.metrics))}, image by image, with 95 % intervals"
 
 
 def paired_rows(told: ComparisonDocument) -> list[list[str]]:
-    """By objective, in what each chip differs from the first."""
+    """By objective, how many times as much as the first each chip takes, or in what it differs."""
     every = told.paired.values()
     return [
         [OBJECTIVES[name].words, *("not known" if name not in each else difference(name, each[name]) for each in every)]

@@ -20,11 +20,13 @@ from neurosim.report.units import percent, si
 # After what is not told apart from the best.
 ALIKE = " ~"
 ALIKE_WORDS = (
-    "~ an amount that is not told apart from the best of its column, or a front from the first one: 95 % intervals of paired "
-    "differences, image by image; ± the 95 % interval of a sampled time"
+    "~ an amount that is not told apart from the best of its column, or a front from the first one: 95 % intervals of ratios, "
+    "of accuracy of differences, image by image; ± the 95 % interval of a sampled time"
 )
 # Rows of the ranked table, and of what does not fit.
 RANKED, REASONS = 20, 8
+# Digits of a ratio.
+LEAST_DIGITS, MOST_DIGITS = 3, 12
 
 
 def amount(objective: Objective, value: float | None) -> str:
@@ -48,11 +50,27 @@ def measured(name: str, value: float | None, errors: ErrorsSection | None) -> st
 
 
 def difference(name: str, found: PairedSection) -> str:
-    """By how much something differs, with its interval; or that nobody can tell."""
-    mean, low, high = (_signed(name, value) for value in (found.mean, found.low, found.high))
-    if not found.low and not found.high:
+    """How many times as much something is, or by how much it differs, with the interval; or that nobody can tell."""
+    if found.same:
         return "the same"
-    return f"{mean} ({low} to {high})" + ("" if found.told_apart else ", not told apart")
+    if found.ratio is None:
+        mean, low, high = (_signed(name, value) for value in (found.mean, found.low, found.high))
+        words = f"{mean} ({low} to {high})"
+    else:
+        words = times(found.ratio.value, found.ratio.low, found.ratio.high)
+    return words + ("" if found.told_apart else ", not told apart")
+
+
+def times(value: float, low: float, high: float) -> str:
+    """A ratio with its interval: "0.0384 times (0.0361 to 0.0408)"."""
+    return "{} times ({} to {})".format(*plain_ratios(value, low, high))
+
+
+def plain_ratios(*values: float) -> list[str]:
+    """In three digits, or in as many as none takes to be 1 that is not."""
+    tried = ([f"{value:.{digits}g}" for value in values] for digits in range(LEAST_DIGITS, MOST_DIGITS + 1))
+    told = [each for each in tried if all((word == "1") == (value == 1) for word, value in zip(each, values, strict=True))]
+    return told[0] if told else [f"{value:.{MOST_DIGITS}g}" for value in values]
 
 
 def _signed(name: str, value: float) -> str:

@@ -1,7 +1,9 @@
 """What strangers stumbled over: all that is wrong at once, words for meshes, advice that holds, and verdicts."""
 
 import json
+import re
 
+import numpy as np
 import pytest
 
 import neurosim as ns
@@ -9,8 +11,9 @@ from neurosim.cost.dataflow import REUSES
 from neurosim.errors import ChipError
 from neurosim.explore.document import ComparisonDocument
 from neurosim.explore.reading import load_study
-from neurosim.outcome.paired import between
+from neurosim.outcome.paired import between, paired
 from neurosim.report.comparison_text import verdict
+from neurosim.report.study_text import difference
 from tests.helpers.energies import priced, tiny
 from tests.helpers.samples import call, inputs, refused, residual
 
@@ -158,8 +161,11 @@ def test_a_comparison_ends_in_words(files):
     last = text.partition("In words\n")[2]
     both = json.loads((files / "both.json").read_text())
     energy, latency = (both["ratios"]["lp45"][key] for key in ("energy", "latency"))
-    assert energy < 1 and f"lp45 is cheaper than mesh45: mesh45 takes {1 / energy:.3g} times the energy per image" in last
-    assert f"{max(latency, 1 / latency):.3g} times the time" in last and "do not count the same" in last
+    found = both["paired"]["lp45"]["energy"]["ratio"]
+    times = f"{1 / energy:.3g} times ({1 / found['high']:.3g} to {1 / found['low']:.3g}) the energy per image"
+    assert energy < 1 and f"lp45 is cheaper than mesh45: mesh45 takes {times}" in last
+    assert f"takes {max(latency, 1 / latency):.3g} times (" in last and "do not count the same" in last
+    assert f"{energy:.3g} times ({found['low']:.3g} to {found['high']:.3g})" in text
     assert both["paired"]["lp45"]["energy"]["told_apart"] and "beyond the noise" in last
 
 
@@ -190,3 +196,18 @@ TWICE = "takes 2 times the energy per image"
 )  # fmt: skip
 def test_verdicts_know_noise_and_equals(ratio, pair, says):
     assert verdict(told(ratio, pair)) == [says]
+
+
+@pytest.mark.parametrize("factor", [26, 1.01, 1.00001, 1 - 1e-6, 0.038])
+def test_ratios_are_told_in_digits_that_show_them(factor):
+    """And with the interval that decides, also of three images of which the first takes three times as much as the last."""
+    other = np.array([3.0, 2.0, 1.0])
+    pair = paired(factor * other * [1 + 1e-8, 1, 1 - 1e-8], other)
+    less, more = sorted(["a", "b"], reverse=factor < 1)
+    found = told(factor, (0, 0, 0)).model_copy(update={"paired": {"b": {"energy": pair}}})
+    said, numbers = verdict(found)[0], re.compile(r"takes (\S+) times \((\S+) to (\S+)\)")
+    assert said.startswith(f"{less} is cheaper than {more}") and said.endswith("beyond the noise")
+    value, low, high = map(float, numbers.search(said).groups())
+    assert 1 < low <= value <= high and value == pytest.approx(max(factor, 1 / factor), rel=0.005)
+    assert float(difference("energy", pair).partition(" ")[0]) == pytest.approx(factor, rel=0.005)
+    assert not difference("energy", pair).startswith("1 times")

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 import neurosim as ns
+from neurosim.cli.studies import compared as compared_chips
+from neurosim.cost.spikeless import SAME_CHIP
 from neurosim.explore.document import ErrorsSection
 from neurosim.explore.findings import Findings, StudyPoint
 from neurosim.explore.images import PAIRED, ImageCosts, difference, differences
@@ -20,9 +23,13 @@ from neurosim.explore.objective import OBJECTIVES, metrics
 from neurosim.explore.reading import study_of
 from neurosim.explore.study import unused_packet_images
 from neurosim.explore.task import OK
+from neurosim.report.comparison_text import VERDICTS, comparison_summary, verdict
+from neurosim.report.study_page import study_page
+from neurosim.report.study_text import ALIKE, measured, study_summary
+from neurosim.report.units import si
 from neurosim.timing.choice import TimeChoice
 from tests.helpers import samples
-from tests.helpers.energies import tiny
+from tests.helpers.energies import priced, tiny
 from tests.helpers.examples import almost
 from tests.helpers.samples import call, only_json
 from tests.helpers.studies import filled, values
@@ -33,6 +40,12 @@ CHIPS = ("--chip", "lp45", "--chip", "mesh45")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return filled(tmp_path_factory.mktemp("study"))
+
+
+def rendered(what):
+    console = Console(width=300, file=io.StringIO())
+    console.print(what)
+    return console.file.getvalue()
 
 
 def swept(folder, **changes):
@@ -58,6 +71,10 @@ def test_every_difference_is_that_of_the_means(rng, images):
     products = [each.energy_J.mean() * each.seconds.mean() for each in (one, other)]
     assert found["edp"].mean == pytest.approx(products[0] - products[1], rel=1e-9, abs=1e-12)
     assert found["accuracy"].mean == pytest.approx(one.right.mean() - other.right.mean())
+    means = [(each.energy_J.mean(), each.seconds.mean(), each.energy_J.mean() * each.seconds.mean()) for each in (one, other)]
+    for name, mine, theirs in zip(("energy", "latency", "edp"), *means, strict=True):
+        assert found[name].ratio.value == pytest.approx(mine / theirs)
+    assert found["accuracy"].ratio is None
 
 
 @given(seeds, st.integers(2, 30), st.sampled_from([None, 0.0, 0.2]))
@@ -76,6 +93,9 @@ def test_a_sampled_time_leaves_more_open(rng, error):
         assert after[name].mean == before[name].mean and after[name].high > before[name].high
     half = (before["latency"].high - before["latency"].low) / 2
     assert after["latency"].high - after["latency"].mean == pytest.approx(np.sqrt(half**2 + 2 * error**2))
+    off = [np.log(each["latency"].ratio.high / each["latency"].ratio.value) for each in (before, after)]
+    shares = [error / each.seconds.mean() for each in sampled]
+    assert off[1] == pytest.approx(np.sqrt(off[0] ** 2 + shares[0] ** 2 + shares[1] ** 2))
     assert after["accuracy"] == before["accuracy"]
 
 
@@ -124,8 +144,8 @@ def test_the_second_run_of_a_study_pairs_the_same(folder, tmp_path):
     assert first == second and first["points"][0]["paired"]
 
 
-# Up to six points of three images each, with noise and an exact objective.
-point = st.tuples(*[st.lists(st.integers(1, 4), min_size=3, max_size=3)] * 2, st.integers(1, 3))
+# Up to six points of three images each, with noise, some that take nothing, and an exact objective.
+point = st.tuples(*[st.lists(st.integers(0, 4), min_size=3, max_size=3)] * 2, st.integers(1, 3))
 
 
 def made(study, rows):
@@ -153,7 +173,7 @@ def test_points_near_the_front_are_those_that_nothing_tells_apart(folder, rows):
 
 def test_equal_noise_is_near_the_front_and_certain_loss_is_not(folder):
     study = study_of(values(objectives=["energy", "latency"]), folder)
-    rows = [([1, 2, 3], [1, 2, 3], 1), ([1, 2, 3.2], [1, 2, 3], 1), ([2, 3, 4], [1, 2, 3], 1)]
+    rows = [([1, 2, 3], [1, 2, 3], 1), ([1, 2, 3.2], [1, 2, 3], 1), ([2, 4, 6.1], [1, 2, 3], 1)]
     assert made(study, rows).near_front == [1]
     without = [replace(row, outcome=row.outcome | {"images": None}) for row in made(study, rows).rows]
     bare = Findings(study, tuple(without))
@@ -172,7 +192,9 @@ def test_compare_pairs_every_chip_with_the_first(compared):
     assert found["energy"]["mean"] == almost(np.mean(other["images_energy_J"]) - np.mean(one["images_energy_J"]))
     assert found["latency"]["mean"] == almost(np.mean(other["images_seconds"]) - np.mean(one["images_seconds"]))
     assert found["edp"]["mean"] == almost(other["energy_delay_Js"] - one["energy_delay_Js"])
-    assert found["accuracy"]["mean"] == found["accuracy"]["high"] == 0
+    assert found["energy"]["ratio"]["value"] == almost(compared["ratios"]["mesh45"]["energy"])
+    assert found["edp"]["ratio"]["value"] == almost(compared["ratios"]["mesh45"]["edp"])
+    assert found["accuracy"]["mean"] == found["accuracy"]["high"] == 0 and "ratio" not in found["accuracy"]
     power = compared["metrics"]["lp45"]["power_W"], compared["metrics"]["lp45"]["dynamic_power_W"]
     assert power == (almost(one["power_W"]["average"]), almost(one["power_W"]["dynamic"]))
     assert compared["metrics"]["lp45"]["pj_per_event"] == almost(one["energy"]["pj_per_synaptic_event"]["total"])
@@ -185,6 +207,41 @@ def test_a_chip_that_only_its_name_sets_apart_is_the_same(folder, tmp_path):
     found = call("compare", folder / "net.h5", folder / "in.h5", "--chip", "lp45", "--chip", tmp_path / "twin.toml")
     lines = [line for line in found.out.splitlines() if line.endswith("the same")]
     assert len(lines) == len(PAIRED) and "costs nothing" not in found.err
+
+
+def test_all_that_say_what_is_better_say_the_same(folder, tmp_path):
+    """A study of lanes, its report, and a comparison of the chips that it is about: of each, beside the best."""
+    study = swept(folder, axes={"core.lanes": [1, 2, 8]}, chip="lp45")
+    told, shown, page = study.to_dict(), rendered(study_summary(study)), study_page(study.document)
+    net, inputs = ns.load_network(folder / "net.h5"), study.study.inputs
+    for name, column in (("energy", "energy_J"), ("latency", "latency_s")):
+        best = told["best"][name]
+        others = [number for number in range(3) if number != best]
+        chips = {str(number): study.study.chip(study.rows[number].settings) for number in (best, *others)}
+        found = compared_chips(net, inputs, chips, None, TimeChoice("analytic"), SAME_CHIP, 1)
+        for number, line in zip(others, [line for line in verdict(found) if VERDICTS[name][1] in line], strict=True):
+            point, pair = told["points"][number]["paired"][name], found.to_dict()["paired"][str(number)][name]
+            assert pair["told_apart"] == point["told_apart"] == ("beyond the noise" in line)
+            assert list(pair["ratio"].values()) == pytest.approx(list(point["ratio"].values()))
+            assert pair["ratio"]["value"] == pytest.approx(told["points"][number][column] / told["points"][best][column])
+            marked = measured(name, told["points"][number][column], None) + ALIKE
+            assert (marked in shown) == (marked in page) == (not point["told_apart"])
+
+
+def test_a_chip_that_takes_no_energy_is_told_apart_without_a_ratio(folder):
+    net, data = ns.load_network(folder / "net.h5"), ns.load_inputs(folder / "in.h5")
+    chips = {"free": priced(ns.load_chip("mesh45"), 0.0), "lp45": ns.load_chip("lp45")}
+    for names in (("free", "lp45"), ("lp45", "free")):
+        found = compared_chips(net, data, {name: chips[name] for name in names}, None, TimeChoice("analytic"), SAME_CHIP, 1)
+        each, energy = found.paired[names[1]], abs(found.metrics["lp45"].energy_J)
+        for name in ("energy", "edp"):
+            assert each[name].ratio is None and each[name].told_apart
+        assert abs(each["energy"].mean) == pytest.approx(energy) and (each["energy"].mean < 0) == (names[1] == "free")
+        assert f"free is cheaper than lp45: lp45 takes {si(energy, 'J')} per image, and free none" in verdict(found)
+        text = rendered(comparison_summary(chips, found))
+        assert si(energy, "J") in text and " inf" not in text and "nan" not in text
+    both = compared_chips(net, data, {"a": chips["free"], "b": chips["free"]}, None, TimeChoice("analytic"), SAME_CHIP, 1)
+    assert both.paired["b"]["energy"].same and "a and b take the same energy per image" in verdict(both)
 
 
 def test_a_sampled_time_has_its_interval_beside_it(folder, tmp_path):
