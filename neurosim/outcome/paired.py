@@ -75,7 +75,7 @@ def _ratio(one: np.ndarray, other: np.ndarray, *errors: float) -> RatioSection |
     if not mine or not theirs:
         return None
     # More than FARTHEST is as good as that: neither is a ratio that a number of a document could hold.
-    half = min(math.hypot(float(bounds(apart(one / mine, other / theirs))[1]), *errors), FARTHEST)
+    half = min(math.hypot(float(bounds(one / mine - other / theirs)[1]), *errors), FARTHEST)
     value = mine / theirs if apart(one.mean(), other.mean()) else 1.0
     return RatioSection(value=value, low=value * math.exp(-half), high=value * math.exp(half))
 
