@@ -34,11 +34,11 @@ from tests.mapping.test_place import test_every_brick_gets_a_core_and_pins_stay 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 PARTS = ["placers", "timings", "events", "exports", "presets"]
-# Of the presets, by the version that each came with: 0.7.0, but lp45 and ann45, and eyeriss, whose multipliers have a width.
+# Of the presets, by the version that each came with: 0.7.0, but lp45, and ann45 and eyeriss, of packets with an address alone.
 HASHES = {
     "lp45": "291b0db60d8a24f4e1872bc5e898a901caf17deba17b16004cfdc03b063ecc71",
-    "ann45": "715803584d20f2f436b0a0a767b6c75da1af872ed80f0153b658e80665865934",
-    "eyeriss": "3a87ffa4071ce756d90dde0f87d68a5cb21cf7740e72f02ff5e9b715b4c4b6f1",
+    "ann45": "3447d1848549e5eda98c4b9843d460441b921020418482f717bae49be6a6bbf1",
+    "eyeriss": "7f72e997c5c9472e87c053294c610108a7cf269f61d0f88cbfab0e768b3654fb",
     "loihi": "da3537e740961e9fd9852c06d270156952fad35d0632ed6dbec4e94032ef794d",
     "loihi-board": "c2837427051bd4e721ca537e7ed7507728b6b5bd9598d3ca0e9f0c1e0f02f274",
     "loihi-fitted": "74aefae71b349dfec5e0b0d577f2023966c27e9cb1eec9d3e098cd1ef8d72854",

@@ -72,8 +72,9 @@ class Mesh(Sourced):
     carries one flit per *link_interval*. A port has *virtual_channels* of *buffer_flits* each; a slot that a flit has left is
     of use again *credit_cycles* later. A link may be laid out for *max_link_flits* per image, if every neuron fires once.
     *delivery*: one packet per destination core (unicast), or one per spike along a tree (multicast). *size*: width and height
-    are *given*, or they *fit* the network that is mapped, see `Chip.fitted`. Where packets *carry* values they are
-    *payload_bits* longer: as given, or whenever spikes of the network that is mapped are graded.
+    are *given*, or they *fit* the network that is mapped, see `Chip.fitted`. A packet has *packet_bits* for where it goes and
+    where it is from, which is all that a spike says, and more for a value: *payload_bits* where packets *carry* values, as
+    given, or whenever spikes of the network that is mapped are graded; those of an activation of the network without spikes.
     """
 
     size: Annotated[Literal["given", "fit"], ADDED] = "given"
@@ -105,7 +106,11 @@ class Mesh(Sourced):
 
     @property
     def flits_per_packet(self) -> int:
-        return -(-self.bits_per_packet // self.flit_bits)
+        return self.flits(self.bits_per_packet)
+
+    def flits(self, bits: int) -> int:
+        """Of a packet of so many bits."""
+        return -(-bits // self.flit_bits)
 
 
 class CoreDescription(Sourced):

@@ -48,17 +48,17 @@ else:
     ByReuse = TypedDict("ByReuse", dict.fromkeys(REUSES, Real))
     Factors = TypedDict("Factors", dict.fromkeys(REUSES, Real | None))
 ANN_ASSUMES = (
-    "weights in the memory for weights, always stored as shared kernels; activations, and partial sums of the state "
-    "width, in the memory for state, side by side or each in a word of its own as the memory's layout says; every "
-    "activation sent once to each core that needs it, pooled first, through its tables and queue, and written there; the "
-    "image read once by each core that needs it; layers one after the other. Reuse 'none': weights, activations and "
-    "partial sums fetched anew for every output site, a row of channels at a time; 'rows': a weight serves a row of "
-    "output sites, or as many as an array works on at once (core.ann_sites), an activation the width of the kernel, "
-    "partial sums stay in registers; 'perfect': everything moves once. Weights that live behind the memory of a core come "
-    "once per image, whatever the reuse. Of multiply-accumulates with an activation of zero, multiplication and partial "
-    "sum are not done; all is fetched all the same, and takes its time. Fewer bits make words fewer, not a "
-    "multiply-accumulate cheaper. Not counted: additions and comparisons of pools, rescaling of sums to activations, "
-    "waiting for packets"
+    "weights in the memory for weights, always stored as shared kernels; activations, and partial sums of the state width, "
+    "in the memory for state, side by side or each in a word of its own as the memory's layout says; every activation sent "
+    "once to each core that needs it, pooled first, in a packet that is longer than that of a spike by the bits of the "
+    "activation, through its tables and queue, and written there; the image read once by each core that needs it; layers "
+    "one after the other. Reuse 'none': weights, activations and partial sums fetched anew for every output site, a row of "
+    "channels at a time; 'rows': a weight serves a row of output sites, or as many as an array works on at once "
+    "(core.ann_sites), an activation the width of the kernel, partial sums stay in registers; 'perfect': everything moves "
+    "once. Weights that live behind the memory of a core come once per image, whatever the reuse. Of multiply-accumulates "
+    "with an activation of zero, multiplication and partial sum are not done; all is fetched all the same, and takes its "
+    "time. Fewer bits make words fewer, not a multiply-accumulate cheaper. Not counted: additions and comparisons of pools, "
+    "rescaling of sums to activations, waiting for packets"
 )
 
 
@@ -68,7 +68,8 @@ class Inference:
     def __init__(self, spikeless: Spikeless):
         self.spikeless, self.mapping = spikeless, spikeless.mapping
         self.flows = [Dataflow(spikeless, brick) for brick in self.mapping.bricks]
-        self.came, self.sent = list(needed(self.mapping)), traffic(self.mapping)
+        self.came = list(needed(self.mapping))
+        self.sent = traffic(self.mapping, self.mapping.chip.mesh.flits(spikeless.packet_bits))
 
     @property
     def macs(self) -> int:
@@ -99,7 +100,7 @@ class Inference:
             out, into = (spill.words(memory, images, 1) / images for memory in (spill.back, spill.front))
             yield access(spill.back, "weights", "read", out)
             yield access(spill.front, "weights", "write", into)
-        yield from _sent(chip, self.sent)
+        yield from _sent(chip, self.sent, self.spikeless.packet_bits)
         yield operation("barrier", BARRIERS, shared(mapping, len(mapping.network.layers)))
         busy = self.busy(reuse)
         yield from control(chip, busy)
@@ -155,8 +156,8 @@ def _accesses(chip: Chip, kind: Kind, reads: np.ndarray, writes: np.ndarray) -> 
             yield access(memory, kind, "write", written)
 
 
-def _sent(chip: Chip, sent: Sent) -> Iterator[Action]:
-    """Packets, their look-ups, and the words of the queue in which they wait."""
+def _sent(chip: Chip, sent: Sent, bits: int) -> Iterator[Action]:
+    """Packets of so many *bits*, their look-ups, and the words of the queue in which they wait."""
     found = (
         ("packet", PACKETS, sent.packets), ("event", PACKETS, sent.events), ("hop_x", MESH, sent.hops_x),
         ("hop_y", MESH, sent.hops_y),
@@ -167,7 +168,7 @@ def _sent(chip: Chip, sent: Sent) -> Iterator[Action]:
         yield Action("crossing", *BETWEEN, sent.crossings, "board.pj")
     axons = sent.look_ups * chip.home("axons").words(chip.core.axon_bits)
     routes = sent.packets * chip.home("routes").words(chip.core.route_bits)
-    waiting = sent.events * chip.home("queue").words(chip.mesh.bits_per_packet)
+    waiting = sent.events * chip.home("queue").words(bits)
     yield from _accesses(chip, "axons", axons, 0 * axons)
     yield from _accesses(chip, "routes", routes, 0 * routes)
     yield from _accesses(chip, "queue", waiting, waiting)

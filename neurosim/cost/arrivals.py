@@ -116,10 +116,9 @@ class Sent:
     crossings: np.ndarray
 
 
-def traffic(mapping: Mapping) -> Sent:
-    """What one image makes layers send each other."""
+def traffic(mapping: Mapping, flits: int) -> Sent:
+    """What one image makes layers send each other, in packets of so many *flits*."""
     found = Sent(*np.zeros((6, len(mapping.bricks))))
-    flits = mapping.chip.mesh.flits_per_packet
     for source in mapping.fanouts.values():
         if source.source == INPUT:
             continue

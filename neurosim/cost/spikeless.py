@@ -38,6 +38,11 @@ class Spikeless:
     def activation_bits(self) -> int:
         return self.bits or min(ACTIVATION_BITS, self.mapping.chip.core.mac_bits)
 
+    @property
+    def packet_bits(self) -> int:
+        """Of a packet: where it goes, and one activation, as a graded spike carries its value."""
+        return self.mapping.chip.mesh.packet_bits + self.activation_bits
+
     def weight_bits(self, layer: Layer) -> int:
         bits = layer.weight_bits or 8
         return bits if self.bits is None else min(bits, self.bits)

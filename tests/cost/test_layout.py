@@ -96,9 +96,10 @@ def test_all_else_without_spikes_by_hand():
     work = Inference(Spikeless(ns.map_network(four_channels()[0], chip_with("packed"))))
     done = {action.name: action.times for action in work.actions("rows", 1)}
     assert done["mac"] == done["partial_sum"] == 16 * 4 * 9 + 2 * 64 and done["compare"] == 64 + 2 and done["barrier"] == 2
-    # An image of 16 pixels of 8 bits is two words of 64; a packet of 32 bits is a word of the queue, as are entries of tables.
-    assert done["read input of dram"] == 2 and done["packet"] == done["event"] == done["hop_x"] == 64
-    assert done["read queue of queue_sram"] == done["write queue of queue_sram"] == 64
+    # An image of 16 pixels of 8 bits is two words of 64; a packet of 32 bits and 8 of the activation is two words of 32 in the
+    # queue, and two flits of 32, each over one link; entries of tables are a word.
+    assert done["read input of dram"] == 2 and done["packet"] == done["event"] == 64 and done["hop_x"] == 2 * 64
+    assert done["read queue of queue_sram"] == done["write queue of queue_sram"] == 2 * 64
     assert all(done[f"read {kind} of table_sram"] == 64 for kind in ("axons", "routes"))
     # 144 rows of four sums on 16 lanes, then 64 activations four by four; 64 rows, a visit of two neurons, and 64 packets.
     assert work.busy("rows").tolist() == [144 + 16, 64 + 1 + 64]

@@ -3,6 +3,7 @@
 import itertools
 import json
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,23 +50,47 @@ def test_every_count_is_that_of_the_twin(case, reuse, bits, zeros, sites):
         return done[f"{how} {kind} of {home[kind].name}"]
 
     state = {"read": "activation words", "write": "written words"}
-    graded = any(layer.graded for layer in mapping.network.layers)
-    packet = chip.mesh.packet_bits + (chip.mesh.payload_bits if graded or chip.mesh.carry else 0)
     expected = [
-        *((done[name], {name: 1}) for name in ("mac", "compare", "packet", "event")),
+        *((done[name], {name: 1}) for name in ("mac", "compare", "packet", "event", "hop_x", "hop_y")),
+        *((done[name], {name: 1}) for name in ("crossing",) if chip.board),
         (done.get("partial_sum", np.zeros(len(mapping.bricks))), {"partial_sum": 1}),
         (done.get("accumulate", np.zeros(len(mapping.bricks))), {"accumulate": 1}),
         (words("read", "weights"), {"weight words": 1}), (words("read", "input"), {"image words": 1}),
         *((words(how, "state"), {name: 1, "sum words": 1}) for how, name in state.items()),
         (words("read", "axons"), {"look_ups": home["axons"].words(chip.core.axon_bits)}),
         (words("read", "routes"), {"packet": home["routes"].words(chip.core.route_bits)}),
-        *((words(how, "queue"), {"event": home["queue"].words(packet)}) for how in ("read", "write")
+        *((words(how, "queue"), {"queue words": 1}) for how in ("read", "write")
           if f"{how} queue of {home['queue'].name}" in done),
         (work.busy(reuse), {"busy": 1}),
     ]  # fmt: skip
     for found, parts in expected:
         by_hand = [sum(float(twin[name][brick]) * many for name, many in parts.items()) for brick in range(len(mapping.bricks))]
         assert found.tolist() == pytest.approx(by_hand, rel=1e-12), parts
+
+
+@examples(40)
+@given(runs(), st.integers(1, 8))
+def test_an_activation_travels_as_a_graded_spike_of_its_width_does(case, bits):
+    """A spike has an address; what carries a value is longer by the value, with spikes or without."""
+    mapping = case[1]
+    chip = mapping.chip.replace("mesh.buffer_flits", 100).replace("core.queue_packets", None)
+    plain, graded = (chip.replace("mesh.payload_bits", bits).replace("mesh.carry", carry) for carry in (False, True))
+    assert graded.mesh.bits_per_packet == plain.mesh.bits_per_packet + bits
+    done = []
+    for chip in (plain, graded):
+        work = Inference(Spikeless(replace(mapping, chip=chip), bits=bits))
+        assert work.spikeless.packet_bits == graded.mesh.bits_per_packet
+        assert chip.mesh.flits(work.spikeless.packet_bits) == graded.mesh.flits_per_packet
+        done.append([(action.name, action.count.tolist()) for action in work.actions("rows", 1)])
+    assert done[0] == done[1]
+
+
+@pytest.mark.parametrize(("name", "bits"), [("ann45", 8), ("eyeriss", 16), ("eyeriss", 8)])
+def test_chips_made_for_it_have_room_for_an_activation_in_a_flit(name, bits):
+    mesh = ns.load_chip(name).mesh
+    assert mesh.flits(mesh.packet_bits + bits) == mesh.flits_per_packet == 1
+    if bits == ns.load_chip(name).core.mac_bits:
+        assert mesh.packet_bits + bits == mesh.flit_bits
 
 
 @examples(40)

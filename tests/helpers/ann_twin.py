@@ -6,6 +6,7 @@ the package is used for counting.
 
 from collections import Counter, defaultdict
 from fractions import Fraction
+from itertools import pairwise
 
 from tests.helpers import naive
 
@@ -21,6 +22,9 @@ class Twin:
         self.counts = defaultdict(Counter)
         self.memory = {kind: memory for memory in chip.memory for kind in memory.holds}
         self.activation = bits if bits is not None else min(8, chip.core.mac_bits)
+        # An address and a value; flits are as wide as a link, the last one as full as it happens to be.
+        self.packet = chip.mesh.packet_bits + self.activation
+        self.flits = len(range(0, self.packet, chip.mesh.flit_bits))
         self.home = {}
         # Of every place that synapses lead to: the bricks that need it, several where windows of currents overlap.
         self.kept = [set() for _ in self.cut]
@@ -154,10 +158,38 @@ class Twin:
         sender = self.home[[layer.name for layer in self.network.layers].index(source), *at]
         cores = {self.cores[brick] for brick in reached}
         self.count("packet", sender, share * (1 if self.chip.mesh.delivery == "multicast" else len(cores)))
+        self.cross(sender, [self.way(self.cores[sender], core) for core in cores], share)
         for core in cores:
+            self.count("queue words", min(brick for brick in reached if self.cores[brick] == core),
+                       share * self.words("queue", self.packet))  # fmt: skip
             self.count("event", min(brick for brick in reached if self.cores[brick] == core), share)
         for brick in reached:
             self.count("look_ups", brick, share)
+
+    def cross(self, sender, ways, share):
+        """Every flit over every link; a tree has a link once."""
+        taken = set().union(*ways) if self.chip.mesh.delivery == "multicast" else [link for way in ways for link in way]
+        mesh = self.chip.mesh
+        for (x, y), (to_x, to_y) in taken:
+            for _ in range(self.flits):
+                self.count("hop_x" if y == to_y else "hop_y", sender, share)
+                between = (x // mesh.width, y // mesh.height) != (to_x // mesh.width, to_y // mesh.height)
+                self.count("crossing", sender, share if between else 0)
+
+    def way(self, core, other):
+        """Links from tile to tile, along the row of the sender and then along the column of the receiver."""
+        mesh, board = self.chip.mesh, self.chip.board
+        sizes = (mesh.width * (board.columns if board else 1), mesh.height * (board.rows if board else 1))
+        (x, y), (to_x, to_y) = (divmod(each // mesh.cores_per_tile, sizes[0])[::-1] for each in (core, other))
+        along, across = self.steps(x, to_x, sizes[0]), self.steps(y, to_y, sizes[1])
+        return [((a, y), (b, y)) for a, b in pairwise(along)] + [((to_x, a), (to_x, b)) for a, b in pairwise(across)]
+
+    def steps(self, start, end, size):
+        """All places of an axis on the way; around a torus the shorter way, up where both are as short."""
+        if self.chip.mesh.topology == "mesh":
+            return range(start, end + 1) if start <= end else range(start, end - 1, -1)
+        up, down = (end - start) % size, (start - end) % size
+        return [(start + i) % size for i in range(up + 1)] if up <= down else [(start - i) % size for i in range(down + 1)]
 
     def arrive(self, source, read, area, shape):
         """What is written in each core, and what of the image is fetched for it."""

@@ -59,7 +59,9 @@ def test_an_older_version_stays_what_it_was(changed, tmp_path):
 
 BEFORE = {
     "lp45@1": "0b25dbdc8f83f81b5c020fa6a54e1683e66bb82c0b09238887a62fea1109cd0c",
+    "ann45@1": "715803584d20f2f436b0a0a767b6c75da1af872ed80f0153b658e80665865934",
     "eyeriss@1": "e251881b798717872056d636af0bcd056a4108ee4406337ec15f57654db00a19",
+    "eyeriss@2": "3a87ffa4071ce756d90dde0f87d68a5cb21cf7740e72f02ff5e9b715b4c4b6f1",
 }
 
 
