@@ -33,6 +33,10 @@ def set_path(values: dict[str, Any], path: str, value: Any, where: str) -> None:
         place = inside
     if not isinstance(place, dict):
         raise ChipError(where, [f"there is no {path!r}; known here: {', '.join(_keys(place))}"])
+    if isinstance(place.get(last), dict) and not isinstance(value, dict | None):
+        numbers = [key for key, inside in place[last].items() if isinstance(inside, int | float)]
+        within = ", ".join(f"{path}.{key}" for key in numbers or place[last])
+        raise ChipError(where, [f"{path} is {value!r}, and is no number but a table; set one of {within}"])
     place[last] = value
 
 

@@ -11,7 +11,16 @@ from neurosim.explore.document import ComparisonDocument
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.io.hdf5 import replacing
 from neurosim.outcome.document import RunDocument
-from neurosim.report.comparison_text import SAMPLED, amount_rows, at_nodes, paired_rows, paired_words, scaled, setting
+from neurosim.report.comparison_text import (
+    SAMPLED,
+    amount_rows,
+    at_nodes,
+    paired_rows,
+    paired_words,
+    scaled,
+    setting,
+    verdict,
+)
 from neurosim.report.page import beside, bullets, cards, document, paragraph, table
 from neurosim.report.sources import constants
 from neurosim.report.study_figures import bars
@@ -31,6 +40,7 @@ def comparison_page(found: ComparisonDocument) -> str:
     """The whole document."""
     runs = found.runs
     sections = [
+        ("In words", bullets(verdict(found)) if verdict(found) else ""),
         ("Scaled to one node", bullets(scaled(_chips(found))) if scaled(_chips(found)) else ""),
         ("Not counted alike", bullets(found.uneven) if found.uneven else ""),
         ("Costs nothing", bullets(found.free) if found.free else ""), ("Beside each other", _amounts(found)),

@@ -17,7 +17,7 @@ from neurosim.explore.objective import OBJECTIVES
 from neurosim.outcome.document import RunDocument
 from neurosim.outcome.paired import PairedSection
 from neurosim.report import words
-from neurosim.report.study_text import amount, difference, measured, plain_ratios, times
+from neurosim.report.study_text import amount, difference, measured, more, plain_ratios, times
 from neurosim.report.text import heading, table
 from neurosim.report.units import si
 
@@ -54,14 +54,15 @@ def in_words(told: ComparisonDocument) -> RenderableType:
 
 
 def verdict(told: ComparisonDocument) -> list[str]:
-    """Of every chip beside the first: which is cheaper and which is faster, by how much, and whether images tell them apart."""
+    """Of every chip beside the first: which is cheaper and which is faster, by how much, and whether images tell them apart; of
+    the others, why they do not fit."""
     first = next(iter(told.metrics), "")
     found = [
         said for name, each in told.ratios.items() if name != first for key in VERDICTS
         if (said := _verdict(first, name, key, each.get(key), told.paired.get(name, {}).get(key)))
     ]  # fmt: skip
     beware = [f"{first} and others do not count the same, see above"] if found and told.uneven else []
-    return [*found, *beware]
+    return [*found, *beware, *(f"{name} does not fit: {why[0]}{more(why)}" for name, why in told.reasons.items())]
 
 
 # By objective: what the better one is, and of what the other takes more.
@@ -78,12 +79,12 @@ def _verdict(first: str, name: str, key: str, ratio: float | None, paired: Paire
         takes = f"{other} takes {amount(OBJECTIVES[key], abs(paired.mean))} per image, and {one} none" if paired else ""
         return takes and f"{one} is {better} than {other}: {takes}"
     one, other = (first, name) if ratio > 1 else (name, first)
-    more = f"{other} takes {_times(ratio, paired)} the {what}"
+    dearer = f"{other} takes {_times(ratio, paired)} the {what}"
     if paired is None:
-        return f"{one} is {better} than {other}: {more}, in one image"
+        return f"{one} is {better} than {other}: {dearer}, in one image"
     if not paired.told_apart:
-        return f"{one} and {other} are not told apart by these images: {more}, within the noise"
-    return f"{one} is {better} than {other}: {more}, beyond the noise"
+        return f"{one} and {other} are not told apart by these images: {dearer}, within the noise"
+    return f"{one} is {better} than {other}: {dearer}, beyond the noise"
 
 
 def _times(ratio: float, paired: PairedSection | None) -> str:

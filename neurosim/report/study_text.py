@@ -148,11 +148,12 @@ def _reasons(findings: Findings) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for title, kinds in (("Does not fit", (INFEASIBLE, FAILED)), ("Excluded", (EXCLUDED,))):
         bad = [row for row, status in zip(findings.rows, findings.status, strict=True) if status in kinds]
-        lines = [f"{told(row.settings)}: {findings.reasons(row)[0]}{_more(findings.reasons(row))}" for row in bad[:REASONS]]
+        lines = [f"{told(row.settings)}: {findings.reasons(row)[0]}{more(findings.reasons(row))}" for row in bad[:REASONS]]
         lines += [f"and {len(bad) - REASONS:,} more in the files"] if len(bad) > REASONS else []
         parts += [heading(title), *(Text(f"- {line}") for line in lines)] if bad else []
     return parts
 
 
-def _more(reasons: Sequence[str]) -> str:
+def more(reasons: Sequence[str]) -> str:
+    """How many reasons there are besides the first."""
     return f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""

@@ -169,6 +169,22 @@ def test_a_comparison_ends_in_words(files):
     assert both["paired"]["lp45"]["energy"]["told_apart"] and "beyond the noise" in last
 
 
+@pytest.mark.parametrize("chips", [("lp45", "truenorth"), ("truenorth", "lp45"), ("truenorth",)])
+def test_a_comparison_says_in_words_what_does_not_fit_and_why(files, tmp_path, chips):
+    """As one line of the verdict, in the terminal and in the report."""
+    small = str(tmp_path / "small.toml")
+    (tmp_path / "small.toml").write_text('base = "lp45"\nname = "small"\n[core]\nmax_axons = 1\n')
+    command = [word for chip in (*chips, small) for word in ("--chip", chip)]
+    told = call(*given(files, "compare", "net"), *command, "--json", tmp_path / "c.json", "--report", tmp_path / "c.html")
+    reasons = json.loads((tmp_path / "c.json").read_text())["reasons"]
+    last = " ".join(told.out.partition("In words\n")[2].split())
+    page = re.sub("<[^>]*>", " ", (tmp_path / "c.html").read_text())
+    assert told.code == 1 and small in reasons
+    for name, why in reasons.items():
+        rest = f" (and {len(why) - 1} more)" if len(why) > 1 else ""
+        assert f"{name} does not fit: {why[0]}{rest}" in last and f"{name} does not fit: " in page
+
+
 def test_memories_that_are_the_same_are_not_shown(files):
     _, text, _ = call(*given(files, "compare", "net"), "--chip", "lp45", "--chip", "lp45@1")
     assert "\nmemories" not in text
@@ -178,7 +194,8 @@ def told(ratio, pair):
     """A comparison of a and b, of which b takes so many times the energy."""
     paired = {} if pair is None else {"b": {"energy": between(*pair)}}
     ratios = {"a": {"energy": 1.0}, "b": {"energy": ratio, "latency": None}}
-    return ComparisonDocument.model_construct(metrics={"a": None, "b": None}, ratios=ratios, uneven=[], paired=paired)
+    found = {"metrics": {"a": None, "b": None}, "ratios": ratios, "paired": paired}
+    return ComparisonDocument.model_construct(**found, uneven=[], reasons={})
 
 
 TWICE = "takes 2 times the energy per image"

@@ -67,7 +67,7 @@ def test_activations_that_only_pools_read_are_pooled_first_also_for_a_shortcut(s
 
 
 def test_the_network_without_spikes_pays_for_links_between_chips():
-    """Four activations from a chip of one core to the next."""
+    """Four activations from a chip of one core to the next, 32 bits of address and 8 of value in two flits of 32 each."""
     board = {"columns": 2, "rows": 1, "link_cycles": 1, "pj": 7, "source": "made up"}
     chip = only(ns.load_chip("mesh45", ["mesh.width=1", "mesh.height=1"]))
     chip = ns.Chip.parse(chip.values | {"board": board}, "board")
@@ -75,7 +75,7 @@ def test_the_network_without_spikes_pays_for_links_between_chips():
         "two", timesteps=1, input_shape=(1, 2, 2), encoding="spikes",
         layers=[ns.Conv("a", np.ones((1, 1, 1, 1), int), 1), ns.Output("out", np.ones((2, 4), int))],
     )  # fmt: skip
-    assert ann(ns.map_network(network, chip), 1)["data_movement_J"] == almost(4 * 7 * PJ)
+    assert ann(ns.map_network(network, chip), 1)["data_movement_J"] == almost(4 * 2 * 7 * PJ)
 
 
 def test_a_tree_is_sent_once_and_received_by_every_core():

@@ -1,6 +1,7 @@
 """Noise is not ranked: points and chips paired image by image, their sampled times, and what has no effect."""
 
 import csv
+import html
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -23,9 +24,11 @@ from neurosim.explore.objective import OBJECTIVES, metrics
 from neurosim.explore.reading import study_of
 from neurosim.explore.study import unused_packet_images
 from neurosim.explore.task import OK
+from neurosim.report.comparison_page import comparison_page
 from neurosim.report.comparison_text import VERDICTS, comparison_summary, verdict
 from neurosim.report.study_page import study_page
 from neurosim.report.study_text import ALIKE, measured, study_summary
+from neurosim.report.study_text import difference as in_words
 from neurosim.report.units import si
 from neurosim.timing.choice import TimeChoice
 from tests.helpers import samples
@@ -219,9 +222,11 @@ def test_all_that_say_what_is_better_say_the_same(folder, tmp_path):
         others = [number for number in range(3) if number != best]
         chips = {str(number): study.study.chip(study.rows[number].settings) for number in (best, *others)}
         found = compared_chips(net, inputs, chips, None, TimeChoice("analytic"), SAME_CHIP, 1)
+        page_of_both = html.unescape(comparison_page(found))
         for number, line in zip(others, [line for line in verdict(found) if VERDICTS[name][1] in line], strict=True):
             point, pair = told["points"][number]["paired"][name], found.to_dict()["paired"][str(number)][name]
             assert pair["told_apart"] == point["told_apart"] == ("beyond the noise" in line)
+            assert line in page_of_both and in_words(name, found.paired[str(number)][name]) in page_of_both
             assert list(pair["ratio"].values()) == pytest.approx(list(point["ratio"].values()))
             assert pair["ratio"]["value"] == pytest.approx(told["points"][number][column] / told["points"][best][column])
             marked = measured(name, told["points"][number][column], None) + ALIKE
