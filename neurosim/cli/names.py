@@ -74,8 +74,9 @@ class NamingCommand(TyperCommand):
                 option.help = escape(found[option.name].help)  # type: ignore[attr-defined]
         paragraphs = [text for names in found.values() for text in names.paragraphs]
         self.help = "\n\n".join([cleandoc(function.__doc__ or ""), *map(escape, paragraphs)])
-        notes = dict.fromkeys(note for names in found.values() for note in names.family.notes)
-        self.epilog = "\n\n".join(map(escape, notes)) or None
+        own = (self.epilog or "").split("\n\n")
+        notes = dict.fromkeys([*own, *(escape(note) for names in found.values() for note in names.family.notes)])
+        self.epilog = "\n\n".join(filter(None, notes)) or None
         super().format_help(ctx, formatter)
 
 

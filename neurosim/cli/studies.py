@@ -61,7 +61,7 @@ from neurosim.explore.task import OK
 from neurosim.io.chip_file import load_chip
 from neurosim.io.findings_file import save_table
 from neurosim.io.hdf5 import command, replacing
-from neurosim.io.presets import PRESETS
+from neurosim.io.presets import PRESETS, is_preset
 from neurosim.io.run_file import load_run
 from neurosim.mapping.place import USUAL
 from neurosim.outcome.pipeline import run_mapped
@@ -72,20 +72,22 @@ from neurosim.timing.choice import TimeChoice
 STORE, TABLE, VALUES, COLUMNS, REPORT = "store", "table.csv", "results.json", "table.h5", "report.html"
 
 
-@app.command(epilog=f"Objectives and constraints of a study: {', '.join(OBJECTIVES)}.")
+@app.command(cls=NamingCommand, epilog=f"Objectives and constraints of a study: {', '.join(OBJECTIVES)}.")
 def sweep(
     study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="What is varied, and what counts.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where tables and store go.")],
     workers: Annotated[int | None, typer.Option("--workers", min=1, metavar="N", help="Processes, else one per core.")] = None,
     dask: DaskOption = None,
     store: Annotated[Path | None, typer.Option("--store", metavar="DIR", help="What is known, shared by studies.")] = None,
+    ann_chip: AnnChipOption = None,
+    scale: ScaleOption = None,
     json_to: JsonOption = None,
 ) -> None:
     """Many chips on one network: each point once, the best of them, and what matters. Goes on where it was stopped."""
     from neurosim.report.study_page import save_study_report
 
     check_targets(json_to, sources=(study,))
-    asked = load_study(study)
+    asked = load_study(study, **_instead(ann_chip, scale))
     _folder(output)
     with points("points", quiet()) as (tick, write), clustered(dask) as executor:
         try:
@@ -148,6 +150,12 @@ def compare(
     show(Group(*parts), json_to, told.to_dict())
     if told.reasons:
         raise typer.Exit(1)
+
+
+def _instead(ann_chip: str | None, scale: str | None) -> dict[str, str]:
+    """What is asked for takes the place of what a study says; paths in it start at its folder, these here."""
+    machine = {} if ann_chip is None else {"ann_chip": ann_chip if is_preset(ann_chip) else str(Path(ann_chip).absolute())}
+    return machine | ({} if scale is None else {"scale_node": scale})
 
 
 def _different(chips: list[str]) -> list[str]:

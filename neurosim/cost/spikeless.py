@@ -120,7 +120,11 @@ class AnnChoice(NamedTuple):
         """The network on the chip; None where that is the one of all *mappings*. Raises MappingError if it does not fit."""
         if self.chip is None or not mappings or all(self.same(mapping) for mapping in mappings):
             return None
-        network = mappings[0].network
+        return self.mapped(mappings[0].network, placer)
+
+    def mapped(self, network: Network, placer: str | Placer = USUAL) -> Mapping:
+        """The network on the chip, which there is; raises MappingError if it does not fit."""
+        assert self.chip is not None
         try:
             return map_network(network, self.chip, placer)
         except MappingError as error:

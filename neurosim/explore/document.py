@@ -176,11 +176,21 @@ class FrontTiming(Section):
     images: AtLeastOne | None
 
 
+class StudyAnn(Section):
+    """The network without spikes that all points are beside: its chip, null where it is that of the point; the most bits of its
+    values, null where they are as usual; the share of its activations that is zero."""
+
+    chip: ChipValues | None
+    bits: AtLeastOne | None
+    sparsity: Real | str
+
+
 class StudyDocument(Section):
     """Everything that is said about a study. front, ranked: numbers of points. near_front: those behind the front that are in
     no objective told apart from being as good as some point of it. best: by objective, the point that others are paired with.
     axis_costs: of every axis that is a number of a chip, by chip, which of energy, leakage and area follow it; free_axes: by
-    axis that nothing follows, on which chips."""
+    axis that nothing follows, on which chips. ann: null where the network without spikes is as it is usually, on the
+    chip of each point; scale_node: null where nothing is scaled."""
 
     study: str
     version: str
@@ -195,6 +205,8 @@ class StudyDocument(Section):
     constraints: dict[str, BoundsSection]
     choices: Choices
     packet_images: int | str | None = None
+    ann: StudyAnn | None = None
+    scale_node: Real | str | None = None
     set: dict[str, Any]
     axes: dict[str, list[Setting] | AxisSection]
     front_timing: FrontTiming | None

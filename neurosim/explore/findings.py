@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from neurosim.cost.spikeless import SAME_CHIP, AnnChoice
 from neurosim.errors import NeurosimError
 from neurosim.explore.axis import Value
 from neurosim.explore.document import ErrorsSection, StudyDocument
@@ -291,6 +292,8 @@ class Findings:
             "constraints": {name: {"min": b.least, "max": b.most} for name, b in study.constraints.items()},
             "choices": dict(study.choices),
             "packet_images": study.packet_images,
+            "ann": None if study.ann == SAME_CHIP else _ann(study.ann),
+            "scale_node": study.scale_node,
             "set": dict(study.changes),
             "axes": {name: list(axis.values) or asdict(axis) for name, axis in study.axes.items()},
             "front_timing": None if study.front is None else asdict(study.front),
@@ -360,6 +363,12 @@ def _explained(levels: np.ndarray, values: np.ndarray) -> float | None:
     means = np.bincount(number, values) / many
     between = float((many * (means - values.mean()) ** 2).sum())
     return min(1.0, between / float(((values - values.mean()) ** 2).sum()))
+
+
+def _ann(choice: AnnChoice) -> dict[str, Any]:
+    chip = choice.chip
+    values = None if chip is None else {"sha256": chip.sha256, "values": chip}
+    return {"chip": values, "bits": choice.bits, "sparsity": choice.sparsity}
 
 
 def _about(name: str) -> dict[str, Any]:

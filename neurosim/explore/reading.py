@@ -6,11 +6,14 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from neurosim.chip.chip import Chip
+from neurosim.chip.scaling import parsed_scale
 from neurosim.chip.settings import FIT, set_path
+from neurosim.cost.spikeless import AnnChoice
 from neurosim.errors import ChipError, NeurosimError
 from neurosim.explore.axis import LARGEST, USABLE, Axis, axis_of, axis_problems, usable
 from neurosim.explore.objective import OBJECTIVES, unknown_areas
@@ -43,23 +46,19 @@ T = TypeVar("T")
 KEYS: dict[str, type] = {
     "name": str, "network": str, "inputs": str, "images": int, "chip": str, "set": dict, "axes": dict, "sample": str,
     "points": int, "seed": int, "objectives": list, "constraints": dict, "placer": str, "partition": str, "schedule": str,
-    "timing": str, "packet_images": object, "front": dict,
+    "timing": str, "packet_images": object, "front": dict, "ann_chip": str, "ann_bits": object, "ann_sparsity": object,
+    "scale_node": object,
 }  # fmt: skip
-_BESIDE = "; the network without spikes of a study is on the same chip, `neurosim compare` and `run` take --{}"
-# What a study does not know of what comparisons do, and who does.
-OF_COMPARE = {f"ann_{name}": _BESIDE.format(f"ann-{name}") for name in ("chip", "bits", "sparsity")} | {
-    "scale_node": "; a study scales nothing, `neurosim compare`, `run` and `replay` take --scale-node"
-}
 USUAL = {"placer": PLACED, "partition": "cores", "schedule": "sequential", "timing": "analytic"}
 # Up to which fronts are found in some minutes.
 MOST_POINTS = 100_000
 MESHES = re.compile(rf"{FIT}|[1-9]\d{{0,4}}x[1-9]\d{{0,4}}")
 
 
-def load_study(path: str | os.PathLike[str]) -> Study:
-    """The study in a TOML file (see README); paths in it start at its folder. Raises FileError, or StudyError with every
-    problem."""
-    return study_of(read_study(path), Path(path).parent, f"study {str(path)!r}")
+def load_study(path: str | os.PathLike[str], **given: Any) -> Study:
+    """The study in a TOML file (see README); paths in it start at its folder. *given*: keys that take the place of its own.
+    Raises FileError, or StudyError with every problem."""
+    return study_of(read_study(path) | given, Path(path).parent, f"study {str(path)!r}")
 
 
 def study_of(values: Mapping[str, Any], folder: Path, where: str = "study") -> Study:
@@ -82,9 +81,10 @@ class _StudyReader:
         self._keys()
         if self.problems:
             return None
-        axes = self._axes()
+        axes, node = self._axes(), self._node()
         networks = self._loaded(NETWORK, axes, lambda name: load_network(self.folder / name))
-        chips = self._loaded(CHIP, axes, self._chip)
+        chips = self._loaded(CHIP, axes, lambda name: self._chip(name).scaled_to(node))
+        ann = self._ann(networks, chips, node)
         inputs = self._inputs(networks)
         self._set(axes, chips)
         self._places(axes, chips)
@@ -100,7 +100,7 @@ class _StudyReader:
         study = Study(
             name=name, networks=networks, inputs=inputs, chips=chips, axes=axes, objectives=objectives,
             changes=self._table("set"), choices=choices, constraints=constraints, sample=sample, points=points, seed=seed,
-            packet_images=packet_images, front=front,
+            packet_images=packet_images, ann=ann, scale_node=node, front=front,
         )  # fmt: skip
         self._measurable(study)
         return None if self.problems else study
@@ -115,7 +115,7 @@ class _StudyReader:
     def _keys(self) -> None:
         for key, value in self.values.items():
             if key not in KEYS:
-                self._say(f"unknown key {key!r}{OF_COMPARE.get(key) or meant(key, KEYS)}")
+                self._say(f"unknown key {key!r}{meant(key, KEYS)}")
             elif not isinstance(value, KEYS[key]) or (isinstance(value, bool) and KEYS[key] is not object):
                 self._say(f"{key} is {value!r}; it must be {_kind(KEYS[key])}")
         for key in ("inputs", "axes"):
@@ -165,6 +165,38 @@ class _StudyReader:
 
     def _chip(self, name: str) -> Chip:
         return load_chip(name if is_preset(name) else self.folder / name)
+
+    def _node(self) -> float | str | None:
+        """To which all chips are scaled."""
+        asked: float | str | None = self.values.get("scale_node")
+        try:
+            if asked is not None:
+                parsed_scale(asked)
+        except NeurosimError as error:
+            self._say(str(error))
+            return None
+        return asked
+
+    def _ann(self, networks: Mapping[str, Network], chips: Mapping[str, Chip], node: float | str | None) -> AnnChoice:
+        """The network without spikes; what a point makes of its chip is for the point to judge."""
+        given = self.values.get("ann_chip")
+        choice = AnnChoice(None, self.values.get("ann_bits"), self.values.get("ann_sparsity", 0.0))
+        checks: list[Callable[[], None]] = [partial(choice.check, network, [*chips.values()]) for network in networks.values()]
+        if given is not None:
+            checks = [choice.check_values]
+            try:
+                choice = choice._replace(chip=self._chip(given).scaled_to(node))
+                checks = [partial(choice.check, network, []) for network in networks.values()]
+            except NeurosimError as error:
+                self._say(str(error))
+        problems = dict[str, None]()
+        for check in checks:
+            try:
+                check()
+            except NeurosimError as error:
+                problems[str(error)] = None
+        self.problems += problems
+        return choice
 
     def _inputs(self, networks: Mapping[str, Network]) -> Inputs | None:
         try:

@@ -11,6 +11,7 @@ from typing import Any
 
 from neurosim.chip.chip import Chip
 from neurosim.chip.settings import FIT, set_path
+from neurosim.cost.spikeless import SAME_CHIP, AnnChoice
 from neurosim.errors import FileError, InvalidError
 from neurosim.explore.axis import Axis, Value
 from neurosim.explore.sampling import SAMPLINGS, Settings
@@ -63,7 +64,8 @@ class Front:
 class Study:
     """Networks and chips by the name that the axes use; *choices*: placer, partition, schedule and timing where they are no
     axes; *changes*: settings that are the same everywhere; *packet_images*: how many images of each step are timed by packets
-    where that is the timing, the same in all points."""
+    where that is the timing, the same in all points; *ann*: the network without spikes of all points; *scale_node*: the node
+    that chips are scaled to, if to any, as they are here."""
 
     name: str
     networks: Mapping[str, Network]
@@ -78,6 +80,8 @@ class Study:
     points: int = 0
     seed: int = 0
     packet_images: PacketImages = STUDY_IMAGES
+    ann: AnnChoice = SAME_CHIP
+    scale_node: float | str | None = None
     front: Front | None = None
 
     def settings(self) -> list[Settings]:

@@ -23,7 +23,7 @@ from neurosim.explore.reading import load_study, study_of
 from neurosim.explore.sampling import Settings
 from neurosim.explore.store import Outcome, Store
 from neurosim.explore.study import NETWORK, WEIGHT_BITS, Study, unused_packet_images
-from neurosim.explore.task import FAILED, NEEDS, Task, done, failed, infeasible, recorded_in
+from neurosim.explore.task import FAILED, NEEDS, AnnTask, Task, done, failed, infeasible, recorded_in
 from neurosim.explore.workers import processes
 from neurosim.network.network import Network
 from neurosim.spikes.executors import Courier
@@ -112,7 +112,7 @@ class Recorder:
         return Task(
             store=str(self.store.folder), network=network.sha256, inputs=self.inputs, images=len(self.study.inputs),
             chip=chip.values, chip_sha256=chip.sha256, choice=choice, seed=self.study.seed,
-            packet_images=self.study.packet_images,
+            packet_images=self.study.packet_images, ann=AnnTask.of(self.study.ann),
         )  # fmt: skip
 
     def _network(self, settings: Settings) -> Network:

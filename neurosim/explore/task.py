@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from neurosim.chip.chip import Chip
 from neurosim.cost.activity import trace_problems
-from neurosim.cost.spikeless import SAME_CHIP
+from neurosim.cost.spikeless import SAME_CHIP, AnnChoice, Spikeless
 from neurosim.errors import NeurosimError, PluginError
 from neurosim.explore.images import ImageCosts
 from neurosim.explore.objective import metrics
@@ -15,6 +16,7 @@ from neurosim.explore.store import Outcome, Store, key_of
 from neurosim.explore.study import CHOICES
 from neurosim.mapping.demand import MappingError
 from neurosim.mapping.mapper import map_network
+from neurosim.mapping.mapping import Mapping
 from neurosim.mapping.place.search import Search
 from neurosim.network.network import Network
 from neurosim.outcome.pipeline import evaluated
@@ -29,10 +31,33 @@ from neurosim.timing.timeline import ANALYTIC
 OK, INFEASIBLE, FAILED, NEEDS = "ok", "infeasible", "failed", "needs"
 
 
+class AnnTask(NamedTuple):
+    """The network without spikes of a point: its chip as JSON, None where it is that of the point; its bits; its zeros."""
+
+    chip: str | None
+    sha256: str | None
+    bits: int | None
+    sparsity: float | str
+
+    @classmethod
+    def of(cls, choice: AnnChoice) -> AnnTask | None:
+        """None where nothing is chosen."""
+        if choice == SAME_CHIP:
+            return None
+        chip = choice.chip
+        values, sha256 = (None, None) if chip is None else (json.dumps(chip.values), chip.sha256)
+        return cls(values, sha256, choice.bits, choice.sparsity)
+
+    @property
+    def decides(self) -> dict[str, Any]:
+        """What of it decides an outcome."""
+        return {"chip": self.sha256, "bits": self.bits, "sparsity": self.sparsity}
+
+
 class Task(NamedTuple):
     """One point: hashes of the network and of the inputs, the chip as values, and how it is to be done. images: of how many
     samples, from the first on. packet_images: of how many of them each step is timed by packets, where that is the timing.
-    state_bits: with which its trace was recorded."""
+    state_bits: with which its trace was recorded. ann: the network without spikes, None where it is as usual on the chip."""
 
     store: str
     network: str
@@ -44,6 +69,7 @@ class Task(NamedTuple):
     seed: int
     packet_images: PacketImages = ALL
     state_bits: int = STATE_BITS
+    ann: AnnTask | None = None
 
     @property
     def key(self) -> str:
@@ -53,6 +79,7 @@ class Task(NamedTuple):
         packages = {name: package for name, given in self.choice.items() if (package := CHOICES[name].package(given))}
         sampled = self.choice["timing"] != ANALYTIC and self.packet_images != ALL
         others = ({"packages": packages} if packages else {}) | ({"packet_images": self.packet_images} if sampled else {})
+        others |= {"ann": self.ann.decides} if self.ann else {}
         return key_of({**asked, **self.choice, "seed": self.seed, **others})
 
     @property
@@ -86,7 +113,7 @@ def done(task: Task, recorded: Recorded | None = None) -> Outcome:
         if trace_problems(trace, mapping):
             return {"status": NEEDS, "state_bits": chip.core.state_bits}
         timed = TimeChoice(task.choice["timing"], task.choice["schedule"], task.packet_images, task.seed)
-        result = evaluated(trace, mapping, SAME_CHIP.beside(mapping, None), timed, workers=1)
+        result = evaluated(trace, mapping, _beside(task.ann, mapping), timed, workers=1)
         return told(result) | {"images": ImageCosts.of(result, task.trace_key).kept}
     except MappingError as error:
         return infeasible([str(violation) for violation in error.violations])
@@ -98,6 +125,31 @@ def done(task: Task, recorded: Recorded | None = None) -> Outcome:
         return failed("out of memory; use fewer workers")
     except Exception as error:
         return failed(f"{type(error).__name__}: {error}")
+
+
+def _beside(ann: AnnTask | None, mapping: Mapping) -> Spikeless:
+    """The network without spikes. Raises NeurosimError where its chip, or that of the point, cannot be used for it."""
+    choice = SAME_CHIP if ann is None else _chosen(ann)
+    choice.check(mapping.network, [mapping.chip])
+    if ann is None or choice.chip is None or choice.same(mapping):
+        return choice.beside(mapping, None)
+    try:
+        return choice.beside(mapping, _placed(mapping.network, ann))
+    except MappingError as error:
+        reasons = "; ".join(map(str, error.violations))
+        raise NeurosimError(f"without spikes it does not fit {choice.chip.name} (ann_chip): {reasons}") from None
+
+
+@lru_cache(4)
+def _chosen(ann: AnnTask) -> AnnChoice:
+    chip = None if ann.chip is None else Chip.parse(json.loads(ann.chip), "ann_chip of a study")
+    return AnnChoice(chip, ann.bits, ann.sparsity)
+
+
+# The same for all points of a network, and a placement takes as long as theirs.
+@lru_cache(4)
+def _placed(network: Network, ann: AnnTask) -> Mapping:
+    return _chosen(ann).mapped(network)
 
 
 def infeasible(reasons: list[str]) -> Outcome:

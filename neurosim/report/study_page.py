@@ -6,7 +6,7 @@ import os
 
 from neurosim.chip.following import ASPECTS
 from neurosim.explore.axis import Value
-from neurosim.explore.document import AxisSection, BoundsSection, CloserLook, FrontTiming, PointRow, StudyDocument
+from neurosim.explore.document import AxisSection, BoundsSection, CloserLook, FrontTiming, PointRow, StudyAnn, StudyDocument
 from neurosim.explore.free import free_words
 from neurosim.explore.objective import OBJECTIVES
 from neurosim.io.hdf5 import replacing
@@ -14,7 +14,7 @@ from neurosim.report.figure import plain
 from neurosim.report.page import beside, bullets, cards, document, folded, paragraph, table
 from neurosim.report.sources import constants
 from neurosim.report.study_figures import fronts, sensitivity, short
-from neurosim.report.study_text import ALIKE, ALIKE_WORDS, alike, amount, measured
+from neurosim.report.study_text import ALIKE, ALIKE_WORDS, alike, amount, measured, of_all
 from neurosim.report.units import percent
 
 # Rows of the table of all points, and of what does not fit.
@@ -29,8 +29,10 @@ def save_study_report(study: StudyDocument, path: str | os.PathLike[str]) -> Non
 
 def study_page(study: StudyDocument) -> str:
     """The whole document."""
+    ann = study.ann and study.ann.chip
+    known = of_all([chip.values for chip in study.chips.values()], ann.values if ann else None)
     sections = [
-        ("Costs nothing", _free(study)), ("Pareto front", _front(study)),
+        ("Of all points", bullets(known) if known else ""), ("Costs nothing", _free(study)), ("Pareto front", _front(study)),
         ("What matters", _sensitivity(study)), ("All points", _points(study)),
         ("What does not fit, or is excluded", _reasons(study)), ("Constants and their sources", _constants(study)),
         ("Not counted", bullets(study.not_counted)), ("How to repeat", _provenance(study)),
@@ -169,7 +171,9 @@ def _reasons(study: StudyDocument) -> str:
 
 
 def _constants(study: StudyDocument) -> str:
-    return "".join(constants(chip.values, name) for name, chip in study.chips.items())
+    ann = study.ann and study.ann.chip
+    own = constants(ann.values, f"{ann.values.name}, without spikes") if ann else ""
+    return "".join(constants(chip.values, name) for name, chip in study.chips.items()) + own
 
 
 def _provenance(study: StudyDocument) -> str:
@@ -180,7 +184,16 @@ def _provenance(study: StudyDocument) -> str:
     rows += [[f"constraint {name}", _bounds(bounds)] for name, bounds in study.constraints.items()]
     rows += [[f"network {name}", f"sha256 {sha256}"] for name, sha256 in study.networks.items()]
     rows += [[f"chip {name}", f"sha256 {chip.sha256}"] for name, chip in study.chips.items()]
+    rows += [] if study.scale_node is None else [["scaled to", f"{study.scale_node} nm"]]
+    rows += _ann(study.ann) if study.ann else []
     return table(["", ""], rows, left=True)
+
+
+def _ann(ann: StudyAnn) -> list[list[str]]:
+    """Of the network without spikes."""
+    chip = [] if ann.chip is None else [[f"chip {ann.chip.values.name}, without spikes", f"sha256 {ann.chip.sha256}"]]
+    bits = [] if ann.bits is None else [["bits without spikes", str(ann.bits)]]
+    return [*chip, *bits, *([["zeros without spikes", str(ann.sparsity)]] if ann.sparsity else [])]
 
 
 def _axis(axis: list[Value] | AxisSection) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from neurosim.chip.chip import Chip
 from neurosim.explore.document import ErrorsSection
 from neurosim.explore.findings import EXCLUDED, Findings, StudyPoint
 from neurosim.explore.free import axis_costs, free_axes, free_words
@@ -14,6 +15,7 @@ from neurosim.explore.objective import OBJECTIVES, Objective
 from neurosim.explore.study import Front, told
 from neurosim.explore.task import FAILED, INFEASIBLE, OK
 from neurosim.outcome.paired import PairedSection
+from neurosim.report import words
 from neurosim.report.text import heading, table
 from neurosim.report.units import percent, si
 
@@ -55,10 +57,10 @@ def difference(name: str, found: PairedSection) -> str:
         return "the same"
     if found.ratio is None:
         mean, low, high = (_signed(name, value) for value in (found.mean, found.low, found.high))
-        words = f"{mean} ({low} to {high})"
+        told = f"{mean} ({low} to {high})"
     else:
-        words = times(found.ratio.value, found.ratio.low, found.ratio.high)
-    return words + ("" if found.told_apart else ", not told apart")
+        told = times(found.ratio.value, found.ratio.low, found.ratio.high)
+    return told + ("" if found.told_apart else ", not told apart")
 
 
 def times(value: float, low: float, high: float) -> str:
@@ -85,12 +87,20 @@ def study_summary(findings: Findings) -> RenderableType:
     front = f"{len(findings.front):,} on the Pareto front of {', '.join(study.objectives)}"
     drawn = f" ({study.points:,} drawn, {len(findings.rows):,} of them different)" if study.points != len(findings.rows) else ""
     parts: list[RenderableType] = [Text(f"{study.name}: {len(findings.rows):,} points{drawn}, {counted}; {front}")]
+    parts += [Text(said, style="bold") for said in of_all([*study.chips.values()], study.ann.chip)]
     free = free_axes(axis_costs(study))
     parts += [Text(free_words(axis, chips), style="bold") for axis, chips in free.items()]
     parts += [heading("Best points, front by front"), _ranked(findings)] if many[OK] else []
     parts += [heading("Share of the variance that each axis explains"), _sensitivity(findings)] if many[OK] > 1 else []
     parts += _reasons(findings)
     return Group(*parts)
+
+
+def of_all(chips: Sequence[Chip], ann: Chip | None) -> list[str]:
+    """What to know of all points: to which node energies are scaled, and on which machine the network without spikes is, if on
+    one of its own."""
+    found = dict.fromkeys(said for chip in chips if (said := words.scaled(chip)))
+    return [*found, *([] if ann is None else [f"the network without spikes is on {ann.name}{words.at_node(ann)}"])]
 
 
 def _ranked(findings: Findings) -> RenderableType:

@@ -106,10 +106,17 @@ def test_an_axis_of_meshes_may_fit(files, tmp_path):
     refused("sweep", wrong, "-o", tmp_path / "out", says=["words like '8x8', or 'fit'"])
 
 
-def test_a_study_says_where_the_other_network_is(files, tmp_path):
-    study = written(files, tmp_path, 'ann_chip = "ann45"\nscale_node = 22\n[axes]\n"core.lanes" = [1, 2]\n')
-    says = ["'ann_chip'", "on the same chip", "`neurosim compare`", "--ann-chip", "'scale_node'; a study scales nothing"]
-    refused("sweep", study, "-o", tmp_path / "out", says=[*says, "--scale-node"])
+def test_what_is_wrong_with_the_other_network_of_a_study_is_said_before_anything_is_done(files, tmp_path):
+    text = 'ann_chip = "ann46"\nann_bits = 0\nann_sparsity = 7\nscale_node = 3\n[axes]\n"core.lanes" = [1, 2]\n'
+    says = ["ann46'", "ann_bits is 0", "ann_sparsity is 7", "scale_node is 3", "3 problems"]
+    refused("sweep", written(files, tmp_path, text), "-o", tmp_path / "out", says=says)
+    study = written(files, tmp_path, 'ann_chip = "ann45"\n[axes]\n"core.lanes" = [1, 2]\n')
+    wrong = "--ann-chip", "ann47", "--scale-node", "3"
+    refused("sweep", study, "-o", tmp_path / "out", *wrong, says=["ann47'", "scale_node is '3'"])
+    study = written(files, tmp_path, 'ann_chip = "ann45"\nann_bits = 9\n[axes]\nchip = ["lp45", "mesh45"]\n')
+    found = refused("sweep", study, "-o", tmp_path / "out", says="ann_bits is 9, but multiply-accumulates of chip 'ann45'")
+    assert found.err.count("ann_bits") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_price_that_changes_counts_says_what_does(files):

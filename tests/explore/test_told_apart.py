@@ -17,13 +17,13 @@ from rich.console import Console
 import neurosim as ns
 from neurosim.cli.studies import compared as compared_chips
 from neurosim.cost.spikeless import SAME_CHIP
-from neurosim.explore.document import ErrorsSection
+from neurosim.explore.document import ErrorsSection, StudyDocument
 from neurosim.explore.findings import Findings, StudyPoint
 from neurosim.explore.images import PAIRED, ImageCosts, difference, differences
 from neurosim.explore.objective import OBJECTIVES, metrics
 from neurosim.explore.reading import study_of
 from neurosim.explore.study import unused_packet_images
-from neurosim.explore.task import OK
+from neurosim.explore.task import INFEASIBLE, OK
 from neurosim.report.comparison_page import comparison_page
 from neurosim.report.comparison_text import VERDICTS, comparison_summary, verdict
 from neurosim.report.study_page import study_page
@@ -324,6 +324,60 @@ def test_a_study_judges_by_the_network_without_spikes(folder):
     found = swept(folder, objectives=["energy"], constraints={"ann_pj_per_mac": {"max": most}}, **changes)
     assert sum(point["rank"] is not None for point in found.to_dict()["points"]) == 2
     assert "ann_energy_J,ann_pj_per_mac,ann_ratio" in found.csv.splitlines()[0]
+
+
+ANNS = [
+    {"ann_chip": "ann45"}, {"ann_bits": 4}, {"ann_chip": "eyeriss", "ann_bits": 12, "ann_sparsity": 0.5}, {"scale_node": 22},
+    {"ann_chip": "ann45", "scale_node": "22@0.8"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", ANNS, ids=[" ".join(given) for given in ANNS])
+def test_points_stand_beside_the_network_without_spikes_of_the_study(folder, given):
+    """As a run with the same choices, and as compare does."""
+    study = swept(folder, chip="lp45", objectives=["ann_energy", "ann_ratio", "energy"], axes={"core.lanes": [2, 16]}, **given)
+    told, plain = study.to_dict(), swept(folder, chip="lp45", axes={"core.lanes": [2, 16]})
+    net = ns.load_network(folder / "net.h5")
+    for row, point, usual in zip(study.rows, told["points"], plain.to_dict()["points"], strict=True):
+        chip = ns.load_chip("lp45").replace("core.lanes", row.settings["core.lanes"])
+        run = ns.run(net, study.study.inputs, chip, timing="analytic", **given).to_dict()
+        assert point["ann_energy_J"] == almost(run["ann"]["total_J"] / run["images"])
+        assert point["energy_J"] == almost(run["energy"]["per_image_J"])
+        assert point["ann_ratio"] == almost(run["ann"]["total_J"] / run["energy"]["total_J"])
+        assert point["ann_energy_J"] != usual["ann_energy_J"] or [*given] == ["ann_bits"]
+    assert len({row.outcome["key"] for row in (*study.rows, *plain.rows)}) == 4
+    assert told["scale_node"] == given.get("scale_node")
+    assert {"scale_node": None, "ann": None}.items() <= plain.to_dict().items()
+    shown, page = rendered(study_summary(study)), html.unescape(study_page(study.document))
+    machine = given.get("ann_chip")
+    for text in (shown, page):
+        assert (f"the network without spikes is on {machine}" in text) == (machine is not None)
+        assert ("dynamic energies of lp45 are scaled from 45 nm" in text) == ("scale_node" in given)
+    assert (f"{machine}, without spikes" in page) == (machine is not None)
+    assert StudyDocument.model_validate(json.loads(json.dumps(told))).to_dict() == told
+
+
+def test_the_command_line_says_the_same_as_the_study_and_paths_start_here(folder, tmp_path, monkeypatch):
+    (tmp_path / "mine.toml").write_text('base = "ann45"\nname = "mine"\n[core]\nlanes = 4\n')
+    monkeypatch.chdir(tmp_path)
+    asked = "sweep", folder / "study.toml", "--ann-chip", "mine.toml", "--scale-node", "22", "--workers", "1", "--json", "-"
+    told = only_json(call(*asked, "-o", tmp_path / "out").out)
+    text = f'ann_chip = "{tmp_path}/mine.toml"\nscale_node = "22"\n' + (folder / "study.toml").read_text()
+    (folder / "with.toml").write_text(text)
+    with ThreadPoolExecutor(2) as pool:
+        same = ns.sweep(folder / "with.toml", executor=pool).to_dict()
+    assert told["ann"]["chip"]["values"]["name"] == "mine" and told["scale_node"] == "22"
+    assert [point["ann_energy_J"] for point in told["points"]] == [point["ann_energy_J"] for point in same["points"]]
+
+
+def test_a_point_says_that_the_other_network_does_not_fit_its_machine(folder, tmp_path):
+    (tmp_path / "small.toml").write_text('base = "ann45"\nname = "small"\n[core]\nmax_axons = 1\n')
+    for changes, says in (
+        ({"ann_chip": str(tmp_path / "small.toml")}, "without spikes it does not fit small (ann_chip): layer"),
+        ({"ann_bits": 8, "axes": {"core.mac_bits": [4]}}, "ann_bits is 8, but multiply-accumulates of chip 'lp45'"),
+    ):
+        found = swept(folder, chip="lp45", **({"axes": {"core.lanes": [1]}} | changes))
+        assert {*found.status} == {INFEASIBLE} and all(says in found.reasons(row)[0] for row in found.rows)
 
 
 def test_every_objective_is_in_the_help_and_can_be_asked_for(folder):
