@@ -130,6 +130,23 @@ def test_the_same_chip_said_is_the_same_chip_left_out(case):
     assert not left_out.spikeless.own
 
 
+@pytest.mark.parametrize("apart", [{}, {"ann_chip": "ann45"}])
+def test_bits_that_a_chip_has_no_multipliers_for_are_refused_before_anything_runs(apart, monkeypatch, tmp_path):
+    network, inputs = tiny()
+    network.save(tmp_path / "net.h5")
+    inputs.save(tmp_path / "in.h5")
+    for place in ("outcome.pipeline.map_network", "outcome.pipeline.simulate", "cli.console.simulated"):
+        monkeypatch.setattr(f"neurosim.{place}", lambda *args, **how: pytest.fail("it ran"))
+    for refused in (lambda: ns.run(network, inputs, "lp45", ann_bits=9, **apart),
+                    lambda: ns.compare(network, inputs, ["lp45", "mesh45"], ann_bits=9, **apart)):  # fmt: skip
+        with pytest.raises(NeurosimError, match="priced for up to 8 bits"):
+            refused()
+    options = [word for name, chip in apart.items() for word in (f"--{name.replace('_', '-')}", chip)]
+    for command in (["run"], ["compare", "--chip", "mesh45"]):
+        given = command[0], tmp_path / "net.h5", tmp_path / "in.h5", "--chip", "lp45", *command[1:], "--ann-bits", "9"
+        samples.refused(*given, *options, says="priced for up to 8 bits")
+
+
 @pytest.mark.parametrize("chip", ["mesh45", "lp45"])
 @pytest.mark.parametrize("apart", ["ann45", "eyeriss"])
 def test_the_machine_of_the_other_network_changes_nothing_of_this_one(chip, apart):

@@ -93,6 +93,7 @@ SOME = (
     "counts", "energy_by_purpose_J", "bound_by", "ann_over_snn", "errors", "paired", "packet_images", "best", "near_front",
     "axis_costs", "free_axes", "energy_median_J", "energy_p99_J", "latency_median_s", "latency_p99_s", "edp_Js", "power_W",
     "dynamic_power_W", "pj_per_event", "dynamic_pj_per_event", "ann_energy_J", "ann_pj_per_mac", "ann_ratio", "ratio",
+    "payload_macs", "ann", "scale_node",
 )  # fmt: skip
 # Tables whose keys are names that a study gives.
 NAMED = ("networks", "chips", "objectives", "constraints", "set", "axes", "sensitivity", "metrics", "paired", "best",
