@@ -1,6 +1,9 @@
 """Paired differences by law, beside a twin in plain Python, and how often their intervals hold."""
 
 import math
+import re
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from scipy.stats import t, ttest_rel
 import neurosim as ns
 from neurosim.outcome.paired import paired, paired_shares
 
+ROOT = Path(__file__).parents[2]
 amounts = st.floats(1e-9, 1e-3)
 pairs = st.lists(st.tuples(amounts, amounts), min_size=2, max_size=40).map(lambda rows: np.array(rows).T)
 answers = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60).map(lambda rows: np.array(rows).T)
@@ -221,6 +225,17 @@ def test_intervals_of_accuracy_hold(images, more_less):
         found = paired_shares(one, other)
         held += found.low <= more - less <= found.high
     assert held >= 0.93 * 2000
+
+
+@pytest.mark.parametrize("varies", ["0.1", "1"])
+def test_the_table_of_coverage_is_that_of_its_command(varies):
+    """The first cell of a row."""
+    page = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    shown = re.search(rf"^\| (?:images vary )?by {varies}\b[^|]*\| ([\d.]+) to ([\d.]+) % \|", page, re.MULTILINE)
+    drawn = runpy.run_path(str(ROOT / "examples" / "intervals.py"))["drawn"]
+    each = [drawn(float(varies), own, ratio, 3) for own in (0.05, 0.3) for ratio in (1, 3, 30)]
+    assert "python examples/intervals.py" in page
+    assert [f"{min(each):.1f}", f"{max(each):.1f}"] == list(shown.groups())
 
 
 @pytest.fixture(scope="module")
