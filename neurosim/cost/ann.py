@@ -84,7 +84,7 @@ class Inference:
         """What every core does; *images*: so many there are."""
         mapping, chip, flows = self.mapping, self.mapping.chip, self.flows
         done, added = (np.array([getattr(flow, name) for flow in flows]) for name in ("done_macs", "adds"))
-        fetched, read = self.words(reuse)
+        fetched, read = self.words[reuse]
         sums = np.array([flow.sum_words(reuse) for flow in flows])
         yield operation("mac", MACS, done)
         if added.any():
@@ -106,12 +106,14 @@ class Inference:
         yield from control(chip, busy)
         yield from leakage(mapping, self.cycles(busy))
 
-    def words(self, reuse: str) -> tuple[np.ndarray, np.ndarray]:
-        """int64 [bricks] each: words of weights and of activations read."""
-        weights, activations = (
-            np.array([getattr(flow, name)(reuse) for flow in self.flows]) for name in ("weight_words", "activation_words")
-        )
-        return weights, activations
+    @cached_property
+    def words(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """For every reuse, int64 [bricks] each: words of weights and of activations read."""
+
+        def of(name: str, reuse: str) -> np.ndarray:
+            return np.array([getattr(flow, name)(reuse) for flow in self.flows])
+
+        return {reuse: (of("weight_words", reuse), of("activation_words", reuse)) for reuse in REUSES}
 
     @cached_property
     def written(self) -> np.ndarray:
@@ -133,7 +135,7 @@ class Inference:
     def busy(self, reuse: str) -> np.ndarray:
         """int64 [bricks]: cycles that a core works on its part of a layer: sums and memories at the same time, whatever is
         zero, and the look-up of every packet."""
-        chip, (fetched, read) = self.mapping.chip, self.words(reuse)
+        chip, (fetched, read) = self.mapping.chip, self.words[reuse]
         sums = np.array([flow.all_sum_words(reuse) for flow in self.flows])
         words: dict[Kind, tuple[np.ndarray, np.ndarray]]
         words = {"weights": (fetched, 0 * fetched), "state": (read + sums, self.written + sums)}
