@@ -18,6 +18,10 @@ Reader = Callable[[Any, tuple[int, ...], Shape], Neuron]
 Time = tuple[int | None, int | None]
 
 
+def unfitted(module: Any, samples: int) -> None:
+    """It takes any number of samples."""
+
+
 @dataclass(frozen=True)
 class Framework:
     """Modules with a state.
@@ -26,7 +30,7 @@ class Framework:
     has one of the attributes *marks* has a state. *clear* sets a module to where every run begins; *potential*: what it keeps
     after a call that returned an answer, None where it does not show it; *time*: of a module and the leading axes of its input,
     where the steps are. *sequences*: the attribute that makes a module keep the potentials of all steps of a call. *told*: they
-    know no state but that which they are given.
+    know no state but that which they are given; *fit* lets a module take another number of samples than it was made for.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Framework:
     time: Callable[[Any, Sequence[int]], Time]
     sequences: str = ""
     told: bool = False
+    fit: Callable[[Any, int], None] = unfitted
 
 
 def _at_once(module: Any, shape: Sequence[int]) -> Time:
@@ -75,6 +80,12 @@ def _clear_sinabs(module: Any) -> None:
         setattr(module, name, getattr(module, name).new_zeros(0))
 
 
+def _fit_sinabs(module: Any, samples: int) -> None:
+    """Made with batch_size, it tells steps from samples by their number."""
+    if getattr(module, "batch_size", -1) > 0:
+        module.batch_size = samples if module.num_timesteps < 0 else -1
+
+
 FAMILIES = (
     Framework(
         "snntorch", ("snntorch._neurons",), ("reset_mem",),
@@ -93,7 +104,7 @@ FAMILIES = (
     Framework(
         "sinabs", ("sinabs.layers.stateful_layer",), ("init_state_with_shape",),
         dict.fromkeys(("IAF", "IAFSqueeze", "LIF", "LIFSqueeze"), sinabs),
-        _clear_sinabs, _sinabs_potential, _sinabs_time, "record_states",
+        _clear_sinabs, _sinabs_potential, _sinabs_time, "record_states", fit=_fit_sinabs,
     ),
     Framework(
         "neurosim", ("neurosim.frameworks.neuron",), ("reset",), {"Lif": ours}, lambda m: m.reset(), lambda m, _: m.u, _at_once,

@@ -70,7 +70,7 @@ def from_torch(
     frames = _frames(data, spec, np.shape(samples), timesteps).to(_device(model))
     seen_model = _seen(model, frames, spec.encoding == "direct", run, label)
     found = _lowered(seen_model, inputs, decode, label)
-    kept = recording(seen_model, found, frames)
+    kept = _recorded(seen_model, found, frames, label)
     network = _network(found, kept, spec, name or type(model).__name__, timesteps, model, label)
     check_inputs(network, inputs)
     return network.with_golden(Golden(_golden_inputs(inputs), inputs.labels, kept.layers, answers=kept.scores))
@@ -129,7 +129,10 @@ def _frames(data: np.ndarray, spec: InputSpec, native: tuple[int, ...], timestep
 
 def _seen(model: nn.Module, frames: Tensor, images: bool, run: Runner | None, label: str) -> Capture:
     """The graph of the model, called in the first way in which it can be."""
-    ways = list(usual(model, images)) if run is None else [by_hand(run, images)]
+    try:
+        ways = list(usual(model, images, frames.shape[1])) if run is None else [by_hand(run, images)]
+    except RefusedError as refusal:
+        raise NetworkError(label, refusal.all) from refusal
     refusals: list[tuple[Calling, Exception]] = []
     for way in ways:
         try:
@@ -161,6 +164,13 @@ def _lowered(capture: Capture, inputs: Inputs, decode: str | None, label: str) -
     if missing:
         raise NetworkError(label, missing)
     return found
+
+
+def _recorded(capture: Capture, found: Lowered, frames: Tensor, label: str) -> ModelRecording:
+    try:
+        return recording(capture, found, frames)
+    except RefusedError as refusal:
+        raise NetworkError(label, refusal.all) from refusal
 
 
 def _network(

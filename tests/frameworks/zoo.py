@@ -44,6 +44,15 @@ def without_torchvision():
     sys.modules[names[2]].load_state_dict_from_url = None
 
 
+def monitors():
+    """The monitors of SpikingJelly, which import a writer of TensorBoard's that they need elsewhere."""
+    spikingjelly()
+    sys.modules.setdefault("torch.utils.tensorboard", types.ModuleType("tensorboard")).SummaryWriter = None
+    from spikingjelly.activation_based import monitor
+
+    return monitor
+
+
 def generator(seed):
     return torch.Generator().manual_seed(seed)
 

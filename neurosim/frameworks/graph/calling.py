@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from neurosim.frameworks.family import family
+from neurosim.frameworks.graph.refusal import Place, RefusedError
 
 Runner = Callable[[nn.Module, Tensor], Any]
 
@@ -47,8 +48,8 @@ def by_hand(run: Runner, images: bool) -> Calling:
     return Calling("by run=", lambda x: [x], still=images, runs=run)
 
 
-def usual(model: nn.Module, images: bool) -> Iterator[Calling]:
-    """The ways in which such models are called, the most probable first."""
+def usual(model: nn.Module, images: bool, steps: int) -> Iterator[Calling]:
+    """The ways in which such models are called, most probable first. Raises RefusedError where none takes so many *steps*."""
     parts = list(model.modules())
     if any(getattr(module, "step_mode", "s") == "m" for module in parts):
         yield TIME_FIRST
@@ -56,6 +57,7 @@ def usual(model: nn.Module, images: bool) -> Iterator[Calling]:
             yield IMAGES
         return
     if any((f := family(module)) is not None and f.name == "sinabs" for module in parts):
+        _check_steps(model, steps)
         yield MERGED
         yield SAMPLES_FIRST
         return
@@ -64,3 +66,15 @@ def usual(model: nn.Module, images: bool) -> Iterator[Calling]:
         yield IMAGES
     yield TIME_FIRST
     yield SAMPLES_FIRST
+
+
+def _check_steps(model: nn.Module, steps: int) -> None:
+    """Neurons of sinabs may have been made for another number of steps."""
+    for name, module in model.named_modules():
+        made = getattr(module, "num_timesteps", steps) if family(module) else steps
+        if made > 0 and made != steps:
+            raise RefusedError(
+                f"was made for {made} steps a sample, and the samples have {steps}",
+                f"show {made}, or make it with num_timesteps={steps} or batch_size= (from_model takes both)",
+                Place(name, type(module).__name__),
+            )

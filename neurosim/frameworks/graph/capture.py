@@ -11,14 +11,16 @@ from torch import Tensor, nn
 
 from neurosim.frameworks.family import reader
 from neurosim.frameworks.graph.address import ALWAYS, NOTHING, row, rows_of, steps_of
+from neurosim.frameworks.graph.address import SAMPLES as ADDRESSED
 from neurosim.frameworks.graph.calling import Calling
-from neurosim.frameworks.graph.entry import cleared, guarded, recording
+from neurosim.frameworks.graph.entry import guarded, prepared, recording
 from neurosim.frameworks.graph.evaluation import Evaluation
+from neurosim.frameworks.graph.hooks import looking
 from neurosim.frameworks.graph.layout import SampleLayout
 from neurosim.frameworks.graph.node import Answer, GraphNode, ModelGraph, as_map, ordered
 from neurosim.frameworks.graph.record import ModelRecord, joined, recorded, returned_tensors
 from neurosim.frameworks.graph.recorder import GraphRecorder
-from neurosim.frameworks.graph.refusal import MiscalledError, Place, RefusedError, together
+from neurosim.frameworks.graph.refusal import FailedHookError, MiscalledError, Place, RefusedError, together
 
 SAMPLES = 2
 # Steps in which a recurrence can be told from what happens once.
@@ -59,7 +61,16 @@ class Capture:
 def captured(model: nn.Module, frames: Tensor, calling: Calling) -> Capture:
     """The graph of *model*, called so on *frames* [N, T, ...]. Raises RefusedError, and where another call may do
     MiscalledError."""
-    shown = torch.cat([frames, _others(frames)])[:SAMPLES] if len(frames) < SAMPLES else frames[:SAMPLES]
+    try:
+        return _checked(model, frames[:SAMPLES] if len(frames) > 1 else torch.cat([frames, _others(frames)]), calling)
+    except FailedHookError:
+        # A hook that adds up may know as many samples as it saw before.
+        if not SAMPLES < len(frames) < ADDRESSED:
+            raise
+        return _checked(model, frames, calling)
+
+
+def _checked(model: nn.Module, shown: Tensor, calling: Calling) -> Capture:
     found = _traced(model, shown, calling)
     others = _others(shown)
     return Capture(**{**vars(found), "difference": _held(found, others)})
@@ -80,7 +91,8 @@ def _traced(model: nn.Module, frames: Tensor, calling: Calling) -> Capture:
         rows = row(ALWAYS, torch.arange(count))[:, None].expand(count, steps)
     for x, address in zip(given, calling.given(recorder.samples(rows, tuple(frames.shape[2:]))), strict=True):
         recorder.made(x, address)
-    with guarded(model, recording(recorder, layouts)), cleared(model), torch.no_grad(), recorder:
+    doors = guarded(model, recording(recorder, layouts)), looking(model, recorder)
+    with doors[0], doors[1], prepared(model, count), torch.no_grad(), recorder:
         answer = _told_all(recorder, lambda: calling.answers(model, given))
     returned = returned_tensors(answer)
     groups = _groups([recorder.address(t) for t in returned], steps)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from neurosim.frameworks.family import family, known, reader, stranger
+from neurosim.frameworks.family import family, known, reader, stranger, unfitted
 from neurosim.frameworks.graph.recorder import GraphRecorder
 from neurosim.frameworks.graph.refusal import Place, RefusedError, source_line
 
@@ -44,19 +44,27 @@ def _through(door: Door, module: nn.Module, name: str) -> Callable[..., Any]:
 
 
 @contextmanager
-def cleared(model: nn.Module) -> Iterator[None]:
-    """No state of a module is taken from before, and none is left behind."""
-    parts = [module for module in model.modules() if family(module)]
-
-    def clear() -> None:
-        for module in parts:
-            family(module).clear(module)  # type: ignore[union-attr]
-
-    clear()
+def prepared(model: nn.Module, samples: int) -> Iterator[None]:
+    """No state of a module is taken from before, none is left behind, and it takes so many *samples* at once."""
+    parts = [(module, found) for module in model.modules() if (found := family(module))]
+    kept = [(module, dict(vars(module))) for module in model.modules() if _changes(module)]
+    for module, found in parts:
+        found.clear(module)
+        found.fit(module, samples)
     try:
         yield
     finally:
-        clear()
+        for module, attributes in kept:
+            vars(module).clear()
+            vars(module).update(attributes)
+        for module, found in parts:
+            found.clear(module)
+
+
+def _changes(module: nn.Module) -> bool:
+    """Whether attributes of it may be others after a run: they are fitted to it, or hooks count in them."""
+    found = family(module)
+    return bool(module._forward_hooks or module._forward_pre_hooks) or (found is not None and found.fit is not unfitted)
 
 
 def recording(recorder: GraphRecorder, layouts: dict[int, list[Tensor]]) -> Door:

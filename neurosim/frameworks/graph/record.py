@@ -13,8 +13,9 @@ from torch.utils._pytree import tree_leaves
 
 from neurosim.frameworks.family import family, reader
 from neurosim.frameworks.graph.calling import Calling
-from neurosim.frameworks.graph.entry import Door, cleared, guarded, outputs
+from neurosim.frameworks.graph.entry import Door, guarded, outputs, prepared
 from neurosim.frameworks.graph.layout import SampleLayout
+from neurosim.frameworks.graph.refusal import MiscalledError, Place
 
 # A call of neurons: what they were given, and their outputs by number.
 Fired = tuple[Tensor, dict[int, Tensor]]
@@ -40,8 +41,8 @@ def recorded(
 ) -> ModelRecord:
     """Run *model* on *frames* [N, T, ...] as it was run when its layouts were found."""
     calls: dict[int, list[Fired]] = {}
-    with guarded(model, _watching(calls)), _sequences(model), cleared(model), torch.no_grad():
-        returned = returned_tensors(calling.answers(model, calling.given(frames)))
+    with guarded(model, _watching(calls)), _sequences(model), prepared(model, len(frames)), torch.no_grad():
+        returned = returned_tensors(_answered(model, calling, frames))
     found, steps = ModelRecord(), frames.shape[1]
     for module, fired in calls.items():
         if module in layouts:
@@ -50,6 +51,14 @@ def recorded(
             found.fired |= {(module, i): _by_step([outs[i] for _, outs in fired], layouts[module], steps) for i in numbers}
     found.returned = [layout.by_sample(joined(returned, group)) for group, layout in zip(groups, answers, strict=True)]
     return found
+
+
+def _answered(model: nn.Module, calling: Calling, frames: Tensor) -> Any:
+    try:
+        return calling.answers(model, calling.given(frames))
+    except Exception as error:
+        told = f"it fails on {len(frames)} samples by itself: {type(error).__name__}: {error}"
+        raise MiscalledError(told, "show it as many as it takes", Place(type(model).__name__)) from error
 
 
 def returned_tensors(answer: Any) -> list[Tensor]:

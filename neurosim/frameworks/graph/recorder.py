@@ -61,15 +61,20 @@ class Read(NamedTuple):
 
 @dataclass
 class Storage:
-    """The addresses of all numbers of a storage, and a tensor that keeps it where it is; *whole*: none is NOTHING."""
+    """The addresses of all numbers of a storage, and a tensor that keeps it where it is; *whole*: none is NOTHING; *refusal*:
+    why what a hook wrote there can be no part of a network."""
 
     addresses: Tensor
     keeper: Tensor
     whole: bool = False
+    refusal: RefusedError | None = None
 
 
 class GraphRecorder(TorchDispatchMode):
-    """The nodes that a model is made of, while it runs under this mode; *storages* holds the addresses of all numbers."""
+    """The nodes that a model is made of, while it runs under this mode; *storages* holds the addresses of all numbers.
+
+    *inside* neurons nothing is noted. Where hooks are *looking* nothing is refused before the model itself uses what they made.
+    """
 
     def __init__(self, model: nn.Module):
         super().__init__()  # type: ignore[no-untyped-call]
@@ -80,7 +85,7 @@ class GraphRecorder(TorchDispatchMode):
         self.alike: dict[Any, list[Any]] = {}
         self.calls: dict[int, int] = {}
         self.stack = [Place(type(model).__name__)]
-        self.inside = False
+        self.inside = self.looking = False
         self.problems: list[RefusedError] = []
         self.lasting = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
 
@@ -94,21 +99,26 @@ class GraphRecorder(TorchDispatchMode):
         return addresses(rows, self._number(node, 0), shape)
 
     def address(self, tensor: Any) -> Tensor | None:
-        """int64 in the shape of a tensor, None where nothing of it comes from the samples."""
+        """int64 in the shape of a tensor, None where nothing of it comes from the samples. Raises RefusedError where a hook
+        made it of them in a way that cannot be said."""
         if not isinstance(tensor, Tensor) or not tensor.numel():
             return None
         found = self.storages.get(tensor.untyped_storage().data_ptr())
         if found is None:
             return None
+        if found.refusal is not None:
+            raise found.refusal
         address = found.addresses.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
         return address if found.whole or bool((address != NOTHING).any()) else None
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = func._schema.name.partition("::")[2]
-        if self.inside or not any(self.address(leaf) is not None for leaf in tree_leaves((args, kwargs))):
+        if self.inside:
             return func(*args, **kwargs)
         try:
+            if not any(self.address(leaf) is not None for leaf in tree_leaves((args, kwargs))):
+                return func(*args, **kwargs)
             if func._schema.is_mutable:
                 return self._changed(func, name, args, kwargs)
             answer = func(*args, **kwargs)
@@ -118,7 +128,12 @@ class GraphRecorder(TorchDispatchMode):
             for out, address in zip(outs, self._answers(func, name, args, kwargs, outs), strict=False):
                 self.made(out, address)
         except RefusedError as refusal:
-            raise refusal.at(self.place) from None
+            if not self.looking:
+                raise refusal.at(self.place) from None
+            answer = func(*args, **kwargs)
+            for changed in tree_leaves((answer, args[:1] if func._schema.is_mutable else ())):
+                if isinstance(changed, Tensor) and changed.numel():
+                    self._storage(changed).refusal = refusal.at(self.place)
         return answer
 
     def _answers(self, func: Any, name: str, args: Any, kwargs: Any, outs: Sequence[Tensor]) -> list[Tensor]:
@@ -128,7 +143,7 @@ class GraphRecorder(TorchDispatchMode):
             return self._operated(func, name, args, kwargs, outs)
         refusal = RefusedError(SAID.get(name, f"{name} is no part of a network"), HELP.get(name, ELSE))
         found = [a for leaf in tree_leaves((args, kwargs)) if (a := self.address(leaf)) is not None]
-        if len(found) > 1 or not outs or outs[0].shape != found[0].shape:
+        if self.looking or len(found) > 1 or not outs or outs[0].shape != found[0].shape:
             raise refusal
         # It goes on as if nothing had happened, so that all that is wrong is found.
         self.problems.append(refusal.at(self.place))

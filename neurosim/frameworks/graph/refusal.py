@@ -61,6 +61,10 @@ class MiscalledError(RefusedError):
     """The model is to be called in another way."""
 
 
+class FailedHookError(RefusedError):
+    """A hook that others attached to the model fails, maybe for the number of samples."""
+
+
 def source_line() -> str:
     """File, number and text of the innermost line that is neither of torch nor of this package; empty where there is none in
     the model."""
