@@ -98,7 +98,8 @@ FAMILIES = (
         lambda m: m.reset(), _spikingjelly_potential, _spikingjelly_time, "store_v_seq",
     ),
     Framework(
-        "norse", ("norse.torch.module.snn",), ("state_fallback",), dict.fromkeys(("LIFCell", "LIFBoxCell", "LICell"), norse),
+        "norse", ("norse.torch.module.snn",), ("state_fallback",),
+        dict.fromkeys(("LIFCell", "LIFBoxCell", "LICell", "LIBoxCell", "IAFCell"), norse),
         _nothing, lambda _, answer: answer[1].v, _at_once, told=True,
     ),
     Framework(

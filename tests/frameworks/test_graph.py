@@ -303,6 +303,32 @@ def test_states_have_to_be_passed_on():
     refused(on_grid(Swapped()), "its state is not its own of the step before")
 
 
+@pytest.mark.parametrize("each", [True, False])
+def test_neurons_of_norse_without_a_current_or_a_leak_do_as_in_norse(each):
+    n = norse()
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc1, self.iaf, self.fc2 = nn.Linear(12, 8), n.IAFCell(), nn.Linear(8, 5)
+            rate = torch.full((5,) if each else (), 125.0)
+            self.li = n.LIBoxCell(n.LIBoxParameters(tau_mem_inv=rate), dt=1e-3)
+
+        def forward(self, x):
+            one, two, kept = None, None, []
+            for frame in x:
+                fired, one = self.iaf(self.fc1(frame), one)
+                found, two = self.li(self.fc2(fired), two)
+                kept.append(found)
+            return torch.stack(kept)
+
+    network = exact(on_grid(Net(), 1), spikes(12, steps=6, share=0.6))
+    assert network.layers[0].leak is None and network.output.leak == np.float32(0.875)
+    other = on_grid(Net(), 1)
+    other.iaf.p = other.iaf.p._replace(v_reset=torch.tensor(0.5))
+    refused(other, "iaf (IAFCell): begins at its v_reset of 0.5")
+
+
 @pytest.mark.parametrize("multiple", [True, False])
 def test_neurons_of_sinabs_spike_as_often_and_no_lower(multiple):
     sinabs()

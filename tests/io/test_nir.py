@@ -697,3 +697,30 @@ def test_several_spikes_a_step_and_a_floor_are_those_of_sinabs(tmp_path):
     assert any("--spikes several" in text for text in import_nir(path, dt=1, reset="subtract", compare=">=")[1].assumptions)
     with pytest.raises(ns.NeurosimError, match="only a reset that subtracts"):
         import_nir(path, dt=1, reset="zero", compare=">=", spikes="several")
+
+
+def test_a_trained_network_that_norse_brings_fires_as_in_norse(tmp_path):
+    """Braille letters; but for the bias of its feedback, which Norse has not yet in the first step."""
+    torch, norse = pytest.importorskip("torch"), pytest.importorskip("norse.torch")
+    pytest.importorskip("nirtorch")
+    file = Path(norse.__file__).parent / "utils/test/braille.nir"
+    told = call("import", file, "-o", tmp_path / "net.h5", "--dt", 1e-4, "--reset", "zero", "--compare", ">").out
+    assert "(Norse begins with the second)" in " ".join(told.split())
+    network = ns.load_network(tmp_path / "net.h5")
+    shown = spikes((12,), 50, 8, rate=0.25)
+    trace = ns.simulate(network, as_inputs(network, shown))
+    found = trace.spikes("lif2").reshape(8, 50, 7)
+
+    def theirs(early):
+        model, state, out = norse.from_nir(str(file), dt=1e-4), None, []
+        with torch.no_grad():
+            if early:
+                model.fc1.bias += model.lif1_w_rec.bias
+                model.lif1_w_rec.bias.zero_()
+            for step in torch.from_numpy(shown).float().unbind(1):
+                answer, state = model(step, state)
+                out.append(answer.numpy() > 0)
+        return np.stack(out, 1)
+
+    assert found.sum() > 100 and (found == theirs(True)).all()
+    assert (found != theirs(False)).any()

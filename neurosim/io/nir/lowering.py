@@ -23,6 +23,7 @@ from neurosim.io.nir.signals import Signal, merged, spikes_of, through, total
 from neurosim.network.layers import INPUT, NEXT_STEP, Dynamics, Layer, Shape
 
 READOUT = "output"
+FEEDBACK = "feedback from {} to {} arrives one step late; a bias on its way counts at every step (Norse begins with the second)"
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ def _looped(populations: list[NirPopulation], fidelity: Fidelity) -> list[NirPop
             closing = {(s, first) for s in members if _reads(populations, first, s)}
             late |= closing
             for source, target in sorted(closing):
-                fidelity.assume(f"feedback from {source} to {target} arrives one step late")
+                fidelity.assume(FEEDBACK.format(source, target))
     found = []
     for p in populations:
         terms = merged([replace(t, delay=1) if t.delay == 0 and (t.source, p.name) in late else t for t in p.inflow.terms])
