@@ -217,18 +217,23 @@ def quantize(
     if inputs is not None:
         values |= _accuracies(integers, source, ns.load_inputs(inputs), inputs)
     if output is not None:
-        values["golden"] = keep(integers[widths[0]], net, values["accuracy"], output)
+        values |= keep(integers[widths[0]], net, values["accuracy"], output)
     show(training_text.quantization_text(values), json_to, values)
 
 
-def keep(integer: ns.Network, net: ns.Network, accuracy: float | None, output: Path) -> bool:
-    """Save with golden samples of the integers, on the samples of *net*'s, if it has any; returns whether."""
-    if net.golden is not None:
-        integer = training("export").with_golden(integer, net.golden.images, net.golden.labels)
+def keep(integer: ns.Network, net: ns.Network, accuracy: float | None, output: Path) -> dict[str, Any]:
+    """Save with golden samples of the integers, on the samples of *net*'s, if it has any; returns whether, and for how many the
+    class is the one that was answered before, where that was recorded."""
+    answers: dict[str, int] | None = None
+    if (before := net.golden) is not None:
+        integer = training("export").with_golden(integer, before.images, before.labels, answers=before.answers is not None)
+        if before.answers is not None and integer.golden is not None and integer.golden.answers is not None:
+            same = integer.golden.answers.argmax(1) == before.answers.argmax(1)
+            answers = {"samples": len(same), "same_class": int(same.sum())}
     if accuracy is not None:
         integer = replace(integer, about=integer.about | {"accuracy_reference": accuracy})
     integer.save(str(output))
-    return integer.golden is not None
+    return {"golden": integer.golden is not None, "answers": answers}
 
 
 def whole_numbers(option: str, given: str | None) -> tuple[int, ...] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from neurosim.network.decode import Decoding
 from neurosim.network.layers import Layer, Shape
 
 
@@ -27,6 +28,14 @@ class LayerRecording:
         return neurons is not None and all(
             data.ndim == 3 and data.shape == (count, steps or data.shape[1], neurons) for data in arrays
         )
+
+    def decoded(self, way: Decoding) -> np.ndarray | None:
+        """[N, classes]: the answer, in this *way*, of a last layer; None where what it reads was not recorded."""
+        if way.reads == "never":
+            return None if self.spikes is None else way.outputs(np.empty(0), self.spikes.sum(1, dtype=np.int64))
+        if self.potentials is None:
+            return None
+        return way.outputs(self.potentials[:, -1:] if way.reads == "last" else self.potentials, np.empty(0))
 
 
 @dataclass(frozen=True, eq=False)

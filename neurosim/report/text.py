@@ -256,7 +256,9 @@ def verdict_text(name: str, verdict: Verdict) -> RenderableType:
     if verdict.first is not None:
         lines.append(str(verdict.first))
     if verdict.answers is not None:
-        lines.append(verdict.answers.first or f"{verdict.answers.compared:,} numbers that the model itself answered: the same")
+        lines.append(
+            verdict.answers.first or f"{verdict.answers.compared:,} numbers that {verdict.answers.by} answered: the same"
+        )
     if verdict.rates and verdict.mismatches:
         differing = {k: v for k, v in verdict.rates.items() if v}
         rates = ", ".join(f"{k} {percent(v)}" for k, v in differing.items()) or "none"
@@ -270,7 +272,8 @@ def verdict_text(name: str, verdict: Verdict) -> RenderableType:
         )
     if verdict.float_mismatch is not None:
         rates = ", ".join(f"{k} {percent(v)}" for k, v in verdict.float_mismatch.items())
-        lines.append(f"float32 network against this one, spikes that differ: {rates}")
+        same = f"the same class in {verdict.float_same} of {verdict.samples} golden samples"
+        lines.append(f"float32 network against this one: {same}; spikes that differ: {rates}")
     return Text("\n".join(lines), style="" if verdict.ok else "red")
 
 

@@ -112,6 +112,11 @@ def quantization_text(found: dict[str, Any]) -> Group:
     if found["network"] is not None:
         golden = "with golden samples" if found["golden"] else "no golden samples, so verify has nothing to check"
         parts.append(Text(f"{found['network']}: {found['bits']}-bit weights, {golden}"))
+        if (answers := found["answers"]) is not None:
+            same = f"{answers['same_class']} of {answers['samples']} golden samples"
+            parts.append(
+                Text(f"the integers answer with the class that was answered before in {same}; verify holds them to their own")
+            )
     if found["accuracy"] is not None:
         head = f"accuracy on {found['samples']:,} samples"
         rows = table("weights", head, "95 % interval", f"less that of {found['bits']} bits, on the same samples")

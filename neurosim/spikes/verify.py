@@ -73,7 +73,8 @@ class Mismatch:
 class Verdict:
     """Counts of what was compared and of what differs; *first* is the earliest difference in the flow of data.
 
-    float_mismatch: share of (neuron, step) pairs in which the float twin's spikes differ, by layer; None without one.
+    float_mismatch: share of (neuron, step) pairs in which the float twin's spikes differ, by layer; *float_same*: samples to
+    which it gives the same class; None without one.
 
     Of a float network: *rates*, the share of (neuron, step) pairs in which spikes differ from the recorded ones, by layer;
     *tolerance*, the share that is accepted, whatever makes them; None: any that are roundings, and no others; *origins*,
@@ -88,6 +89,7 @@ class Verdict:
     mismatches: int
     first: Mismatch | None
     float_mismatch: dict[str, float] | None = None
+    float_same: int | None = None
     rates: dict[str, float] = field(default_factory=dict)
     tolerance: float | None = None
     origins: int = 0
@@ -123,6 +125,7 @@ class Verdict:
             "mismatches": self.mismatches,
             "first": first,
             "float_mismatch_rate": self.float_mismatch,
+            "float_same_class": self.float_same,
             "spike_mismatch_rate": self.rates or None,
             "tolerance": self.tolerance,
             "potential_tolerance": POTENTIAL_TOLERANCE if self.rates else 0.0,
@@ -174,10 +177,11 @@ def _verdict(network: Network, golden: Golden, trace: SpikeTrace, tolerance: flo
             n, bad, earliest = _compare(network, layer, stimulus, recorded, found)
             compared, wrong = compared + n, wrong + bad
             first = first or earliest
-    twin = None
+    twin = same = None
     if network.float_twin is not None:
-        twin = mismatches(trace, simulate(network.float_twin, _for_twin(_inputs(network, golden))))
-    return Verdict(len(trace), len(golden.probes), compared, wrong, first, twin)
+        beside = simulate(network.float_twin, _for_twin(_inputs(network, golden)))
+        twin, same = mismatches(trace, beside), int((trace.predictions == beside.predictions).sum())
+    return Verdict(len(trace), len(golden.probes), compared, wrong, first, twin, same)
 
 
 def _for_twin(inputs: Inputs) -> Inputs:

@@ -86,9 +86,11 @@ def _array(weight: Tensor, factor: np.float32) -> np.ndarray:
     return folded.astype(np.float16).astype(np.float32)
 
 
-def with_golden(network: Network, images: np.ndarray, labels: np.ndarray | None, seed: int = 0) -> Network:
+def with_golden(
+    network: Network, images: np.ndarray, labels: np.ndarray | None, seed: int = 0, answers: bool = False
+) -> Network:
     """The integer *network* with its reference behaviour on *images* (as it takes them, or the floats that its float twin
-    takes) or spikes, and on probes that exercise every synapse."""
+    takes) or spikes, and on probes that exercise every synapse; *answers*: and with what it answers, in its own integers."""
     if images.dtype.kind == "f":
         images = _levels(images)
     given, network = network, network.over(images.shape[1])
@@ -99,7 +101,10 @@ def with_golden(network: Network, images: np.ndarray, labels: np.ndarray | None,
         driven = {s: _as_taken(network, d) if d.ndim == 4 else d for s, d in stimuli[layer.name].items()}
         probes[layer.name] = respond(network, layer, driven)
     values = len(images) * network.timesteps * sum(layer.neurons for layer in network.layers)
-    return given.with_golden(Golden(images, labels, record(network, taken, values <= RECORDED), stimuli, probes))
+    samples = record(network, taken, values <= RECORDED)
+    answered = samples[network.output.name].decoded(network.decoding) if answers else None
+    scores = None if answered is None else answered.astype(np.float32)
+    return given.with_golden(Golden(images, labels, samples, stimuli, probes, scores))
 
 
 def _levels(images: np.ndarray) -> np.ndarray:

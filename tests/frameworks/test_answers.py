@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import neurosim as ns
+from neurosim.network.decode import DECODINGS
+from neurosim.spikes.answers import answered
 from neurosim.spikes.verify import verify
 from tests.helpers import samples
 
@@ -141,3 +143,59 @@ def test_answers_stay_in_files_and_a_wrong_one_is_told(tmp_path, network):
 def test_answers_of_other_classes_are_refused(network):
     with pytest.raises(ns.NeurosimError, match=r"answers \[3, 2\]; needed \[3, 4\]"):
         network.with_golden(replace(network.golden, answers=np.zeros((3, 2), np.float32)))
+
+
+@pytest.fixture(scope="module", params=["max", "mean", "last"])
+def quantized(request, tmp_path_factory):
+    """(float network, integer one, what `quantize` said) of a model that answers so."""
+    folder = tmp_path_factory.mktemp("quantized")
+    before = made(request.param)
+    before.save(folder / "float.h5")
+    said = samples.call("quantize", folder / "float.h5", "-o", folder / "integer.h5", "--bits", 6, "--json", "-")
+    assert said.code == 0, said.err
+    return before, ns.load_network(folder / "integer.h5"), samples.only_json(said.out)
+
+
+def test_integers_keep_answers_of_their_own_and_how_many_are_those_of_before(quantized):
+    before, integer, said = quantized
+    trace = ns.simulate(integer, ns.Inputs.from_spikes(integer.golden.images), record_potentials=True)
+    potentials = trace.potentials("fc").reshape(3, -1, 4).astype(np.int64)
+    ends = {"max-potential": potentials.max(1), "mean-potential": potentials.sum(1), "potential": potentials[:, -1]}
+    assert (integer.golden.answers == ends[integer.decoding.word]).all()
+    same = int((ends[integer.decoding.word].argmax(1) == before.golden.answers.argmax(1)).sum())
+    assert said["answers"] == {"samples": 3, "same_class": same}
+    floats = ns.simulate(before, ns.Inputs.from_spikes(integer.golden.images))
+    verdict = verify(integer)
+    assert verdict.ok and (verdict.answers.compared, verdict.answers.by) == (12, "the integer reference")
+    assert verdict.float_same == verdict.to_dict()["float_same_class"] == int((floats.predictions == trace.predictions).sum())
+
+
+@pytest.mark.parametrize("word", [w for w in DECODINGS if w != "spikes"])
+def test_another_decoding_of_integers_is_found_though_every_bit_agrees(quantized, word):
+    """Wherever it answers anything else: the highest potential may be the last one."""
+    _, integer, _ = quantized
+    ends = {w: integer.golden.samples["fc"].decoded(DECODINGS[w]) for w in DECODINGS if w != "spikes"}
+    alike = {w for w, found in ends.items() if (found == integer.golden.answers).all()}
+    assert integer.decoding.word in alike and "mean-potential" in (integer.decoding.word, *ends.keys() - alike)
+    verdict = verify(replace(integer, decode=word, golden=None, float_twin=None).with_golden(integer.golden))
+    assert verdict.ok == (word in alike) and verdict.first is None and verdict.mismatches == verdict.answers.mismatches
+    if word not in alike:
+        assert any(f"answered by {w!r} when it was recorded" in verdict.answers.first for w in alike)
+
+
+def test_integers_beyond_what_a_float32_holds_are_compared_as_they_were_recorded(quantized):
+    _, integer, _ = quantized
+    potentials = integer.golden.samples["fc"].potentials + 2**24 + 1
+    kept = replace(integer.golden.samples["fc"], potentials=potentials)
+    answers = kept.decoded(integer.decoding)
+    golden = replace(integer.golden, samples=integer.golden.samples | {"fc": kept}, answers=answers.astype(np.float32))
+    assert (answers != answers.astype(np.float32)).any()
+    assert answered(integer, golden).mismatches == 0
+
+
+def test_networks_without_answers_get_none_by_quantizing(tmp_path):
+    network = made()
+    network.with_golden(replace(network.golden, answers=None)).save(tmp_path / "float.h5")
+    said = samples.call("quantize", tmp_path / "float.h5", "-o", tmp_path / "integer.h5", "--json", "-")
+    assert samples.only_json(said.out)["answers"] is None
+    assert ns.load_network(tmp_path / "integer.h5").golden.answers is None
