@@ -186,6 +186,41 @@ def run(path, frames):
     return {f"{machine.blocks[i]['type']}{i}": tuple(np.array([step[i][k] for step in steps]) for k in (0, 1)) for i in having}
 
 
+def pipelined(path, frames):
+    """(spikes of every block with neurons [T, neurons], whether neurons with feedback fired before their reset), as Lava runs
+    full connections: every block a step after the one before, reset when the first spikes of the samples reach it, with what
+    comes back of the step before (Source: PyLifResetModelBitAcc, netx.hdf5.Network of lava-dl 0.6, reset_interval)."""
+    machine, steps = Interpreter(path), len(frames)
+    numbers = [i for i, block in enumerate(machine.blocks) if block["type"].startswith("dense")]
+    sent, early = {i: [] for i in numbers}, False
+    for t in range(-1, steps + len(numbers)):
+        before = {i: sent[i][-1] if sent[i] else [0] * int(machine.blocks[i]["shape"][0]) for i in numbers}
+        for place, i in enumerate(numbers):
+            if t == place:
+                early |= "weight_rec" in machine.blocks[i] and any(map(any, sent[i]))
+                for cell in machine.state[i].values():
+                    cell |= {"u": 0, "v": 0}
+            first = frames[t].ravel().tolist() if 0 <= t < steps else [0] * frames[0].size
+            arrives = before[numbers[place - 1]] if place else first
+            sums = arriving(machine.blocks[i], [[[value]] for value in arrives])
+            sent[i].append([value for plane in machine.neurons(i, machine.blocks[i], sums)[0] for value in plane[0]])
+    return [np.array(sent[i])[place + 1 :][:steps] for place, i in enumerate(numbers)], early
+
+
+@st.composite
+def recurrent(draw):
+    """(blocks, frames [T, C, 1, 1] of spikes): two full connections with biases, one of them at least with feedback."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    blocks, size, last = [input_((4,))], 4, draw(st.booleans())
+    for feedback in (True, last):
+        out = draw(st.integers(2, 4))
+        back = {"type": "dense_rec", "weight_rec": kernels(rng, (out, out))} if feedback else {}
+        neuron = draw(neurons(out)) | {"refDelay": 1}
+        blocks.append(dense(kernels(rng, (out, size)), neuron, bias=rng.integers(-64, draw(st.integers(-50, 64)), out), **back))
+        size = out
+    return blocks, (rng.random((STEPS, 4, 1, 1)) < 0.4).astype(int)
+
+
 @st.composite
 def neurons(draw, channels, current=True):
     """CUBA neurons with decays of all kinds; thresholds in reach of a few weights."""
@@ -253,6 +288,7 @@ def vectors(draw, rng, size, out, last):
         return dense(weight)
     neuron = draw(neurons(out))
     if draw(st.booleans()):
-        return dense(weight, neuron, type="dense_rec", weight_rec=kernels(rng, (out, out)))
+        biased = draw(st.sampled_from([{}, {"bias": rng.integers(-64, 64, out)}]))
+        return dense(weight, neuron, type="dense_rec", weight_rec=kernels(rng, (out, out)), **biased)
     late = [3.0] * out if last else rng.choice([0.0, 1.5, 2.0, 4.9], out)
     return dense(weight, neuron, **draw(st.sampled_from([{}, {"bias": rng.integers(-64, 64, out)}, {"delay": late}])))

@@ -39,6 +39,42 @@ def test_every_spike_and_potential_is_that_of_the_file(tmp_path_factory, drawn):
     assert differing(path, frames)[0] == 0
 
 
+@pytest.mark.fuzz
+@given(lava.recurrent())
+@examples(30)
+def test_feedback_beside_a_bias_is_that_of_lava_but_for_spikes_before_a_reset(tmp_path_factory, drawn):
+    """Lava resets potentials, and not what is on its way; it fires before its first sample where biases make it."""
+    blocks, frames = drawn
+    path = lava.write(tmp_path_factory.mktemp("lava") / "n.net", blocks)
+    network, fidelity = import_lava(path)
+    assert any("comes back after it" in text for text in fidelity.assumptions)
+    trace = ns.simulate(network, ns.Inputs.from_spikes(frames[None]))
+    found = [trace.spikes(layer.name)[0].reshape(len(frames), -1) for layer in network.layers]
+    theirs, early = lava.pipelined(path, frames)
+    assert early or all((one == other).all() for one, other in zip(found, theirs, strict=True))
+
+
+def test_a_spike_before_a_reset_comes_back_in_lava(written):
+    """One neuron that a bias alone makes fire at every step: its feedback is there from the first step on, or the second."""
+    path = written(
+        lava.input_((1,)), lava.dense([[1]], lava.cuba(v=4096, threshold=5), type="dense_rec", weight_rec=[[-20]], bias=[10])
+    )
+    frames = np.zeros((4, 1, 1, 1), int)
+    (theirs,), early = lava.pipelined(path, frames)
+    spikes = ns.simulate(import_lava(path)[0], ns.Inputs.from_spikes(frames[None])).spikes("dense_rec1").ravel()
+    assert early and spikes.tolist() == [1, 0, 1, 0] and theirs.ravel().tolist() == [0, 1, 0, 1]
+
+
+def test_weights_are_as_wide_as_those_of_feedback_beside_them(written):
+    """Either fits by itself: odd ones of 8 bits, even ones of 9. netx stores both alike."""
+    alone = written(PIXELS, lava.dense([[3, 5, -7]], lava.cuba()))
+    assert not any("bits" in text for text in import_lava(alone)[1].assumptions)
+    both = written(PIXELS, lava.dense([[3, 5, -7]], lava.cuba(), type="dense_rec", weight_rec=[[250]]))
+    network, fidelity = import_lava(both)
+    assert any("weights of dense_rec1 have 9 bits" in text for text in fidelity.assumptions)
+    assert (network.layers[0].weight_bits, network.layers[0].weight_shift) == (8, 6)
+
+
 @pytest.fixture
 def written(tmp_path):
     """Write a file of blocks, and say where it is."""

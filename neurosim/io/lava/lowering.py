@@ -36,8 +36,15 @@ STEPS = (
 )
 START = "potentials and currents start at 0; a neuron fires above its threshold, and its potential is then 0"
 BIASED = "biases ({}) are there from the first step on; in Lava without reset_interval they are ahead of inputs"
+LATER = (
+    "a sample begins without feedback in {}; in Lava what its neurons fire in the step before a reset (reset_interval), as "
+    "biases make them before the first, comes back after it"
+)
 RESTED = "{} rests for {} steps after a spike (refDelay {}), as on Loihi; Lava's models have no such rest"
-NARROW = "weights of {} have {} bits; Loihi holds 8, and drops the last bit where both signs are there"
+NARROW = (
+    "weights of {} have {} bits (those of feedback are stored with the others); Loihi holds 8, and drops the last bit where "
+    "both signs are there"
+)
 WRAPS = "the current of {} could reach {:.3g}; beyond {:.3g} Loihi's comes out at the other end, and this one does not"
 STOPS = "what {} adds up knows no bound; Loihi's stops at {:.3g}"
 DRIVEN = "inputs are whole numbers that neurons of {} add at every step, times 64 (bias_mant in Lava): pixels, once encoded{}"
@@ -99,6 +106,9 @@ class Chain:
             assume(SPLIT.format(name, len(own)))
         assume(STEPS)
         assume(START)
+        recurrent = [layer.name for layer in self.layers if any(s.source == layer.name for s in layer.shortcuts)]
+        if recurrent:
+            assume(LATER.format(", ".join(recurrent)))
         biased = [layer.name for layer in self.layers if layer.bias is not None]
         if biased:
             assume(BIASED.format(", ".join(biased)))
@@ -273,9 +283,11 @@ class Chain:
 
     def _weights(self, block: LavaBlock, weights: list[Shifted]) -> dict[str, int]:
         """How the weights are stored."""
+        # netx gives weights and feedback one exponent.
+        together = stored(np.concatenate([(each.weight << each.shift - ALIGNED).ravel() for each in weights]))
         bits = max(WEIGHT_BITS, *(each.bits for each in weights))
-        if bits > WEIGHT_BITS:
-            self.fidelity.assume(NARROW.format(block.name, bits))
+        if together.bits > WEIGHT_BITS:
+            self.fidelity.assume(NARROW.format(block.name, together.bits))
         for name, (weight, shift) in zip(("weight", "weight_rec"), weights, strict=False):
             self.fidelity.add(block.name, block.kind, name, weight, weight, f"times 2^{shift}")
         return {"weight_bits": bits, "weight_shift": weights[0].shift}
