@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from neurosim.frameworks.neuron import Neuron, lapicque, ours, snntorch, spikingjelly
-from neurosim.frameworks.norse_neuron import norse
+from neurosim.frameworks.norse_neuron import norse, weighed
 from neurosim.frameworks.sinabs_neuron import sinabs
 from neurosim.network.layers import Shape
 
@@ -22,6 +22,11 @@ def unfitted(module: Any, samples: int) -> None:
     """It takes any number of samples."""
 
 
+def as_given(module: Any, given: Tensor) -> Tensor:
+    """Its neurons are given what it is given."""
+    return given
+
+
 @dataclass(frozen=True)
 class Framework:
     """Modules with a state.
@@ -30,7 +35,9 @@ class Framework:
     has one of the attributes *marks* has a state. *clear* sets a module to where every run begins; *potential*: what it keeps
     after a call that returned an answer, None where it does not show it; *time*: of a module and the leading axes of its input,
     where the steps are. *sequences*: the attribute that makes a module keep the potentials of all steps of a call. *told*: they
-    know no state but that which they are given; *fit* lets a module take another number of samples than it was made for.
+    know no state but that which they are given; *fit* lets a module take another number of samples than it was made for;
+    *weighs*: what weights of its own, before its neurons, make of what a module is given. *strange*: classes with a state that
+    are no neurons and not seen through. *encoders*: where the classes are that make spikes of samples.
     """
 
     name: str
@@ -43,6 +50,9 @@ class Framework:
     sequences: str = ""
     told: bool = False
     fit: Callable[[Any, int], None] = unfitted
+    weighs: Callable[[Any, Tensor], Tensor] = as_given
+    strange: tuple[str, ...] = ()
+    encoders: str = "?"
 
 
 def _at_once(module: Any, shape: Sequence[int]) -> Time:
@@ -96,11 +106,14 @@ FAMILIES = (
         "spikingjelly", ("spikingjelly.activation_based.neuron", "spikingjelly.activation_based.base"), ("reset",),
         dict.fromkeys(("IFNode", "LIFNode", "ParametricLIFNode"), spikingjelly),
         lambda m: m.reset(), _spikingjelly_potential, _spikingjelly_time, "store_v_seq",
+        strange=("SynapseFilter", "Delay", "NeuNorm", "LinearRecurrentContainer", "ElementWiseRecurrentContainer"),
+        encoders="spikingjelly.activation_based.encoding",
     ),
     Framework(
         "norse", ("norse.torch.module.snn",), ("state_fallback",),
-        dict.fromkeys(("LIFCell", "LIFBoxCell", "LICell", "LIBoxCell", "IAFCell"), norse),
-        _nothing, lambda _, answer: answer[1].v, _at_once, told=True,
+        dict.fromkeys(("LIFCell", "LIFBoxCell", "LICell", "LIBoxCell", "IAFCell", "LIFRecurrentCell"), norse),
+        _nothing, lambda _, answer: answer[1].v, _at_once, told=True, weighs=weighed,
+        encoders="norse.torch.module.encode",
     ),
     Framework(
         "sinabs", ("sinabs.layers.stateful_layer",), ("init_state_with_shape",),
@@ -138,11 +151,19 @@ def stranger(module: nn.Module) -> str | None:
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
         return f"torch's {type(module).__name__}"
     found = family(module)
-    if found is None or reader(module) is not None or not _neuron(module, found):
+    if found is None or reader(module) is not None:
+        return None
+    if not _neuron(module, found) and type(module).__name__ not in found.strange:
         return None
     own = next(kind for kind in type(module).__mro__ if kind.__module__.partition(".")[0] == found.name)
     told = f"{found.name}'s {own.__name__}"
     return told if own is type(module) else f"a class of its own, made of {told}"
+
+
+def encoder(module: nn.Module) -> str | None:
+    """What it is, if it makes spikes of samples."""
+    home, name = type(module).__module__, type(module).__name__
+    return next((f"{f.name}'s {name}" for f in FAMILIES if _inside(home, (f.encoders,))), None)
 
 
 def _neuron(module: nn.Module, found: Framework) -> bool:

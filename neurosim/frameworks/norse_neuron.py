@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from neurosim.frameworks.neuron import Neuron, per_neuron
-from neurosim.network.layers import Parameter, Shape
+from neurosim.network.layers import Parameter, Shape, Shortcut
 
 # Without a synaptic current; without spikes; without a leak.
 BOXES, READOUTS, IDLE = ("LIFBoxCell", "LIBoxCell", "IAFCell"), ("LICell", "LIBoxCell"), "IAFCell"
@@ -17,7 +18,8 @@ VALUE, SUBTRACT = "reset_value", "reset_subtract"
 
 def norse(module: Any, native: tuple[int, ...], shape: Shape) -> Neuron:
     """`LIFCell` (``i += x``, ``v += dt / tau_mem (v_leak - v + i)``, ``i -= dt / tau_syn i``), `LIFBoxCell` without the
-    current, `LICell` and `LIBoxCell` without spikes, `IAFCell` (``v += x``). A spike sets v to v_reset."""
+    current, `LICell` and `LIBoxCell` without spikes, `IAFCell` (``v += x``), `LIFRecurrentCell`: LIF with weights
+    of its own, for what it is given and for its spikes of the step before. A spike sets v to v_reset."""
     kind, p = type(module).__name__, module.p
     rate = 1.0 if kind == IDLE else float(np.float32(module.dt) * _one(p.tau_mem_inv))
     rest = 0.0 if kind == IDLE else _one(p.v_leak)
@@ -28,12 +30,18 @@ def norse(module: Any, native: tuple[int, ...], shape: Shape) -> Neuron:
     decay: Parameter | None = None
     if kind not in BOXES:
         decay = 1 - float(np.float32(module.dt) * _one(p.tau_syn_inv))
-    subtracts = _reset(p) == SUBTRACT
+    subtracts, back = _reset(p) == SUBTRACT, getattr(module, "recurrent_weights", None)
+    feedback = None if back is None else Shortcut("", (back.detach().cpu() * rate).numpy(), delay=1)
     return Neuron(
         threshold, None if kind == IDLE else 1 - rate, lambda v, _: v - np.float32(rest), "subtract" if subtracts else "zero",
-        current_leak=decay, gain=rate, rest=None if subtracts else reset or None,
+        current_leak=decay, gain=rate, feedback=feedback, rest=None if subtracts else reset or None,
         problems=tuple(_problems(kind, p, rate, rest)),
     )  # fmt: skip
+
+
+def weighed(module: Any, given: Tensor) -> Tensor:
+    """What the weights of a recurrent cell make of what it is given."""
+    return torch.nn.functional.linear(given, module.input_weights) if hasattr(module, "input_weights") else given
 
 
 def _problems(kind: str, p: Any, rate: float, rest: float) -> list[str]:

@@ -1,5 +1,7 @@
 """What is seen of a model while it runs, however it runs through time; and what is refused, by its name and its line."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -227,6 +229,83 @@ def test_neurons_whose_equation_is_not_known_are_refused_by_their_name():
 
     refused(chain(layer.Linear(12, 5), Mine()), "a class of its own, made of spikingjelly's IFNode")
     functional.reset_net(model)
+
+
+@pytest.mark.parametrize("mode", ["s", "m"])
+def test_what_keeps_a_state_and_is_no_neuron_is_refused_by_its_name(mode):
+    spikingjelly()
+    from spikingjelly.activation_based import functional, layer, neuron
+
+    kinds = {
+        "SynapseFilter": layer.SynapseFilter(tau=2.0), "Delay": layer.Delay(2),
+        "LinearRecurrentContainer": layer.LinearRecurrentContainer(neuron.IFNode(), 8, 8),
+        "ElementWiseRecurrentContainer": layer.ElementWiseRecurrentContainer(neuron.IFNode(), lambda x, y: x + y),
+    }  # fmt: skip
+    for name, module in kinds.items():
+        model = nn.Sequential(layer.Linear(12, 8), neuron.IFNode(), module, layer.Linear(8, 8), neuron.IFNode())
+        functional.set_step_mode(model, mode)
+        refused(on_grid(model), f"2 ({name}): is spikingjelly's {name}, and its equation is not known here")
+
+
+def test_encoders_are_refused_with_what_to_do_which_helps():
+    n = norse()
+
+    class Encoded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.rest = n.ConstantCurrentLIFEncoder(4), Timed("time_first")
+
+        def forward(self, x):
+            return self.rest(self.encoder(x))
+
+    model, images = on_grid(Encoded()), 4 * pixels(12)
+    says = "which makes spikes of samples; leave it out of the model", "encoder(images).transpose(0, 1)"
+    refused(model, "encoder (ConstantCurrentLIFEncoder): is norse's ConstantCurrentLIFEncoder", *says, x=images, timesteps=4)
+    exact(model.rest, model.encoder(images).detach().transpose(0, 1))
+    spikingjelly()
+    from spikingjelly.activation_based import encoding
+
+    refused(chain(encoding.PoissonEncoder(), nn.Linear(12, 5), Lif()), "0 (PoissonEncoder): is spikingjelly's PoissonEncoder")
+
+
+@pytest.mark.parametrize("function", [torch.softmax, torch.log_softmax])
+def test_scores_are_what_has_to_be_returned(function):
+    class Normed(Timed):
+        def forward(self, x):
+            return function(self.time_first(x).sum(0), 1)
+
+    refused(on_grid(Normed("")), "Normed (Normed): ", "softmax is no part of a network; return the scores of the classes")
+
+
+@pytest.mark.parametrize("autapses", [True, False])
+def test_recurrent_cells_of_norse_spike_as_in_norse(autapses):
+    """Weights and rates that are powers of two, so that no sum is rounded."""
+    n = norse()
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            rates = {name: torch.tensor(value) for name, value in (("tau_syn_inv", 250.0), ("tau_mem_inv", 500.0))}
+            p = n.LIFParameters(**rates, v_th=torch.tensor(0.25))
+            self.cell, self.fc = n.LIFRecurrentCell(12, 8, p=p, autapses=autapses), nn.Linear(8, 5)
+            rng = torch.Generator().manual_seed(5)
+            with torch.no_grad():
+                self.cell.input_weights.copy_(torch.randint(-12, 25, (8, 12), generator=rng) / 64)
+                weights = torch.randint(-24, 17, (8, 8), generator=rng) / 64
+                self.cell.recurrent_weights.copy_(weights if autapses else weights.fill_diagonal_(0))
+
+        def forward(self, x):
+            state, kept = None, []
+            for frame in x:
+                fired, state = self.cell(frame, state)
+                kept.append(self.fc(fired))
+            return torch.stack(kept)
+
+    network = exact(on_grid(Net(), 1), spikes(12, steps=8))
+    back = network.layers[0].shortcuts[0]
+    assert (back.source, back.delay) == ("cell", 1) and bool(np.diag(back.weight).any()) == autapses
+    still = network.with_layers([replace(network.layers[0], shortcuts=[]), network.layers[1]]).with_golden(network.golden)
+    assert verify(still).first.layer == "cell"
 
 
 def test_cells_of_others_are_refused_by_their_name():

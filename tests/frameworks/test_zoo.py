@@ -68,7 +68,7 @@ def compared(network):
 def shown(name):
     """What a model of the zoo is shown: (model, kind -> (samples, timesteps)). Those of tutorials show an image themselves."""
     model, samples, steps = zoo.MODELS[name]()
-    if name.startswith("tutorial"):
+    if zoo.FRAMEWORKS[name] == "snnTorch" and name.startswith("tutorial"):
         return model, {"images": (samples, steps)}
     shape = samples.shape[1:] if steps else samples.shape[2:]
     images, events = (samples, zoo.spikes(*shape, seed=3)) if steps else (zoo.pixels(*shape, seed=4), samples)

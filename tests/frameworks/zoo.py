@@ -326,6 +326,32 @@ class NorseLoop(nn.Module):
         return torch.stack(kept)
 
 
+class NorseTutorial(nn.Module):
+    """As in Norse's tutorial on MNIST, behind its encoder: a recurrent layer, a leaky readout, its largest value over time."""
+
+    def __init__(self):
+        super().__init__()
+        n = norse()
+        torch.manual_seed(3)
+        self.hidden = n.LIFRecurrentCell(64, 30, p=n.LIFParameters(alpha=torch.tensor(100.0), v_th=torch.tensor(0.5)))
+        with torch.no_grad():
+            for weight in (self.hidden.input_weights, self.hidden.recurrent_weights):
+                weight.mul_(GRID).round_().div_(GRID)
+        self.fc, self.out = nn.Linear(30, 5, bias=False), n.LICell()
+
+    def forward(self, x):
+        one, two, kept = None, None, []
+        for t in range(x.shape[0]):
+            fired, one = self.hidden(x[t].flatten(1), one)
+            found, two = self.out(self.fc(fired), two)
+            kept.append(found)
+        return torch.stack(kept).amax(0)
+
+
+def norse_tutorial():
+    return on_grid(NorseTutorial()), spikes(1, 8, 8), None
+
+
 def norse_loop():
     model = on_grid(NorseLoop())
     with torch.no_grad():
@@ -378,7 +404,10 @@ ZOO = {
         "a leaky readout by hand, every step": lambda: (on_grid(HandWritten("all")), spikes(2, 4, 5), None),
         "spikes counted by hand": lambda: (on_grid(Counting()), spikes(12), None),
     },
-    "Norse": {"SequentialState of LIFCell, LIFBoxCell, LICell": norse_loop},
+    "Norse": {
+        "SequentialState of LIFCell, LIFBoxCell, LICell": norse_loop,
+        "tutorial on MNIST: LIFRecurrentCell, LICell": norse_tutorial,
+    },
     "sinabs": {"from_model, IAF": from_sinabs},
 }  # fmt: skip
 MODELS = {name: make for models in ZOO.values() for name, make in models.items()}

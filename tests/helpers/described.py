@@ -71,6 +71,9 @@ class Cell:
         x = x.reshape(len(x), *p.shape)
         if self.u is None:
             self.u, self.i, self.fired = (torch.zeros_like(x) for _ in range(3))
+        if n.feedback is not None:
+            weight = torch.as_tensor(n.feedback.weight).double()
+            x = x + (self.fired.flatten(1) @ weight.T).reshape(x.shape)
         if n.current_leak is not None:
             self.i = number(n.current_leak, p.shape) * self.i + x
             x = self.i

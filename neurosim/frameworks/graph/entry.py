@@ -10,10 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from neurosim.frameworks.family import family, known, reader, stranger, unfitted
+from neurosim.frameworks.family import encoder, family, known, reader, stranger, unfitted
 from neurosim.frameworks.graph.recorder import GraphRecorder
 from neurosim.frameworks.graph.refusal import Place, RefusedError, source_line
 
+ENCODED = (
+    "leave it out of the model, run it before, and give what it makes as samples [N, T, ...]: where time comes first there, "
+    "encoder(images).transpose(0, 1)"
+)
 # Of a module, its path, what calls it for real, and what it is called with.
 Door = Callable[[nn.Module, str, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
@@ -78,6 +82,8 @@ def recording(recorder: GraphRecorder, layouts: dict[int, list[Tensor]]) -> Door
                 return real(*args, **kwargs)
             if (what := stranger(module)) is not None:
                 raise RefusedError(f"is {what}, and its equation is not known here", f"known are {known()}")
+            if (what := encoder(module)) is not None:
+                raise RefusedError(f"is {what}, which makes spikes of samples", ENCODED)
             if reader(module) is None:
                 return _trained(recorder, module, lambda: real(*args, **kwargs))
             return _fired(recorder, layouts, module, real, args, kwargs)
@@ -116,6 +122,7 @@ def _fired(
     finally:
         recorder.inside = False
     given, *states = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+    given = family(module).weighs(module, given)  # type: ignore[union-attr]
     kept = family(module).potential(module, answer)  # type: ignore[union-attr]
     states = [s for s in states if s.shape == given.shape]
     if not states and family(module).told:  # type: ignore[union-attr]
@@ -127,15 +134,16 @@ def _fired(
 
 def outputs(answer: Any, kept: Tensor | None, given: Tensor) -> dict[int, Tensor]:
     """By number: 0 what neurons answer, 1 the potential that they keep, then what else they return; a potential that is the
-    answer is the potential."""
+    answer is the potential, and what is returned twice is the first."""
     found: dict[int, Tensor] = {}
     leaves = [leaf for leaf in tree_leaves(answer) if isinstance(leaf, Tensor) and leaf.shape == given.shape]
-    place = None if kept is None else kept.data_ptr()
+    places = set() if kept is None else {kept.data_ptr()}
     if kept is not None and kept.numel() in (given.numel(), given[0].numel()) and kept.numel() > 0:
         found[1] = kept
     for i, leaf in enumerate(leaves):
-        if leaf.data_ptr() != place:
+        if leaf.data_ptr() not in places:
             found[0 if i == 0 else 1 + i] = leaf
+        places.add(leaf.data_ptr())
     return found
 
 

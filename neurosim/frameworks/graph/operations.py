@@ -39,7 +39,7 @@ SAID = {"_local_scalar_dense": "looks at a number of the samples"}
 # What would help, by the operation that was met.
 HELP = {
     **dict.fromkeys(
-        ("bmm", "_softmax", "_scaled_dot_product_attention_math", "baddbmm"),
+        ("bmm", "_scaled_dot_product_attention_math", "baddbmm"),
         "products of what two layers answer, as in attention, are no synapses; leave out the block, or wait for them",
     ),
     **dict.fromkeys(
@@ -58,7 +58,7 @@ HELP = {
         "it normalises by what it sees at the moment, which no synapse does; use BatchNorm",
     ),
     **dict.fromkeys(
-        ("argmax", "topk", "sort", "_log_softmax"), "return the scores of the classes from which this is computed"
+        ("argmax", "topk", "sort", "_softmax", "_log_softmax"), "return the scores of the classes from which this is computed"
     ),
     "_local_scalar_dense": "what the model does must not depend on its numbers (`.item()`, `if x.sum() > 0`)",
 }  # fmt: skip

@@ -84,7 +84,8 @@ def _watching(calls: dict[int, list[Fired]]) -> Door:
     def door(module: nn.Module, name: str, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         answer = real(*args, **kwargs)
         if reader(module) is not None:
-            given = next(leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor))
+            first = next(leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor))
+            given = family(module).weighs(module, first)  # type: ignore[union-attr]
             kept = family(module).potential(module, answer)  # type: ignore[union-attr]
             found = {i: x.detach().clone() for i, x in outputs(answer, kept, given).items() if x.shape == given.shape}
             calls.setdefault(id(module), []).append((given.detach().clone(), found))
