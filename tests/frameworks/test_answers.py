@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch", reason="needs the extra: pip install -e '.[
 from torch import nn  # noqa: E402
 
 from neurosim.frameworks import Lif, from_torch  # noqa: E402
+from neurosim.training.export import with_golden  # noqa: E402
 from tests.frameworks.zoo import on_grid, spikes  # noqa: E402
 
 
@@ -76,13 +77,14 @@ def moved(network, **changes):
 SOWN = {
     "a dropped skip": (lambda n: layer(n, 1, shortcuts=[s for s in n.layers[1].shortcuts if s.delay]), "conv2"),
     "a skip twice as strong": (
-        lambda n: layer(n, 1, shortcuts=[replace(s, scale=2.0) if not s.delay else s for s in n.layers[1].shortcuts]), "conv2",
+        lambda n: layer(n, 1, shortcuts=[replace(s, scale=2 * s.scale) if not s.delay else s for s in n.layers[1].shortcuts]),
+        "conv2",
     ),
     "an off-by-one in time": (lambda n: moved(n, delay=2), "conv2"),
     "another source": (lambda n: moved(n, delay=1, pool="max2", source="conv1"), "conv2"),
     "a swapped pool": (lambda n: layer(n, 1, pool="sum2"), "conv2"),
-    "a threshold": (lambda n: layer(n, 0, threshold=0.625), "conv1"),
-    "a leak": (lambda n: layer(n, 1, leak=0.5), "conv2"),
+    "a threshold": (lambda n: layer(n, 0, threshold=n.layers[0].threshold * 5 // 4 if n.integer else 0.625), "conv1"),
+    "a leak": (lambda n: layer(n, 1, leak=None), "conv2"),
     "a reset": (lambda n: layer(n, 0, reset="zero"), "conv1"),
     "a dropped bias": (lambda n: layer(n, 2, bias=None), "fc"),
     "a leak of the readout": (lambda n: layer(n, 2, leak=None), "fc"),
@@ -93,10 +95,17 @@ SOWN = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def integers(network):
+    return replace(with_golden(ns.quantize(network), network.golden.images, None, answers=True), float_twin=None)
+
+
+@pytest.mark.parametrize("kind", ["floats", "integers"])
 @pytest.mark.parametrize(("change", "named"), SOWN.values(), ids=SOWN)
-def test_what_is_sown_is_found_and_its_layer_named(network, change, named):
-    other = network.with_layers(change(network)).with_golden(network.golden)
-    verdict = verify(other)
+def test_what_is_sown_is_found_and_its_layer_named(request, network, kind, change, named):
+    right = network if kind == "floats" else request.getfixturevalue("integers")
+    assert verify(right).ok
+    verdict = verify(right.with_layers(change(right)).with_golden(right.golden))
     assert not verdict.ok and not verdict.rounding_only and verdict.first.layer == named
 
 
