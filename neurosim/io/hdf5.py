@@ -34,6 +34,8 @@ MAX_TEXT = 2**24
 # Entries from which on a dataset is compressed, and how.
 SMALL = 64
 COMPRESSED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+# What others' files have at their root that are read by `neurosim import`.
+FOREIGN = {b"node": "NIR", b"layer": "a network of lava-dl"}
 # Files that are to take the place of others.
 _unfinished: set[Path] = set()
 
@@ -134,11 +136,17 @@ def reading(
         version = _text(file.attrs.get("format_version", ""))
         expected = " or ".join(f"'neurosim-{k}'" for k in kinds)
         if found not in [f"neurosim-{k}" for k in kinds]:
-            raise FileError(str(path), [f"attribute 'format' is {found!r}; expected {expected}"])
+            raise FileError(str(path), [f"attribute 'format' is {found!r}; expected {expected}{_imported(path, file)}"])
         _check_version(path, root, version)
         if vocabulary is not None:
             root.problems.extend(strangers(file, vocabulary, version))
         yield file, root
+
+
+def _imported(path: str | os.PathLike[str], file: h5py.File) -> str:
+    """What reads a file of others, if it looks like one that is read."""
+    kind = next((kind for name, kind in FOREIGN.items() if file.id.links.exists(name)), None)
+    return f"; it looks like {kind}: `neurosim import {path} -o net.h5` makes a network of it" if kind else ""
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import neurosim as ns
 from neurosim.io.nir.exporting import save_nir
 from neurosim.io.nir.imported_network import import_nir
 from neurosim.network.layers import AT_ONCE, NEXT_STEP, pool_kind
-from tests.helpers import nir_graphs, strategies
+from tests.helpers import lava_files, nir_graphs, strategies
 from tests.helpers.nir_graphs import DT, chain, if_, input_, lif, output, write
 from tests.helpers.samples import call, refused
 
@@ -568,6 +568,15 @@ def test_the_commands_import_and_export(tmp_path):
     again, _ = import_nir(tmp_path / "y.nir", **CHOICES)
     assert (again.output.weight == ns.load_network(tmp_path / "x.h5").output.weight).all()
     refused("export", tmp_path / "x.h5", "--to", "nir", "-o", tmp_path / "y.nir", says="--dt")
+
+
+def test_a_file_that_is_to_be_imported_says_so_wherever_it_is_given(tmp_path):
+    path = write(tmp_path / "x.nir", *plain())
+    says = "it looks like NIR", f"`neurosim import {path} -o net.h5`"
+    for command in (("inspect", path), ("verify", path), ("run", path, path)):
+        refused(*command, says=says)
+    lava_files.write(tmp_path / "x.net", [lava_files.input_((2,)), lava_files.dense([[1, 2]], lava_files.cuba())])
+    refused("verify", tmp_path / "x.net", says=["it looks like a network of lava-dl", "neurosim import"])
 
 
 def test_an_image_can_be_shown_at_every_step(folder):
