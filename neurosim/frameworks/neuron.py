@@ -40,6 +40,7 @@ class Neuron:
     rest: Parameter | None = None
     graded: bool = False
     floor: Parameter | None = None
+    bias_into: Literal["current", "potential"] = "current"
     problems: tuple[str, ...] = field(default=())
 
 

@@ -277,6 +277,104 @@ def test_scores_are_what_has_to_be_returned(function):
     refused(on_grid(Normed("")), "Normed (Normed): ", "softmax is no part of a network; return the scores of the classes")
 
 
+class Kept(nn.Module):
+    """A sum that is kept over time, by neurons that never fire, before neurons, directly or with weights between."""
+
+    def __init__(self, between, bias, kept=0.25):
+        super().__init__()
+        n = norse()
+        self.fc1, self.fc2, self.fc3 = nn.Linear(12, 8, bias=bias), nn.Linear(8, 8), nn.Linear(8, 5)
+        self.sum = n.LIBoxCell(n.LIBoxParameters(tau_mem_inv=torch.tensor((1 - kept) * 1024)), dt=2.0**-10)
+        self.lif, self.between = Lif(0.5, 0.75), between
+
+    def forward(self, x):
+        state, kept = None, []
+        for frame in x:
+            found, state = self.sum(self.fc1(frame), state)
+            kept.append(self.fc3(self.lif(self.between(self, found, frame))))
+        return torch.stack(kept)
+
+
+SUMMED = {
+    "itself": (lambda m, s, x: s, True, None),
+    "with weights between": (lambda m, s, x: m.fc2(s), False, None),
+    "twice": (lambda m, s, x: m.fc2(s) + 2 * s, False, None),
+    "with biases on both sides": (lambda m, s, x: m.fc2(s), True, "biases reach the sum that it keeps, and others"),
+    "beside others": (lambda m, s, x: s + m.fc1(x), True, "sum (LIBoxCell): adds up over time what lif (Lif) then reads"),
+}
+
+
+@pytest.mark.parametrize(("between", "bias", "says"), SUMMED.values(), ids=SUMMED)
+def test_a_sum_that_is_kept_before_neurons_is_a_synaptic_current(between, bias, says):
+    model = on_grid(Kept(between, bias), 1)
+    if says:
+        refused(model, says)
+        return
+    network = exact(model, spikes(12, steps=8))
+    first, last = network.layers
+    assert (first.current_leak, first.bias_into, last.kind) == (0.25, "current" if bias else "potential", "output")
+    other = network.with_layers([replace(first, current_leak=0.5), last]).with_golden(network.golden)
+    assert verify(other).first.layer == first.name
+
+
+def test_sums_that_forget_differently_are_no_one_current():
+    class Two(Kept):
+        def __init__(self):
+            super().__init__(lambda m, s, x: s, True)
+            n = norse()
+            self.other = n.LIBoxCell(n.LIBoxParameters(tau_mem_inv=torch.tensor(512.0)), dt=2.0**-10)
+
+        def forward(self, x):
+            one = two = None
+            kept = []
+            for frame in x:
+                found, one = self.sum(self.fc1(frame), one)
+                more, two = self.other(self.fc1(frame), two)
+                kept.append(self.fc3(self.lif(found + more)))
+            return torch.stack(kept)
+
+    refused(on_grid(Two()), "adds up over time what lif (Lif) then reads", "passes sums with one leak")
+    same = Two()
+    same.other.p = same.sum.p
+    exact(on_grid(same, 1), spikes(12, steps=8))
+
+
+class MembraneSums(nn.Module):
+    """Sums of currents without neurons, passed on through blocks, one of them smaller."""
+
+    def __init__(self, down, depth=2):
+        super().__init__()
+        self.stem, self.down = nn.Conv2d(2, 4, 3, padding=1), down
+        self.lifs = nn.ModuleList(Lif(0.5, 0.5) for _ in range(depth + 2))
+        self.convs = nn.ModuleList(nn.Conv2d(4, 4, 3, padding=1) for _ in range(depth))
+        self.last, self.fc = nn.Conv2d(4, 6, 3, stride=2, padding=1), nn.Linear(96, 5)
+
+    def forward(self, x):
+        total = self.stem(x)
+        for lif, conv in zip(self.lifs, self.convs, strict=False):
+            total = total + conv(lif(total))
+        total = self.down(total) + self.last(self.lifs[-2](total))
+        return self.fc(self.lifs[-1](total).flatten(1))
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+@pytest.mark.parametrize("name", ["average", "stride"])
+def test_sums_without_neurons_are_passed_on_exactly(name, depth):
+    down = nn.AvgPool2d(2) if name == "average" else nn.Identity()
+    weights = nn.Conv2d(4, 6, 1, stride=1 if name == "average" else 2)
+    network = exact(on_grid(MembraneSums(nn.Sequential(down, weights), depth), 1), spikes(2, 8, 8))
+    # A projection from each branch of the sum.
+    assert len(network.layers[depth].shortcuts) == max(0, depth - 1) + (depth > 0)
+    assert len(network.layers[depth + 1].shortcuts) == depth + 1
+
+
+def test_a_largest_of_sums_without_neurons_is_refused():
+    refused(
+        on_grid(MembraneSums(nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(4, 6, 1)))),
+        "down.0 (MaxPool2d): pools what is no spikes, and more happens to that", x=spikes(2, 8, 8),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("autapses", [True, False])
 def test_recurrent_cells_of_norse_spike_as_in_norse(autapses):
     """Weights and rates that are powers of two, so that no sum is rounded."""

@@ -141,6 +141,14 @@ def test_trained_weights_of_a_package_spike_as_the_program_that_wrote_them(reset
         assert 0 < trace.spikes(name).mean() < 1
 
 
+def test_what_sums_without_neurons_cost_is_what_the_docs_say():
+    model, samples, steps = zoo.membrane()
+    network = from_torch(model, samples, timesteps=steps)
+    own = sum(weight.numel() for weight in model.parameters() if weight.ndim > 1)
+    assert f"has {own:,} weights of" in COVERAGE and f"its network {network.synapses:,}, with up to nine sources" in COVERAGE
+    assert max(len(layer.shortcuts) for layer in network.layers) == 8
+
+
 def test_attention_is_refused_by_its_name_and_its_line():
     model, samples, steps = zoo.spikformer()
     with pytest.raises(

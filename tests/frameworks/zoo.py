@@ -292,6 +292,25 @@ class Skips(nn.Module):
         return self.nc(self.c(torch.cat([self.nb(y), s], 1))) / 2 + 0.25
 
 
+class Currents(nn.Module):
+    """Synaptic currents written by hand before the neurons, and weights behind one of them."""
+
+    def __init__(self):
+        super().__init__()
+        leaky = snntorch().Leaky
+        self.fc1, self.lif1 = nn.Linear(12, 8), leaky(beta=0.5, init_hidden=True)
+        self.fc2, self.fc3, self.lif2 = nn.Linear(8, 6, bias=False), nn.Linear(6, 5), leaky(beta=0.75, init_hidden=True)
+
+    def forward(self, x):
+        one = two = 0
+        kept = []
+        for t in range(x.shape[1]):
+            one = 0.5 * one + self.fc1(x[:, t])
+            two = 0.25 * two + self.fc2(self.lif1(one))
+            kept.append(self.lif2(self.fc3(two)))
+        return torch.stack(kept)
+
+
 class Counting(nn.Module):
     """Counts its spikes itself, into a tensor that it made before."""
 
@@ -402,6 +421,7 @@ ZOO = {
         "a leaky readout by hand, last": lambda: (on_grid(HandWritten("last")), spikes(2, 4, 5), None),
         "a leaky readout by hand, mean": lambda: (on_grid(HandWritten("mean")), spikes(2, 4, 5), None),
         "a leaky readout by hand, every step": lambda: (on_grid(HandWritten("all")), spikes(2, 4, 5), None),
+        "synaptic currents by hand": lambda: (on_grid(Currents()), spikes(12), None),
         "spikes counted by hand": lambda: (on_grid(Counting()), spikes(12), None),
     },
     "Norse": {

@@ -75,8 +75,10 @@ class Cell:
             weight = torch.as_tensor(n.feedback.weight).double()
             x = x + (self.fired.flatten(1) @ weight.T).reshape(x.shape)
         if n.current_leak is not None:
-            self.i = number(n.current_leak, p.shape) * self.i + x
-            x = self.i
+            past = n.bias_into == "potential" and p.bias is not None
+            bias = torch.as_tensor(p.bias).double().reshape(p.shape) if past else 0
+            self.i = number(n.current_leak, p.shape) * self.i + x - bias
+            x = self.i + bias
         self.u = (1 if n.leak is None else number(n.leak, p.shape)) * self.u + x
         if n.threshold is None:
             return self.u

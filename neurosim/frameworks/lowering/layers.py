@@ -75,6 +75,8 @@ def _layer(p: FedPopulation, rules: dict[str, Any], images: bool) -> Layer:
     }  # fmt: skip
     if neuron.feedback is not None:
         options["shortcuts"].append(replace(neuron.feedback, source=p.name))
+    if neuron.bias_into == "potential":
+        options["bias_into"] = "potential"
     assert main.weight is not None
     if not p.fires:
         return Output(p.name, main.weight, **options)

@@ -14,6 +14,7 @@ from neurosim.frameworks.graph.refusal import RefusedError
 from neurosim.frameworks.lowering.affine import Affine, AffineTerm
 from neurosim.frameworks.lowering.description import Description, FedPopulation, WeightedProjection
 from neurosim.frameworks.lowering.expression import Expressions
+from neurosim.frameworks.lowering.filtering import silent, with_current
 from neurosim.frameworks.lowering.folding import Folded, connected, folded
 from neurosim.frameworks.lowering.maps import Convolved
 from neurosim.frameworks.lowering.naming import LayerNames
@@ -22,6 +23,10 @@ from neurosim.frameworks.lowering.readout import Ending, ending
 from neurosim.frameworks.neuron import Neuron, as_shown
 from neurosim.network.layers import INPUT
 
+CURRENTS = (
+    "only spikes travel between layers; such a sum can be the synaptic current of neurons that have none, where all that they "
+    "read passes sums with one leak"
+)
 # Of a population that fires where its whole currents reach 1.
 GATE = Neuron(0.5, 0.0, as_shown)
 
@@ -64,7 +69,8 @@ def _sources(graph: ModelGraph, expressions: Expressions, end: Ending) -> list[G
             continue
         needed.add(id(node))
         waiting += [t.node for t in _given(expressions, node).terms]
-    return [node for node in graph.nodes if id(node) in needed and (node.kind == "neuron" or id(node) in expressions.gates)]
+    fires = (node for node in graph.nodes if id(node) in expressions.gates or (node.kind == "neuron" and not silent(node)))
+    return [node for node in fires if id(node) in needed]
 
 
 def _given(expressions: Expressions, node: GraphNode) -> Affine:
@@ -95,7 +101,7 @@ class Builder:
             given, window = expressions.pools[id(term.node)], largest(term.node.call.arguments)
         shape = as_map(node.shapes[0])
         gate = id(node) in expressions.gates
-        neuron = GATE if gate else self._neuron(node)
+        given, neuron = (given, GATE) if gate else with_current(given, self._neuron(node), expressions)
         self.named[id(node)] = ""
         chains = self._chains(given, node)
         weighted = next((f.place for _, f in chains if f.core is not None and f.place), node.place)
@@ -126,10 +132,6 @@ class Builder:
         neuron = read(node.module, node.shapes[0], as_map(node.shapes[0]))
         if neuron.problems:
             raise RefusedError("; ".join(neuron.problems), "", node.place)
-        if neuron.threshold is None:
-            raise RefusedError(
-                "it never fires, and other neurons read it", "only spikes travel; let it be the last", node.place
-            )
         return neuron
 
     def _chains(self, given: Affine, node: GraphNode) -> list[tuple[list[AffineTerm], Folded]]:
@@ -145,9 +147,8 @@ class Builder:
         source, expressions = term.node, self.expressions
         if expressions.fires(term) or source.kind == "input":
             return
-        if id(source) in expressions.sums:
-            told = "adds up over time what neurons then read"
-            raise RefusedError(told, "only spikes travel between layers; let neurons keep such a state", source.place)
+        if id(source) in expressions.sums or silent(source):
+            raise RefusedError(f"adds up over time what {node.place} then reads", CURRENTS, source.place)
         if id(source) in expressions.pools:
             raise RefusedError(
                 "pools what is no spikes, and more happens to that",

@@ -76,14 +76,14 @@ def _chosen(graph: ModelGraph) -> int:
     return 0
 
 
-def _neuron(node: GraphNode) -> Neuron:
+def neuron_of(node: GraphNode) -> Neuron:
     read = reader(node.module) if node.module is not None else None
     assert read is not None
     return read(node.module, node.shapes[0], as_map(node.shapes[0]))
 
 
 def _never_resets(node: GraphNode) -> bool:
-    neuron = _neuron(node)
+    neuron = neuron_of(node)
     return neuron.threshold is None or neuron.reset == "none"
 
 
@@ -239,7 +239,7 @@ def _state(found: Found, term: AffineTerm, expressions: Expressions, steps: int)
             "more happens to the potential that it returns", "put weights before the neurons that add up", found.node.place
         )
     if term.node.kind == "neuron":
-        neuron, given = _neuron(term.node), expressions.of(term.node.entries[0])
+        neuron, given = neuron_of(term.node), expressions.of(term.node.entries[0])
         if neuron.problems or term.output != 1:
             raise RefusedError("; ".join(neuron.problems) or "it returns a synaptic current", SCORES, term.node.place)
         if neuron.threshold is not None and (neuron.reset != "none" or neuron.feedback is not None):
@@ -249,7 +249,7 @@ def _state(found: Found, term: AffineTerm, expressions: Expressions, steps: int)
             return Ending(PLACEHOLDER, 0, found.how, Readout(decode, scale), term.node, term.output, None, neuron)
         neuron = replace(neuron, threshold=None)
     else:
-        neuron, given = _accumulator(term.node, expressions)
+        neuron, given = accumulator(term.node, expressions)
     spikes = given.plain
     if (
         neuron.leak is None
@@ -269,7 +269,7 @@ def _potentials(found: Found, factor: float, steps: int) -> tuple[str, float]:
     return decode, factor * steps if found.how in ("each", "sum") else factor
 
 
-def _accumulator(node: GraphNode, expressions: Expressions) -> tuple[Neuron, Affine]:
+def accumulator(node: GraphNode, expressions: Expressions) -> tuple[Neuron, Affine]:
     """What a node adds up: (its leak, what arrives)."""
     whole = expressions.sums[id(node)]
     own = [t for t in whole.terms if t.node is node]
