@@ -17,11 +17,13 @@ import neurosim as ns
 from neurosim.chip.chip import MAX_CORES
 from neurosim.chip.following import follows
 from neurosim.chip.scaling import parsed_scale
+from neurosim.chip.settings import FIT
 from neurosim.cli.app import QUIET
 from neurosim.cost.spikeless import AnnChoice, Spikeless
 from neurosim.errors import NeurosimError, about
 from neurosim.explore.cluster import Cluster
 from neurosim.explore.free import free_words
+from neurosim.explore.study import places
 from neurosim.io.chip_file import load_chip
 from neurosim.io.hdf5 import check_target, command, replacing
 from neurosim.io.inputs_file import opened_inputs
@@ -113,10 +115,12 @@ def all_of(*makers: Callable[[], Any]) -> list[Any]:
 def note_free(chip: str, changes: Sequence[str]) -> None:
     """Say on stderr which changes of a chip cost nothing there."""
     for change in changes:
-        path = change.partition("=")[0].strip()
+        path, _, value = (part.strip() for part in change.partition("="))
         others = [each for each in changes if each is not change]
         chips = [load_chip(chip, others), load_chip(chip, changes)]
-        if chips[0].sha256 != chips[1].sha256 and follows(chips, path) == []:
+        # How large a mesh is that fits is not said.
+        found = [None] if value == FIT else [follows(chips, place) for place, _ in places(path, value)]
+        if chips[0].sha256 != chips[1].sha256 and not any(each is None or each for each in found):
             note(free_words(path, [chips[1].name]))
 
 

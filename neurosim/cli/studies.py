@@ -194,6 +194,7 @@ def compared(
         "differences": comparison_text.differences(chips), "reasons": reasons,
         "runs": {name: run.document for name, run in runs.items()},
         "coverage": {name: chip.covered for name, chip in chips.items()}, "uneven": comparison_text.uneven(chips),
+        "nodes": comparison_text.nodes_apart(chips),
         "errors": {name: each.errors for name, each in images.items()}, "free": free_settings(chips),
         "paired": {name: differences(each, first) for first in [*images.values()][:1] for name, each in [*images.items()][1:]},
     })  # fmt: skip

@@ -244,8 +244,9 @@ class StudyDocument(Section):
 class ComparisonDocument(Section):
     """What `neurosim compare` says: by chip and objective, how many times the first; the settings that differ; why chips do not
     fit; and the run on every other. coverage: by chip, whether each kind of cost is counted, null where that is not said;
-    uneven: a warning for every kind that not all count alike. paired: by chip and objective, in what it differs from the first;
-    free: in words, the settings in which a chip differs from the first and that no price, leakage or area follows."""
+    uneven: a warning for every kind that not all count alike; nodes: one where nodes differ. paired: by chip and objective, in
+    what it differs from the first; free: in words, the settings in which a chip differs from the first and that no price,
+    leakage or area follows."""
 
     chips: list[str]
     ratios: dict[str, dict[str, Real | None]]
@@ -255,6 +256,7 @@ class ComparisonDocument(Section):
     runs: dict[str, RunDocument]
     coverage: dict[str, dict[str, Said | None]] = Field(default_factory=dict)
     uneven: list[str] = Field(default_factory=list)
+    nodes: list[str] = Field(default_factory=list)
     errors: dict[str, ErrorsSection] = Field(default_factory=dict)
     paired: dict[str, dict[str, PairedSection]] = Field(default_factory=dict)
     free: list[str] = Field(default_factory=list)

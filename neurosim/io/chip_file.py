@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ def _values(where: str, chain: tuple[str, ...]) -> dict[str, Any]:
         raise ChipError(f"chip {chain[0]!r}", ["its bases form a circle: " + " -> ".join([*chain, where])])
     values = _preset_values(where) if is_preset(where) else _read(Path(where))
     base = values.pop("base", None)
+    if doubled := list(_doubled(values)):
+        raise ChipError(_subject(where), doubled)
     if base is None:
         return values
     if not isinstance(base, str):
@@ -115,6 +118,16 @@ def _merged(base: Any, own: Any) -> Any:
         kept = [_merged(x, changed.pop(x["name"], {})) for x in base]
         return kept + list(changed.values())
     return own
+
+
+def _doubled(values: dict[str, Any]) -> Iterator[str]:
+    """Tables of one list that have the same name: over a base, one of them would be lost."""
+    for key, tables in values.items():
+        if _named(tables):
+            for name, many in Counter(table["name"] for table in tables).items():
+                if many > 1:
+                    advice = f"say all of it in one [[{key}]], or give each a name of its own"
+                    yield f"{key} name {name!r} is used {many} times; {advice}"
 
 
 def _named(value: Any) -> bool:

@@ -42,6 +42,7 @@ def comparison_page(found: ComparisonDocument) -> str:
     sections = [
         ("In words", bullets(verdict(found)) if verdict(found) else ""),
         ("Scaled to one node", bullets(scaled(_chips(found))) if scaled(_chips(found)) else ""),
+        ("Nodes that differ", bullets(found.nodes) if found.nodes else ""),
         ("Not counted alike", bullets(found.uneven) if found.uneven else ""),
         ("Costs nothing", bullets(found.free) if found.free else ""), ("Beside each other", _amounts(found)),
         ("Told apart", _paired(found)),

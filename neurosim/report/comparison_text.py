@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -37,7 +37,8 @@ Metrics = Mapping[str, float | None]
 def comparison_summary(chips: Mapping[str, Chip], told: ComparisonDocument) -> RenderableType:
     """Ratios to the first chip that fits, the same image by image, the amounts, what their costs cover, and the settings
     that differ; *chips*: as they were mapped."""
-    parts: list[RenderableType] = [Text(warning, style="bold") for warning in (*scaled(chips), *told.uneven, *told.free)]
+    beware = (*scaled(chips), *told.nodes, *told.uneven, *told.free)
+    parts: list[RenderableType] = [Text(warning, style="bold") for warning in beware]
     if told.metrics:
         amounts = {name: found.to_dict() for name, found in told.metrics.items()}
         parts += [_ratios(amounts), *_paired(told), heading(f"Amounts{at_nodes(chips)}"), _amounts(told)]
@@ -62,7 +63,20 @@ def verdict(told: ComparisonDocument) -> list[str]:
         if (said := _verdict(first, name, key, each.get(key), told.paired.get(name, {}).get(key)))
     ]  # fmt: skip
     beware = [f"{first} and others do not count the same, see above"] if found and told.uneven else []
-    return [*found, *beware, *(f"{name} does not fit: {why[0]}{more(why)}" for name, why in told.reasons.items())]
+    left_out = [f"{name} does not fit: {why[0]}{more(why)}" for name, why in told.reasons.items()]
+    return [*found, *_by_prices(told), *beware, *left_out]
+
+
+def _by_prices(told: ComparisonDocument) -> Iterator[str]:
+    """What the uncertainty of their prices leaves open of the energies of chips, and of which the order."""
+    spans = {name: (run.uncertainty.snn_J or [run.energy.per_image_J] * 2) for name, run in told.runs.items()}
+    if len(spans) < 2 or all(low == high for low, high in spans.values()):
+        return
+    (first, (low, high)), *others = spans.items()
+    each = ", ".join(f"{name} {si(least, 'J')} to {si(most, 'J')}" for name, (least, most) in spans.items())
+    open_ = [name for name, (least, most) in others if least <= high and low <= most]
+    left = f"; they leave open whether {first} or {' or '.join(open_)} is cheaper" if open_ else ""
+    yield f"by prices, which are uncertain, an image takes: {each} (5 to 95 %){left}"
 
 
 # By objective: what the better one is, and of what the other takes more.
@@ -83,8 +97,8 @@ def _verdict(first: str, name: str, key: str, ratio: float | None, paired: Paire
     if paired is None:
         return f"{one} is {better} than {other}: {dearer}, in one image"
     if not paired.told_apart:
-        return f"{one} and {other} are not told apart by these images: {dearer}, within the noise"
-    return f"{one} is {better} than {other}: {dearer}, beyond the noise"
+        return f"{one} and {other} are not told apart by these images: {dearer}, within the noise of these"
+    return f"{one} is {better} than {other}: {dearer}, beyond the noise of these images"
 
 
 def _times(ratio: float, paired: PairedSection | None) -> str:
@@ -136,6 +150,14 @@ def uneven(chips: Mapping[str, Chip]) -> list[str]:
         f"not counted alike, {TOPICS[topic]}: {', '.join(f'{name} {said}' for name, said in each.items())}"
         for topic, each in found.items() if len({*each.values()}) > 1
     ]  # fmt: skip
+
+
+def nodes_apart(chips: Mapping[str, Chip]) -> list[str]:
+    """A warning where chips are of different nodes."""
+    if len({words.nanometres(chip) for chip in chips.values()}) < 2:
+        return []
+    each = ", ".join(f"{name} {chip.node}" for name, chip in chips.items())
+    return [f"the nodes differ, {each}: nothing is scaled from one to the other (--scale-node does)"]
 
 
 def differences(chips: Mapping[str, Chip]) -> dict[str, list[Any]]:

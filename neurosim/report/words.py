@@ -243,7 +243,7 @@ def machines(document: RunDocument) -> list[str]:
 def _unlike(ours: Chip, theirs: Chip) -> Iterator[str]:
     """Warnings about two machines that differ in more than prices."""
     yield from filter(None, dict.fromkeys([scaled(ours), scaled(theirs)]))
-    if _nanometres(ours) != _nanometres(theirs):
+    if nanometres(ours) != nanometres(theirs):
         yield f"the nodes differ, {ours.node} and {theirs.node}: nothing is scaled from one to the other (--scale-node does)"
     for topic, words in TOPICS.items():
         one, other = (chip.covered[topic] or "not said" for chip in (ours, theirs))
@@ -251,7 +251,7 @@ def _unlike(ours: Chip, theirs: Chip) -> Iterator[str]:
             yield f"not counted alike, {words}: {ours.name} {one}, {theirs.name} {other}"
 
 
-def _nanometres(chip: Chip) -> str:
+def nanometres(chip: Chip) -> str:
     """The node without what else is said there, such as a voltage; or that which it is scaled to."""
     if chip.scaled:
         return f"{chip.scaled.end.nm:g}"

@@ -183,6 +183,15 @@ def test_a_preset_printed_and_loaded_is_the_preset(tmp_path, name):
     assert printed.out == preset_toml(name)
 
 
+@pytest.mark.parametrize("base", ['base = "lp45"', ""])
+@pytest.mark.parametrize("key", ["memory", "block"])
+def test_a_name_that_is_used_twice_is_refused_over_a_base_too(tmp_path, base, key):
+    table = f'[[{key}]]\nname = "lanes"\n'
+    (tmp_path / "chip.toml").write_text(f'{base}\n{table}{table}')
+    with pytest.raises(ChipError, match=f"{key} name 'lanes' is used 2 times; say all of it in one"):
+        ns.load_chip(tmp_path / "chip.toml")
+
+
 def test_a_base_gives_what_is_not_said(tmp_path):
     (tmp_path / "one.toml").write_text(CHILD + 'name = "one"\n[core]\nlanes = 7\n[[memory]]\nname = "dram"\nword_bits = 128\n')
     (tmp_path / "two.toml").write_text('base = "one.toml"\n[mesh]\nwidth = 3\n')

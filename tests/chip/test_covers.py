@@ -7,7 +7,7 @@ import pytest
 import neurosim as ns
 from neurosim.chip.covers import TOPICS
 from neurosim.io.presets import PRESETS
-from neurosim.report.comparison_text import differences, uneven
+from neurosim.report.comparison_text import differences, nodes_apart, uneven
 from tests.helpers import samples
 from tests.helpers.samples import call
 
@@ -55,5 +55,15 @@ def test_compare_says_it_above_the_ratios_in_json_and_in_the_report(tmp_path):
     assert told["coverage"]["lp45"]["logic_leakage"] == "yes" and told["coverage"]["seneca"]["memory_leakage"] == "no"
     assert len(told["uneven"]) >= 4 and all(warning in page for warning in told["uneven"])
     assert page.index("Not counted alike") < page.index("Beside each other") < page.index("What is counted")
+    assert told["nodes"] == nodes_apart({name: ns.load_chip(name) for name in told["chips"]}) != []
+    assert told["nodes"][0] in " ".join(shown.out.split()) and told["nodes"][0] in page
     alike = call("compare", tmp_path / "net.h5", tmp_path / "in.h5", "--chip", "loihi", "--chip", "truenorth", "--json", "-")
     assert json.loads(alike.out)["uneven"] == []
+
+
+def test_chips_of_different_nodes_are_compared_with_a_warning_and_others_without():
+    chips = {name: ns.load_chip(name) for name in ("lp45", "mesh45", "seneca")}
+    (said,) = nodes_apart(chips)
+    assert all(f"{name} {chip.node}" in said for name, chip in chips.items()) and "--scale-node" in said
+    assert nodes_apart({name: chips[name] for name in ("lp45", "mesh45")}) == []
+    assert nodes_apart({name: chip.scaled_to(22) for name, chip in chips.items()}) == []

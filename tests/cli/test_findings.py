@@ -192,6 +192,18 @@ def test_a_comparison_says_in_words_what_does_not_fit_and_why(files, tmp_path, c
         assert f"{name} does not fit: {why[0]}{rest}" in last and f"{name} does not fit: " in page
 
 
+def test_a_comparison_says_what_uncertain_prices_leave_open(files, tmp_path):
+    """Of lp45 and itself at the same prices all; of a chip that takes a hundred times as much nothing."""
+    (tmp_path / "dear.toml").write_text('base = "lp45"\nname = "dear"\n[static]\nchip_mw = 1e6\n')
+    for other, left in (("lp45@1", True), (tmp_path / "dear.toml", False)):
+        more = "--chip", "lp45", "--chip", other, "--json", tmp_path / "c.json"
+        last = " ".join(call(*given(files, "compare", "net"), *more).out.partition("In words\n")[2].split())
+        spans = [run["uncertainty"]["snn_J"] for run in json.loads((tmp_path / "c.json").read_text())["runs"].values()]
+        assert "by prices, which are uncertain, an image takes: lp45 " in last
+        assert ("they leave open whether lp45 or " in last) == left
+        assert left == (spans[0][1] >= spans[1][0] and spans[1][1] >= spans[0][0])
+
+
 def test_memories_that_are_the_same_are_not_shown(files):
     _, text, _ = call(*given(files, "compare", "net"), "--chip", "lp45", "--chip", "lp45@1")
     assert "\nmemories" not in text
@@ -202,7 +214,7 @@ def told(ratio, pair):
     paired = {} if pair is None else {"b": {"energy": between(*pair)}}
     ratios = {"a": {"energy": 1.0}, "b": {"energy": ratio, "latency": None}}
     found = {"metrics": {"a": None, "b": None}, "ratios": ratios, "paired": paired}
-    return ComparisonDocument.model_construct(**found, uneven=[], reasons={})
+    return ComparisonDocument.model_construct(**found, uneven=[], reasons={}, runs={})
 
 
 TWICE = "takes 2 times the energy per image"
@@ -211,9 +223,9 @@ TWICE = "takes 2 times the energy per image"
 @pytest.mark.parametrize(
     ("ratio", "pair", "says"),
     [
-        (2.0, (1.0, 0.5, 1.5), f"a is cheaper than b: b {TWICE}, beyond the noise"),
-        (0.5, (-1.0, -1.5, -0.5), f"b is cheaper than a: a {TWICE}, beyond the noise"),
-        (2.0, (1.0, -0.5, 2.5), f"a and b are not told apart by these images: b {TWICE}, within the noise"),
+        (2.0, (1.0, 0.5, 1.5), f"a is cheaper than b: b {TWICE}, beyond the noise of these images"),
+        (0.5, (-1.0, -1.5, -0.5), f"b is cheaper than a: a {TWICE}, beyond the noise of these images"),
+        (2.0, (1.0, -0.5, 2.5), f"a and b are not told apart by these images: b {TWICE}, within the noise of these"),
         (1.0, (0.0, 0.0, 0.0), "a and b take the same energy per image"),
         (2.0, None, f"a is cheaper than b: b {TWICE}, in one image"),
     ],
@@ -230,7 +242,7 @@ def test_ratios_are_told_in_digits_that_show_them(factor):
     less, more = sorted(["a", "b"], reverse=factor < 1)
     found = told(factor, (0, 0, 0)).model_copy(update={"paired": {"b": {"energy": pair}}})
     said, numbers = verdict(found)[0], re.compile(r"takes (\S+) times \((\S+) to (\S+)\)")
-    assert said.startswith(f"{less} is cheaper than {more}") and said.endswith("beyond the noise")
+    assert said.startswith(f"{less} is cheaper than {more}") and said.endswith("beyond the noise of these images")
     value, low, high = map(float, numbers.search(said).groups())
     assert 1 < low <= value <= high and value == pytest.approx(max(factor, 1 / factor), rel=0.005)
     assert float(difference("energy", pair).partition(" ")[0]) == pytest.approx(factor, rel=0.005)

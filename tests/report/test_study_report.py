@@ -151,7 +151,7 @@ def test_a_study_of_one_objective_and_nothing_that_fits_has_a_page(folder):
 def test_the_page_of_a_comparison_says_what_its_json_says(compared):
     text, told = (compared / "page.html").read_text(), json.loads((compared / "page.json").read_text())
     shown = bare(text)
-    first = ["In words", "Not counted alike", "Beside each other", "Told apart", "Where the energy goes", "What set the pace"]
+    first = ["In words", "Nodes that differ", "Not counted alike", "Beside each other", "Told apart", "Where the energy goes"]
     assert headings(text)[:6] == first
     assert f"{told['ratios']['loihi']['energy']:.3g} times" in shown
     for place in told["differences"]:
