@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, NamedTuple
 
 import torch
@@ -266,6 +267,8 @@ class GraphRecorder(TorchDispatchMode):
         found = [a for i in holes if (a := self.address(leaves[i])) is not None]
         kind = "product" if name == "mul" and len(holes) > 1 else KINDS[name]
         self._check(name, kind, holes, leaves, func)
+        if name == "sum" and (parts := self._stacked(found[0], self._dims(func, args, kwargs, found[0].ndim))):
+            return [reduce(self._added, parts)]
         if kind in ELEMENTWISE or len(holes) > 1:
             found = [address.expand(outs[0].shape) for address in found]
         reads = [self.read(address) for address in found]
@@ -289,6 +292,30 @@ class GraphRecorder(TorchDispatchMode):
         node.note(now, entries)
         rows = row(now, samples_of(reads[0].rows))
         return [addresses(rows, self._number(node, i), shape) for i, shape in enumerate(shapes)]
+
+    @staticmethod
+    def _stacked(address: Tensor, dims: list[int]) -> list[Tensor]:
+        """What is added up along an axis on which different things lie side by side, or one alone; none where it is steps or
+        features of one."""
+        rows = rows_of(address)
+        axis = dims[0]
+        if len(dims) > 1 or axis >= leading(address)[0].ndim or bool((address == NOTHING).any()):
+            return []
+        parts = list(address.unbind(axis))
+        samples, steps, first = samples_of(rows), steps_of(rows), sources_of(parts[0])
+        alike = bool((samples == samples.narrow(axis, 0, 1)).all())
+        at_once = bool(((steps == steps.narrow(axis, 0, 1)) & (steps != ALWAYS)).all())
+        return parts if alike and (at_once or any(not torch.equal(sources_of(p), first) for p in parts)) else []
+
+    def _added(self, one: Tensor, other: Tensor) -> Tensor:
+        """The addresses of a sum of two."""
+        reads = [self.read(one), self.read(other)]
+        now, entries = self._timed(reads)
+        form = tree_flatten(((None, None), {}))[1]
+        add, shape = torch.ops.aten.add.Tensor, reads[0].shape
+        node = self._called(add, "sum of", [None, None], form, [0, 1], entries, [shape], int(now.max()))
+        node.note(now, entries)
+        return addresses(row(now, samples_of(reads[0].rows)), self._number(node, 0), shape)
 
     def _check(self, name: str, kind: str, holes: list[int], leaves: list[Any], func: Any) -> None:
         if name in WEIGHTED and len(holes) > 1:
@@ -339,9 +366,9 @@ class GraphRecorder(TorchDispatchMode):
             raise RefusedError(
                 f"{name} over samples, or over steps and features at once", "one after the other: x.mean(0).mean(...)"
             )
-        reduce = SUMS[name]
+        total = SUMS[name]
         kind = f"{'max' if name == 'amax' else name} over time"
-        node = self._node((kind, entries[0].key), kind, [read.shape], lambda x: reduce(x, 0))
+        node = self._node((kind, entries[0].key), kind, [read.shape], lambda x: total(x, 0))
         node.note(steps_of(read.rows), entries)
         node.over_time = True
         rows = row(AFTER, samples.narrow(axis, 0, 1).squeeze(axis))
