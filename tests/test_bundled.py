@@ -145,3 +145,20 @@ def test_a_flipped_golden_bit_is_found_and_said(tmp_path):
     assert verdict.mismatches == 1
     assert (verdict.first.layer, verdict.first.step, verdict.first.stimulus) == ("conv2", 2, "golden sample 3")
     assert "golden data are damaged" in verdict.first.causes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "images", "mesh"), [("mnist_vgg_t5", "mnist", ()), ("cifar10_vgg9_t5", "cifar10", ("mesh=32x16",))]
+)
+def test_how_far_the_levels_of_detail_are_apart_is_what_the_docs_say(name, images, mesh):
+    docs = (ROOT / "docs" / "timing.md").read_text(encoding="utf-8")
+    cores, *said = re.search(rf"`{name}`(.*) \| sequential / pipelined \| (\S+) % / (\S+) % \|", docs).groups()
+    network = ns.load_network(ROOT / "models" / f"{name}.h5")
+    inputs = ns.load_inputs(ROOT / "traces" / f"{images}_test_1000.h5")[:4]
+    mapping, trace = ns.map_network(network, ns.load_chip("mesh45", mesh)), ns.simulate(network, inputs)
+    assert cores in ("", f", {len(mapping.used)} cores")
+    for schedule, told in zip(("sequential", "pipelined"), said, strict=True):
+        how = {"schedule": schedule, "packet_images": "all"}
+        analytic, packet = (ns.evaluate(trace, mapping, timing=timing, **how).time.cycles for timing in ("analytic", "packet"))
+        digits = len(told.partition(".")[2])
+        assert f"{100 * (1 - analytic / packet):.{digits}f}" == told, schedule
