@@ -97,6 +97,10 @@ def _subject(where: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    preset, colon, changes = str(path).partition(":")
+    if colon and is_preset(preset) and not path.exists():
+        advice = f"changes of a preset are said by --set {changes}, or in a file with base = {preset!r}"
+        raise ChipError(f"chip {str(path)!r}", [f"does not exist; {advice}"])
     if not path.suffix and not path.exists():
         raise ChipError(f"chip {str(path)!r}", [f"{no_such(str(path))}; or give a TOML file"])
     try:

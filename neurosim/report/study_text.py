@@ -18,6 +18,7 @@ from neurosim.outcome.paired import PairedSection
 from neurosim.report import words
 from neurosim.report.text import heading, table
 from neurosim.report.units import percent, si
+from neurosim.timing.timeline import ANALYTIC
 
 # After what is not told apart from the best.
 ALIKE = " ~"
@@ -88,6 +89,8 @@ def study_summary(findings: Findings) -> RenderableType:
     drawn = f" ({study.points:,} drawn, {len(findings.rows):,} of them different)" if study.points != len(findings.rows) else ""
     parts: list[RenderableType] = [Text(f"{study.name}: {len(findings.rows):,} points{drawn}, {counted}; {front}")]
     parts += [Text(said, style="bold") for said in of_all([*study.chips.values()], study.ann.chip)]
+    if "timing" not in study.axes and study.choices["timing"] == ANALYTIC:
+        parts.append(Text("time is analytic, a lower bound: no packet waits for another (timing = 'packet' follows them)"))
     free = free_axes(axis_costs(study))
     parts += [Text(free_words(axis, chips), style="bold") for axis, chips in free.items()]
     parts += [heading("Best points, front by front"), _ranked(findings)] if many[OK] else []

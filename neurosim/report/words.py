@@ -36,6 +36,8 @@ OWN_SCHEDULE = "Layers work in an order that was handed in; a barrier closes eve
 OWN_TIMING = "Packets travel through a network that was handed in; then the neurons are updated."
 
 NOT_KNOWN = "not known"
+# Below it a quotient has three digits wherever they begin.
+SMALL = 0.1
 # Of the provenance, what people read.
 TOLD = ("version", "command", "created", "seed", "inputs", "placer", "timing", "schedule")
 
@@ -296,7 +298,11 @@ def clipped(document: RunDocument) -> str:
 
 
 def quotient(theirs: float, ours: float) -> str:
-    return f"{theirs / ours:.2f}" if ours else "-"
+    """Of two energies, in digits that show it."""
+    if not ours:
+        return "-"
+    found = theirs / ours
+    return f"{found:.2f}" if found >= SMALL else f"{found:.3g}"
 
 
 def energy_bracket(ann_J: dict[str, float]) -> str:

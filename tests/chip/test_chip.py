@@ -192,6 +192,12 @@ def test_a_name_that_is_used_twice_is_refused_over_a_base_too(tmp_path, base, ke
         ns.load_chip(tmp_path / "chip.toml")
 
 
+def test_a_preset_with_changes_behind_its_name_is_pointed_to_set():
+    with pytest.raises(ChipError, match=r"--set core.lanes=4, or in a file with base = 'lp45'"):
+        ns.load_chip("lp45:core.lanes=4")
+    assert ns.load_chip("lp45", ["core.lanes=4"]).core.lanes == 4
+
+
 def test_a_base_gives_what_is_not_said(tmp_path):
     (tmp_path / "one.toml").write_text(CHILD + 'name = "one"\n[core]\nlanes = 7\n[[memory]]\nname = "dram"\nword_bits = 128\n')
     (tmp_path / "two.toml").write_text('base = "one.toml"\n[mesh]\nwidth = 3\n')
