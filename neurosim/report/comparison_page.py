@@ -25,7 +25,14 @@ from neurosim.report.page import beside, bullets, cards, document, paragraph, ta
 from neurosim.report.sources import constants
 from neurosim.report.study_figures import bars
 from neurosim.report.units import percent, si
-from neurosim.report.words import BOUND_WORDS, accuracies, ann_chip_beside, machines
+from neurosim.report.words import (
+    BOUND_WORDS,
+    accuracies_within,
+    ann_chip_beside,
+    energy_bracket,
+    machines,
+    ratio_bracket,
+)
 
 Runs = dict[str, RunDocument]
 
@@ -116,11 +123,9 @@ def _pace(runs: Runs) -> str:
 def _ann(runs: Runs) -> str:
     rows = []
     for name, run in runs.items():
-        ours, theirs = run.energy, run.ann
-        pairs = ((theirs.compute_J, ours.compute_J), (theirs.total_J, ours.total_J))
-        ratios = [ann / snn if snn else float("nan") for ann, snn in pairs]
-        spent = si(theirs.total_J / run.images, "J"), si(ours.per_image_J, "J"), *(f"{r:.3g}" for r in ratios)
-        rows.append([name, ann_chip_beside(name, run), *spent, *accuracies(run)])
+        compute, everything = next(step for step in run.steps if step.purpose == "compute"), run.steps[-1]
+        spent = energy_bracket(everything.ann_J), si(everything.snn_J, "J"), *map(ratio_bracket, (compute, everything))
+        rows.append([name, ann_chip_beside(name, run), *spent, *accuracies_within(run)])
     head = ["chip", "ANN on", "ANN", "SNN", "ANN / SNN, compute", "everything", "accuracy, ANN", "SNN"]
     beware = list(dict.fromkeys(warning for run in runs.values() for warning in machines(run)[2:]))
     return (bullets(beware) if beware else "") + table(head, rows, f"energy {_per_image(runs)}") if rows else ""

@@ -118,7 +118,7 @@ def without_spikes(runs: Mapping[str, RunDocument]) -> RenderableType:
     for name, run in runs.items():
         last = run.steps[-1]
         spent = words.energy_bracket(last.ann_J), si(last.snn_J, "J"), words.ratio_bracket(last)
-        rows.add_row(name, words.ann_chip_beside(name, run), *spent, *words.accuracies(run))
+        rows.add_row(name, words.ann_chip_beside(name, run), *spent, *words.accuracies_within(run))
     beware = dict.fromkeys(warning for run in runs.values() for warning in words.machines(run)[2:])
     told = (Text(warning, style="bold") for warning in beware)
     return Group(heading("Against the same network without spikes, per image"), *told, rows)

@@ -217,9 +217,16 @@ def scaled(chip: Chip) -> str:
 
 
 def accuracies(document: RunDocument) -> tuple[str, str]:
-    """Without spikes, and with; as far as they are known."""
+    """Without spikes, as it was trained, and with, of the images that were run; as far as they are known."""
     without, spiking = (NOT_KNOWN if x is None else percent(x) for x in (document.ann.accuracy, document.accuracy))
     return without, spiking
+
+
+def accuracies_within(document: RunDocument) -> tuple[str, str]:
+    """The same, with the interval that the images leave."""
+    without, spiking = accuracies(document)
+    interval = document.accuracy_interval
+    return without, spiking if interval is None else "{} ({} to {})".format(spiking, *map(percent, interval))
 
 
 def machines(document: RunDocument) -> list[str]:
@@ -234,11 +241,11 @@ def machines(document: RunDocument) -> list[str]:
     if document.ann.macs:
         all_of_it, still = (joules / PJ / document.ann.macs for joules in (document.ann.total_J, document.ann.static_J))
         how += f", {all_of_it:.3g} pJ per multiply-accumulate ({all_of_it - still:.3g} without leakage)"
-    without, spiking = accuracies(document)
+    without, spiking = accuracies_within(document)
     trained = "" if document.ann.accuracy is None else " (as trained, in floating point)"
     answers = f"accuracy: {without} without spikes{trained}, {spiking} with"
-    same = ours.sha256 == theirs.sha256
-    alone = ["both on one chip; --ann-chip gives the one without spikes a machine of its own"] if same else []
+    advice = "" if document.ann.chip else "; --ann-chip gives the one without spikes a machine of its own"
+    alone = [f"both on one chip{advice}"] if ours.sha256 == theirs.sha256 else []
     return [where + how, answers, *alone, *_unlike(ours, theirs)]
 
 
