@@ -244,8 +244,8 @@ def machines(document: RunDocument) -> list[str]:
     without, spiking = accuracies_within(document)
     trained = "" if document.ann.accuracy is None else " (as trained, in floating point)"
     answers = f"accuracy: {without} without spikes{trained}, {spiking} with"
-    advice = "" if document.ann.chip else "; --ann-chip gives the one without spikes a machine of its own"
-    alone = [f"both on one chip{advice}"] if ours.sha256 == theirs.sha256 else []
+    same = ours.sha256 == theirs.sha256
+    alone = ["both on one chip; --ann-chip gives the one without spikes a machine of its own"] if same else []
     return [where + how, answers, *alone, *_unlike(ours, theirs)]
 
 
